@@ -1,0 +1,1 @@
+"""The relay between networks: it carries what it cannot read."""

@@ -1,0 +1,1 @@
+"""The local API: one registry of methods, JSON lines over a Unix socket."""

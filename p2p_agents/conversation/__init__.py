@@ -1,0 +1,1 @@
+"""Entries in, meaning out: conversation ids, chains, kinds, delivery states."""

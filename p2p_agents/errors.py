@@ -1,0 +1,425 @@
+"""One tree of errors, split by whose fault it is. A code is stable for ever; a message may improve.
+
+    P2PError
+    ├── LocalFault         the caller asked for something that cannot be: usage, names, sizes, unknown things
+    ├── PeerFault          bytes from a peer that break the protocol; never shown to an agent as its own mistake
+    └── EnvironmentFault   this machine: disk, network, another process
+
+`code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from this file.
+Foreign exceptions are translated into this tree once, at the seam that received them.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_TIMEOUT = 4
+EXIT_REFUSED = 5
+EXIT_HUMAN = 6
+EXIT_NODE = 7
+EXIT_INTERRUPTED = 130
+
+EXIT_MEANINGS: dict[int, str] = {
+    EXIT_OK: "done; an empty list is a success too, and so is a send that was accepted but not yet delivered",
+    EXIT_FAILURE: "failure: the message names what, its bound, and what to do",
+    EXIT_USAGE: "usage: an unknown option, a missing or malformed argument",
+    EXIT_NOT_FOUND: "not found: no such agent, peer, message, request or cursor",
+    EXIT_TIMEOUT: "timeout: nothing happened within the wait; for send --wait the message stays accepted",
+    EXIT_REFUSED: "refused: policy, trust, or a limit said no",
+    EXIT_HUMAN: "a human must act",
+    EXIT_NODE: "the node itself is out of reach",
+    EXIT_INTERRUPTED: "interrupted",
+}
+
+
+class P2PError(Exception):
+    """Anything this project raises on purpose. `hint` says what to do about it."""
+
+    code = "error"
+    exit = EXIT_FAILURE
+    retryable = False
+    hint = ""
+
+    def __init__(self, message: str = "", *, hint: str = "", **details: object) -> None:
+        super().__init__(message or (self.__doc__ or self.code).splitlines()[0])
+        if hint:
+            self.hint = hint
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+# --- ours: what was asked for cannot be -------------------------------------------------------------------
+
+
+class LocalFault(P2PError):
+    """The request cannot be carried out as asked."""
+
+
+class Usage(LocalFault):
+    """An option or argument is missing, unknown or malformed."""
+
+    code = "usage"
+    exit = EXIT_USAGE
+    hint = "run: p2p-agents COMMAND --help"
+
+
+class BadName(LocalFault):
+    """A name is 1 to 32 letters, digits, dots, dashes or underscores, and starts with a letter."""
+
+    code = "bad_name"
+    exit = EXIT_USAGE
+    hint = "choose a name such as alice or build-bot.2"
+
+
+class BadParams(LocalFault):
+    """A parameter of a control method is missing, unknown, of the wrong type, or out of its bounds."""
+
+    code = "bad_params"
+    exit = EXIT_USAGE
+
+
+class UnknownMethod(LocalFault):
+    """The node has no such method; a newer command may be talking to an older node."""
+
+    code = "unknown_method"
+    hint = "run: p2p-agents node stop (the next command starts the installed version)"
+
+
+class NoAgent(LocalFault):
+    """There is no agent to act for."""
+
+    code = "no_agent"
+    exit = EXIT_NOT_FOUND
+    hint = "run: p2p-agents init NAME"
+
+
+class AgentExists(LocalFault):
+    """An agent of that name already lives on this node."""
+
+    code = "agent_exists"
+    exit = EXIT_REFUSED
+    hint = "choose another name, or act for it with --as NAME"
+
+
+class PeerUnknown(LocalFault):
+    """No contact, discovered peer or local agent answers to that name or id prefix."""
+
+    code = "peer_unknown"
+    exit = EXIT_NOT_FOUND
+    hint = "run: p2p-agents peers"
+
+
+class PeerAmbiguous(LocalFault):
+    """Several peers answer to that name or id prefix; the message lists them."""
+
+    code = "peer_ambiguous"
+    exit = EXIT_USAGE
+    hint = "use an id prefix"
+
+
+class MessageUnknown(LocalFault):
+    """No message of this agent has that id."""
+
+    code = "message_unknown"
+    exit = EXIT_NOT_FOUND
+    hint = "run: p2p-agents history NAME"
+
+
+class RequestUnknown(LocalFault):
+    """No pending request matches."""
+
+    code = "request_unknown"
+    exit = EXIT_NOT_FOUND
+    hint = "run: p2p-agents requests list"
+
+
+class CursorUnknown(LocalFault):
+    """The cursor is not one of this store: the store was replaced, rolled back, or the cursor is garbled."""
+
+    code = "cursor_unknown"
+    exit = EXIT_NOT_FOUND
+    hint = "start again from cursor 0"
+
+
+class TooLarge(LocalFault):
+    """The message body is larger than a message may be."""
+
+    code = "too_large"
+    exit = EXIT_REFUSED
+    hint = "put the content in a file both sides can reach and send its path"
+
+
+class BadBody(LocalFault):
+    """The body does not fit its type: text must be valid UTF-8, application/json must parse."""
+
+    code = "bad_body"
+    exit = EXIT_USAGE
+
+
+class IdConflict(LocalFault):
+    """That --id was used before with another recipient or content."""
+
+    code = "id_conflict"
+    exit = EXIT_REFUSED
+    hint = "use a fresh --id, or none"
+
+
+class PeerBlocked(LocalFault):
+    """That peer is blocked here."""
+
+    code = "peer_blocked"
+    exit = EXIT_REFUSED
+
+
+class OutboxFull(LocalFault):
+    """Too many messages to this peer are still undelivered."""
+
+    code = "outbox_full"
+    exit = EXIT_REFUSED
+    retryable = True
+    hint = "wait for deliveries: p2p-agents show ID tells why they wait"
+
+
+class WaitTimeout(LocalFault):
+    """Nothing arrived within the wait."""
+
+    code = "timeout"
+    exit = EXIT_TIMEOUT
+    retryable = True
+
+
+class SendUnconfirmed(LocalFault):
+    """The message is accepted and kept, but did not reach the awaited state within the wait."""
+
+    code = "send_unconfirmed"
+    exit = EXIT_TIMEOUT
+    retryable = True
+    hint = "do not send again: p2p-agents show ID tells its state"
+
+
+class NotReachable(LocalFault):
+    """The peer has no live link to this node."""
+
+    code = "peer_unreachable"
+    exit = EXIT_FAILURE
+    retryable = True
+    hint = "messages to it are kept and delivered when it returns; run: p2p-agents doctor"
+
+
+class NotAContact(LocalFault):
+    """The peer has not accepted this agent yet, or this agent has not accepted the peer."""
+
+    code = "not_a_contact"
+    exit = EXIT_REFUSED
+    hint = "send it a message: the first one is a request to be accepted"
+
+
+class HumanRequired(LocalFault):
+    """Only a human at a terminal may do this."""
+
+    code = "human_required"
+    exit = EXIT_HUMAN
+
+
+class Busy(LocalFault):
+    """The node refuses work beyond a bound that protects it."""
+
+    code = "busy"
+    exit = EXIT_REFUSED
+    retryable = True
+
+
+# --- the peer's: bytes that break the protocol ------------------------------------------------------------
+
+
+class PeerFault(P2PError):
+    """A peer broke the protocol; what it sent was refused."""
+
+    code = "peer_fault"
+    exit = EXIT_REFUSED
+
+
+class Malformed(PeerFault):
+    """Bytes that are not what they claim to be: not deterministic CBOR, wrong shape, out of bounds."""
+
+    code = "malformed"
+
+
+class UnknownVersion(PeerFault):
+    """A protocol version this program does not speak. There is no negotiation: it is refused."""
+
+    code = "unknown_version"
+    hint = "install the same release on both sides"
+
+
+class BadSignature(PeerFault):
+    """A signature that does not verify under the key that must have made it."""
+
+    code = "bad_signature"
+
+
+class BadSeal(PeerFault):
+    """A sealed frame, init or sync that does not open."""
+
+    code = "bad_seal"
+
+
+class Replayed(PeerFault):
+    """Something that was accepted before and may be accepted once only."""
+
+    code = "replayed"
+
+
+class Gap(PeerFault):
+    """A frame that is ahead of what was received: what is missing is asked for again."""
+
+    code = "gap"
+
+
+class BadIdentity(PeerFault):
+    """An identity log that does not follow from what is known of it."""
+
+    code = "bad_identity"
+
+
+class IdentityRollback(BadIdentity):
+    """An identity log shorter than the one already known."""
+
+    code = "identity_rollback"
+
+
+class IdentityFork(BadIdentity):
+    """Two different identity log entries at one position; the contact is frozen until a human decides."""
+
+    code = "identity_fork"
+    exit = EXIT_HUMAN
+
+
+class Equivocation(PeerFault):
+    """Two different entries of one device, epoch, conversation and position."""
+
+    code = "equivocation"
+
+
+class Flood(PeerFault):
+    """A peer sent more than it was granted."""
+
+    code = "flood"
+    retryable = True
+
+
+# --- the environment's ------------------------------------------------------------------------------------
+
+
+class EnvironmentFault(P2PError):
+    """This machine stands in the way."""
+
+
+class NodeUnreachable(EnvironmentFault):
+    """The node does not answer and could not be started."""
+
+    code = "node_unreachable"
+    exit = EXIT_NODE
+    retryable = True
+    hint = "run: p2p-agents node logs, or p2p-agents node run to see why"
+
+
+class NodeTooOld(EnvironmentFault):
+    """The running node is older than this command and could not be replaced."""
+
+    code = "node_too_old"
+    exit = EXIT_NODE
+    hint = "run: p2p-agents node stop"
+
+
+class NodeTooNew(EnvironmentFault):
+    """The running node is newer than this command."""
+
+    code = "node_too_new"
+    exit = EXIT_NODE
+    hint = "install the newer release here too"
+
+
+class AlreadyRunning(EnvironmentFault):
+    """Another node already runs for this home."""
+
+    code = "already_running"
+    exit = EXIT_REFUSED
+
+
+class NoSocket(EnvironmentFault):
+    """The node could not bind a UDP socket."""
+
+    code = "no_socket"
+    exit = EXIT_NODE
+    hint = "run: p2p-agents doctor"
+
+
+class StoreFull(EnvironmentFault):
+    """The disk is full; nothing was half-written."""
+
+    code = "store_full"
+    retryable = True
+    hint = "free some space and try again"
+
+
+class StoreReadOnly(EnvironmentFault):
+    """The store cannot be written; nothing was half-written."""
+
+    code = "store_read_only"
+    hint = "check the owner and mode of the state directory: p2p-agents doctor"
+
+
+class StoreBroken(EnvironmentFault):
+    """The store cannot be read: it is damaged or not a store."""
+
+    code = "store_broken"
+    hint = "restore it from a copy; keep the broken one"
+
+
+class StoreNewer(EnvironmentFault):
+    """The store was written by a newer release."""
+
+    code = "store_newer"
+    hint = "install the newer release"
+
+
+class NoPostQuantum(EnvironmentFault):
+    """The installed cryptography library lacks ML-KEM-768; there is no weaker mode."""
+
+    code = "no_post_quantum"
+    hint = "install cryptography>=50 from PyPI wheels (OpenSSL 3.5 or newer inside)"
+
+
+class UnsafeHome(EnvironmentFault):
+    """The state directory can be read or written by others."""
+
+    code = "unsafe_home"
+    hint = "chmod 700 it, or choose another with P2P_AGENTS_HOME"
+
+
+class Bug(P2PError):
+    """An error inside the node that nobody foresaw; the node logged it and lives on."""
+
+    code = "internal"
+    hint = "run: p2p-agents node logs, and report what it says"
+
+
+def all_errors() -> list[type[P2PError]]:
+    """Every concrete error, in the order of this file."""
+    found: list[type[P2PError]] = []
+
+    def walk(kind: type[P2PError]) -> None:
+        if "code" in vars(kind):
+            found.append(kind)
+        for sub in kind.__subclasses__():
+            walk(sub)
+
+    for branch in P2PError.__subclasses__():
+        walk(branch)
+    return found

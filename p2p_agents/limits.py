@@ -1,0 +1,80 @@
+"""Every bound and timeout: a name, a unit, a reason. What happens beyond a bound stands where it is enforced."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- numbers and bytes on the wire ---
+INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
+CBOR_DEPTH = 8  # our deepest structure is 6
+CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
+FRAME_BYTES = 1 * MIB  # one stream frame: the largest body, its padding and its signature fit twice
+BODY_BYTES = 256 * KIB  # one message body; larger things are files, not messages
+HEADERS_BYTES = 4 * KIB  # an entry's header map: types, reply-to, room for more
+KIND_CHARS = 64
+TEXT_PREVIEW_BYTES = 1 * KIB  # what an unknown peer may say before it is accepted
+NAME_CHARS = 32  # an agent name fits a DNS label and a terminal column
+ROSTER_AGENTS = 64  # agents one node announces on a connection
+
+# --- identity and sessions ---
+IDENTITY_ENTRIES = 256  # one identity log: a device a week for five years
+PREKEY_DAYS = 7  # a new prekey weekly
+PREKEY_KEPT_DAYS = 30  # the old private part opens late first flights, then is destroyed
+TURN_MS = 1_000  # healing takes a second (PROTOCOL D2)
+TURN_MESSAGES = 64  # or this many messages
+UNACKED_FRAMES = 1_024  # sealed frames the peer has not acknowledged (PROTOCOL B3)
+UNACKED_BYTES = 1 * MIB  # and their bytes: what one link may leave in the sender's buffers
+GAP_FRAMES = 64  # early frames kept as ciphertext while the gap before them is asked for
+GAP_CANDIDATES = 4  # different frames kept for one position: a forgery must not displace the real one
+GAP_BYTES = 2 * MIB
+PADDING_FLOOR = 256  # bytes: short messages all look alike
+LAMPORT_LEAP = 2**20  # a lamport further ahead than this is refused (PROTOCOL A2)
+SYNC_TIPS = 64  # epochs of one chain named in a SYNC: older ones are their ancestors
+SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
+
+# --- batching ---
+BATCH_ENTRIES = 64  # entries in one sealed frame under load
+BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the next frame
+
+# --- links and connections ---
+LINKS_PER_CONNECTION = 256
+LINK_CREDIT_BYTES = 1 * MIB  # granted to one link
+CREDIT_POOL_BYTES = 64 * MIB  # granted to all links of the node together
+CONTROL_FRAMES_BURST = 256  # frames outside credit (hello, sync, presence) at once, per connection
+CONTROL_FRAMES_PER_S = 32  # and sustained
+CONNECTIONS = 512  # one node's QUIC connections
+CONNECTIONS_PER_ADDRESS = 32  # from one IP address
+HANDSHAKES_PER_S = 64  # new connections from everybody: a handshake costs 2 ms
+DIAL_TIMEOUT_S = 3.0  # one dial; candidates are dialled in parallel
+HELLO_TIMEOUT_S = 10.0  # a connection that carries no link for this long is closed (PROTOCOL C3)
+HEARTBEAT_S = 3.0  # a quiet connection is pinged this often
+IDLE_TIMEOUT_S = 9.0  # heartbeat + this is under the 15 s in which a crashed peer must be noticed
+BACKOFF_MIN_S = 0.25
+BACKOFF_MAX_S = 30.0  # with full jitter
+DISCOVERED_AGENTS = 1_024  # announced peers remembered at once; the oldest unknown ones go first
+
+# --- requests ---
+REQUESTS_PER_PEER = 1  # an unknown peer may deliver one request (PROTOCOL B11)
+REQUESTS_PENDING = 256  # per agent, over all unknown peers
+REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
+REQUEST_DAYS = 14  # without an answer: failed, not accepted
+
+# --- log and outbox ---
+EXPIRY_DAYS = 14  # what nobody could take is given up and its sender told
+OUTBOX_ENTRIES = 100_000  # owed to one peer
+KEY_CHARS = 128  # an idempotency key
+PAGE = 50  # messages in one answer unless asked otherwise
+PAGE_MAX = 1_000
+
+# --- control ---
+CONTROL_LINE_BYTES = 2 * MIB  # one request or answer: the largest body, JSON-escaped, and its frame
+CONTROL_CLIENTS = 256
+CONTROL_SILENCE_S = 30.0  # a client that starts a line must finish it within this
+NODE_START_S = 10.0  # the first command waits this long for the node it started
+WAIT_DEFAULT_S = 60.0
+WAIT_MAX_S = 24 * 3600.0
+
+# --- the clock ---
+CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)
+CLOCK_TRUST_S = 600.0  # and is believed after this

@@ -1,0 +1,1 @@
+"""Sans-IO machines between two devices: hello, credit, delivery, owing, requests, liveness."""

@@ -1,0 +1,1 @@
+"""Peer-facing edges beside QUIC: mDNS, same-host hints, network interfaces."""

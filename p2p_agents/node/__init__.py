@@ -1,0 +1,1 @@
+"""The background process of one OS user: joins the rings, owns log, keys and sockets."""

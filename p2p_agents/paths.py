@@ -1,0 +1,78 @@
+"""Where things are: the state directory, the store, the key files, the lock, the control socket.
+
+The home is `$P2P_AGENTS_HOME`, or `p2p-agents` under the XDG state directory. Names never become paths: files of an
+agent carry its id. The socket lies in the runtime directory under a hash of the home, because a Unix socket's path
+may have 107 bytes at most.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+
+from p2p_agents.errors import UnsafeHome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not typing.TYPE_CHECKING: a hot command does not pay for importing typing
+    from collections.abc import Mapping
+
+SOCKET_PATH_BYTES = 100  # sun_path holds 108 on Linux, 104 on macOS
+
+
+class Home:
+    """The paths of one node. Building one touches nothing; `create` makes the directory, 0700."""
+
+    __slots__ = ("path", "runtime")
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        env = os.environ if environ is None else environ
+        self.path = os.path.abspath(env.get("P2P_AGENTS_HOME") or _default_home(env))
+        runtime = env.get("XDG_RUNTIME_DIR") or ""
+        self.runtime = runtime if runtime and os.path.isdir(runtime) else ""
+
+    @property
+    def store(self) -> str:
+        return os.path.join(self.path, "store.db")
+
+    @property
+    def keys(self) -> str:
+        """Directory of key files: `node.key`, and one `<agent id>.key` per agent."""
+        return os.path.join(self.path, "keys")
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.path, "node.lock")
+
+    @property
+    def log(self) -> str:
+        return os.path.join(self.path, "node.log")
+
+    @property
+    def default_agent(self) -> str:
+        """File that holds the name chosen by `use`."""
+        return os.path.join(self.path, "default-agent")
+
+    @property
+    def socket(self) -> str:
+        name = f"p2pa-{zlib.crc32(os.fsencode(self.path)):08x}"
+        for directory in (self.runtime, self.path):
+            candidate = os.path.join(directory, f"{name}.sock") if directory else ""
+            if candidate and len(os.fsencode(candidate)) <= SOCKET_PATH_BYTES:
+                return candidate
+        return os.path.join("/tmp", f"p2pa-{os.getuid()}", f"{name}.sock")  # noqa: S108 - made 0700 by create
+
+    def create(self) -> None:
+        """Make the directories, 0700. Raises UnsafeHome when one exists that others own or may enter."""
+        for directory in (self.path, self.keys, os.path.dirname(self.socket)):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            found = os.lstat(directory)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+                raise UnsafeHome(f"{directory} is not a directory of this user")
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                raise UnsafeHome(f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700")
+
+
+def _default_home(env: Mapping[str, str]) -> str:
+    state = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "p2p-agents")

@@ -1,0 +1,1 @@
+"""The only SQLite: schema, log, outbox, contacts, sessions, cursors. Functions never commit."""
