@@ -9,16 +9,19 @@ MIB = 1024 * KIB
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
 CBOR_DEPTH = 8  # our deepest structure is 6
 CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
+CBOR_ITEMS = 65_536  # values in one decoded structure: 1 MiB of one-byte integers must not cost 100 ms
 FRAME_BYTES = 1 * MIB  # one stream frame: the largest body, its padding and its signature fit twice
 BODY_BYTES = 256 * KIB  # one message body; larger things are files, not messages
 HEADERS_BYTES = 4 * KIB  # an entry's header map: types, reply-to, room for more
 KIND_CHARS = 64
+REASON_CHARS = 200  # why something was given up: one line for a human
 TEXT_PREVIEW_BYTES = 1 * KIB  # what an unknown peer may say before it is accepted
 NAME_CHARS = 32  # an agent name fits a DNS label and a terminal column
 ROSTER_AGENTS = 64  # agents one node announces on a connection
 
 # --- identity and sessions ---
 IDENTITY_ENTRIES = 256  # one identity log: a device a week for five years
+IDENTITY_ENTRY_BYTES = 1 * KIB  # the longest kind, add-device with a full name, takes under 500 bytes
 PREKEY_DAYS = 7  # a new prekey weekly
 PREKEY_KEPT_DAYS = 30  # the old private part opens late first flights, then is destroyed
 TURN_MS = 1_000  # healing takes a second (PROTOCOL D2)
@@ -29,6 +32,7 @@ GAP_FRAMES = 64  # early frames kept as ciphertext while the gap before them is 
 GAP_CANDIDATES = 4  # different frames kept for one position: a forgery must not displace the real one
 GAP_BYTES = 2 * MIB
 PADDING_FLOOR = 256  # bytes: short messages all look alike
+PARSED_KEYS = 256  # parsed KEM public keys kept: a parse costs 30 us, a kept key some 5 KiB
 LAMPORT_LEAP = 2**20  # a lamport further ahead than this is refused (PROTOCOL A2)
 SYNC_TIPS = 64  # epochs of one chain named in a SYNC: older ones are their ancestors
 SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
@@ -50,6 +54,15 @@ DIAL_TIMEOUT_S = 3.0  # one dial; candidates are dialled in parallel
 HELLO_TIMEOUT_S = 10.0  # a connection that carries no link for this long is closed (PROTOCOL C3)
 HEARTBEAT_S = 3.0  # a quiet connection is pinged this often
 IDLE_TIMEOUT_S = 9.0  # heartbeat + this is under the 15 s in which a crashed peer must be noticed
+SEND_BACKLOG_BYTES = 8 * MIB  # written but not acknowledged on one connection: the peer has stopped reading
+STREAM_WINDOW_BYTES = 512 * KIB  # QUIC credit beyond what was delivered: what one peer can make us reassemble
+STREAM_GAPS = 512  # holes in the reassembly buffer: more than a whole window of alternately lost packets
+DATAGRAM_BYTES = 1_200  # the UDP payload every path must carry (RFC 9000 section 14)
+DATAGRAM_READ_BYTES = 2_048  # larger datagrams are not ours and arrive cut short
+RECEIVE_BATCH = 64  # datagrams read per wake, so that other tasks get their turn
+SOCKET_BUFFER_BYTES = 1 * MIB  # asked for; a smaller kernel maximum is lived with
+CLOSE_REASON_CHARS = 100  # a reason given to or by a peer
+CLOSED_REMEMBERED = 256  # connection ids whose CONNECTION_CLOSE is repeated to a peer that missed it
 BACKOFF_MIN_S = 0.25
 BACKOFF_MAX_S = 30.0  # with full jitter
 DISCOVERED_AGENTS = 1_024  # announced peers remembered at once; the oldest unknown ones go first
@@ -69,11 +82,17 @@ PAGE_MAX = 1_000
 
 # --- control ---
 CONTROL_LINE_BYTES = 2 * MIB  # one request or answer: the largest body, JSON-escaped, and its frame
+CONTROL_ANSWER_BYTES = 16 * MIB  # what a client takes as one answer: a page, every character of it JSON-escaped
+PAGE_BYTES = 2 * MIB  # bodies in one answer: the node cuts a page here, so its answer stays under the bound above
+CONTROL_CALLS = 1_024  # unanswered requests of one control connection
 CONTROL_CLIENTS = 256
 CONTROL_SILENCE_S = 30.0  # a client that starts a line must finish it within this
 NODE_START_S = 10.0  # the first command waits this long for the node it started
 WAIT_DEFAULT_S = 60.0
 WAIT_MAX_S = 24 * 3600.0
+CALL_S = 30.0  # a call that waits for nothing is answered within this, or the node hangs
+NODE_STOP_S = 10.0  # a stopping node has left its socket and lock within this
+NODE_LOG_BYTES = 4 * MIB  # node.log turns over at this size; one older file is kept
 
 # --- the clock ---
 CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)

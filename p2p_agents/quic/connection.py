@@ -1,0 +1,336 @@
+"""One QUIC connection with one message stream, without I/O: datagrams and time in, datagrams and events out."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from aioquic.quic import events as quic_events
+
+from p2p_agents.limits import (
+    CLOSE_REASON_CHARS,
+    DIAL_TIMEOUT_S,
+    HEARTBEAT_S,
+    SEND_BACKLOG_BYTES,
+    STREAM_GAPS,
+)
+from p2p_agents.quic import private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aioquic.quic.configuration import QuicConfiguration
+
+    from p2p_agents.quic.address import Address
+
+log = logging.getLogger(__name__)
+
+# Application error codes of CONNECTION_CLOSE. Owners of an endpoint use codes from CLOSE_OWNER up.
+CLOSE_OK = 0
+CLOSE_PROTOCOL = 1  # a second stream, an end of the stream, an unreadable packet
+CLOSE_FLOOD = 2  # the backlog passed its bound
+CLOSE_REFUSED = 3  # the peer is not the one that was dialled
+CLOSE_TIMEOUT = 4  # the handshake took too long
+CLOSE_INTERNAL = 5  # a handler failed
+CLOSE_OWNER = 16
+
+ClosedKind = Literal["closed", "timeout", "refused", "flood", "protocol"]
+_KINDS: dict[int, ClosedKind] = {
+    CLOSE_PROTOCOL: "protocol",
+    CLOSE_FLOOD: "flood",
+    CLOSE_REFUSED: "refused",
+    CLOSE_TIMEOUT: "timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The handshake is complete and the pin, if any, matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The next bytes of the message stream, never empty."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The last event. `kind` says whose doing it was not: an unreachable or silent peer is a timeout."""
+
+    code: int
+    reason: str
+    by_peer: bool
+    kind: ClosedKind
+
+
+@dataclass(frozen=True, slots=True)
+class CidIssued:
+    """Datagrams to this connection id are for this connection."""
+
+    cid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CidRetired:
+    """Datagrams to this connection id are no longer."""
+
+    cid: bytes
+
+
+Event = Connected | Received | Closed | CidIssued | CidRetired
+
+
+class Connection:
+    """A connection and its one message stream, which the dialer opens with its first `send`.
+
+    The owner feeds `receive` and `tick`, then takes `events`, sends `datagrams`, and takes `events` again: what is
+    sent may end the connection. `wake(connection)` asks the owner to do so soon.
+    """
+
+    __slots__ = (
+        "_events",
+        "_handshake_deadline",
+        "_outgoing",
+        "_outgoing_bytes",
+        "_pin",
+        "_pinged",
+        "_quic",
+        "_stream_open",
+        "_verdict",
+        "_wake",
+        "connected",
+        "dialed",
+        "ended",
+        "id",
+        "last_heard",
+        "last_words",
+        "server_key",
+    )
+
+    def __init__(
+        self,
+        quic: private.BoundedQuicConnection,
+        number: int,
+        *,
+        dialed: bool,
+        server_key: bytes,
+        pin: bytes | None,
+        now: float,
+        wake: Callable[[Connection], object],
+    ) -> None:
+        self.id = number
+        self.dialed = dialed
+        self.server_key = server_key
+        self.connected = False
+        self.ended = False
+        self.last_heard = now
+        self.last_words: list[tuple[bytes, Address]] = []
+        self._quic = quic
+        self._pin = pin
+        self._wake = wake
+        self._events: list[Event] = [CidIssued(quic.host_cid)]
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
+        self._stream_open = False
+        self._pinged = now
+        self._handshake_deadline = now + DIAL_TIMEOUT_S
+        self._verdict: Closed | None = None
+
+    @classmethod
+    def dial(
+        cls,
+        config: QuicConfiguration,
+        address: Address,
+        number: int,
+        *,
+        pin: bytes | None,
+        now: float,
+        wake: Callable[[Connection], object],
+    ) -> Connection:
+        """Open towards `address`; with a pin, `connected` is reached only by that raw Ed25519 server key."""
+        quic = private.BoundedQuicConnection(config)
+        connection = cls(quic, number, dialed=True, server_key=b"", pin=pin, now=now, wake=wake)
+        quic.connect(address, now)
+        return connection
+
+    @classmethod
+    def accept(
+        cls,
+        config: QuicConfiguration,
+        original_cid: bytes,
+        number: int,
+        *,
+        server_key: bytes,
+        now: float,
+        wake: Callable[[Connection], object],
+    ) -> Connection:
+        """The answering side of an Initial addressed to `original_cid`, which is to be fed to it next."""
+        quic = private.BoundedQuicConnection(config, original_cid)
+        connection = cls(quic, number, dialed=False, server_key=server_key, pin=None, now=now, wake=wake)
+        connection._events.append(CidIssued(original_cid))
+        return connection
+
+    @property
+    def address(self) -> Address:
+        """Where the peer is now; it may move. ("", 0) before the first datagram of an accepted connection."""
+        return self._quic.get_peer_address() or ("", 0)
+
+    def send(self, data: bytes) -> None:
+        """Append to the message stream. Beyond SEND_BACKLOG_BYTES the connection closes; after its end, nothing."""
+        if self._verdict is not None or self.ended:
+            return
+        self._outgoing.append(data)
+        self._outgoing_bytes += len(data)
+        if self.backlog() > SEND_BACKLOG_BYTES:
+            self._end(CLOSE_FLOOD, "the send backlog passed its bound")
+        self._wake(self)
+
+    def backlog(self) -> int:
+        """Bytes sent by the owner that the peer's QUIC has not acknowledged."""
+        return self._outgoing_bytes + private.send_backlog(self._quic)
+
+    def close(self, code: int = CLOSE_OK, reason: str = "") -> None:
+        """End the connection and tell the peer why; `Closed` follows as an event."""
+        self._end(code, reason)
+        self._wake(self)
+
+    # --- for the owner: the endpoint, or a simulated network ---
+
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """One datagram addressed to this connection. Hostile bytes never raise."""
+        if self.ended:
+            return
+        idle_before = private.idle_deadline(self._quic)
+        try:
+            self._quic.receive_datagram(data, address, now)
+        except Exception:  # whatever a hostile packet breaks inside aioquic costs its own connection only
+            log.exception("connection %d: a datagram from %s broke the QUIC state", self.id, address[0])
+            self._end(CLOSE_PROTOCOL, "unreadable packet")
+            return
+        if private.idle_deadline(self._quic) != idle_before:
+            self.last_heard = now
+        if private.reassembly_gaps(self._quic) > STREAM_GAPS:
+            self._end(CLOSE_PROTOCOL, "too many gaps")
+        self._pull()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def datagrams(self, now: float) -> list[tuple[bytes, Address]]:
+        """What is to be sent now, and to whom."""
+        if self.ended:
+            return []
+        if self._outgoing and self._verdict is None and self._stream_is_open():
+            self._quic.send_stream_data(private.MESSAGE_STREAM, b"".join(self._outgoing))
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
+        datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
+        self._note_ending(datagrams)
+        return datagrams
+
+    def deadline(self) -> float | None:
+        """When `tick` is due; None once the connection ended."""
+        if self.ended:
+            return None
+        own = self._heartbeat_at() if self.connected else self._handshake_deadline
+        timer = self._quic.get_timer()
+        return own if timer is None else min(own, timer)
+
+    def tick(self, now: float) -> None:
+        """Time passed: retransmit, ping a quiet peer, give up on a silent one."""
+        if self.ended:
+            return
+        timer = self._quic.get_timer()
+        if timer is not None and now >= timer:
+            self._quic.handle_timer(now)
+        if not self.connected and now >= self._handshake_deadline:
+            self._end(CLOSE_TIMEOUT, "the handshake took too long")
+        elif self.connected and now >= self._heartbeat_at():
+            self._pinged = now
+            self._quic.send_ping(0)
+        self._pull()
+
+    # --- private ---
+
+    def _heartbeat_at(self) -> float:
+        return max(self.last_heard, self._pinged) + HEARTBEAT_S
+
+    def _stream_is_open(self) -> bool:
+        """The dialer opens the stream once the pin matched; the other side may answer on it, not open it."""
+        return self._stream_open or (self.dialed and self.connected)
+
+    def _pull(self) -> None:
+        """Translate aioquic's events; neighbouring stream data becomes one event."""
+        chunks: list[bytes] = []
+        while self._verdict is None and (event := self._quic.next_event()) is not None:
+            if type(event) is quic_events.StreamDataReceived and self.connected:
+                chunks.append(event.data)
+                self._stream_open = True
+                if event.end_stream:
+                    self._end(CLOSE_PROTOCOL, "the message stream has no end")
+            else:
+                self._take(event)
+        if data := b"".join(chunks):
+            self._events.append(Received(data))
+
+    def _take(self, event: quic_events.QuicEvent) -> None:
+        match event:
+            case quic_events.HandshakeCompleted():
+                self._complete()
+            case quic_events.ConnectionIdIssued():
+                self._events.append(CidIssued(event.connection_id))
+            case quic_events.ConnectionIdRetired():
+                self._events.append(CidRetired(event.connection_id))
+            case (
+                quic_events.StreamDataReceived()
+                | quic_events.StreamReset()
+                | quic_events.StopSendingReceived()
+                | quic_events.DatagramFrameReceived()
+            ):
+                self._end(CLOSE_PROTOCOL, "only the message stream, and it stays open")
+
+    def _complete(self) -> None:
+        if self.dialed:
+            key = private.peer_certificate_key(self._quic)
+            if key is None or self._pin not in (None, key):
+                self._end(CLOSE_REFUSED, "not the expected server key")
+                return
+            self.server_key = key
+        self.connected = True
+        self._events.append(Connected())
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._verdict is not None or self.ended:
+            return
+        reason = reason[:CLOSE_REASON_CHARS]
+        self._verdict = Closed(code, reason, by_peer=False, kind=_KINDS.get(code, "closed"))
+        self._quic.close(error_code=code, reason_phrase=reason)
+
+    def _note_ending(self, datagrams: list[tuple[bytes, Address]]) -> None:
+        """Report the end once, after what it had to say was handed out."""
+        ending = private.ending(self._quic)
+        if ending is None:
+            return
+        self.ended = True
+        self._outgoing.clear()
+        self._outgoing_bytes = 0
+        if not ending.by_peer and not ending.silent:
+            self.last_words = datagrams
+        self._events.append(self._verdict or self._judge(ending))
+
+    def _judge(self, ending: private.Ending) -> Closed:
+        kind: ClosedKind
+        if ending.silent:
+            kind = "timeout"
+        elif not self.connected and ending.by_peer:
+            kind = "refused"
+        elif ending.application:
+            kind = _KINDS.get(ending.code, "closed")
+        else:
+            kind = "protocol" if ending.code else "closed"
+        return Closed(ending.code, ending.reason[:CLOSE_REASON_CHARS], ending.by_peer, kind)

@@ -1,0 +1,325 @@
+"""One UDP socket that both accepts and dials; many datagrams read per wake, one flush per connection and tick."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import logging
+import socket
+from typing import Protocol
+
+from p2p_agents.errors import NoSocket
+from p2p_agents.limits import CLOSED_REMEMBERED, DATAGRAM_READ_BYTES, RECEIVE_BATCH, SOCKET_BUFFER_BYTES
+from p2p_agents.quic import packet, private
+from p2p_agents.quic.address import Address, SockAddr, canonical_host, from_sockaddr, to_sockaddr
+from p2p_agents.quic.admission import Admission, Bounds
+from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.quic.connection import (
+    CLOSE_INTERNAL,
+    CLOSE_OK,
+    CidIssued,
+    CidRetired,
+    Closed,
+    Connected,
+    Connection,
+    Event,
+    Received,
+)
+
+log = logging.getLogger(__name__)
+
+ALPN = "p2pa/1"
+
+
+class Handler(Protocol):
+    """What the owner of an endpoint is told, in the loop's thread. `closed` is the last word on a connection, and
+    the only one when it never connected. A handler that raises loses that connection, and no other."""
+
+    def connected(self, connection: Connection) -> None: ...
+
+    def received(self, connection: Connection, data: bytes) -> None: ...
+
+    def closed(self, connection: Connection, reason: Closed) -> None: ...
+
+
+class Endpoint:
+    """Accepts and dials QUIC connections on one socket. Everything runs in the loop that opened it."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        certificate: NodeCertificate,
+        handler: Handler,
+        alpn: str,
+        bounds: Bounds,
+    ) -> None:
+        self._socket = sock
+        self._handler = handler
+        self._server_key = certificate.public
+        self._client_config = private.configuration(is_client=True, alpn=alpn, certificate=None)
+        self._server_config = private.configuration(is_client=False, alpn=alpn, certificate=certificate)
+        self._loop = asyncio.get_running_loop()
+        self._admission = Admission(bounds, self._loop.time())
+        self._numbers = itertools.count(1)
+        self._open: dict[Connection, _Seat] = {}
+        self._routes: dict[bytes, Connection] = {}
+        self._last_words: dict[bytes, list[tuple[bytes, Address]]] = {}
+        self._dirty: dict[Connection, None] = {}
+        self._flush_due = False
+        self._closed = False
+        self.port: int = sock.getsockname()[1]
+        self._loop.add_reader(sock, self._on_readable)
+
+    @classmethod
+    async def open(
+        cls,
+        certificate: NodeCertificate,
+        handler: Handler,
+        *,
+        port: int = 0,
+        host: str | None = None,
+        alpn: str = ALPN,
+        bounds: Bounds | None = None,
+    ) -> Endpoint:
+        """Bind `host`, or every address of both IP versions. Raises NoSocket."""
+        return cls(_bind(host, port), certificate, handler, alpn, bounds or Bounds())
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connection that has not ended, connected or not."""
+        return tuple(self._open)
+
+    def dial(self, address: Address, *, pin: bytes | None = None) -> Connection:
+        """Start a connection to an IP literal. Failure arrives as `closed`. Raises Usage for what is no address,
+        NoSocket once the endpoint is closed."""
+        if self._closed:
+            raise NoSocket("the endpoint is closed")
+        to_sockaddr(address, self._socket.family)
+        connection = Connection.dial(
+            self._client_config,
+            (canonical_host(address[0]), address[1]),
+            next(self._numbers),
+            pin=pin,
+            now=self._loop.time(),
+            wake=self._wake,
+        )
+        self._open[connection] = _Seat(admitted_for=None)
+        self._deliver(connection)
+        self._wake(connection)
+        return connection
+
+    async def close(self) -> None:
+        """Say goodbye on every connection and release the socket; `closed` is called for each. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        for connection in self.connections:
+            connection.close(CLOSE_OK, "the node is stopping")
+        self._flush()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    # --- receiving ---
+
+    def _on_readable(self) -> None:
+        now = self._loop.time()
+        self._flush_due = True  # this wake flushes at its end: nothing needs to schedule one
+        heard: dict[Connection, None] = {}
+        for _ in range(RECEIVE_BATCH):
+            try:
+                data, sockaddr = self._socket.recvfrom(DATAGRAM_READ_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as fault:  # an ICMP error of an earlier datagram
+                log.debug("receiving: %s", fault)
+                continue
+            address = from_sockaddr(sockaddr)
+            if not packet.is_quic(data):
+                self._probe(data, address)
+                continue
+            connection = self._route(data, address, now)
+            if connection is not None:
+                connection.receive(data, address, now)
+                heard[connection] = None
+        for connection in heard:
+            self._deliver(connection)
+            self._dirty[connection] = None
+        self._flush()
+
+    def _route(self, data: bytes, address: Address, now: float) -> Connection | None:
+        cid = packet.destination_cid(data)
+        connection = self._routes.get(cid)
+        if connection is not None:
+            return connection
+        if cid in self._last_words:
+            self._repeat_last_words(cid, address)
+            return None
+        original = packet.opens_connection(data)
+        if original is None or self._closed or not self._admission.admit(address[0], now):
+            return None
+        connection = Connection.accept(
+            self._server_config,
+            original,
+            next(self._numbers),
+            server_key=self._server_key,
+            now=now,
+            wake=self._wake,
+        )
+        self._open[connection] = _Seat(admitted_for=address[0])
+        self._deliver(connection)
+        return connection
+
+    def _probe(self, data: bytes, address: Address) -> None:
+        """A datagram that is not QUIC: for a handler with a `probed`, otherwise nobody's."""
+        probed = getattr(self._handler, "probed", None)
+        if probed is None or not data:
+            return
+        try:
+            probed(data, address)
+        except Exception:
+            log.exception("the handler failed on a probe from %s", address[0])
+
+    # --- the handler ---
+
+    def _deliver(self, connection: Connection) -> None:
+        for event in connection.events():
+            try:
+                self._tell(connection, event)
+            except Exception:  # one connection's handler must not take the endpoint down
+                log.exception("connection %d: the handler failed", connection.id)
+                connection.close(CLOSE_INTERNAL, "internal error")
+
+    def _tell(self, connection: Connection, event: Event) -> None:
+        match event:
+            case Received(data):
+                self._handler.received(connection, data)
+            case Connected():
+                self._handler.connected(connection)
+            case Closed():
+                self._forget(connection)
+                self._handler.closed(connection, event)
+            case CidIssued(cid):
+                self._routes[cid] = connection
+                self._open[connection].cids.add(cid)
+            case CidRetired(cid):
+                self._routes.pop(cid, None)
+                self._open[connection].cids.discard(cid)
+
+    def _forget(self, connection: Connection) -> None:
+        seat = self._open.pop(connection)
+        if seat.timer is not None:
+            seat.timer.cancel()
+        if seat.admitted_for is not None:
+            self._admission.release(seat.admitted_for)
+        for cid in seat.cids:
+            self._routes.pop(cid, None)
+            if connection.last_words:
+                self._last_words[cid] = connection.last_words
+        while len(self._last_words) > CLOSED_REMEMBERED:
+            del self._last_words[next(iter(self._last_words))]
+
+    def _repeat_last_words(self, cid: bytes, address: Address) -> None:
+        """The CONNECTION_CLOSE was lost: say it once more to where it was said (RFC 9000 section 10.2.1)."""
+        for data, known in self._last_words.pop(cid):
+            if known == address:
+                self._send(data, known)
+
+    # --- sending ---
+
+    def _wake(self, connection: Connection) -> None:
+        self._dirty[connection] = None
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send what every woken connection has to say, including those woken meanwhile."""
+        now = self._loop.time()
+        self._flush_due = True
+        while self._dirty:
+            connection, _ = self._dirty.popitem()
+            for data, address in connection.datagrams(now):
+                self._send(data, address)
+            self._deliver(connection)
+            self._arm(connection)
+        self._flush_due = False
+
+    def _send(self, data: bytes, address: Address) -> None:
+        try:
+            self._socket.sendto(data, to_sockaddr(address, self._socket.family))
+        except OSError as fault:  # no route, no permission, no buffer: QUIC takes it for a lost datagram
+            log.debug("sending to %s: %s", address[0], fault)
+
+    # --- time ---
+
+    def _arm(self, connection: Connection) -> None:
+        """Have `_on_time` called no later than the deadline; a handle that fires early is cheaper than a new one."""
+        seat = self._open.get(connection)
+        deadline = connection.deadline()
+        if seat is None or deadline is None:
+            return
+        if seat.timer is not None:
+            if seat.timer.when() <= deadline:
+                return
+            seat.timer.cancel()
+        seat.timer = self._loop.call_at(deadline, self._on_time, connection)
+
+    def _on_time(self, connection: Connection) -> None:
+        seat = self._open[connection]
+        seat.timer = None
+        now = self._loop.time()
+        deadline = connection.deadline()
+        if deadline is not None and now < deadline:
+            self._arm(connection)
+            return
+        connection.tick(now)
+        self._deliver(connection)
+        self._wake(connection)
+
+
+class _Seat:
+    """What the endpoint keeps for an open connection."""
+
+    __slots__ = ("admitted_for", "cids", "timer")
+
+    def __init__(self, admitted_for: str | None) -> None:
+        self.admitted_for = admitted_for
+        self.cids: set[bytes] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+def _bind(host: str | None, port: int) -> socket.socket:
+    if host is not None:
+        host = canonical_host(host)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return _bind_one(family, host, port)
+    try:
+        return _bind_one(socket.AF_INET6, "::", port)
+    except NoSocket as fault:
+        if fault.details.get("errno") == errno.EADDRINUSE:
+            raise
+        return _bind_one(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - peers on every network are the purpose
+
+
+def _bind_one(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """A bound, non-blocking UDP socket; [::] takes IPv4 too. Raises NoSocket."""
+    try:
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    except OSError as fault:
+        raise NoSocket(f"cannot make a UDP socket: {fault.strerror}", errno=fault.errno) from fault
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        sockaddr: SockAddr = (host, port)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            literal, _, scope = host.partition("%")
+            sockaddr = (literal, port, 0, int(scope or 0))
+        sock.bind(sockaddr)
+    except (OSError, OverflowError) as fault:
+        sock.close()
+        code = getattr(fault, "errno", None)
+        raise NoSocket(f"cannot bind UDP {host} port {port}: {fault}", errno=code) from fault
+    return sock
