@@ -1,1 +1,1 @@
-"""The local API: one registry of methods, JSON lines over a Unix socket."""
+"""The local API: a registry of methods, JSON lines over a Unix socket, the node's server, a blocking client."""

@@ -1,0 +1,274 @@
+"""The blocking client of the control socket: `socket` and `json`, nothing else, so that a hot command starts fast.
+
+It starts the node when none runs, replaces an older one, and reconnects: a send under its idempotency key, a wait with
+the time it has left, a watch with its cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import p2p_agents
+from p2p_agents import errors, limits
+from p2p_agents.control.wire import decode_error, decode_line, encode_line
+from p2p_agents.paths import Home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
+RECONNECTS = 5  # one call survives this many lost nodes
+ONCE = frozenset({"init", "node.stop"})  # repeating these after a lost answer could mean something else
+CHUNK_BYTES = 64 * 1024
+
+
+class Client:
+    """One connection to the node of a home, opened on first use. Not for several threads at once."""
+
+    def __init__(self, home: Home | None = None, *, start: bool | None = None) -> None:
+        self.home = home or Home()
+        self._may_start = os.environ.get("P2P_AGENTS_NO_START") != "1" if start is None else start
+        self._socket: socket.socket | None = None
+        self._unread = bytearray()
+        self._number = 0
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(
+        self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """The result of one method; `timeout` in seconds beyond what the method itself waits. Raises P2PError."""
+        params = {name: value for name, value in (params or {}).items() if value is not None}
+        if method != "send":
+            return self._call(method, params, timeout)
+        params.setdefault("id", make_key())
+        try:
+            return self._call(method, params, timeout)
+        except errors.P2PError as error:
+            error.details.setdefault("key", params["id"])
+            raise
+
+    def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The events of a stream, the first of type `ready`; after a lost node it goes on from the last cursor."""
+        params = {name: value for name, value in (params or {}).items() if value is not None}
+        lost = 0
+        while lost <= RECONNECTS:
+            number = self._request(method, params)
+            try:
+                while True:
+                    answer = self._answer(number, None)
+                    if "event" not in answer:
+                        return
+                    event = answer["event"]
+                    if event.get("type") != "ready" or not lost:
+                        yield event
+                    if "cursor" in event:
+                        params["after"] = event["cursor"]
+            except _Lost:
+                lost += 1
+            finally:
+                self.close()
+        raise errors.NodeUnreachable("the node was lost again and again")
+
+    def close(self) -> None:
+        """Hang up; the node cancels what this connection still waits for."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._unread.clear()
+
+    def _call(self, method: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        patience = _own_wait(method, params)
+        deadline = time.monotonic() + patience + (limits.CALL_S if timeout is None else timeout)
+        for _ in range(RECONNECTS + 1):
+            number = self._request(method, params)
+            try:
+                result = self._answer(number, deadline)["result"]
+            except _Lost:
+                if method in ONCE:
+                    raise errors.NodeUnreachable("the node was lost before it answered") from None
+                if patience:  # the new node waits for what is left of this call's time
+                    left = deadline - time.monotonic() - limits.CALL_S
+                    params["timeout"] = min(max(left, 0.0), patience)
+            else:
+                assert isinstance(result, dict)
+                return result
+        raise errors.NodeUnreachable("the node was lost again and again")
+
+    def _request(self, method: str, params: dict[str, Any]) -> int:
+        """Send one request, over a new connection when the old one is gone; its number."""
+        self._number += 1
+        line = encode_line(
+            {"id": self._number, "method": method, "params": params, "client": p2p_agents.__version__}
+        )
+        if len(line) > limits.CONTROL_LINE_BYTES:
+            raise errors.TooLarge(
+                f"the request has {len(line)} bytes; at most {limits.CONTROL_LINE_BYTES} fit"
+            )
+        if self._socket is None:
+            self.connect()
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(limits.CALL_S)
+            self._socket.sendall(line)
+        except TimeoutError:
+            self.close()
+            raise errors.NodeUnreachable("the node does not read") from None
+        except OSError:
+            pass  # what the node said before it hung up is still to be read
+        return self._number
+
+    def _answer(self, number: int, deadline: float | None) -> dict[str, Any]:
+        """The next line for that request. Raises its error; _Lost when the node goes first."""
+        while True:
+            line = self._read_line(deadline)
+            if line.get("id") not in (number, None):
+                continue
+            if line.get("ok") is False:
+                raise decode_error(line.get("error"))
+            return line
+
+    def _read_line(self, deadline: float | None) -> dict[str, Any]:
+        while (end := self._unread.find(b"\n")) < 0:
+            if len(self._unread) > limits.CONTROL_ANSWER_BYTES:
+                self.close()
+                raise errors.Bug("the node's answer has no end")
+            self._unread += self._receive(deadline)
+        line = bytes(self._unread[:end])
+        del self._unread[: end + 1]
+        return decode_line(line)
+
+    def _receive(self, deadline: float | None) -> bytes:
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
+            chunk = self._socket.recv(CHUNK_BYTES)
+        except TimeoutError:
+            self.close()
+            raise errors.NodeUnreachable("the node does not answer in time") from None
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self.close()
+            raise _Lost
+        return chunk
+
+    # --- connecting, starting, replacing ------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Reach the node: start it when none runs, replace it when it is older. Raises NodeUnreachable and the like."""
+        deadline = time.monotonic() + limits.NODE_START_S
+        start = None
+        while True:
+            if self._dial():
+                try:
+                    if self._greet(deadline):
+                        return
+                except _Lost:  # it was just stopping
+                    pass
+                if time.monotonic() > deadline:
+                    raise errors.NodeUnreachable("the node accepts and hangs up")
+            if not self._may_start:
+                raise errors.NodeUnreachable(
+                    f"no node runs for {self.home.path}", hint="run: p2p-agents node run"
+                )
+            if start is None:
+                from p2p_agents.control.start import NodeStart
+
+                self.home.create()
+                start = NodeStart(self.home, deadline)
+            start.wait()
+
+    def _dial(self) -> bool:
+        """Whether somebody listens."""
+        dialled = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            dialled.settimeout(limits.CALL_S)
+            dialled.connect(self.home.socket)
+        except (FileNotFoundError, ConnectionRefusedError):
+            dialled.close()
+            return False
+        except OSError as error:
+            dialled.close()
+            raise errors.NodeUnreachable(f"{self.home.socket}: {error.strerror or error}") from error
+        self._unread.clear()
+        self._socket = dialled
+        return True
+
+    def _greet(self, deadline: float) -> bool:
+        """Whether the node that answers is one to talk to; an older one has been stopped otherwise."""
+        greeting = self._read_line(deadline)
+        protocol = greeting.get("protocol")
+        if type(protocol) is not int:
+            self.close()
+            raise errors.NodeUnreachable("what listens on the control socket is no node")
+        if protocol > PROTOCOL:
+            self.close()
+            raise errors.NodeTooNew(
+                f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}"
+            )
+        if protocol == PROTOCOL and _release(greeting.get("node")) >= _release(p2p_agents.__version__):
+            return True
+        if self._may_start:
+            self._replace(greeting)
+            return False
+        if protocol == PROTOCOL:
+            return True
+        self.close()
+        raise errors.NodeTooOld(f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}")
+
+    def _replace(self, greeting: dict[str, Any]) -> None:
+        """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld when it stays."""
+        deadline = time.monotonic() + limits.NODE_STOP_S
+        number = self._request("node.stop", {})
+        try:
+            self._answer(number, deadline)
+            while True:
+                self._read_line(deadline)
+        except _Lost:
+            return
+        except errors.P2PError as error:
+            self.close()
+            raise errors.NodeTooOld(f"the node {greeting.get('node')} does not stop") from error
+
+
+def call(
+    method: str,
+    params: dict[str, Any] | None = None,
+    timeout: float | None = None,
+    *,
+    home: Home | None = None,
+) -> dict[str, Any]:
+    """One method on a connection of its own."""
+    with Client(home) as client:
+        return client.call(method, params, timeout)
+
+
+def make_key() -> str:
+    """A fresh idempotency key."""
+    return os.urandom(16).hex()
+
+
+class _Lost(Exception):
+    """The connection ended before the answer."""
+
+
+def _own_wait(method: str, params: dict[str, Any]) -> float:
+    """Seconds the method itself may take: the defaults stand in the registry too."""
+    if method == "wait":
+        return float(params.get("timeout", limits.WAIT_DEFAULT_S))
+    if method == "send":
+        return float(params.get("timeout", 30.0)) if "wait" in params else 0.0
+    return float(params.get("timeout", 5.0)) if method == "ping" else 0.0
+
+
+def _release(version: object) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(version).split(".")[:3] if part.isdigit())

@@ -1,0 +1,376 @@
+"""The local API as data: every method, its parameters, result and errors. The node, the CLI reference, the API schema
+and the MCP tools are drawn from this one registry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents import errors, limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from p2p_agents.errors import P2PError
+
+PROTOCOL = 1  # raised when an older command could misread a newer node
+ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
+KINDS = ("claude-code", "codex", "openclaw", "human", "other")
+POLICIES = ("open", "ask", "closed")
+BODY_TYPES = ("text/plain", "text/markdown", "application/json")
+REFERENCE_CHARS = (
+    128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
+)
+QUERY_CHARS = 1_024  # words to search for
+STATUS_CHARS = 256  # what an agent says it is doing
+
+NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter. Text is bounded by `at_most` characters, a number by `at_least` and `at_most`, both included."""
+
+    name: str
+    type: type
+    help: str
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    at_least: float = 0
+    at_most: float = REFERENCE_CHARS
+
+    def __post_init__(self) -> None:
+        if self.type not in NAMES or (self.required and self.default is not None):
+            raise ValueError(self.name)
+
+    def check(self, value: Any) -> Any:
+        """The value as the node uses it. Raises BadParams naming the parameter and its bound."""
+        if self.type is str:
+            return self._check_text(value)
+        if self.type is bool:
+            if value is True or value is False:
+                return value
+            raise _bad(self.name, "must be true or false")
+        return self._check_number(value)
+
+    def _check_text(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise _bad(self.name, "must be a string")
+        if self.choices and value not in self.choices:
+            raise _bad(self.name, f"must be one of {', '.join(self.choices)}")
+        if len(value) > self.at_most:
+            raise _bad(self.name, f"has {len(value)} characters; at most {self.at_most:g} are allowed")
+        if not value.isascii() and _has_surrogates(value):
+            raise _bad(self.name, "is not valid Unicode text")
+        return value
+
+    def _check_number(self, value: Any) -> int | float:
+        whole = self.type is int
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise _bad(self.name, f"must be {'a whole number' if whole else 'a number'}")
+        if not self.at_least <= value <= self.at_most:  # NaN is within no bounds
+            raise _bad(self.name, f"must be from {self.at_least:g} to {self.at_most:g}")
+        return value if whole else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. `result` says its fields; `errors` are its own, beyond ALWAYS; `body` is checked after the parameters."""
+
+    name: str
+    help: str
+    params: tuple[Param, ...]
+    result: str
+    errors: tuple[type[P2PError], ...] = ()
+    streams: bool = False
+    body: Callable[[Mapping[str, Any]], None] | None = None
+
+
+def validate(method: str, params: object) -> dict[str, Any]:
+    """All parameters of the method, defaults filled in. Raises UnknownMethod, BadParams, TooLarge or BadBody."""
+    known = METHODS.get(method) if isinstance(method, str) else None
+    if known is None:
+        raise errors.UnknownMethod(f"unknown method {str(method)[:64]!r}")
+    if not isinstance(params, dict):
+        raise errors.BadParams("params must be an object")
+    checked: dict[str, Any] = {}
+    for param in known.params:
+        value = params.get(param.name)
+        if value is not None:
+            checked[param.name] = param.check(value)
+        elif param.required:
+            raise _bad(param.name, "is missing")
+        else:
+            checked[param.name] = param.default
+    if len(params) > len(checked) or not params.keys() <= checked.keys():
+        raise _bad(min(map(str, params.keys() - checked.keys()))[:64], "is not a parameter of this method")
+    if known.body is not None:
+        known.body(checked)
+    return checked
+
+
+def schema(method: Method) -> dict[str, Any]:
+    """The JSON schema of a method's parameters."""
+    properties: dict[str, Any] = {}
+    for param in method.params:
+        described: dict[str, Any] = {"type": NAMES[param.type], "description": param.help}
+        if param.choices:
+            described["enum"] = list(param.choices)
+        elif param.type is str:
+            described["maxLength"] = int(param.at_most)
+        elif param.type is not bool:
+            described |= {"minimum": param.at_least, "maximum": param.at_most}
+        if param.default is not None:
+            described["default"] = param.default
+        properties[param.name] = described
+    required = [param.name for param in method.params if param.required]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def check_body(params: Mapping[str, Any]) -> None:
+    """A message body fits its type and the largest message. Raises TooLarge or BadBody."""
+    text = params["text"]
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > limits.BODY_BYTES:
+        raise errors.TooLarge(f"the text has {size} bytes; a message holds at most {limits.BODY_BYTES}")
+    if params["type"] == "application/json":
+        try:
+            json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise errors.BadBody(f"the text is not JSON: {str(error)[:200]}") from None
+
+
+def _bad(name: str, why: str) -> errors.BadParams:
+    return errors.BadParams(f"parameter {name!r} {why}", param=name)
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+AGENT = Param("agent", str, "name of the local agent to act for; without it the default one")
+READER = Param("reader", str, "whose place in the log: each reader has its own", default="default")
+LIMIT = Param("limit", int, "messages at most", default=limits.PAGE, at_least=1, at_most=limits.PAGE_MAX)
+AFTER = Param("after", str, "only what follows this cursor; 0 is the start")
+FROM = Param("from", str, "only messages of this peer: a name, petname or id prefix")
+TO = Param("to", str, "a peer: name, petname or id prefix", required=True)
+PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
+NAME = Param("name", str, "name of a local agent", required=True)
+MESSAGE_ID = Param("id", str, "a message id", required=True)
+
+AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, created}"
+PEER_FIELDS = "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
+CONTACT_FIELDS = "{id, name, petname, kind, trust, since}"
+REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
+MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
+
+_FINDS_AGENT = (errors.NoAgent,)
+_FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
+_STORES = (errors.StoreFull, errors.StoreReadOnly)
+
+
+def _timeout(default: float, text: str) -> Param:
+    return Param("timeout", float, text, default=default, at_most=limits.WAIT_MAX_S)
+
+
+_NODE = (
+    Method(
+        "node.info",
+        "What runs here.",
+        (),
+        "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
+    ),
+    Method("node.stop", "Stop the node.", (), "{stopping: true}"),
+    Method(
+        "doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"
+    ),
+)
+
+_AGENTS = (
+    Method(
+        "init",
+        "Create an agent on this node.",
+        (
+            Param("name", str, "its name: 1 to 32 letters, digits, . - _", required=True),
+            Param("kind", str, "what it is", default="other", choices=KINDS),
+            Param("hidden", bool, "keep it off the network's announcements", default=False),
+            Param("policy", str, "who may write first", default="ask", choices=POLICIES),
+        ),
+        f"{{agent: {AGENT_FIELDS}}}",
+        (errors.BadName, errors.AgentExists, *_STORES),
+    ),
+    Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}"),
+    Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", _FINDS_AGENT),
+    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", _FINDS_AGENT),
+    Method(
+        "status.set",
+        "Say what the agent is doing.",
+        (AGENT, Param("status", str, "a short line", required=True, at_most=STATUS_CHARS)),
+        "{status}",
+        _FINDS_AGENT,
+    ),
+)
+
+_PEERS = (
+    Method(
+        "peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", _FINDS_AGENT
+    ),
+    Method(
+        "peers.watch",
+        "Follow peers as they come, change and go.",
+        (AGENT,),
+        '{"type": "ready"}, then {"type": "peer", …the peer\'s fields}',
+        _FINDS_AGENT,
+        streams=True,
+    ),
+    Method(
+        "peers.add",
+        "Dial an address and list who is there.",
+        (AGENT, Param("address", str, "HOST:PORT or [IPV6]:PORT", required=True, at_most=300)),
+        f"{{address, agents: [{PEER_FIELDS}]}}",
+        (errors.NoAgent, errors.NotReachable),
+    ),
+    Method(
+        "ping",
+        "Measure the way to a peer and back.",
+        (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
+        "{to, rtt_ms, path}",
+        (*_FINDS_PEER, errors.NotReachable),
+    ),
+    Method("contacts", "List contacts.", (AGENT,), f"{{contacts: [{CONTACT_FIELDS}]}}", _FINDS_AGENT),
+    Method(
+        "contacts.name",
+        "Give a peer a name of one's own.",
+        (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*_FINDS_PEER, errors.BadName),
+    ),
+)
+
+
+def _answer_request(verb: str, text: str) -> Method:
+    return Method(
+        f"requests.{verb}",
+        text,
+        (AGENT, PEER),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*_FINDS_PEER, errors.RequestUnknown),
+    )
+
+
+_REQUESTS = (
+    Method(
+        "requests.list",
+        "List requests, both ways.",
+        (AGENT,),
+        f"{{requests: [{REQUEST_FIELDS}]}}",
+        _FINDS_AGENT,
+    ),
+    _answer_request("accept", "Accept a peer: its messages arrive from now on."),
+    _answer_request("reject", "Reject a peer's request."),
+    _answer_request("block", "Block a peer: nothing of it is shown any more."),
+    Method(
+        "requests.policy",
+        "Say, or ask, who may write first.",
+        (AGENT, Param("policy", str, "open, ask or closed; without it nothing changes", choices=POLICIES)),
+        "{policy}",
+        _FINDS_AGENT,
+    ),
+)
+
+_MESSAGES = (
+    Method(
+        "send",
+        "Send a message; once answered it is kept until delivered.",
+        (
+            AGENT,
+            TO,
+            Param(
+                "text",
+                str,
+                "the body, at most 256 KiB of UTF-8",
+                required=True,
+                at_most=limits.BODY_BYTES * 8,
+            ),
+            Param("type", str, "what the body is", default="text/plain", choices=BODY_TYPES),
+            Param("id", str, "idempotency key: the same key never sends twice", at_most=limits.KEY_CHARS),
+            Param("reply_to", str, "id of the message answered"),
+            Param("wait", str, "wait until the message is in this state", choices=("delivered", "read")),
+            _timeout(30.0, "seconds to wait for that state"),
+        ),
+        "{id, cursor, state, duplicate, key, to}",
+        (
+            *_FINDS_PEER,
+            errors.TooLarge,
+            errors.BadBody,
+            errors.IdConflict,
+            errors.MessageUnknown,
+            errors.PeerBlocked,
+            errors.NotAContact,
+            errors.OutboxFull,
+            errors.SendUnconfirmed,
+            *_STORES,
+        ),
+        body=check_body,
+    ),
+    Method(
+        "inbox",
+        "Unread messages of a reader, or those after a cursor.",
+        (AGENT, AFTER, LIMIT, READER),
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}",
+        (errors.NoAgent, errors.CursorUnknown),
+    ),
+    Method(
+        "ack",
+        "Mark what was shown to a reader as read, up to a cursor or all of it.",
+        (AGENT, Param("cursor", str, "up to here; without it everything shown"), READER),
+        "{acked, cursor}",
+        (errors.NoAgent, errors.CursorUnknown),
+    ),
+    Method(
+        "wait",
+        "Unread messages, waiting for the first one.",
+        (AGENT, FROM, AFTER, READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
+        f"{{messages: [{MESSAGE_FIELDS}], cursor}}",
+        (*_FINDS_PEER, errors.CursorUnknown, errors.WaitTimeout),
+    ),
+    Method(
+        "watch",
+        "Follow messages, and the states of one's own.",
+        (AGENT, AFTER, FROM),
+        '{"type": "ready", cursor}, then {"type": "message", …its fields} and {"type": "state", id, state}',
+        (*_FINDS_PEER, errors.CursorUnknown),
+        streams=True,
+    ),
+    Method(
+        "history",
+        "The conversation with a peer, oldest first.",
+        (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}",
+        (*_FINDS_PEER, errors.CursorUnknown),
+    ),
+    Method(
+        "search",
+        "Messages that hold the words.",
+        (AGENT, Param("text", str, "words", required=True, at_most=QUERY_CHARS), LIMIT),
+        f"{{messages: [{MESSAGE_FIELDS}]}}",
+        _FINDS_AGENT,
+    ),
+    Method(
+        "show",
+        "One message and where it stands with each recipient.",
+        (AGENT, MESSAGE_ID),
+        f"{{message: {MESSAGE_FIELDS}, recipients: [{{id, name, device, state, why, time}}]}}",
+        (errors.NoAgent, errors.MessageUnknown),
+    ),
+)
+
+METHODS: dict[str, Method] = {
+    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_MESSAGES)
+}

@@ -1,0 +1,252 @@
+"""The node's side of the control socket: parse, bound, validate, hand to the service, answer. Knows no method."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import struct
+from typing import TYPE_CHECKING, Any, Protocol
+
+import p2p_agents
+from p2p_agents import errors, limits
+from p2p_agents.control import methods
+from p2p_agents.control.wire import decode_line, encode_error, encode_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+    from p2p_agents.paths import Home
+
+log = logging.getLogger(__name__)
+
+PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause a stream until the client reads
+
+
+class Service(Protocol):
+    """What the node answers. Parameters are validated and complete; any P2PError raised travels to the client."""
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]: ...
+
+    def stream(self, method: str, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]: ...
+
+
+class ControlServer:
+    """Listens on the home's socket, 0600; its directory is 0700. The caller holds the home's lock."""
+
+    def __init__(self, service: Service, home: Home) -> None:
+        self.service = service
+        self.path = home.socket
+        self.connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._inode = 0
+
+    async def start(self) -> None:
+        """Replace a stale socket and listen. Raises NodeUnreachable where the path cannot be bound."""
+        try:
+            listener = _bind(self.path)
+        except OSError as error:
+            raise errors.NodeUnreachable(f"cannot listen on {self.path}: {error.strerror}") from error
+        self._inode = os.stat(self.path).st_ino
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listener, backlog=128)
+
+    async def stop(self) -> None:
+        """Accept nobody more, cancel what runs, flush what is answered, remove the socket."""
+        if self._server is None:
+            return
+        if os.path.exists(self.path) and os.stat(self.path).st_ino == self._inode:
+            os.unlink(self.path)
+        self._server.close()
+        calls = [task for connection in list(self.connections) for task in connection.close()]
+        if calls:
+            await asyncio.wait(calls)
+
+
+class Connection(asyncio.Protocol):
+    """One client. Its calls run concurrently and are cancelled when it goes."""
+
+    def __init__(self, server: ControlServer) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._line = bytearray()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._silence: asyncio.TimerHandle | None = None  # runs while a line is unfinished
+        self._stalled: asyncio.TimerHandle | None = None  # runs while the client does not read
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        if not _is_own_user(transport.get_extra_info("socket")):
+            transport.abort()
+            return
+        self._transport = transport
+        transport.set_write_buffer_limits(high=PENDING_BYTES)
+        transport.write(
+            encode_line({"node": p2p_agents.__version__, "protocol": methods.PROTOCOL, "pid": os.getpid()})
+        )
+        if len(self._server.connections) >= limits.CONTROL_CLIENTS:
+            self._refuse(errors.Busy(f"the node serves at most {limits.CONTROL_CLIENTS} clients at once"))
+            return
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._server.connections.discard(self)
+        self._writable.set()
+        for timer in (self._silence, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        for task in self._calls:
+            task.cancel()
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Flush, hang up, and cancel what runs; the cancelled calls are returned."""
+        running = list(self._calls)
+        for task in running:
+            task.cancel()
+        if self._transport is not None:
+            self._transport.close()
+        return running
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        first, *more = data.split(b"\n")
+        self._line += first
+        if more:
+            self._request(self._line)
+            self._finish_line()
+            self._line = bytearray(more.pop())
+            for line in more:
+                self._request(line)
+        if len(self._line) > limits.CONTROL_LINE_BYTES:
+            self._refuse(errors.BadParams(f"a line has at most {limits.CONTROL_LINE_BYTES} bytes"))
+        self._expect_rest()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+        self._stalled = self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+        if self._stalled is not None:
+            self._stalled.cancel()
+
+    def _request(self, line: bytes | bytearray) -> None:
+        """Start one call. A line that is no request is answered and ends the connection: nothing after it is sure."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            if len(line) > limits.CONTROL_LINE_BYTES:
+                raise errors.BadParams(f"a line has at most {limits.CONTROL_LINE_BYTES} bytes")
+            request = decode_line(bytes(line))
+            number = request.get("id")
+            if type(number) is not int or not 0 <= number <= limits.INT_MAX:
+                raise errors.BadParams("a request needs an id, a number not below 0")
+        except errors.BadParams as error:
+            self._refuse(error)
+            return
+        if len(self._calls) >= limits.CONTROL_CALLS:
+            full = errors.Busy(f"a connection has at most {limits.CONTROL_CALLS} unanswered requests")
+            self._answer_error(number, full)
+            return
+        task = self._loop.create_task(self._serve(number, request))  # the set below holds it
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _serve(self, number: int, request: dict[str, Any]) -> None:
+        name = request.get("method")
+        try:
+            params = methods.validate(name, request.get("params", {}))  # type: ignore[arg-type]  # it refuses others
+            known = methods.METHODS[str(name)]
+            if known.streams:
+                await self._stream(number, known.name, params)
+            else:
+                result = await self._server.service.call(known.name, params)
+                self._answer({"id": number, "ok": True, "result": result})
+        except errors.P2PError as error:
+            self._answer_error(number, error)
+        except Exception:
+            log.exception("%s failed", name if name in methods.METHODS else "a control call")
+            self._answer_error(number, errors.Bug())
+
+    async def _stream(self, number: int, name: str, params: dict[str, Any]) -> None:
+        events = self._server.service.stream(name, params)
+        try:
+            async for event in events:
+                self._answer({"id": number, "event": event})
+                await self._writable.wait()
+        finally:
+            await _aclose(events)
+        self._answer({"id": number, "ok": True, "result": {}})
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        line = encode_line(answer)
+        if len(line) > limits.CONTROL_ANSWER_BYTES:
+            raise errors.TooLarge(
+                f"the answer has {len(line)} bytes; at most {limits.CONTROL_ANSWER_BYTES} are sent",
+                hint="ask for fewer messages at once: --limit",
+            )
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(line)
+
+    def _answer_error(self, number: int | None, error: errors.P2PError) -> None:
+        self._answer({"id": number, "ok": False, "error": encode_error(error)})
+
+    def _refuse(self, error: errors.P2PError) -> None:
+        self._answer_error(None, error)
+        if self._transport is not None:
+            self._transport.close()
+            self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)  # flushed or not
+
+    def _expect_rest(self) -> None:
+        """A started line must be finished in time; the clock runs from its first byte."""
+        if self._line and self._silence is None:
+            self._silence = self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)
+
+    def _finish_line(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _drop(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _aclose(events: AsyncIterator[dict[str, Any]]) -> Coroutine[Any, Any, None]:
+    """Close an async generator; other iterators have nothing to close."""
+    close = getattr(events, "aclose", None)
+    return close() if close is not None else asyncio.sleep(0)
+
+
+def _bind(path: str) -> socket.socket:
+    """A listening socket at `path`, never reachable by others even for a moment."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.path.lexists(path) and stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
+        before = os.umask(0o177)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _is_own_user(client: socket.socket) -> bool:
+    """Whether the kernel says the client runs as this user; where it cannot tell, the file's mode guards."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    size = struct.calcsize("3i")
+    _pid, uid, _gid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return bool(uid == os.getuid())

@@ -1,0 +1,100 @@
+"""Starting a node from a command: launch it apart from the terminal, wait for its socket, learn why it could not start."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+import p2p_agents
+from p2p_agents import errors
+from p2p_agents.control.wire import decode_error, encode_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from p2p_agents.errors import P2PError
+    from p2p_agents.paths import Home
+
+POLL_S = 0.01  # between two looks at a starting node
+ERROR_BYTES = 64 * 1024  # a start error is a few hundred
+
+
+class NodeStart:
+    """One attempt to bring up the node of a home; other commands may be trying the same."""
+
+    def __init__(self, home: Home, deadline: float) -> None:
+        self._home = home
+        self._deadline = deadline
+        self._child = 0
+
+    def wait(self) -> None:
+        """Launch when nobody else did, then pause a moment. Raises the node's own reason, or NodeUnreachable."""
+        if not self._child:
+            clear_error(self._home)
+            self._child = launch(self._home)
+        elif self._has_ended():
+            self._child = 0
+        if time.monotonic() > self._deadline:
+            raise errors.NodeUnreachable("the node was started but does not answer")
+        time.sleep(POLL_S)
+
+    def _has_ended(self) -> bool:
+        """Whether the child left because another node holds the lock; any other end is an error."""
+        try:
+            pid, status = os.waitpid(self._child, os.WNOHANG)
+        except ChildProcessError:  # reaped by the embedding program
+            return True
+        if pid == 0:
+            return False
+        code = os.waitstatus_to_exitcode(status)
+        if code == errors.AlreadyRunning.exit:
+            return True
+        raise read_error(self._home) or errors.NodeUnreachable(f"the node exited with {code} while starting")
+
+
+def launch(home: Home) -> int:
+    """Start the node of `home` in a session of its own with null streams; its process id."""
+    environ = {**os.environ, "P2P_AGENTS_HOME": home.path, "XDG_RUNTIME_DIR": home.runtime}
+    package = os.path.dirname(os.path.dirname(os.path.abspath(p2p_agents.__file__)))
+    if os.path.basename(package) not in {
+        "site-packages",
+        "dist-packages",
+    }:  # a checkout: same code as this command
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), package)))
+    # -P: the directory a command happens to run in must not supply the node's modules.
+    argv = [sys.executable, "-P", "-m", "p2p_agents.node", "run"]
+    null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    try:
+        return os.posix_spawn(sys.executable, argv, environ, file_actions=null, setsid=True)
+    except OSError as error:
+        raise errors.NodeUnreachable(f"the node cannot be started: {error.strerror}") from error
+
+
+def leave_error(home: Home, error: P2PError) -> None:
+    """Keep the reason a node could not start where the command that started it finds it."""
+    fd = os.open(_error_path(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump(encode_error(error), file)
+
+
+def read_error(home: Home) -> P2PError | None:
+    """The reason the last node left, if any."""
+    try:
+        with open(_error_path(home), "rb") as file:
+            return decode_error(json.loads(file.read(ERROR_BYTES)))
+    except (OSError, ValueError):
+        return None
+
+
+def clear_error(home: Home) -> None:
+    try:
+        os.unlink(_error_path(home))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise errors.UnsafeHome(f"{home.path} cannot be written: {error.strerror}") from error
+
+
+def _error_path(home: Home) -> str:
+    return os.path.join(home.path, "node.error")
