@@ -1,0 +1,53 @@
+"""Key bundles: a device's prekey, to which a first flight to the absent is sealed (PROTOCOL D1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2p_agents.crypto.kem import PUBLIC_BYTES, check_public
+from p2p_agents.crypto.signing import SigningKey, verify
+from p2p_agents.errors import BadSeal, Malformed
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+
+BUNDLE_LABEL = "p2pa/1 bundle"
+
+_BUNDLE_BYTES = PUBLIC_BYTES + 256  # the other fields take under 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A prekey of `device`, which says it is `agent`'s. Building one out of bounds raises Malformed."""
+
+    agent: bytes
+    device: bytes
+    prekey: bytes
+    expires_ms: int
+
+    def __post_init__(self) -> None:
+        blob(self.agent, size=32, what="agent")
+        blob(self.device, size=32, what="device")
+        check_public(self.prekey)
+        uint(self.expires_ms, what="expires_ms")
+
+
+def sign_bundle(device_key: SigningKey, agent: bytes, prekey_public: bytes, expires_ms: int) -> bytes:
+    """A bundle as its device publishes it: COSE_Sign1 bytes."""
+    bundle = Bundle(agent, device_key.public, prekey_public, expires_ms)
+    payload = encode([VERSION, bundle.agent, bundle.device, bundle.prekey, bundle.expires_ms])
+    return device_key.sign(payload, BUNDLE_LABEL)
+
+
+def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
+    """The bundle of `device_public`. Raises Malformed, UnknownVersion, BadSignature, or BadSeal when expired.
+
+    Whether that device is the named agent's, the agent's identity log says.
+    """
+    payload = verify(device_public, signed, BUNDLE_LABEL)
+    fields = array(decode(payload, limit=_BUNDLE_BYTES), what="bundle")
+    version(fields[0] if fields else None)
+    bundle = Bundle(*array(fields, 5, what="bundle")[1:])
+    if bundle.device != device_public:
+        raise Malformed("bundle names another device than the one that signed it")
+    if bundle.expires_ms <= now_ms:
+        raise BadSeal("bundle has expired")
+    return bundle
