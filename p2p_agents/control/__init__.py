@@ -1,1 +1,1 @@
-"""The local API: a registry of methods, JSON lines over a Unix socket, the node's server, a blocking client."""
+"""The local API: a registry of methods, JSON lines over a Unix socket, a server, a blocking client."""

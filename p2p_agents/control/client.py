@@ -1,7 +1,7 @@
-"""The blocking client of the control socket: `socket` and `json`, nothing else, so that a hot command starts fast.
+"""The blocking client of the control socket: `socket` and `json` alone, so that a hot command starts fast.
 
-It starts the node when none runs, replaces an older one, and reconnects: a send under its idempotency key, a wait with
-the time it has left, a watch with its cursor.
+It starts the node when none runs, replaces an older one, and reconnects: a send under its idempotency key, a
+wait with the time it has left, a watch with its cursor.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Client:
     def call(
         self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None
     ) -> dict[str, Any]:
-        """The result of one method; `timeout` in seconds beyond what the method itself waits. Raises P2PError."""
+        """The result of one method; `timeout` is seconds beyond what the method itself waits."""
         params = {name: value for name, value in (params or {}).items() if value is not None}
         if method != "send":
             return self._call(method, params, timeout)
@@ -57,7 +57,7 @@ class Client:
             raise
 
     def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """The events of a stream, the first of type `ready`; after a lost node it goes on from the last cursor."""
+        """Events, the first of type `ready`; after a lost node the stream goes on from the last cursor."""
         params = {name: value for name, value in (params or {}).items() if value is not None}
         lost = 0
         while lost <= RECONNECTS:
@@ -164,7 +164,7 @@ class Client:
     # --- connecting, starting, replacing ------------------------------------------------------------------
 
     def connect(self) -> None:
-        """Reach the node: start it when none runs, replace it when it is older. Raises NodeUnreachable and the like."""
+        """Reach the node: start it when none runs, replace it when it is older. Raises EnvironmentFault."""
         deadline = time.monotonic() + limits.NODE_START_S
         start = None
         while True:

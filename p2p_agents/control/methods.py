@@ -1,5 +1,7 @@
-"""The local API as data: every method, its parameters, result and errors. The node, the CLI reference, the API schema
-and the MCP tools are drawn from this one registry."""
+"""The local API as data: every method, its parameters, result and errors.
+
+The node, the CLI reference, the API schema and the MCP tools are drawn from this one registry.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter. Text is bounded by `at_most` characters, a number by `at_least` and `at_most`, both included."""
+    """One parameter. Text has `at_most` characters; a number is `at_least` to `at_most`."""
 
     name: str
     type: type
@@ -77,7 +79,7 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. `result` says its fields; `errors` are its own, beyond ALWAYS; `body` is checked after the parameters."""
+    """One method. `errors` are its own, beyond ALWAYS; `body` checks what no single parameter can."""
 
     name: str
     help: str
@@ -89,7 +91,7 @@ class Method:
 
 
 def validate(method: str, params: object) -> dict[str, Any]:
-    """All parameters of the method, defaults filled in. Raises UnknownMethod, BadParams, TooLarge or BadBody."""
+    """All parameters, defaults filled in. Raises UnknownMethod, BadParams, TooLarge or BadBody."""
     known = METHODS.get(method) if isinstance(method, str) else None
     if known is None:
         raise errors.UnknownMethod(f"unknown method {str(method)[:64]!r}")
@@ -165,7 +167,10 @@ NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
 
 AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, created}"
-PEER_FIELDS = "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
+PEER_FIELDS = (
+    "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, "
+    "addresses}"
+)
 CONTACT_FIELDS = "{id, name, petname, kind, trust, since}"
 REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
 MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"

@@ -1,4 +1,4 @@
-"""The node's side of the control socket: parse, bound, validate, hand to the service, answer. Knows no method."""
+"""The node's side of the control socket: parse, bound, validate, hand to the service, answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause a s
 
 
 class Service(Protocol):
-    """What the node answers. Parameters are validated and complete; any P2PError raised travels to the client."""
+    """What the node answers. Parameters come validated and complete; a P2PError travels to the client."""
 
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]: ...
 
@@ -57,8 +57,7 @@ class ControlServer:
         """Accept nobody more, cancel what runs, flush what is answered, remove the socket."""
         if self._server is None:
             return
-        if os.path.exists(self.path) and os.stat(self.path).st_ino == self._inode:
-            os.unlink(self.path)
+        _unlink(self.path, self._inode)
         self._server.close()
         calls = [task for connection in list(self.connections) for task in connection.close()]
         if calls:
@@ -138,7 +137,7 @@ class Connection(asyncio.Protocol):
             self._stalled.cancel()
 
     def _request(self, line: bytes | bytearray) -> None:
-        """Start one call. A line that is no request is answered and ends the connection: nothing after it is sure."""
+        """Start one call. A line that is no request is answered and ends the connection."""
         if self._transport is None or self._transport.is_closing():
             return
         try:
@@ -241,6 +240,15 @@ def _bind(path: str) -> socket.socket:
         raise
     listener.setblocking(False)
     return listener
+
+
+def _unlink(path: str, inode: int) -> None:
+    """Remove the socket, unless another has taken its place."""
+    try:
+        if os.stat(path).st_ino == inode:
+            os.unlink(path)
+    except FileNotFoundError:
+        log.info("the control socket was removed already")
 
 
 def _is_own_user(client: socket.socket) -> bool:

@@ -1,4 +1,4 @@
-"""Starting a node from a command: launch it apart from the terminal, wait for its socket, learn why it could not start."""
+"""Starting a node from a command: launch it apart from the terminal, learn why it could not start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NodeStart:
         self._child = 0
 
     def wait(self) -> None:
-        """Launch when nobody else did, then pause a moment. Raises the node's own reason, or NodeUnreachable."""
+        """Launch unless that is done, pause a moment. Raises the node's own reason, or NodeUnreachable."""
         if not self._child:
             clear_error(self._home)
             self._child = launch(self._home)
@@ -48,9 +48,12 @@ class NodeStart:
         if pid == 0:
             return False
         code = os.waitstatus_to_exitcode(status)
-        if code == errors.AlreadyRunning.exit:
+        reason = read_error(self._home)
+        if (
+            reason is None and code == errors.AlreadyRunning.exit
+        ):  # it leaves no reason: the home is not its own
             return True
-        raise read_error(self._home) or errors.NodeUnreachable(f"the node exited with {code} while starting")
+        raise reason or errors.NodeUnreachable(f"the node exited with {code} while starting")
 
 
 def launch(home: Home) -> int:

@@ -1,0 +1,117 @@
+"""The node as a process: home, lock, log, signals; start, serve, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from p2p_agents import errors, limits
+from p2p_agents.control.server import ControlServer, Service
+from p2p_agents.control.start import clear_error, leave_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2p_agents.paths import Home
+
+log = logging.getLogger(__name__)
+
+
+class RunnableNode(Service, Protocol):
+    """What the daemon needs of a node beyond the control service."""
+
+    stopping: asyncio.Event
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bool) -> int:
+    """Run the node of `home` until it is told to stop; the exit status. Its reason not to is left behind."""
+    os.umask(0o077)
+    locked = False
+    try:
+        home.create()
+        lock = take_lock(home)
+        locked = True
+        _log_to(home, foreground)
+        clear_error(home)
+        asyncio.run(_serve(home, make_node))
+        os.close(lock)
+    except errors.P2PError as error:
+        if locked:
+            log.error("cannot run: %s", error.message)
+            _leave(home, error)
+        print(f"p2p-agents: {error.message}", file=sys.stderr)  # noqa: T201 - the node's own last word
+        return error.exit
+    except Exception:
+        log.exception("cannot run")
+        _leave(home, errors.Bug("the node failed while starting"))
+        return errors.EXIT_FAILURE
+    return errors.EXIT_OK
+
+
+def take_lock(home: Home) -> int:
+    """The descriptor that holds the home's lock while it is open. Raises AlreadyRunning."""
+    fd = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise errors.AlreadyRunning(f"another node runs for {home.path}") from error
+    os.ftruncate(fd, 0)
+    os.write(fd, b"%d\n" % os.getpid())
+    return fd
+
+
+async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
+    node = make_node(home)
+    stopping = node.stopping
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    control = ControlServer(node, home)
+    try:
+        await node.start()
+        await control.start()
+        gc.collect()
+        gc.freeze()  # what a started node is made of lives as long as it: never scan it again
+        sys.setswitchinterval(0.001)  # s: the store's thread must not hold the loop up
+        log.info("listening on %s, pid %d", home.socket, os.getpid())
+        await stopping.wait()
+    finally:
+        log.info("stopping")
+        await control.stop()
+        await node.stop()
+
+
+def _leave(home: Home, error: errors.P2PError) -> None:
+    with suppress(OSError):  # the disk that kept the node from starting may keep its reason out too
+        leave_error(home, error)
+
+
+def _log_to(home: Home, foreground: bool) -> None:
+    """Log to the home's file, 0600, turned over at its bound; in the foreground to stderr too."""
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(
+            home.log,
+            maxBytes=limits.NODE_LOG_BYTES,
+            backupCount=1,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+    ]
+    if foreground:
+        handlers.append(logging.StreamHandler())
+    form: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True, **form)
+    logging.getLogger("quic").setLevel(logging.WARNING)  # a line per connection otherwise
