@@ -1,0 +1,65 @@
+"""Owed = my log minus what the peer holds, computed from runs and tips alone (PROTOCOL A3, B1).
+
+A device's entries in a conversation form one hash chain, except after its store was rolled back: then branches part,
+each written in another epoch. Within one epoch entries are a straight run. A peer stores an entry only after the one
+before it, so holding an entry means holding all its ancestors; naming the last entry of each epoch names everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from p2p_agents.wire.claims import Tip
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The entries of one epoch in one chain: `first` to `last`, following an entry of epoch `parent` (or none: empty)."""
+
+    epoch: bytes
+    parent: bytes
+    first: int
+    last: int
+    hash: bytes  # of the last entry
+    lamport: int  # of the last entry
+
+
+def held_through(runs: Sequence[Run], tips: Iterable[Tip]) -> dict[bytes, int]:
+    """For each of my runs, the last seq the peer holds (first - 1 when none of it).
+
+    A run is held through its own tip, and up to the branching point of any run that follows from it and is held.
+    """
+    named = {tip.epoch: tip.seq for tip in tips}
+    held = {run.epoch: min(named.get(run.epoch, run.first - 1), run.last) for run in runs}
+    by_epoch = {run.epoch: run for run in runs}
+    for run in runs:
+        _hold_ancestors(run, by_epoch, held)
+    return held
+
+
+def _hold_ancestors(run: Run, by_epoch: Mapping[bytes, Run], held: dict[bytes, int]) -> None:
+    while held[run.epoch] >= run.first and run.parent in by_epoch:
+        parent = by_epoch[run.parent]
+        branch = min(run.first - 1, parent.last)
+        if held[parent.epoch] >= branch:
+            return
+        held[parent.epoch] = branch
+        run = parent
+
+
+def lost(runs: Iterable[Run], tips: Iterable[Tip]) -> bool:
+    """Whether the peer holds entries of one of my own devices that my store lacks: it was rolled back."""
+    last = {run.epoch: run.last for run in runs}
+    return any(tip.seq > last.get(tip.epoch, 0) for tip in tips)
+
+
+def tips_of(runs: Sequence[Run], at_most: int) -> tuple[Tip, ...]:
+    """The newest tips to name in a SYNC; what is left out are ancestors of them, or branches that fell silent long ago."""
+    newest = sorted(runs, key=lambda run: run.lamport, reverse=True)[:at_most]
+    return tuple(Tip(run.epoch, run.last, run.hash) for run in newest)
+
+
+def newest_run(runs: Sequence[Run]) -> Run | None:
+    """The run a new entry of the device continues."""
+    return max(runs, key=lambda run: (run.lamport, run.last), default=None)

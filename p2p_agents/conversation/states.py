@@ -1,0 +1,41 @@
+"""What is known of a message's way to one device of its recipient, and which step may follow which.
+
+    queued ──► relayed ──► delivered ──► read
+       │           │           ▲
+       └──► failed ┴───────────┘        an unconfirmed one may turn out delivered after all
+
+`delivered` may also fall back to `queued` when the peer proves that it no longer holds the entry (PROTOCOL B1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    RELAYED = "relayed"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RELAYED, State.DELIVERED, State.FAILED}),
+    State.RELAYED: frozenset({State.QUEUED, State.DELIVERED, State.FAILED}),
+    State.DELIVERED: frozenset({State.READ, State.QUEUED}),
+    State.READ: frozenset({State.QUEUED}),
+    State.FAILED: frozenset({State.DELIVERED, State.READ}),
+}
+
+_RANK = {State.FAILED: 0, State.QUEUED: 1, State.RELAYED: 2, State.DELIVERED: 3, State.READ: 4}
+
+
+def may(old: State, new: State) -> bool:
+    return new in MOVES[old]
+
+
+def best(states: Iterable[State]) -> State:
+    """The state shown for a message: the best over the recipient's devices (PROTOCOL B9)."""
+    return max(states, key=_RANK.__getitem__, default=State.QUEUED)

@@ -1,0 +1,141 @@
+"""HELLO: each side proves its device to the other, on this connection and for this link only (PROTOCOL C2).
+
+The acceptor proves itself first, over the challenge that came with OPEN; the opener answers over the acceptor's.
+Both name the key that TLS proved for the connection's server, so that a hello relayed by somebody in the middle, who
+can only prove a TLS key of his own, fits nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2p_agents.crypto.bundle import Bundle, read_bundle
+from p2p_agents.crypto.identity import Identity, merge
+from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
+from p2p_agents.errors import BadIdentity, BadSignature, Malformed
+from p2p_agents.wire.claims import HELLO_LABEL, HelloClaims, Role, decode_hello, encode_hello
+from p2p_agents.wire.frame import Hello, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """One of our agents, as it introduces itself."""
+
+    identity: Identity
+    key: SigningKey  # of this installation's device
+    bundle: bytes
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What both sides know of the link before a HELLO: it must be said in it."""
+
+    server_key: bytes
+    peer: bytes
+    peer_device: bytes  # empty for the opener until the acceptor told it
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A peer whose HELLO held."""
+
+    identity: Identity
+    claims: HelloClaims
+    bundle: Bundle
+    signed_bundle: bytes
+    name: str
+    kind: str
+
+
+def say(
+    speaker: Speaker,
+    role: Role,
+    channel: Channel,
+    *,
+    link: int,
+    challenge: bytes,
+    own_challenge: bytes,
+    known: Identity | None,
+    held_by_peer: int,
+    offer: bytes,
+    standing: Standing,
+) -> Hello:
+    """Our HELLO, with the identity entries the peer lacks. `known` is what we hold of the peer's identity."""
+    identity = speaker.identity
+    claims = HelloClaims(
+        role,
+        channel.server_key,
+        identity.agent,
+        speaker.key.public,
+        channel.peer,
+        channel.peer_device,
+        challenge,
+        own_challenge,
+        identity.n,
+        identity.head,
+        known.n + 1 if known else 0,
+        known.head if known else b"",
+        channel.incarnation,
+        offer,
+        standing,
+    )
+    start = min(held_by_peer, len(identity.entries))
+    return Hello(
+        link,
+        speaker.key.sign(encode_hello(claims), HELLO_LABEL),
+        start,
+        identity.entries[start:],
+        speaker.bundle,
+        speaker.name,
+        speaker.kind,
+    )
+
+
+def check(
+    hello: Hello,
+    role: Role,
+    channel: Channel,
+    speaker: Speaker,
+    *,
+    challenge: bytes,
+    known: Identity | None,
+    now_ms: int,
+) -> Proven:
+    """The peer in `role` proved itself to us. Raises BadSignature, BadIdentity and its kin, BadSeal or Malformed."""
+    claims = decode_hello(unverified_payload(hello.signed))
+    verify(claims.device, hello.signed, HELLO_LABEL)
+    _check_context(claims, role, channel, speaker, challenge)
+    identity = merge(known, hello.start, hello.entries)
+    if identity.agent != channel.peer:
+        raise BadIdentity("the identity log is another agent's")
+    if (identity.n, identity.head) != (claims.head_n, claims.head):
+        raise BadIdentity("the identity log ends elsewhere than the hello says")
+    if claims.device not in identity.devices:
+        raise BadIdentity("the device is none of the agent's")
+    bundle = read_bundle(hello.bundle, claims.device, now_ms)
+    if bundle.agent != identity.agent:
+        raise BadIdentity("the key bundle is another agent's")
+    return Proven(identity, claims, bundle, hello.bundle, hello.name, hello.kind)
+
+
+def _check_context(
+    claims: HelloClaims, role: Role, channel: Channel, speaker: Speaker, challenge: bytes
+) -> None:
+    said = (claims.role, claims.server_key, claims.agent, claims.peer, claims.peer_device, claims.challenge)
+    meant = (
+        role,
+        channel.server_key,
+        channel.peer,
+        speaker.identity.agent,
+        speaker.key.public,
+        challenge,
+    )
+    if said != meant:
+        raise BadSignature("a hello for another link, connection or agent")
+    if channel.peer_device and claims.device != channel.peer_device:
+        raise BadSignature("a hello of another device than the one that opened the link")
+    if claims.held_n > speaker.identity.n + 1:
+        raise Malformed("the peer claims to hold more of our identity log than there is")

@@ -1,0 +1,150 @@
+"""Which nodes to dial and when: candidates, backoff with jitter, ghosts replaced by their next incarnation.
+
+Sans-IO: told what is discovered, wanted, connected and lost, it answers with the dials that are due and when to ask
+again. Addresses are opaque strings here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+CANDIDATES = 12  # addresses dialled in parallel for one target
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is dialled: a node by its key, or a bare address whose node is not known yet (empty key)."""
+
+    node: bytes
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Dial all `addresses` in parallel; with a key, only a node that proves it will do."""
+
+    target: Target
+    addresses: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _State:
+    incarnation: int = 0
+    addresses: list[str] = field(default_factory=list)
+    attempts: int = 0
+    due: float = 0.0
+    dialing: int = 0  # dials under way
+    connections: set[int] = field(default_factory=set)
+    wanted: bool = False
+    announced: bool = False
+
+
+class Router:
+    """`now` is seconds of a monotonic clock; `jitter` draws from [0, 1)."""
+
+    def __init__(self, own: bytes, jitter: Callable[[], float]) -> None:
+        self._own = own
+        self._jitter = jitter
+        self._targets: dict[Target, _State] = {}
+
+    # --- what happens ---
+
+    def found(self, node: bytes, incarnation: int, addresses: Iterable[str], now: float) -> list[int]:
+        """A record of a node. Returns the connections to its earlier incarnation: ghosts to be closed."""
+        if node == self._own:
+            return []
+        state = self._targets.setdefault(Target(node), _State())
+        state.announced = True
+        reborn = incarnation > state.incarnation
+        news = [a for a in addresses if a not in state.addresses]
+        state.addresses = [*news, *state.addresses][:CANDIDATES]
+        if not reborn:
+            if news and not state.connections:
+                state.due = min(state.due, now)
+            return []
+        ghosts = list(state.connections) if state.incarnation else []
+        state.incarnation, state.attempts, state.due = incarnation, 0, now
+        state.connections.clear()
+        return ghosts
+
+    def lost(self, node: bytes) -> None:
+        """A goodbye: nothing is dialled any more, unless it is wanted for what is owed to it."""
+        state = self._targets.get(Target(node))
+        if state:
+            state.announced = False
+
+    def want(self, target: Target, addresses: Iterable[str], now: float) -> None:
+        """Keep trying to reach it."""
+        if target.node == self._own and not target.place:
+            return
+        state = self._targets.setdefault(target, _State())
+        if not state.wanted:
+            state.wanted, state.due, state.attempts = True, now, 0
+        state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
+
+    def connected(self, target: Target, connection: int, incarnation: int) -> list[int]:
+        """A connection works. Returns ghosts of an earlier incarnation."""
+        state = self._targets.setdefault(target, _State())
+        ghosts = [c for c in state.connections if c != connection] if incarnation > state.incarnation > 0 else []
+        state.incarnation = max(incarnation, state.incarnation)
+        state.connections -= set(ghosts)
+        state.connections.add(connection)
+        state.attempts = 0
+        return ghosts
+
+    def closed(self, connection: int, now: float) -> None:
+        """A working connection ended; dial again at once, then with backoff."""
+        for state in self._targets.values():
+            if connection in state.connections:
+                state.connections.discard(connection)
+                if not state.connections:
+                    state.due = now + BACKOFF_MIN_S * self._jitter()
+
+    def dialed(self, target: Target) -> None:
+        """One of a target's dials ended, in a connection or not."""
+        state = self._targets.get(target)
+        if state:
+            state.dialing = max(0, state.dialing - 1)
+
+    def resumed(self, now: float) -> None:
+        """The machine slept, or its interfaces changed: everything is worth a try now."""
+        for state in self._targets.values():
+            state.attempts, state.due = 0, min(state.due, now)
+
+    # --- what to do ---
+
+    def due(self, now: float) -> list[Dial]:
+        dials = []
+        for target, state in self._targets.items():
+            if self._idle(state) and state.due <= now:
+                dials.append(Dial(target, tuple(state.addresses)))
+                state.dialing = len(state.addresses)
+                ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
+                state.attempts += 1
+                state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
+        return dials
+
+    def next_due(self) -> float | None:
+        """When `due` will have something to say, if nothing happens before."""
+        return min((s.due for s in self._targets.values() if self._idle(s)), default=None)
+
+    def nodes(self) -> list[bytes]:
+        return [target.node for target in self._targets if target.node]
+
+    def is_connected(self, node: bytes) -> bool:
+        state = self._targets.get(Target(node))
+        return bool(state and state.connections)
+
+    def addresses(self, node: bytes) -> tuple[str, ...]:
+        state = self._targets.get(Target(node))
+        return tuple(state.addresses) if state else ()
+
+    @staticmethod
+    def _idle(state: _State) -> bool:
+        return bool((state.wanted or state.announced) and state.addresses and not state.connections and not state.dialing)

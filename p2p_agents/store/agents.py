@@ -1,0 +1,131 @@
+"""Local agents, identity logs, and which device key belongs to whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.identity import Identity, replay
+from p2p_agents.errors import BadIdentity
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAgent:
+    """One hosted agent. `id` is local to this store; `agent` is its id for the world."""
+
+    id: int
+    agent: bytes
+    device: bytes
+    name: str
+    kind: str
+    status: str
+    policy: str
+    hidden: bool
+    chosen: bool
+    created_ms: int
+
+
+_COLUMNS = "id, agent, device, name, kind, status, policy, hidden, chosen, created_ms"
+
+
+def _agent(row: Row) -> LocalAgent:
+    return LocalAgent(*row[:7], bool(row[7]), bool(row[8]), row[9])
+
+
+def add_agent(
+    db: Database,
+    identity: Identity,
+    device: bytes,
+    *,
+    name: str,
+    kind: str,
+    policy: str,
+    hidden: bool,
+    now_ms: int,
+) -> LocalAgent:
+    """The first agent becomes the default. Raises IntegrityError when the name is taken: check before."""
+    save_identity(db, identity)
+    first = db.one("SELECT 1 FROM agents LIMIT 1") is None
+    db.insert(
+        "INSERT INTO agents (agent, device, name, kind, policy, hidden, chosen, created_ms) VALUES (?,?,?,?,?,?,?,?)",
+        (identity.agent, device, name, kind, policy, int(hidden), int(first), now_ms),
+    )
+    found = agent_named(db, name)
+    assert found is not None
+    return found
+
+
+def agents(db: Database) -> list[LocalAgent]:
+    return [_agent(row) for row in db.all(f"SELECT {_COLUMNS} FROM agents ORDER BY id")]  # noqa: S608 - constant
+
+
+def agent_named(db: Database, name: str) -> LocalAgent | None:
+    row = db.one(f"SELECT {_COLUMNS} FROM agents WHERE name = ?", (name,))  # noqa: S608 - constant
+    return _agent(row) if row else None
+
+
+def choose(db: Database, agent: int) -> None:
+    """Make it the default agent."""
+    db.run("UPDATE agents SET chosen = (id = ?)", (agent,))
+
+
+def set_status(db: Database, agent: int, status: str) -> None:
+    db.run("UPDATE agents SET status = ? WHERE id = ?", (status, agent))
+
+
+def set_policy(db: Database, agent: int, policy: str) -> None:
+    db.run("UPDATE agents SET policy = ? WHERE id = ?", (policy, agent))
+
+
+# --- identity logs ---
+
+
+def load_identity(db: Database, agent: bytes) -> Identity | None:
+    rows = db.all("SELECT entry FROM identities WHERE agent = ? ORDER BY n", (agent,))
+    return replay([row[0] for row in rows]) if rows else None
+
+
+def save_identity(db: Database, identity: Identity) -> None:
+    """Keep a log that was merged with what was known. Raises BadIdentity for a device that belongs to another agent (PROTOCOL E1)."""
+    for device in identity.devices:
+        row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
+        if row is None:
+            db.run("INSERT INTO devices VALUES (?, ?)", (device, identity.agent))
+        elif row[0] != identity.agent:
+            raise BadIdentity("a device key of this identity already belongs to another agent")
+    db.many(
+        "INSERT OR IGNORE INTO identities VALUES (?, ?, ?)",
+        [(identity.agent, n, entry) for n, entry in enumerate(identity.entries)],
+    )
+
+
+# --- prekeys of our devices ---
+
+
+@dataclass(frozen=True, slots=True)
+class Prekey:
+    seed: bytes
+    created_ms: int
+    expires_ms: int
+
+
+def prekeys(db: Database, device: bytes) -> list[Prekey]:
+    """Newest first."""
+    rows = db.all(
+        "SELECT seed, created_ms, expires_ms FROM prekeys WHERE device = ? ORDER BY created_ms DESC", (device,)
+    )
+    return [Prekey(*row) for row in rows]
+
+
+def add_prekey(db: Database, device: bytes, prekey: Prekey) -> None:
+    db.run(
+        "INSERT INTO prekeys VALUES (?, ?, ?, ?)", (device, prekey.seed, prekey.created_ms, prekey.expires_ms)
+    )
+
+
+def destroy_prekeys(db: Database, created_before_ms: int) -> None:
+    """secure_delete overwrites them in place; the next truncating checkpoint empties the WAL of them."""
+    db.run("DELETE FROM prekeys WHERE created_ms < ?", (created_before_ms,))

@@ -1,0 +1,196 @@
+"""Contacts, name pins, addresses, first-contact requests, and what a human should know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database
+
+
+class Trust(IntEnum):
+    """PROTOCOL E4."""
+
+    BLOCKED = 0
+    UNKNOWN = 1
+    REQUESTED = 2
+    ACCEPTED = 3
+    PAIRED = 4
+    VERIFIED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    peer: bytes
+    petname: str | None
+    name: str
+    kind: str
+    trust: Trust
+    frozen: str | None
+    since_ms: int
+
+
+_COLUMNS = "peer, petname, name, kind, trust, frozen, since_ms"
+
+
+def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
+    row = db.one(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
+    return Contact(*row[:4], Trust(row[4]), *row[5:]) if row else None
+
+
+def contacts(db: Database, agent: int) -> list[Contact]:
+    rows = db.all(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? ORDER BY since_ms", (agent,))  # noqa: S608 - constant
+    return [Contact(*row[:4], Trust(row[4]), *row[5:]) for row in rows]
+
+
+def save_contact(
+    db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int
+) -> Contact:
+    """Create the contact or change its trust; its announced name is pinned to the first id that used it (PROTOCOL E5)."""
+    db.run(
+        "INSERT INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)"
+        " ON CONFLICT (agent, peer) DO UPDATE SET trust = excluded.trust",
+        (agent, peer, name, kind, int(trust), now_ms),
+    )
+    if name:
+        db.run("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", (agent, name, peer))
+    found = contact(db, agent, peer)
+    assert found is not None
+    return found
+
+
+def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> None:
+    """A contact told its current name and kind over an authenticated link."""
+    db.run(
+        "UPDATE contacts SET name = ?, kind = ? WHERE agent = ? AND peer = ? AND (name, kind) IS NOT (?, ?)",
+        (name, kind, agent, peer, name, kind),
+    )
+    db.run("INSERT OR IGNORE INTO pins SELECT ?1, ?2, ?3 WHERE ?2 <> ''", (agent, name, peer))
+
+
+def set_petname(db: Database, agent: int, peer: bytes, petname: str) -> None:
+    db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
+
+
+def freeze(db: Database, peer: bytes, why: str) -> None:
+    """Exchange nothing with `peer`, for any agent of this node, until a human decides."""
+    db.run("UPDATE contacts SET frozen = ? WHERE peer = ?", (why, peer))
+
+
+def pinned(db: Database, agent: int, name: str) -> bytes | None:
+    row = db.one("SELECT peer FROM pins WHERE agent = ? AND name = ?", (agent, name))
+    return row[0] if row else None
+
+
+# --- addresses ---
+
+ADDRESSES_KEPT = 8  # per peer: more are stale
+
+
+def remember_address(db: Database, peer: bytes, address: str, now_ms: int) -> None:
+    db.run("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?)", (peer, address, now_ms))
+    db.run(
+        "DELETE FROM addresses WHERE peer = ?1 AND address NOT IN"
+        " (SELECT address FROM addresses WHERE peer = ?1 ORDER BY seen_ms DESC LIMIT ?2)",
+        (peer, ADDRESSES_KEPT),
+    )
+
+
+def addresses(db: Database, peer: bytes) -> list[str]:
+    """Last reached first."""
+    return [row[0] for row in db.all("SELECT address FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))]
+
+
+def add_place(db: Database, address: str, now_ms: int) -> None:
+    db.run("INSERT OR IGNORE INTO places VALUES (?, ?)", (address, now_ms))
+
+
+def places(db: Database) -> list[str]:
+    return [row[0] for row in db.all("SELECT address FROM places ORDER BY added_ms")]
+
+
+# --- requests ---
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    peer: bytes
+    name: str
+    kind: str
+    entry: bytes
+    text: str
+    time_ms: int
+    state: str
+
+
+_REQUEST = "peer, name, kind, entry, text, time_ms, state"
+
+
+def request(db: Database, agent: int, peer: bytes) -> Request | None:
+    row = db.one(f"SELECT {_REQUEST} FROM requests WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
+    return Request(*row) if row else None
+
+
+def requests(db: Database, agent: int, state: str = "pending") -> list[Request]:
+    rows = db.all(
+        f"SELECT {_REQUEST} FROM requests WHERE agent = ? AND state = ? ORDER BY time_ms",  # noqa: S608 - constant
+        (agent, state),
+    )
+    return [Request(*row) for row in rows]
+
+
+def pending_requests(db: Database, agent: int) -> int:
+    row = db.one("SELECT count(*) FROM requests WHERE agent = ? AND state = 'pending'", (agent,))
+    return int(row[0]) if row else 0
+
+
+def save_request(db: Database, agent: int, r: Request) -> None:
+    db.run(
+        "INSERT OR REPLACE INTO requests VALUES (?,?,?,?,?,?,?,?)",
+        (agent, r.peer, r.name, r.kind, r.entry, r.text, r.time_ms, r.state),
+    )
+
+
+def settle_request(db: Database, agent: int, peer: bytes, state: str) -> None:
+    db.run("UPDATE requests SET state = ? WHERE agent = ? AND peer = ?", (state, agent, peer))
+
+
+def forget_requests(db: Database, before_ms: int) -> None:
+    db.run("DELETE FROM requests WHERE state = 'pending' AND time_ms < ?", (before_ms,))
+
+
+# --- what a human should know ---
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    agent: int
+    peer: bytes
+    kind: str
+    detail: str
+    time_ms: int
+
+
+EVENTS_KEPT = 1_000
+
+
+def record(db: Database, event: Event) -> None:
+    """Once per peer and kind an hour: a peer cannot fill the store with them."""
+    recent = db.one(
+        "SELECT 1 FROM events WHERE agent = ? AND peer = ? AND kind = ? AND time_ms > ?",
+        (event.agent, event.peer, event.kind, event.time_ms - 3_600_000),
+    )
+    if recent is None:
+        db.run(
+            "INSERT INTO events (agent, peer, kind, detail, time_ms) VALUES (?,?,?,?,?)",
+            (event.agent, event.peer, event.kind, event.detail, event.time_ms),
+        )
+        db.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
+
+
+def events(db: Database, limit: int = 50) -> list[Event]:
+    """Newest first."""
+    rows = db.all("SELECT agent, peer, kind, detail, time_ms FROM events ORDER BY id DESC LIMIT ?", (limit,))
+    return [Event(*row) for row in rows]

@@ -1,0 +1,190 @@
+"""Entries, once per node; chains over them; bodies beside them; the lazy word index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.chains import Run
+from p2p_agents.conversation.record import FIRST, TEXT_TYPES, Place, Record
+from p2p_agents.wire.entry import decode_body
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database, Row
+
+_ENTRY = "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms, e.type, e.reply_to, e.signed"
+
+
+def record_of(row: Row) -> Record:
+    """From the columns of `_ENTRY` and a body."""
+    return Record(*row[:14])
+
+
+def find(db: Database, entry_hash: bytes) -> int | None:
+    """The entry's row id, when it is held."""
+    row = db.one("SELECT id FROM entries WHERE hash = ?", (entry_hash,))
+    return row[0] if row else None
+
+
+def load(db: Database, entry: int) -> Record:
+    row = db.one(
+        f"SELECT {_ENTRY}, b.body FROM entries e LEFT JOIN bodies b ON b.entry = e.id WHERE e.id = ?",  # noqa: S608 - constant
+        (entry,),
+    )
+    assert row is not None
+    return record_of(row)
+
+
+def place_of(db: Database, entry_hash: bytes) -> tuple[bytes, bytes, bytes, int, int] | None:
+    """(conversation, device, epoch, seq, lamport) of a held entry."""
+    return db.one("SELECT conversation, device, epoch, seq, lamport FROM entries WHERE hash = ?", (entry_hash,))
+
+
+def taken(db: Database, r: Record) -> bool:
+    """Whether another entry stands at the record's place in its chain and epoch."""
+    return (
+        db.one(
+            "SELECT 1 FROM entries WHERE conversation = ? AND device = ? AND epoch = ? AND seq = ?",
+            (r.conversation, r.device, r.epoch, r.seq),
+        )
+        is not None
+    )
+
+
+def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
+    rows = db.all(
+        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?",
+        (conversation, device),
+    )
+    return [Run(*row) for row in rows]
+
+
+def run_of(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> Run | None:
+    row = db.one(
+        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ? AND epoch = ?",
+        (conversation, device, epoch),
+    )
+    return Run(*row) if row else None
+
+
+def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
+    row = db.one(
+        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?"
+        " ORDER BY lamport DESC, last DESC LIMIT 1",
+        (conversation, device),
+    )
+    return Run(*row) if row else None
+
+
+def authors(db: Database, conversation: bytes) -> list[bytes]:
+    """The devices that wrote in a conversation."""
+    return [
+        row[0] for row in db.all("SELECT DISTINCT device FROM chains WHERE conversation = ?", (conversation,))
+    ]
+
+
+def lamport(db: Database, conversation: bytes) -> int:
+    row = db.one("SELECT lamport FROM conversations WHERE id = ?", (conversation,))
+    return row[0] if row else 0
+
+
+def next_place(db: Database, conversation: bytes, device: bytes) -> Place:
+    """Where the device's next entry goes, in the epoch of this opening of the store."""
+    run = run_of(db, conversation, device, db.epoch) or newest(db, conversation, device)
+    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST)
+    return Place(conversation, db.epoch, seq, prev, lamport(db, conversation) + 1)
+
+
+def append(db: Database, r: Record) -> int:
+    """Store a verified record whose predecessor is held; returns its row id."""
+    entry = db.insert(
+        "INSERT INTO entries (hash, kind, conversation, author, device, epoch, seq, prev, lamport, time_ms, type, reply_to, signed)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (r.hash, r.kind, r.conversation, r.author, r.device, r.epoch, r.seq, r.prev, r.lamport, r.time_ms)
+        + (r.type, r.reply_to, r.signed),
+    )
+    if r.body is not None:
+        db.run("INSERT INTO bodies VALUES (?, ?)", (entry, r.body))
+    _extend_chain(db, r)
+    db.run(
+        "INSERT INTO conversations VALUES (?, 'direct', ?) ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
+        (r.conversation, r.lamport),
+    )
+    return entry
+
+
+def _extend_chain(db: Database, r: Record) -> None:
+    extended = db.run(
+        "UPDATE chains SET last = ?, hash = ?, lamport = ? WHERE conversation = ? AND device = ? AND epoch = ?",
+        (r.seq, r.hash, r.lamport, r.conversation, r.device, r.epoch),
+    )
+    if extended.rowcount == 0:
+        before = place_of(db, r.prev)
+        parent = before[2] if before else b""
+        db.run(
+            "INSERT INTO chains VALUES (?,?,?,?,?,?,?,?)",
+            (r.conversation, r.device, r.epoch, parent, r.seq, r.seq, r.hash, r.lamport),
+        )
+
+
+def supply_body(db: Database, entry: int, body: bytes) -> None:
+    """Fill in a body that came later than its entry."""
+    db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
+
+
+def in_run(db: Database, conversation: bytes, device: bytes, epoch: bytes, after: int, limit: int) -> list[int]:
+    """Row ids of a run's entries with seq above `after`, in order."""
+    rows = db.all(
+        "SELECT id FROM entries WHERE conversation = ? AND device = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+        (conversation, device, epoch, after, limit),
+    )
+    return [row[0] for row in rows]
+
+
+# --- voids ---
+
+
+def set_void(db: Database, entry: int, signed: bytes) -> None:
+    db.run("INSERT OR IGNORE INTO voids VALUES (?, ?)", (entry, signed))
+
+
+def void_of(db: Database, entry: int) -> bytes | None:
+    row = db.one("SELECT signed FROM voids WHERE entry = ?", (entry,))
+    return row[0] if row else None
+
+
+# --- purge and search ---
+
+
+def purge(db: Database, entry_ids: list[int]) -> None:
+    """Delete bodies and rebuild the word index so that no term of them remains (PROTOCOL A5); truncate the WAL afterwards."""
+    db.many("DELETE FROM bodies WHERE entry = ?", [(entry,) for entry in entry_ids])
+    db.run("INSERT INTO words (words) VALUES ('delete-all')")
+    _set_indexed(db, 0)
+
+
+def index_words(db: Database, limit: int) -> bool:
+    """Index up to `limit` more bodies; True when nothing is left."""
+    rows = db.all(
+        "SELECT e.id, b.body, e.type FROM entries e LEFT JOIN bodies b ON b.entry = e.id WHERE e.id > ? ORDER BY e.id LIMIT ?",
+        (_indexed(db), limit),
+    )
+    for entry, body, content_type in rows:
+        if body is not None and content_type in TEXT_TYPES:
+            text = _text(body)
+            db.run("INSERT INTO words (rowid, body) VALUES (?, ?)", (entry, text))
+    if rows:
+        _set_indexed(db, rows[-1][0])
+    return len(rows) < limit
+
+
+def _text(body: bytes) -> str:
+    return decode_body(body).decode("utf-8", errors="replace")
+
+
+def _indexed(db: Database) -> int:
+    row = db.one("SELECT value FROM meta WHERE key = 'indexed'")
+    return int.from_bytes(row[0], "big") if row else 0
+
+
+def _set_indexed(db: Database, entry: int) -> None:
+    db.run("INSERT OR REPLACE INTO meta VALUES ('indexed', ?)", (entry.to_bytes(8, "big"),))

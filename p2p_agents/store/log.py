@@ -1,0 +1,99 @@
+"""What one hosted agent may read, by cursor. Every query names the agent: nothing leaks between agents (PROTOCOL A4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.record import MESSAGE, Record
+from p2p_agents.store.contacts import Trust
+from p2p_agents.store.entries import _ENTRY, record_of
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One line of an agent's log."""
+
+    cursor: int
+    entry: int
+    peer: bytes
+    incoming: bool
+    trust: Trust
+    record: Record
+
+
+_LOGGED = f"SELECT {_ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+
+
+def _logged(row: Row) -> Logged:
+    cursor, entry, peer, incoming, trust = row[14:]
+    return Logged(cursor, entry, peer, bool(incoming), Trust(trust), record_of(row))
+
+
+def add(db: Database, agent: int, entry: int, peer: bytes, *, incoming: bool, trust: Trust) -> int:
+    """The new line's cursor. `incoming` is for messages of others: what readers are shown."""
+    return db.insert(
+        "INSERT INTO log (agent, entry, peer, incoming, trust) VALUES (?,?,?,?,?)",
+        (agent, entry, peer, int(incoming), int(trust)),
+    )
+
+
+def cursor_of(db: Database, agent: int, entry: int) -> int | None:
+    row = db.one("SELECT cursor FROM log WHERE agent = ? AND entry = ?", (agent, entry))
+    return row[0] if row else None
+
+
+def last_cursor(db: Database) -> int:
+    """The highest cursor ever given, over all agents."""
+    row = db.one("SELECT seq FROM sqlite_sequence WHERE name = 'log'")
+    return row[0] if row else 0
+
+
+def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | None = None) -> list[Logged]:
+    """Messages of others above a cursor, in log order."""
+    only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
+    rows = db.all(
+        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor LIMIT ?",
+        (agent, after, *parameters, limit),
+    )
+    return [_logged(row) for row in rows]
+
+
+def tail(db: Database, agent: int, after: int, limit: int) -> list[Logged]:
+    """All messages above a cursor, own ones too."""
+    rows = db.all(
+        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor LIMIT ?",
+        (agent, after, MESSAGE, limit),
+    )
+    return [_logged(row) for row in rows]
+
+
+def history(
+    db: Database, agent: int, peer: bytes, *, after: int = 0, before: int | None = None, limit: int
+) -> list[Logged]:
+    """A page of a conversation: the oldest above `after`, or else the newest below `before`; display order is (lamport, device)."""
+    newest = after == 0
+    rows = db.all(
+        f"{_LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
+        f" ORDER BY l.cursor {'DESC' if newest else 'ASC'} LIMIT ?",
+        (agent, peer, after, before if before is not None else 2**62, MESSAGE, limit),
+    )
+    return sorted(map(_logged, rows), key=lambda line: (line.record.lamport, line.record.device))
+
+
+def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
+    """Newest first. `query` is an FTS5 expression already quoted by the caller."""
+    rows = db.all(
+        f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC LIMIT ?",
+        (query, agent, limit),
+    )
+    return [_logged(row) for row in rows]
+
+
+def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:
+    """The agent's messages whose hash lies in [low, high]; two suffice to know that a prefix is ambiguous."""
+    rows = db.all(f"{_LOGGED} WHERE l.agent = ? AND e.hash BETWEEN ? AND ? LIMIT 2", (agent, low, high))
+    return [_logged(row) for row in rows]

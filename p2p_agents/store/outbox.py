@@ -1,0 +1,212 @@
+"""What is still owed to whom: a cache of "my log minus what the peer holds" (PROTOCOL B1), a row per recipient device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from p2p_agents.store.database import Database
+
+NO_DEVICE = b""  # the recipient's device is not known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    id: int
+    entry: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The way of one entry to one device."""
+
+    id: int
+    agent: int
+    entry: int
+    peer: bytes
+    device: bytes
+    state: State
+    why: str
+    changed_ms: int
+
+
+_DELIVERY = "id, agent, entry, peer, device, state, why, changed_ms"
+
+
+def owe(
+    db: Database,
+    agent: int,
+    entry: int,
+    peer: bytes,
+    device: bytes,
+    now_ms: int,
+    state: State = State.QUEUED,
+) -> int:
+    """A new row; settled at once when its state says so."""
+    settled = state in (State.DELIVERED, State.READ)
+    return db.insert(
+        "INSERT INTO outbox (agent, entry, peer, device, state, owed, changed_ms) VALUES (?,?,?,?,?,?,?)",
+        (agent, entry, peer, device, str(state), int(not settled), now_ms),
+    )
+
+
+def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
+    """The recipient's device became known: what waited for any device waits for this one."""
+    db.run(
+        "UPDATE OR IGNORE outbox SET device = ? WHERE agent = ? AND peer = ? AND device = ? AND owed = 1",
+        (device, agent, peer, NO_DEVICE),
+    )
+
+
+def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
+    """Owed and not in any frame, in the author's order."""
+    rows = db.all(
+        "SELECT id, entry, state FROM outbox WHERE owed = 1 AND sid IS NULL AND agent = ? AND peer = ? AND device = ? ORDER BY id LIMIT ?",
+        (agent, peer, device, limit),
+    )
+    return [Owed(row[0], row[1], State(row[2])) for row in rows]
+
+
+def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
+    """The first entry that waits for the peer: what a request previews."""
+    row = db.one(
+        "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state = 'queued' ORDER BY id LIMIT 1",
+        (agent, peer),
+    )
+    return row[0] if row else None
+
+
+def count_owed(db: Database, agent: int, peer: bytes) -> int:
+    row = db.one("SELECT count(*) FROM outbox WHERE owed = 1 AND agent = ? AND peer = ?", (agent, peer))
+    return row[0] if row else 0
+
+
+def seal(db: Database, rows: Sequence[int], sid: bytes) -> None:
+    db.many("UPDATE outbox SET sid = ? WHERE id = ?", [(sid, row) for row in rows])
+
+
+def unseal(db: Database, sid: bytes) -> None:
+    """The session is gone: what it carried and was not settled waits to be sealed again."""
+    db.run("UPDATE outbox SET sid = NULL WHERE sid = ? AND owed = 1", (sid,))
+
+
+def settle(db: Database, row: int, state: State, why: str, now_ms: int) -> Delivery | None:
+    """The peer gave its verdict. `read` is never taken back to `delivered`. Returns the row when its state changed."""
+    db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE id = ?", (row,))
+    changed = db.run(
+        "UPDATE outbox SET state = ?1, why = ?2, changed_ms = ?3 WHERE id = ?4 AND state <> ?1 AND state <> 'read'"
+        " AND NOT (state = 'failed' AND ?1 = 'failed')",
+        (str(state), why, now_ms, row),
+    ).rowcount
+    return delivery(db, row) if changed else None
+
+
+def delivered(db: Database, rows: Sequence[int], now_ms: int) -> None:
+    """The common verdict, for many rows at once. A void that arrived leaves its entry failed."""
+    db.many(
+        "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?,"
+        " state = CASE state WHEN 'queued' THEN 'delivered' WHEN 'relayed' THEN 'delivered' ELSE state END WHERE id = ?",
+        [(now_ms, row) for row in rows],
+    )
+
+
+def reopen(db: Database, row: int, now_ms: int) -> None:
+    """The peer no longer holds it."""
+    db.run(
+        "UPDATE outbox SET owed = 1, sid = NULL, changed_ms = ?,"
+        " state = CASE state WHEN 'failed' THEN 'failed' ELSE 'queued' END WHERE id = ?",
+        (now_ms, row),
+    )
+
+
+def mark_read(db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes, seq: int, now_ms: int) -> list[int]:
+    """The peer read our entries of `device` through `seq`; returns the entries whose state changed."""
+    rows = db.all(
+        "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry"
+        " WHERE o.agent = ? AND o.peer = ? AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.seq <= ?",
+        (agent, peer, conversation, device, seq),
+    )
+    db.many(
+        "UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows]
+    )
+    return [row[1] for row in rows]
+
+
+def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
+    """Given up, but its void stays owed, so that the chain has no hole (PROTOCOL B6)."""
+    db.run(
+        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state = 'queued'",
+        (why, now_ms, row),
+    )
+
+
+def fail_sealed(db: Database, row: int, now_ms: int) -> None:
+    """It may have arrived; a late acknowledgement still turns it into delivered."""
+    db.run(
+        "UPDATE outbox SET state = 'failed', why = 'unconfirmed', changed_ms = ? WHERE id = ? AND state = 'queued'",
+        (now_ms, row),
+    )
+
+
+def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bool]]:
+    """Queued since before `before_ms`; with each, whether it is sealed."""
+    rows = db.all(
+        f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox WHERE owed = 1 AND state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
+        (before_ms, limit),
+    )
+    return [(_delivery(row[:8]), bool(row[8])) for row in rows]
+
+
+def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
+    rows = db.all(
+        f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state = 'queued' AND sid IS NULL AND agent = ? AND peer = ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
+        (agent, peer, limit),
+    )
+    return [_delivery(row) for row in rows]
+
+
+def find(db: Database, entry: int, peer: bytes, device: bytes) -> Delivery | None:
+    row = db.one(
+        f"SELECT {_DELIVERY} FROM outbox WHERE entry = ? AND peer = ? AND device = ?",  # noqa: S608 - constant
+        (entry, peer, device),
+    )
+    return _delivery(row) if row else None
+
+
+def delivery(db: Database, row: int) -> Delivery:
+    found = db.one(f"SELECT {_DELIVERY} FROM outbox WHERE id = ?", (row,))  # noqa: S608 - constant
+    assert found is not None
+    return _delivery(found)
+
+
+def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
+    rows = db.all(f"SELECT {_DELIVERY} FROM outbox WHERE entry = ? AND agent = ?", (entry, agent))  # noqa: S608 - constant
+    return [_delivery(row) for row in rows]
+
+
+def peers_owed(db: Database) -> list[tuple[int, bytes]]:
+    """(agent, peer) pairs with something owed."""
+    return [(row[0], row[1]) for row in db.all("SELECT DISTINCT agent, peer FROM outbox WHERE owed = 1 AND sid IS NULL")]
+
+
+def _delivery(row: Sequence[object]) -> Delivery:
+    id_, agent, entry, peer, device, state, why, changed = row
+    return Delivery(id_, agent, entry, peer, device, State(str(state)), why, changed)  # type: ignore[arg-type]  # SQLite's columns are STRICT
+
+
+# --- idempotency keys (PROTOCOL B10) ---
+
+
+def used_key(db: Database, agent: int, key: str) -> tuple[bytes, int] | None:
+    """(digest of recipient and content, entry) of an earlier send with this key."""
+    return db.one("SELECT digest, entry FROM keys WHERE agent = ? AND key = ?", (agent, key))
+
+
+def keep_key(db: Database, agent: int, key: str, digest: bytes, entry: int) -> None:
+    db.run("INSERT INTO keys VALUES (?, ?, ?, ?)", (agent, key, digest, entry))

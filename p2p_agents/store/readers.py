@@ -1,0 +1,90 @@
+"""Readers of one agent's log. A reader is a watermark plus the entries above it that were acknowledged (PROTOCOL H2).
+
+`ack` covers only what was shown to that reader, so what arrived in between, or was filtered out, stays unread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.store.log import _LOGGED, Logged, _logged
+from p2p_agents.wire.payload import ReadMark
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database
+
+DEFAULT = "default"
+
+
+def watermark(db: Database, agent: int, reader: str) -> int:
+    row = db.one("SELECT watermark FROM readers WHERE agent = ? AND reader = ?", (agent, reader))
+    return row[0] if row else 0
+
+
+def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None = None) -> list[Logged]:
+    """What the reader has not acknowledged, oldest first."""
+    only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
+    rows = db.all(
+        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"
+        " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
+        " ORDER BY l.cursor LIMIT ?",
+        (agent, watermark(db, agent, reader), *parameters, reader, limit),
+    )
+    return [_logged(row) for row in rows]
+
+
+def has_unread(db: Database, agent: int, reader: str, peer: bytes | None = None) -> bool:
+    return bool(unread(db, agent, reader, 1, peer))
+
+
+def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
+    """These were handed to the reader."""
+    db.many("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, 0)", [(agent, reader, cursor) for cursor in cursors])
+
+
+def acknowledge(db: Database, agent: int, reader: str, through: int | None) -> int:
+    """Acknowledge what was shown, up to `through` or all of it; returns how many were new."""
+    changed = db.run(
+        "UPDATE marks SET acked = 1 WHERE agent = ? AND reader = ? AND acked = 0 AND cursor <= ?",
+        (agent, reader, through if through is not None else 2**62),
+    ).rowcount
+    _advance(db, agent, reader)
+    return changed
+
+
+def _advance(db: Database, agent: int, reader: str) -> None:
+    """Raise the watermark over everything acknowledged without a gap, and drop the marks below it."""
+    at = watermark(db, agent, reader)
+    gap = db.one(
+        "SELECT min(l.cursor) FROM log l WHERE l.agent = ?1 AND l.cursor > ?2 AND l.incoming = 1 AND NOT EXISTS"
+        " (SELECT 1 FROM marks m WHERE m.agent = ?1 AND m.reader = ?3 AND m.cursor = l.cursor AND m.acked = 1)",
+        (agent, at, reader),
+    )
+    top = db.one(
+        "SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1 AND cursor < ?",
+        (agent, reader, gap[0] if gap and gap[0] is not None else 2**62),
+    )
+    if top and top[0] is not None and top[0] > at:
+        db.run("INSERT OR REPLACE INTO readers VALUES (?, ?, ?)", (agent, reader, top[0]))
+        db.run("DELETE FROM marks WHERE agent = ? AND reader = ? AND cursor <= ?", (agent, reader, top[0]))
+
+
+def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> list[ReadMark]:
+    """Per device of the other side, the last entry below which the reader `default` has acknowledged everything (PROTOCOL B8)."""
+    gap = unread(db, agent, DEFAULT, 1, peer)
+    limit = gap[0].cursor if gap else 2**62
+    top = max(watermark(db, agent, DEFAULT), _highest_ack(db, agent))
+    rows = db.all(
+        "SELECT e.device, e.epoch, e.seq, max(l.cursor) FROM log l JOIN entries e ON e.id = l.entry"
+        " WHERE l.agent = ? AND l.peer = ? AND l.incoming = 1 AND l.cursor < ? AND l.cursor <= ? AND e.conversation = ?"
+        " GROUP BY e.device",
+        (agent, peer, limit, top, conversation),
+    )
+    return [ReadMark(conversation, device, epoch, seq) for device, epoch, seq, _ in rows]
+
+
+def _highest_ack(db: Database, agent: int) -> int:
+    row = db.one(
+        "SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1", (agent, DEFAULT)
+    )
+    return row[0] if row and row[0] is not None else 0

@@ -1,0 +1,173 @@
+"""Session states, the exact frames not acknowledged yet, digests of frames received, and per-pair counters.
+
+Everything of a session changes in the one transaction that its effects belong to (PROTOCOL B2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.ratchet import Session
+from p2p_agents.limits import UNACKED_FRAMES
+from p2p_agents.wire.cbor import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from p2p_agents.store.database import Database
+
+
+@dataclass(slots=True)
+class Held:
+    """A session in use, with what of it is not in its ratchet. Changed in memory; `save` writes it."""
+
+    session: Session
+    verdicts: list[int]  # of items received since our last acknowledgement
+    ack_due: bool
+    acked: int  # frames of ours the peer acknowledged
+    acked_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    pos: int
+    turn: int
+    n: int
+    hash: bytes
+    items: tuple[int, ...]  # outbox rows
+    frame: bytes
+
+
+def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
+    """Newest generation first."""
+    rows = db.all(
+        "SELECT state, verdicts, acked, acked_hash FROM sessions WHERE device = ? AND peer_device = ? ORDER BY gen DESC",
+        (device, peer_device),
+    )
+    return [_held(*row) for row in rows]
+
+
+def _held(state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held:
+    pending, due = decode(verdicts)
+    return Held(Session.load(state), pending, due, acked, acked_hash)
+
+
+def save(db: Database, held: Held) -> None:
+    s = held.session
+    db.run(
+        "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET"
+        " state = excluded.state, verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash",
+        (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), encode([held.verdicts, held.ack_due]))
+        + (held.acked, held.acked_hash),
+    )
+
+
+def drop(db: Database, sid: bytes) -> None:
+    """Forget a session, its frames and digests; the outbox rows it carried are `outbox.unseal`'s."""
+    for table in ("sessions", "frames", "received"):
+        db.run(f"DELETE FROM {table} WHERE sid = ?", (sid,))  # noqa: S608 - constant
+
+
+# --- frames sent ---
+
+
+def keep_frame(db: Database, sid: bytes, f: SentFrame) -> None:
+    db.run(
+        "INSERT INTO frames VALUES (?,?,?,?,?,?,?)",
+        (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)), f.frame),
+    )
+
+
+def frames_after(db: Database, sid: bytes, pos: int) -> list[bytes]:
+    """The exact bytes to send again, from position `pos` on, in order."""
+    return [
+        row[0] for row in db.all("SELECT frame FROM frames WHERE sid = ? AND pos >= ? ORDER BY pos", (sid, pos))
+    ]
+
+
+def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFrame]:
+    """Unacknowledged frames up to (turn, n), in order; the last one is that frame if it exists."""
+    rows = db.all(
+        "SELECT pos, turn, n, hash, items FROM frames WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
+        (sid, turn, n),
+    )
+    return [SentFrame(*row[:4], tuple(decode(row[4])), b"") for row in rows]
+
+
+def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:
+    """The running hash after `count` frames, while the last of them is unacknowledged."""
+    row = db.one("SELECT hash FROM frames WHERE sid = ? AND pos = ?", (sid, count - 1))
+    return row[0] if row else None
+
+
+def forget_frames(db: Database, sid: bytes, through: int) -> None:
+    db.run("DELETE FROM frames WHERE sid = ? AND pos <= ?", (sid, through))
+
+
+def unacked(db: Database, sid: bytes) -> tuple[int, int]:
+    """(frames, bytes) not acknowledged."""
+    row = db.one("SELECT count(*), coalesce(sum(length(frame)), 0) FROM frames WHERE sid = ?", (sid,))
+    assert row is not None
+    return row[0], row[1]
+
+
+# --- frames received ---
+
+
+def note_received(db: Database, sid: bytes, pos: int, turn: int, n: int, digest: bytes) -> None:
+    db.run("INSERT INTO received VALUES (?,?,?,?,?)", (sid, pos, turn, n, digest))
+    if pos % 64 == 0:
+        db.run("DELETE FROM received WHERE sid = ? AND pos < ?", (sid, pos - 2 * UNACKED_FRAMES))
+
+
+def received_digest(db: Database, sid: bytes, turn: int, n: int) -> bytes | None:
+    row = db.one("SELECT digest FROM received WHERE sid = ? AND turn = ? AND n = ?", (sid, turn, n))
+    return row[0] if row else None
+
+
+# --- pairs of devices ---
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is known between one device of ours and one of a peer."""
+
+    bundle: bytes | None
+    gen_sent: int
+    gen_seen: int
+    stamp_sent: int
+    stamp_seen: int
+    heard_ms: int
+
+
+_NONE = Pair(None, 0, 0, 0, 0, 0)
+_PAIR = ("bundle", "gen_sent", "gen_seen", "stamp_sent", "stamp_seen", "heard_ms")
+
+
+def pair(db: Database, device: bytes, peer_device: bytes) -> Pair:
+    row = db.one(
+        f"SELECT {', '.join(_PAIR)} FROM pairs WHERE device = ? AND peer_device = ?",  # noqa: S608 - constant
+        (device, peer_device),
+    )
+    return Pair(*row) if row else _NONE
+
+
+def note_pair(db: Database, device: bytes, peer_device: bytes, peer: bytes, **changes: int | bytes) -> None:
+    """Create the pair or change what `changes` names."""
+    db.run(
+        "INSERT OR IGNORE INTO pairs (device, peer_device, peer) VALUES (?, ?, ?)", (device, peer_device, peer)
+    )
+    assert set(changes) <= set(_PAIR)
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    db.run(
+        f"UPDATE pairs SET {assignments} WHERE device = ? AND peer_device = ?",  # noqa: S608 - names asserted above
+        (*changes.values(), device, peer_device),
+    )
+
+
+def peer_devices(db: Database, device: bytes, peer: bytes) -> list[bytes]:
+    rows: Sequence[tuple[bytes]] = db.all(
+        "SELECT peer_device FROM pairs WHERE device = ? AND peer = ? ORDER BY heard_ms DESC", (device, peer)
+    )
+    return [row[0] for row in rows]

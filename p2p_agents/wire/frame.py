@@ -1,0 +1,324 @@
+"""The link protocol: every frame of a connection's message stream and its layout. Version 1.
+
+A frame is a CBOR array [type, link, fields…]. Link 0 speaks for the node; other numbers are lanes of one agent pair,
+even when the dialer of the connection opened them, odd when the acceptor did.
+
+    either   NODE      who lives here, first on every connection and again on change
+    opener   OPEN      I am agent A on device D; I want agent B
+    acceptor HELLO     proof of B, signed over the opener's challenge      (or REFUSE)
+    opener   HELLO     proof of A, signed over the acceptor's challenge    (or CLOSE)
+    either   SYNC      what I hold; the first one on a link precedes INIT and DATA
+    either   INIT      a new session, sealed to the peer's single-use key
+    either   DATA      one sealed frame of a session
+    either   CREDIT    you may have sent this many DATA bytes in all
+    either   RESET     open a new session to this fresh key
+    either   REQUEST   may I write to you; STANDING answers
+    either   PRESENCE  my agent's status and attention
+
+Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
+out as below is Malformed and ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar
+
+from p2p_agents.errors import Malformed
+from p2p_agents.limits import FRAME_BYTES, IDENTITY_ENTRIES, NAME_CHARS, ROSTER_AGENTS
+from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint, version
+
+PROTOCOL = 1
+KEY_BYTES = 32
+CODE_CHARS = 64
+BUNDLE_BYTES = 4096
+IDENTITY_ENTRY_BYTES = 1024
+SEALED_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
+
+
+class Standing(IntEnum):
+    """How one agent regards another as a correspondent; told in HELLO and STANDING."""
+
+    CLOSED = 0  # takes nothing, not even a request
+    ASK = 1  # takes one request
+    ACCEPTS = 2  # takes entries
+
+
+@dataclass(frozen=True, slots=True)
+class RosterAgent:
+    """One announced agent of a node: a claim until a HELLO proves it."""
+
+    agent: bytes
+    name: str
+    kind: str
+    status: str
+
+    def pack(self) -> list[object]:
+        return [self.agent, self.name, self.kind, self.status]
+
+    @classmethod
+    def unpack(cls, value: Any) -> RosterAgent:
+        agent, name, kind, status = array(value, 4, what="roster agent")
+        return cls(
+            blob(agent, size=32, what="agent"),
+            text(name, at_most=NAME_CHARS, what="name"),
+            text(kind, at_most=NAME_CHARS, what="kind"),
+            text(status, at_most=NAME_CHARS, what="status"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """[0, 0, version, node key, incarnation ms, program version, [[agent, name, kind, status]…]]"""
+
+    TYPE: ClassVar[int] = 0
+    node: bytes  # the node's TLS key; proven to the dialer by TLS, a claim to the acceptor
+    incarnation: int
+    program: str
+    roster: tuple[RosterAgent, ...]
+
+    def pack(self) -> list[object]:
+        return [0, 0, PROTOCOL, self.node, self.incarnation, self.program, [a.pack() for a in self.roster]]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Node:
+        version(f[2])
+        _, _, _, node, incarnation, program, roster = array(f, 7, what="NODE")
+        if not isinstance(roster, list) or len(roster) > ROSTER_AGENTS:
+            raise Malformed(f"NODE: a roster has at most {ROSTER_AGENTS} agents")
+        return cls(
+            blob(node, size=KEY_BYTES, what="node"),
+            uint(incarnation, what="incarnation"),
+            text(program, at_most=CODE_CHARS, what="program"),
+            tuple(RosterAgent.unpack(a) for a in roster),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """[1, link, from agent, from device, to agent, challenge, count of the target's identity entries held]"""
+
+    TYPE: ClassVar[int] = 1
+    link: int
+    frm: bytes
+    device: bytes
+    to: bytes
+    challenge: bytes
+    held: int
+
+    def pack(self) -> list[object]:
+        return [1, self.link, self.frm, self.device, self.to, self.challenge, self.held]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Open:
+        _, link, frm, device, to, challenge, held = array(f, 7, what="OPEN")
+        return cls(
+            uint(link, what="link"),
+            blob(frm, size=32, what="from"),
+            blob(device, size=32, what="device"),
+            blob(to, size=32, what="to"),
+            blob(challenge, size=32, what="challenge"),
+            uint(held, at_most=IDENTITY_ENTRIES, what="held"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """[2, link, signed hello, first n, [identity entries…], bundle, announced name, kind]"""
+
+    TYPE: ClassVar[int] = 2
+    link: int
+    signed: bytes
+    start: int
+    entries: tuple[bytes, ...]
+    bundle: bytes
+    name: str
+    kind: str
+
+    def pack(self) -> list[object]:
+        return [2, self.link, self.signed, self.start, list(self.entries), self.bundle, self.name, self.kind]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Hello:
+        _, link, signed, start, entries, bundle, name, kind = array(f, 8, what="HELLO")
+        if not isinstance(entries, list) or len(entries) > IDENTITY_ENTRIES:
+            raise Malformed(f"HELLO: at most {IDENTITY_ENTRIES} identity entries")
+        return cls(
+            uint(link, what="link"),
+            blob(signed, at_most=BUNDLE_BYTES, what="signed hello"),
+            uint(start, at_most=IDENTITY_ENTRIES, what="start"),
+            tuple(blob(e, at_most=IDENTITY_ENTRY_BYTES, what="identity entry") for e in entries),
+            blob(bundle, at_most=BUNDLE_BYTES, what="bundle"),
+            text(name, at_most=NAME_CHARS, what="name"),
+            text(kind, at_most=NAME_CHARS, what="kind"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """[3, link, code]: the OPEN is declined."""
+
+    TYPE: ClassVar[int] = 3
+    link: int
+    code: str
+
+    def pack(self) -> list[object]:
+        return [3, self.link, self.code]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Refuse:
+        _, link, code = array(f, 3, what="REFUSE")
+        return cls(uint(link, what="link"), text(code, at_most=CODE_CHARS, what="code"))
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """[4, link, code]: the link ends; the connection stays."""
+
+    TYPE: ClassVar[int] = 4
+    link: int
+    code: str
+
+    def pack(self) -> list[object]:
+        return [4, self.link, self.code]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Close:
+        _, link, code = array(f, 3, what="CLOSE")
+        return cls(uint(link, what="link"), text(code, at_most=CODE_CHARS, what="code"))
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """[5, link, bytes]: DATA bytes that may have been sent on this link since it opened, in all."""
+
+    TYPE: ClassVar[int] = 5
+    link: int
+    total: int
+
+    def pack(self) -> list[object]:
+        return [5, self.link, self.total]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Credit:
+        _, link, total = array(f, 3, what="CREDIT")
+        return cls(uint(link, what="link"), uint(total, what="total"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """[type, link, bytes]: an opaque payload for the ring above."""
+
+    TYPE: ClassVar[int] = -1
+    link: int
+    payload: bytes
+
+    def pack(self) -> list[object]:
+        return [self.TYPE, self.link, self.payload]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Any:
+        _, link, payload = array(f, 3, what=cls.__name__.upper())
+        return cls(uint(link, what="link"), blob(payload, at_most=SEALED_BYTES, what="payload"))
+
+
+class Sync(_Sealed):
+    """[6, link, HPKE(signed sync)]"""
+
+    __slots__ = ()
+    TYPE: ClassVar[int] = 6
+
+
+class Init(_Sealed):
+    """[7, link, signed init]"""
+
+    __slots__ = ()
+    TYPE: ClassVar[int] = 7
+
+
+class Data(_Sealed):
+    """[8, link, session frame]"""
+
+    __slots__ = ()
+    TYPE: ClassVar[int] = 8
+
+
+class Reset(_Sealed):
+    """[9, link, signed reset]"""
+
+    __slots__ = ()
+    TYPE: ClassVar[int] = 9
+
+
+class Request(_Sealed):
+    """[10, link, HPKE(signed request)]"""
+
+    __slots__ = ()
+    TYPE: ClassVar[int] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """[11, link, standing]: how I regard you changed."""
+
+    TYPE: ClassVar[int] = 11
+    link: int
+    standing: Standing
+
+    def pack(self) -> list[object]:
+        return [11, self.link, int(self.standing)]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Stand:
+        _, link, standing = array(f, 3, what="STANDING")
+        return cls(uint(link, what="link"), Standing(uint(standing, at_most=2, what="standing")))
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """[12, link, status, attending, last read ms or 0]"""
+
+    TYPE: ClassVar[int] = 12
+    link: int
+    status: str
+    attending: bool
+    last_read_ms: int
+
+    def pack(self) -> list[object]:
+        return [12, self.link, self.status, self.attending, self.last_read_ms]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Presence:
+        _, link, status, attending, last_read = array(f, 5, what="PRESENCE")
+        return cls(
+            uint(link, what="link"),
+            text(status, at_most=NAME_CHARS, what="status"),
+            flag(attending, what="attending"),
+            uint(last_read, what="last read"),
+        )
+
+
+Frame = Node | Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence
+
+_READERS: dict[int, Callable[[list[Any]], Frame]] = {
+    kind.TYPE: kind.unpack
+    for kind in (Node, Open, Hello, Refuse, Close, Credit, Sync, Init, Data, Reset, Request, Stand, Presence)
+}
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The frame as CBOR; framing.frame_bytes makes it ready for the stream."""
+    return encode(frame.pack())
+
+
+def decode_frame(data: bytes) -> Frame | None:
+    """The frame, or None for a type this version does not know. Raises Malformed or UnknownVersion."""
+    fields = decode(data, limit=FRAME_BYTES)
+    if not isinstance(fields, list) or len(fields) < 3:
+        raise Malformed("a frame is an array of a type, a link number and fields")
+    kind = uint(fields[0], what="frame type")
+    uint(fields[1], what="link")
+    reader = _READERS.get(kind)
+    return reader(fields) if reader else None
