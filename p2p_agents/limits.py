@@ -9,7 +9,7 @@ MIB = 1024 * KIB
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
 CBOR_DEPTH = 8  # our deepest structure is 6
 CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
-CBOR_ITEMS = 65_536  # values in one decoded structure: 1 MiB of one-byte integers must not cost 100 ms
+CBOR_ITEMS = 131_072  # values in one decoded structure: twice the verdicts of a full acknowledgement
 FRAME_BYTES = 1 * MIB  # one stream frame: the largest body, its padding and its signature fit twice
 BODY_BYTES = 256 * KIB  # one message body; larger things are files, not messages
 HEADERS_BYTES = 4 * KIB  # an entry's header map: types, reply-to, room for more
@@ -66,6 +66,9 @@ CLOSED_REMEMBERED = 256  # connection ids whose CONNECTION_CLOSE is repeated to 
 BACKOFF_MIN_S = 0.25
 BACKOFF_MAX_S = 30.0  # with full jitter
 DISCOVERED_AGENTS = 1_024  # announced peers remembered at once; the oldest unknown ones go first
+HINT_BYTES = 64 * KIB  # one node's hint file: every agent of its roster fits
+HINT_FILES = 4_096  # directory entries looked at: anybody may write there
+HINT_FILES_PER_USER = 64  # so that no other OS user can crowd out one's own
 
 # --- requests ---
 REQUESTS_PER_PEER = 1  # an unknown peer may deliver one request (PROTOCOL B11)

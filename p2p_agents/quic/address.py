@@ -38,7 +38,7 @@ def format_address(address: Address) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def canonical_host(host: str) -> str:
-    """The one spelling of an IP literal: IPv4-mapped as IPv4, a scope only where it means something. Raises Usage."""
+    """The one spelling of an IP literal: IPv4-mapped as IPv4, a scope only on link-local. Raises Usage."""
     literal, _, scope = host.partition("%")
     try:
         ip = ipaddress.ip_address(literal)

@@ -1,4 +1,4 @@
-"""One QUIC connection with one message stream, without I/O: datagrams and time in, datagrams and events out."""
+"""One QUIC connection with one message stream, without I/O: bytes and time in, bytes and events out."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ Event = Connected | Received | Closed | CidIssued | CidRetired
 class Connection:
     """A connection and its one message stream, which the dialer opens with its first `send`.
 
-    The owner feeds `receive` and `tick`, then takes `events`, sends `datagrams`, and takes `events` again: what is
-    sent may end the connection. `wake(connection)` asks the owner to do so soon.
+    The owner feeds `receive` and `tick`, then takes `events`, sends `datagrams`, and takes `events` again:
+    what is sent may end the connection. `wake(connection)` asks the owner to do so soon.
     """
 
     __slots__ = (
@@ -179,7 +179,7 @@ class Connection:
         return self._quic.get_peer_address() or ("", 0)
 
     def send(self, data: bytes) -> None:
-        """Append to the message stream. Beyond SEND_BACKLOG_BYTES the connection closes; after its end, nothing."""
+        """Append to the message stream; a closed one ignores it. Beyond SEND_BACKLOG_BYTES it closes."""
         if self._verdict is not None or self.ended:
             return
         self._outgoing.append(data)

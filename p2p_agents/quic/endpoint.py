@@ -1,4 +1,4 @@
-"""One UDP socket that both accepts and dials; many datagrams read per wake, one flush per connection and tick."""
+"""One UDP socket that both accepts and dials: many datagrams per wake, one flush per connection and tick."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import errno
 import itertools
 import logging
 import socket
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from p2p_agents.errors import NoSocket
 from p2p_agents.limits import CLOSED_REMEMBERED, DATAGRAM_READ_BYTES, RECEIVE_BATCH, SOCKET_BUFFER_BYTES
 from p2p_agents.quic import packet, private
 from p2p_agents.quic.address import Address, SockAddr, canonical_host, from_sockaddr, to_sockaddr
 from p2p_agents.quic.admission import Admission, Bounds
-from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.connection import (
     CLOSE_INTERNAL,
     CLOSE_OK,
@@ -27,14 +26,20 @@ from p2p_agents.quic.connection import (
     Received,
 )
 
+if TYPE_CHECKING:
+    from p2p_agents.quic.certificate import NodeCertificate
+
 log = logging.getLogger(__name__)
 
 ALPN = "p2pa/1"
 
 
 class Handler(Protocol):
-    """What the owner of an endpoint is told, in the loop's thread. `closed` is the last word on a connection, and
-    the only one when it never connected. A handler that raises loses that connection, and no other."""
+    """What the owner of an endpoint is told, in the loop's thread; raising costs that connection, no other.
+
+    `closed` is the last word on a connection, and the only one when it never connected. A handler may have
+    `probed(data, address)` too, for datagrams that are not QUIC.
+    """
 
     def connected(self, connection: Connection) -> None: ...
 
@@ -91,8 +96,10 @@ class Endpoint:
         return tuple(self._open)
 
     def dial(self, address: Address, *, pin: bytes | None = None) -> Connection:
-        """Start a connection to an IP literal. Failure arrives as `closed`. Raises Usage for what is no address,
-        NoSocket once the endpoint is closed."""
+        """Start a connection; failure arrives as `closed`.
+
+        Raises Usage where the address is no IP literal this socket can reach, NoSocket once closed.
+        """
         if self._closed:
             raise NoSocket("the endpoint is closed")
         to_sockaddr(address, self._socket.family)
@@ -155,12 +162,11 @@ class Endpoint:
         if cid in self._last_words:
             self._repeat_last_words(cid, address)
             return None
-        original = packet.opens_connection(data)
-        if original is None or self._closed or not self._admission.admit(address[0], now):
+        if self._closed or not packet.opens_connection(data) or not self._admission.admit(address[0], now):
             return None
         connection = Connection.accept(
             self._server_config,
-            original,
+            cid,
             next(self._numbers),
             server_key=self._server_key,
             now=now,
@@ -254,7 +260,7 @@ class Endpoint:
     # --- time ---
 
     def _arm(self, connection: Connection) -> None:
-        """Have `_on_time` called no later than the deadline; a handle that fires early is cheaper than a new one."""
+        """Have `_on_time` called by the deadline; a handle that fires early is cheaper than a new one."""
         seat = self._open.get(connection)
         deadline = connection.deadline()
         if seat is None or deadline is None:

@@ -53,7 +53,7 @@ def configuration(*, is_client: bool, alpn: str, certificate: NodeCertificate | 
         max_datagram_size=DATAGRAM_BYTES,
         initial_rtt=INITIAL_RTT_S,
         supported_versions=[QuicProtocolVersion.VERSION_1],
-        verify_mode=ssl.CERT_NONE,  # the chain says nothing; CertificateVerify is still checked, and the pin decides
+        verify_mode=ssl.CERT_NONE,  # CertificateVerify is still checked; the pin decides
     )
     if certificate is not None:
         config.certificate = certificate.tls_certificate
@@ -95,7 +95,7 @@ class BoundedQuicConnection(QuicConnection):
             handler=self._on_max_stream_data_delivery,
             handler_args=(stream,),
         )
-        buf.push_uint_var(stream.stream_id)
+        buf.push_uint_var(stream.stream_id or MESSAGE_STREAM)
         buf.push_uint_var(stream.max_stream_data_local)
         stream.max_stream_data_local_sent = stream.max_stream_data_local
 
@@ -131,7 +131,7 @@ def idle_deadline(quic: QuicConnection) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How aioquic ends a connection. `application` is False for a code of the transport (RFC 9000 section 20)."""
+    """How aioquic ends a connection; without `application`, `code` is the transport's (RFC 9000, 20.1)."""
 
     code: int
     reason: str
