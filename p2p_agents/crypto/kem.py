@@ -55,14 +55,14 @@ class KemKey:
 def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
     """`plaintext` sealed to `public` under `info`, OVERHEAD_BYTES longer. Raises Malformed for a bad key."""
     try:
-        return _SUITE.encrypt(plaintext, _parse(public), info=info)
+        return _SUITE.encrypt(plaintext, _parsed(public), info=info)
     except ValueError:  # a low-order X25519 point
         raise Malformed("KEM public key that must not be used") from None
 
 
 def check_public(public: bytes) -> bytes:
     """`public` when it is a well-formed key (FIPS 203, 7.2). Raises Malformed."""
-    _parse(public)
+    _parsed(public)
     return public
 
 
@@ -74,9 +74,12 @@ def require_post_quantum() -> None:
         raise NoPostQuantum from None
 
 
+def _parsed(public: bytes) -> hpke.MLKEM768X25519PublicKey:
+    return _parse(blob(public, size=PUBLIC_BYTES, what="KEM public key"))
+
+
 @lru_cache(maxsize=PARSED_KEYS)
 def _parse(public: bytes) -> hpke.MLKEM768X25519PublicKey:
-    blob(public, size=PUBLIC_BYTES, what="KEM public key")
     try:
         lattice = mlkem.MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES])
         curve = x25519.X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:])
