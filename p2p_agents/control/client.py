@@ -85,6 +85,12 @@ class Client:
             self._socket = None
         self._unread.clear()
 
+    def detach(self) -> socket.socket:
+        """Give the greeted connection away; its next bytes answer the next request."""
+        assert self._socket is not None
+        given, self._socket = self._socket, None
+        return given
+
     def _call(self, method: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:
         patience = _own_wait(method, params)
         deadline = time.monotonic() + patience + (limits.CALL_S if timeout is None else timeout)

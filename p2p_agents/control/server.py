@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._calls: set[asyncio.Task[None]] = set()
         self._silence: asyncio.TimerHandle | None = None  # runs while a line is unfinished
         self._stalled: asyncio.TimerHandle | None = None  # runs while the client does not read
+        self._unsent: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -108,6 +109,7 @@ class Connection(asyncio.Protocol):
         running = list(self._calls)
         for task in running:
             task.cancel()
+        self._flush()
         if self._transport is not None:
             self._transport.close()
         return running
@@ -191,14 +193,28 @@ class Connection(asyncio.Protocol):
                 f"the answer has {len(line)} bytes; at most {limits.CONTROL_ANSWER_BYTES} are sent",
                 hint="ask for fewer messages at once: --limit",
             )
+        self._send(line)
+
+    def _send(self, line: bytes) -> None:
+        """At once when it answers the only call; else with all that this turn of the loop answers."""
+        if len(self._calls) > 1:
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(line)
+        else:
+            self._flush(line)
+
+    def _flush(self, last: bytes = b"") -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(line)
+            self._transport.write(b"".join((*self._unsent, last)))
+        self._unsent.clear()
 
     def _answer_error(self, number: int | None, error: errors.P2PError) -> None:
         self._answer({"id": number, "ok": False, "error": encode_error(error)})
 
     def _refuse(self, error: errors.P2PError) -> None:
         self._answer_error(None, error)
+        self._flush()
         if self._transport is not None:
             self._transport.close()
             self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)  # flushed or not

@@ -58,20 +58,27 @@ class NodeStart:
 
 def launch(home: Home) -> int:
     """Start the node of `home` in a session of its own with null streams; its process id."""
-    environ = {**os.environ, "P2P_AGENTS_HOME": home.path, "XDG_RUNTIME_DIR": home.runtime}
-    package = os.path.dirname(os.path.dirname(os.path.abspath(p2p_agents.__file__)))
-    if os.path.basename(package) not in {
-        "site-packages",
-        "dist-packages",
-    }:  # a checkout: same code as this command
-        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), package)))
-    # -P: the directory a command happens to run in must not supply the node's modules.
-    argv = [sys.executable, "-P", "-m", "p2p_agents.node", "run"]
+    environ = {**environment(), "P2P_AGENTS_HOME": home.path, "XDG_RUNTIME_DIR": home.runtime}
     null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
     try:
-        return os.posix_spawn(sys.executable, argv, environ, file_actions=null, setsid=True)
+        return os.posix_spawn(sys.executable, command("run"), environ, file_actions=null, setsid=True)
     except OSError as error:
         raise errors.NodeUnreachable(f"the node cannot be started: {error.strerror}") from error
+
+
+def command(*words: str) -> list[str]:
+    """The command line of the node's own entry."""
+    # -P: the directory a command happens to run in must not supply the node's modules.
+    return [sys.executable, "-P", "-m", "p2p_agents.node", *words]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with the package findable where it is not installed."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(p2p_agents.__file__)))
+    if os.path.basename(package) in {"site-packages", "dist-packages"}:
+        return dict(os.environ)
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), package)))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def leave_error(home: Home, error: P2PError) -> None:

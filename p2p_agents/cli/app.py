@@ -1,0 +1,133 @@
+"""Every command that is not hot, and all help: a Typer group that imports a command when it is named."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from p2p_agents import errors
+from p2p_agents.cli import face
+from p2p_agents.cli.options import examples
+
+# command: the first line of its help. Its module in `commands` has the same name, dashes apart.
+COMMANDS = {
+    "init": "Create an agent on this machine.",
+    "agents": "List the agents of this machine.",
+    "use": "Make an agent the default one.",
+    "whoami": "Show the agent acted for.",
+    "peers": "List peers; follow them; add one by address.",
+    "requests": "Answer those who want to write: list, accept, reject, block, policy.",
+    "contacts": "List contacts; give them names.",
+    "send": "Send a message.",
+    "inbox": "Show unread messages and leave them unread.",
+    "ack": "Mark what was shown as read.",
+    "poll": "Show unread messages and mark them as read.",
+    "wait": "Wait for messages.",
+    "watch": "Follow messages as they come.",
+    "history": "Show the conversation with a peer.",
+    "search": "Find messages by their words.",
+    "show": "Show a message and where it stands with each recipient.",
+    "ping": "Measure the way to a peer and back.",
+    "status": "Say what the agent is doing.",
+    "node": "Run, stop or inspect the background node.",
+    "doctor": "Check what this machine and network allow.",
+    "demo": "Watch two throw-away agents find each other and talk.",
+    "help": "Explain a topic: exit-codes.",
+    "version": "Show the version.",
+}
+GROUPS = {  # commands that have commands of their own
+    "peers": ("add",),
+    "requests": ("list", "accept", "reject", "block", "policy"),
+    "contacts": ("name",),
+    "status": ("set",),
+    "node": ("run", "status", "stop", "logs"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from the table above; imports the one that is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"p2p_agents.cli.commands.{cmd_name}")
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """From the table alone: help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+root = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Messaging between AI agents, and the humans beside them, with no server.",
+    epilog="Everywhere: --as NAME (or $P2P_AGENT) says which local agent acts; --json asks for JSON, "
+    "which is also what a pipe gets. Exit codes: p2p-agents help exit-codes.\n\n"
+    + examples("p2p-agents init alice", 'p2p-agents send bob "hello"', "p2p-agents wait --timeout 60"),
+)
+
+
+@root.callback()
+def _root() -> None:
+    """A callback makes it a group even before it has commands."""
+
+
+def run(argv: list[str]) -> int:
+    """Parse and run one command line; its exit status."""
+    group = typer.main.get_command(root)
+    try:
+        status = group.main(
+            settle(argv) or ["--help"],
+            prog_name="p2p-agents",
+            standalone_mode=False,
+            complete_var=_complete_var(),
+        )
+    except typer.TyperException as error:
+        refused = _usage(error)
+        return face.run(lambda _: _raise(refused), None, "--json" in argv)
+    except typer.Abort:
+        return errors.EXIT_INTERRUPTED
+    return status if isinstance(status, int) else errors.EXIT_OK
+
+
+def settle(argv: list[str]) -> list[str]:
+    """`--as NAME` and `--json` before a command mean the same as behind it: they move there."""
+    moved: list[str] = []
+    rest = list(argv)
+    while rest and (
+        rest[0] == "--json" or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)
+    ):
+        count = 2 if rest[0] == "--as" else 1
+        moved += rest[:count]
+        del rest[:count]
+    if not moved or not rest or rest[0] not in COMMANDS:
+        return list(argv) if rest else []
+    depth = 2 if len(rest) > 1 and rest[1] in GROUPS.get(rest[0], ()) else 1
+    return [*rest[:depth], *moved, *rest[depth:]]
+
+
+def _complete_var() -> str:
+    """One completion variable for both names of the program."""
+    return "_P2P_AGENTS_COMPLETE"
+
+
+def _usage(error: typer.TyperException) -> errors.Usage:
+    told = getattr(error, "format_message", None)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "p2p-agents"
+    return errors.Usage(told() if told is not None else str(error), hint=f"run: {path} --help")
+
+
+def _raise(error: errors.P2PError) -> None:
+    raise error

@@ -1,0 +1,18 @@
+"""`demo`."""
+
+from __future__ import annotations
+
+from p2p_agents.cli.options import Json, application, examples
+
+app = application()
+
+
+@app.command(epilog=examples("p2p-agents demo", "p2p-agents demo --json", "p2p-agents demo --json | tail -1"))
+def demo(json: Json = False) -> int:
+    """Watch two throw-away agents find each other and talk.
+
+    Two nodes in temporary homes; nothing of yours is touched and nothing is left behind.
+    """
+    from p2p_agents.cli import demo
+
+    return demo.run(json)

@@ -1,0 +1,61 @@
+"""`doctor`."""
+
+from __future__ import annotations
+
+import json as json_
+import subprocess
+from typing import Any
+
+from p2p_agents import errors, limits, output
+from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.options import Json, application, examples
+from p2p_agents.control import start
+
+app = application()
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents doctor", "p2p-agents doctor --json", "p2p-agents doctor --json | jq '.checks[].name'"
+    )
+)
+def doctor(json: Json = False) -> int:
+    """Check what this machine and network allow.
+
+    Works without a node too. Status 1 when a check failed; each failed one says what to do.
+    """
+
+    def act(face: Face) -> int:
+        result = _ask(face)
+        healthy = all(check["ok"] is not False for check in result["checks"])
+        face.show({"healthy": healthy, **result}, output.checks)
+        return errors.EXIT_OK if healthy else errors.EXIT_FAILURE
+
+    return run(act, None, json)
+
+
+def _ask(face: Face) -> dict[str, Any]:
+    """The node's checks; where it is out of reach, why, and the same checks from a process of their own."""
+    try:
+        return face.call("doctor")
+    except errors.EnvironmentFault as error:
+        why = {"name": "node", "ok": False, "detail": error.message, "hint": error.hint}
+        return {"checks": [why, *_run_checks()]}
+
+
+def _run_checks() -> list[dict[str, Any]]:
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        start.command("doctor"),
+        env=start.environment(),
+        capture_output=True,
+        check=False,
+        timeout=limits.CALL_S,
+    )
+    try:
+        checks = json_.loads(done.stdout)["checks"]
+        assert isinstance(checks, list)
+    except (ValueError, KeyError, AssertionError):
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        detail = said[-1] if said else f"the checks ended with status {done.returncode}"
+        return [{"name": "checks", "ok": None, "detail": detail, "hint": ""}]
+    return checks

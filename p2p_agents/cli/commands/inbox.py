@@ -1,0 +1,29 @@
+"""`inbox`."""
+
+from __future__ import annotations
+
+from p2p_agents.cli import hot
+from p2p_agents.cli.options import After, As, Json, Limit, Reader, application, examples
+
+app = application()
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents inbox",
+        "p2p-agents inbox --after 0 --limit 200",
+        "p2p-agents inbox --reader night-shift --json",
+    )
+)
+def inbox(
+    after: After = None,
+    limit: Limit = 50,
+    reader: Reader = "default",
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Show unread messages and leave them unread.
+
+    The cursor of the answer goes to `ack`, once the messages are dealt with.
+    """
+    return hot.inbox(after=after, limit=limit, reader=reader, as_=as_, json=json)

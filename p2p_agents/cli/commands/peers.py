@@ -1,0 +1,54 @@
+"""`peers` and `peers add`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from p2p_agents import output
+from p2p_agents.cli import hot
+from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.options import As, Json, application, examples
+
+app = application()
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples("p2p-agents peers", "p2p-agents peers --watch", "p2p-agents peers add 192.168.1.20:4433"),
+)
+def peers(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: a line per change.")] = False,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """List peers; follow them; add one by address."""
+    return 0 if ctx.invoked_subcommand else hot.peers(watch=watch, as_=as_, json=json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents peers add 192.168.1.20:4433",
+        "p2p-agents peers add build-host.local:4433",
+        "p2p-agents peers add '[fd00::7]:4433' --json",
+    )
+)
+def add(
+    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where a node listens.")],
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Dial an address and list who is there.
+
+    For networks that carry no announcements; `p2p-agents node status` shows a node's port.
+    """
+
+    def act(face: Face) -> None:
+        face.show(
+            face.act("peers.add", address=address),
+            lambda result: output.peers(result, "a node without agents"),
+        )
+
+    return run(act, as_, json)

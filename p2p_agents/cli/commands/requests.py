@@ -1,0 +1,93 @@
+"""`requests list`, `accept`, `reject`, `block`, `policy`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from p2p_agents import output
+from p2p_agents.cli.face import run
+from p2p_agents.cli.options import As, Json, Peer, application, examples
+
+app = application()
+
+
+@app.callback(
+    epilog=examples(
+        "p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"
+    )
+)
+def requests() -> None:
+    """Answer those who want to write: list, accept, reject, block, policy.
+
+    An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted.
+    """
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "p2p-agents requests list", "p2p-agents requests list --json", "p2p-agents --as bob requests list"
+    ),
+)
+def list_(as_: As = None, json: Json = False) -> int:
+    """List requests, both ways."""
+    return run(lambda face: face.show(face.act("requests.list"), output.requests), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests accept bob",
+        "p2p-agents requests accept k7wq2",
+        "p2p-agents requests accept bob --json",
+    )
+)
+def accept(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Accept a peer: its messages arrive from now on."""
+    return _answer("accept", peer, as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests reject bob",
+        "p2p-agents requests reject k7wq2",
+        "p2p-agents requests reject bob --json",
+    )
+)
+def reject(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Reject a peer's request."""
+    return _answer("reject", peer, as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests block mallory",
+        "p2p-agents requests block k7wq2",
+        "p2p-agents requests block mallory --json",
+    )
+)
+def block(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Block a peer: nothing of it is shown any more."""
+    return _answer("block", peer, as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests policy", "p2p-agents requests policy ask", "p2p-agents requests policy closed"
+    )
+)
+def policy(
+    policy: Annotated[
+        Literal["open", "ask", "closed"] | None,
+        typer.Argument(metavar="[open|ask|closed]", help="Without it, show it."),
+    ] = None,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Say, or ask, who may write first."""
+    return run(lambda face: face.show(face.act("requests.policy", policy=policy), output.fields), as_, json)
+
+
+def _answer(verb: str, peer: str, as_: str | None, json: bool) -> int:
+    return run(lambda face: face.show(face.act(f"requests.{verb}", peer=peer), output.contact), as_, json)

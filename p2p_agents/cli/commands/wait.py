@@ -1,0 +1,34 @@
+"""`wait`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from p2p_agents.cli import hot
+from p2p_agents.cli.options import After, As, Json, Limit, Reader, Timeout, application, examples
+
+app = application()
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents wait", "p2p-agents wait --from bob --timeout 300", "p2p-agents wait --after CURSOR --json"
+    )
+)
+def wait(
+    from_: Annotated[str | None, typer.Option("--from", metavar="PEER", help="Only messages of it.")] = None,
+    after: After = None,
+    timeout: Timeout = 60.0,
+    limit: Limit = 50,
+    reader: Reader = "default",
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Wait for messages.
+
+    Returns at once when some are unread. They stay unread until `ack`; with --after no reader is involved,
+    and the cursor of the answer is the next one. Status 4 when none came in time.
+    """
+    return hot.wait(from_=from_, after=after, timeout=timeout, limit=limit, reader=reader, as_=as_, json=json)

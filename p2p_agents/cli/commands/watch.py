@@ -1,0 +1,48 @@
+"""`watch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from p2p_agents import output
+from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.options import After, As, Json, application, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = application()
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents watch", "p2p-agents watch --from bob --json", "p2p-agents watch --after 0 | jq -c .text"
+    )
+)
+def watch(
+    after: After = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="PEER", help="Only messages of it.")] = None,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Follow messages as they come.
+
+    A line per event: {"type": "ready", "cursor"}, then messages, and the states of one's own. Nothing is
+    marked as read. Ends with Ctrl-C.
+    """
+
+    def act(face: Face) -> None:
+        for event in face.follow("watch", **{"after": after, "from": from_}):
+            if face.json or event["type"] in HUMAN:
+                face.show_event(event, lambda event: HUMAN[event["type"]](event))
+
+    return run(act, as_, json)
+
+
+def _state(event: Mapping[str, Any]) -> str:
+    return output.style(f"{output.short(event['id'])} is {output.escape(event['state'])}", "dim")
+
+
+HUMAN = {"message": output.message, "state": _state}

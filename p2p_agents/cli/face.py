@@ -1,0 +1,119 @@
+"""What every command shares: whom it acts for, how results and errors leave, how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from json import JSONEncoder
+
+from p2p_agents import errors, output
+from p2p_agents.control.client import Client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from p2p_agents.errors import P2PError
+
+
+class Face:
+    """One command's view of the node and of its own two streams."""
+
+    def __init__(self, as_: str | None = None, json: bool = False, *, start: bool | None = None) -> None:
+        self.agent = as_ or os.environ.get("P2P_AGENT") or None
+        self.json = json or not sys.stdout.isatty()
+        self._client = Client(start=start)
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """The result of a node's method that acts for no agent."""
+        return self._client.call(method, params)
+
+    def act(self, method: str, **params: Any) -> dict[str, Any]:
+        """The result of a method that acts for this command's agent."""
+        return self._client.call(method, {"agent": self.agent, **params})
+
+    def follow(self, method: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """The events of a stream for this command's agent."""
+        return self._client.stream(method, {"agent": self.agent, **params})
+
+    def show(self, result: Mapping[str, Any], human: Callable[[Mapping[str, Any]], str]) -> None:
+        """One result, whole and flushed: JSON with `ok` first, or for people."""
+        if self.json:
+            _write_line(encode({"ok": True, **result}))
+        else:
+            _write_line(human(result))
+
+    def show_event(self, event: Mapping[str, Any], human: Callable[[Mapping[str, Any]], str]) -> None:
+        """One line of a stream."""
+        _write_line(encode(event) if self.json else human(event))
+
+    def show_error(self, error: P2PError) -> None:
+        """On stdout as JSON, details among its fields; for people on stderr."""
+        if self.json:
+            described = {"code": error.code, "message": error.message, "hint": error.hint}
+            _write_line(
+                encode({"ok": False, "error": {**error.details, **described, "retryable": error.retryable}})
+            )
+        if not self.json or sys.stderr.isatty():
+            hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
+            sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def run(act: Callable[[Face], int | None], as_: str | None, json: bool, *, start: bool | None = None) -> int:
+    """Carry out one command; its exit status. Nothing but a P2PError, a hang-up or Ctrl-C is expected."""
+    face = Face(as_, json, start=start)
+    try:
+        return act(face) or errors.EXIT_OK
+    except errors.P2PError as error:
+        return _report(face, error)
+    except KeyboardInterrupt:
+        return errors.EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return _hang_up()
+    finally:
+        face.close()
+
+
+def encode(value: Mapping[str, Any]) -> str:
+    """JSON in UTF-8; ASCII on a terminal, where a peer's control characters must stay harmless."""
+    return JSONEncoder(ensure_ascii=sys.stdout.isatty(), separators=(", ", ": ")).encode(value)
+
+
+def body(text: str) -> str:
+    """The text itself, or for `-` standard input. Raises TooLarge or BadBody."""
+    from p2p_agents.limits import BODY_BYTES
+
+    raw = sys.stdin.buffer.read(BODY_BYTES + 1) if text == "-" else os.fsencode(text)
+    if len(raw) > BODY_BYTES:
+        raise errors.TooLarge(f"a message holds at most {BODY_BYTES} bytes")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise errors.BadBody(
+            f"the text is not UTF-8: byte {error.start} is {raw[error.start]:#04x}"
+        ) from None
+
+
+def _report(face: Face, error: P2PError) -> int:
+    try:
+        face.show_error(error)
+    except BrokenPipeError:
+        return _hang_up()
+    return error.exit
+
+
+def _hang_up() -> int:
+    """The reader of stdout left: end quietly, and keep the interpreter from flushing into nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return errors.EXIT_INTERRUPTED
+
+
+def _write_line(text: str) -> None:
+    """To the byte stream, so that no locale can fail: a lone surrogate leaves as its JSON escape."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+    sys.stdout.buffer.flush()

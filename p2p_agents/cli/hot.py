@@ -1,0 +1,104 @@
+"""The commands agents run all day. Each is the whole command: `fast` and Typer only parse for it."""
+
+from __future__ import annotations
+
+from p2p_agents import output
+from p2p_agents.cli.face import Face, body, run
+
+
+def send(
+    *,
+    to: str,
+    text: str,
+    id: str | None = None,
+    type: str = "text/plain",
+    reply_to: str | None = None,
+    wait: str | None = None,
+    timeout: float = 30.0,
+    as_: str | None = None,
+    json: bool = False,
+) -> int:
+    """Send one message. The exit status is 0 once it is accepted, or with `wait` once it got there."""
+
+    def act(face: Face) -> None:
+        result = face.act(
+            "send",
+            to=to,
+            text=body(text),
+            id=id,
+            type=type,
+            reply_to=reply_to,
+            wait=wait,
+            timeout=timeout if wait else None,
+        )
+        face.show(result, output.sent)
+
+    return run(act, as_, json)
+
+
+def inbox(
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    reader: str = "default",
+    as_: str | None = None,
+    json: bool = False,
+) -> int:
+    """Show unread messages and leave them unread."""
+
+    def act(face: Face) -> None:
+        face.show(face.act("inbox", after=after, limit=limit, reader=reader), output.messages)
+
+    return run(act, as_, json)
+
+
+def ack(
+    *, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool = False
+) -> int:
+    """Mark what was shown as read."""
+    return run(lambda face: face.show(face.act("ack", cursor=cursor, reader=reader), output.acked), as_, json)
+
+
+def poll(*, limit: int = 50, reader: str = "default", as_: str | None = None, json: bool = False) -> int:
+    """Show unread messages; they are read once stdout has taken them, on the same connection."""
+
+    def act(face: Face) -> None:
+        result = face.act("inbox", limit=limit, reader=reader)
+        face.show(result, output.messages)
+        if result["messages"]:
+            face.act("ack", cursor=result["cursor"], reader=reader)
+
+    return run(act, as_, json)
+
+
+def wait(
+    *,
+    from_: str | None = None,
+    after: str | None = None,
+    timeout: float = 60.0,
+    limit: int = 50,
+    reader: str = "default",
+    as_: str | None = None,
+    json: bool = False,
+) -> int:
+    """Wait for messages and show them; exit status 4 when none came."""
+
+    def act(face: Face) -> None:
+        wanted = {"from": from_, "after": after, "timeout": timeout, "limit": limit, "reader": reader}
+        face.show(face.act("wait", **wanted), output.messages)
+
+    return run(act, as_, json)
+
+
+def peers(*, watch: bool = False, as_: str | None = None, json: bool = False) -> int:
+    """Show peers, or follow them as they change."""
+
+    def act(face: Face) -> None:
+        if not watch:
+            face.show(face.act("peers"), output.peers)
+            return
+        for event in face.follow("peers.watch"):
+            if face.json or event["type"] == "peer":
+                face.show_event(event, output.peer_line)
+
+    return run(act, as_, json)

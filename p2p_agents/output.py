@@ -1,0 +1,235 @@
+"""What people read. Text of peers is shown escaped: it must not move the cursor, hide itself or pose as ours.
+
+Standard library only, and little of it: a hot command imports this.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+# Printable by category, yet drawn as nothing: fillers, joiners, variation selectors other than FE0F.
+INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE0F),
+        ),
+    )
+)
+SELECTORS = ("\U000e0100", "\U000e01ef")  # supplementary variation selectors, another hiding place
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+
+
+def escape(text: str) -> str:
+    """One line: whatever is not plainly visible appears as \\xNN, \\uNNNN or \\UNNNNNNNN."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_visible(char) else _spell(char) for char in text)
+
+
+def block(text: str, indent: str = "  ") -> str:
+    """Several lines, each escaped and indented, so that none can pose as a line of ours."""
+    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
+    return "\n".join(indent + escape(line) for line in lines)
+
+
+def style(text: str, *names: str) -> str:
+    """Coloured where stdout is a terminal and NO_COLOR is not set."""
+    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{';'.join(STYLES[name] for name in names)}m{text}\x1b[0m"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; cells are escaped."""
+    cells = [list(head), *([escape(cell) for cell in row] for row in rows)]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
+    lines = [
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([style(lines[0], "dim"), *lines[1:]])
+
+
+def clock(stamp: str | None) -> str:
+    """An RFC 3339 time as local `HH:MM` today, else with its date; what is no time is shown as it came."""
+    if not stamp:
+        return "-"
+    from datetime import datetime
+
+    try:
+        then = datetime.fromisoformat(stamp).astimezone()
+    except ValueError:
+        return escape(stamp)
+    today = datetime.now().astimezone().date() == then.date()
+    return then.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")
+
+
+def short(identity: str) -> str:
+    """An id as people compare it at a glance."""
+    return escape(identity[:10])
+
+
+# --- results, by what they hold ---------------------------------------------------------------------------
+
+
+def messages(result: Mapping[str, Any]) -> str:
+    found = result["messages"]
+    if not found:
+        return "no messages"
+    shown = [message(item) for item in found]
+    return "\n".join(
+        [*shown, style("more: --after " + escape(result["cursor"]), "dim")] if result.get("more") else shown
+    )
+
+
+def message(item: Mapping[str, Any]) -> str:
+    """A line about the message, then its text."""
+    sender = style(escape(item["from"]["name"]), "bold")
+    receiver = f" to {escape(item['to']['name'])}" if item.get("to") else ""
+    notes = [clock(item["time"]), short(item["id"]), escape(item["trust"] or ""), escape(item["state"] or "")]
+    about = style(" · ".join(note for note in notes if note), "dim")
+    return f"{sender}{receiver}  {about}\n{block(item['text'])}"
+
+
+def sent(result: Mapping[str, Any]) -> str:
+    again = " (sent before)" if result.get("duplicate") else ""
+    return f"{escape(result['state'])}{again}  {style(escape(result['id']), 'dim')}"
+
+
+def acked(result: Mapping[str, Any]) -> str:
+    return f"{result['acked']} acknowledged"
+
+
+def peers(
+    result: Mapping[str, Any], none: str = "no peers yet; they appear by themselves on one network"
+) -> str:
+    rows = [peer_cells(peer) for peer in result.get("peers", result.get("agents", ()))]
+    return table(PEER_HEAD, rows) if rows else none
+
+
+PEER_HEAD = ("NAME", "ID", "KIND", "TRUST", "REACHABLE", "SEEN", "STATUS")
+
+
+def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
+    name = peer["name"] if not peer.get("petname") else f"{peer['petname']} ({peer['name']})"
+    reach = (peer.get("path") or "yes") if peer["reachable"] else "no"
+    seen = clock(peer.get("last_seen"))
+    return name, peer["id"][:10], peer["kind"], peer["trust"], reach, seen, peer.get("status") or ""
+
+
+def peer_line(peer: Mapping[str, Any]) -> str:
+    return "  ".join(escape(cell) for cell in peer_cells(peer))
+
+
+def agents(result: Mapping[str, Any]) -> str:
+    rows = [_agent_cells(agent) for agent in result["agents"]]
+    return (
+        table(("NAME", "ID", "KIND", "POLICY", "STATUS"), rows)
+        if rows
+        else "no agents; run: p2p-agents init NAME"
+    )
+
+
+def agent(result: Mapping[str, Any]) -> str:
+    return "  ".join(escape(cell) for cell in _agent_cells(result["agent"]) if cell)
+
+
+def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
+    marks = "".join(mark for key, mark in (("default", " *"), ("hidden", " (hidden)")) if item.get(key))
+    return item["name"] + marks, item["id"][:10], item["kind"], item["policy"], item.get("status") or ""
+
+
+def contacts(result: Mapping[str, Any]) -> str:
+    rows = [_contact_cells(contact) for contact in result["contacts"]]
+    return table(("NAME", "PETNAME", "ID", "KIND", "TRUST", "SINCE"), rows) if rows else "no contacts yet"
+
+
+def contact(result: Mapping[str, Any]) -> str:
+    return "  ".join(escape(cell) for cell in _contact_cells(result["contact"]) if cell)
+
+
+def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
+    since = clock(item.get("since"))
+    return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], item["trust"], since
+
+
+def requests(result: Mapping[str, Any]) -> str:
+    if not result["requests"]:
+        return "no requests"
+    return "\n".join(_request(item) for item in result["requests"])
+
+
+def _request(item: Mapping[str, Any]) -> str:
+    way = "from" if item["direction"] == "in" else "to"
+    about = f"{clock(item['time'])} · {short(item['id'])} · {escape(item['kind'])} · {escape(item['state'])}"
+    head = f"{way} {style(escape(item['name']), 'bold')}  {style(about, 'dim')}"
+    return f"{head}\n{block(item['text'])}" if item.get("text") else head
+
+
+def shown(result: Mapping[str, Any]) -> str:
+    """A message and its recipients."""
+    rows = [
+        (to["name"], (to.get("device") or "")[:10], to["state"], to.get("why") or "", clock(to.get("time")))
+        for to in result["recipients"]
+    ]
+    text = message(result["message"])
+    return f"{text}\n{table(('RECIPIENT', 'DEVICE', 'STATE', 'WHY', 'TIME'), rows)}" if rows else text
+
+
+def pong(result: Mapping[str, Any]) -> str:
+    to = result["to"]
+    name = to["name"] if isinstance(to, dict) else str(to)
+    return f"{escape(name)} answered in {result['rtt_ms']:.1f} ms ({escape(str(result['path']))})"
+
+
+def checks(result: Mapping[str, Any]) -> str:
+    """One line per check, and what to do about those that failed."""
+    lines = []
+    for check in result["checks"]:
+        mark = {True: style("ok  ", "green"), False: style("FAIL", "red")}.get(
+            check["ok"], style("?   ", "yellow")
+        )
+        lines.append(f"{mark}  {escape(check['name'])}: {escape(check['detail'])}")
+        if check["ok"] is not True and check.get("hint"):
+            lines.append(f"      {escape(check['hint'])}")
+    return "\n".join(lines)
+
+
+def fields(result: Mapping[str, Any]) -> str:
+    """Names and values, one a line."""
+    width = max(map(len, result), default=0)
+    return "\n".join(f"{name:<{width}}  {escape(str(value))}" for name, value in result.items())
+
+
+# --- characters -------------------------------------------------------------------------------------------
+
+
+def _is_visible(char: str) -> bool:
+    return char.isprintable() and char not in INVISIBLE and not SELECTORS[0] <= char <= SELECTORS[1]
+
+
+def _spell(char: str) -> str:
+    number = ord(char)
+    if number > 0xFFFF:
+        return f"\\U{number:08x}"
+    return f"\\u{number:04x}" if number > 0xFF else f"\\x{number:02x}"
+
+
+def _width(text: str) -> int:
+    """Terminal columns."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
