@@ -37,7 +37,7 @@ def test_one_id_has_one_text():
     with pytest.raises(Malformed, match="last character"):
         parse_id(text[:-1] + "b")
     with pytest.raises(Malformed):
-        parse_id(text[:-1] + "ſ")
+        parse_id(text[:-1] + "\u017f")
 
 
 def test_what_reads_as_an_id_prefix():

@@ -140,14 +140,17 @@ def test_errors_do_not_repeat_what_was_sent():
     ids=["array", "uint", "blob", "text", "flag"],
 )
 def test_a_field_parser_takes_one_type_and_names_the_field(parse):
-    taken = 0
-    for value in ([], 1, b"", "", True, None, {}, 1.0):
-        try:
-            assert parse(value) is value
-            taken += 1
-        except Malformed as error:
-            assert "it" in error.message
-    assert taken == 1
+    refusals = [refusal(parse, value) for value in ([], 1, b"", "", True, None, {}, 1.0)]
+    assert refusals.count("") == 1
+    assert all(message.startswith("it must be") for message in refusals if message)
+
+
+def refusal(parse, value) -> str:
+    try:
+        parse(value)
+    except Malformed as error:
+        return error.message
+    return ""
 
 
 def test_field_bounds():
