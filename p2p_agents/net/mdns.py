@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from p2p_agents.quic.address import Address
 
 log = logging.getLogger(__name__)
-logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns, with tracebacks, of each sleeping interface
+logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns at length of each sleeping interface
 
 SERVICE = "_p2p-agents._udp.local."
 RESOLVE_MS = 3_000
@@ -34,7 +34,7 @@ FOREIGN = (OSError, RuntimeError, zeroconf.Error, asyncio.TimeoutError)
 
 
 class Mdns:
-    """Announces our agents and reports others'. Adverts of `node`, and of nodes we announce for, are our own."""
+    """Announces our agents and reports those of others; adverts of nodes we announce are our own."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Mdns:
         self._spawn(self._follow_interfaces())
 
     async def advertise(self, adverts: Sequence[Advert]) -> None:
-        """Announce exactly these: new ones are registered, changed ones updated in place, others withdrawn."""
+        """Announce exactly these: register what is new, update what changed in place, withdraw the rest."""
         self._wanted = {instance_label(advert.agent, advert.node): advert for advert in adverts}
         self._own |= {advert.node for advert in adverts}
         async with self._turn:

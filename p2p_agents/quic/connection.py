@@ -35,6 +35,8 @@ CLOSE_TIMEOUT = 4  # the handshake took too long
 CLOSE_INTERNAL = 5  # a handler failed
 CLOSE_OWNER = 16
 
+ROUNDING_S = 1e-6  # exactly at a deadline aioquic's float sums may find nothing due, and be due again at once
+
 ClosedKind = Literal["closed", "timeout", "refused", "flood", "protocol"]
 _KINDS: dict[int, ClosedKind] = {
     CLOSE_PROTOCOL: "protocol",
@@ -225,11 +227,13 @@ class Connection:
         """What is to be sent now, and to whom."""
         if self.ended:
             return []
-        if self._outgoing and self._verdict is None and self._stream_is_open():
-            self._quic.send_stream_data(private.MESSAGE_STREAM, b"".join(self._outgoing))
-            self._outgoing.clear()
-            self._outgoing_bytes = 0
-        datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
+        try:
+            self._write_outgoing()
+            datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
+        except Exception:  # as in `receive`; what cannot even say goodbye falls silent
+            log.exception("connection %d: the QUIC state is broken", self.id)
+            self._finish(Closed(CLOSE_PROTOCOL, "broken state", by_peer=False, kind="protocol"))
+            return []
         self._note_ending(datagrams)
         return datagrams
 
@@ -247,7 +251,7 @@ class Connection:
             return
         timer = self._quic.get_timer()
         if timer is not None and now >= timer:
-            self._quic.handle_timer(now)
+            self._quic.handle_timer(now + ROUNDING_S)
         if not self.connected and now >= self._handshake_deadline:
             self._end(CLOSE_TIMEOUT, "the handshake took too long")
         elif self.connected and now >= self._heartbeat_at():
@@ -263,6 +267,12 @@ class Connection:
     def _stream_is_open(self) -> bool:
         """The dialer opens the stream once the pin matched; the other side may answer on it, not open it."""
         return self._stream_open or (self.dialed and self.connected)
+
+    def _write_outgoing(self) -> None:
+        if self._outgoing and self._verdict is None and self._stream_is_open():
+            self._quic.send_stream_data(private.MESSAGE_STREAM, b"".join(self._outgoing))
+            self._outgoing.clear()
+            self._outgoing_bytes = 0
 
     def _pull(self) -> None:
         """Translate aioquic's events; neighbouring stream data becomes one event."""
@@ -316,12 +326,15 @@ class Connection:
         ending = private.ending(self._quic)
         if ending is None:
             return
+        if not ending.by_peer and not ending.silent:
+            self.last_words = datagrams
+        self._finish(self._verdict or self._judge(ending))
+
+    def _finish(self, closed: Closed) -> None:
         self.ended = True
         self._outgoing.clear()
         self._outgoing_bytes = 0
-        if not ending.by_peer and not ending.silent:
-            self.last_words = datagrams
-        self._events.append(self._verdict or self._judge(ending))
+        self._events.append(closed)
 
     def _judge(self, ending: private.Ending) -> Closed:
         kind: ClosedKind

@@ -24,7 +24,7 @@ def destination_cid(data: bytes) -> bytes:
 
 
 def opens_connection(data: bytes) -> bool:
-    """Whether a QUIC datagram may open a connection: an Initial of our version, of full size (section 14.1)."""
+    """Whether a QUIC datagram may open a connection: a full-sized Initial of our version (section 14.1)."""
     return (
         len(data) >= DATAGRAM_BYTES
         and data[0] & (LONG_HEADER | TYPE_BITS) == LONG_HEADER
