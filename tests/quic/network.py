@@ -1,4 +1,4 @@
-"""A network in virtual time: whole connections without sockets, with seeded latency, loss, duplication and order."""
+"""A network in virtual time: whole connections without sockets; latency, loss, duplication, order; seeded."""
 
 from __future__ import annotations
 

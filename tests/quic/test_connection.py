@@ -1,4 +1,4 @@
-"""Whole connections in virtual time, between honest peers on a bad network and with hostile peers on a good one."""
+"""Whole connections in virtual time: honest peers on a bad network, hostile peers on a good one."""
 
 from __future__ import annotations
 
