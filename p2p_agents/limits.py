@@ -7,7 +7,7 @@ MIB = 1024 * KIB
 
 # --- numbers and bytes on the wire ---
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
-CBOR_DEPTH = 8  # our deepest structure is 6
+CBOR_DEPTH = 8  # our deepest structure, a SYNC, has 7
 CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
 CBOR_ITEMS = 131_072  # values in one decoded structure: twice the verdicts of a full acknowledgement
 FRAME_BYTES = 1 * MIB  # one stream frame: the largest body, its padding and its signature fit twice
@@ -39,6 +39,7 @@ SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
 
 # --- batching ---
 BATCH_ENTRIES = 64  # entries in one sealed frame under load
+ECHOES_PER_FRAME = 16  # pings in one sealed frame
 BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the next frame
 
 # --- links and connections ---

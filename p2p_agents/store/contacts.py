@@ -89,8 +89,9 @@ def pinned(db: Database, agent: int, name: str) -> bytes | None:
 ADDRESSES_KEPT = 8  # per peer: more are stale
 
 
-def remember_address(db: Database, peer: bytes, address: str, now_ms: int) -> None:
-    db.run("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?)", (peer, address, now_ms))
+def remember_address(db: Database, peer: bytes, address: str, node: bytes, now_ms: int) -> None:
+    """A link to `peer` came to life there."""
+    db.run("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?, ?)", (peer, address, node, now_ms))
     db.run(
         "DELETE FROM addresses WHERE peer = ?1 AND address NOT IN"
         " (SELECT address FROM addresses WHERE peer = ?1 ORDER BY seen_ms DESC LIMIT ?2)",
@@ -98,9 +99,9 @@ def remember_address(db: Database, peer: bytes, address: str, now_ms: int) -> No
     )
 
 
-def addresses(db: Database, peer: bytes) -> list[str]:
-    """Last reached first."""
-    return [row[0] for row in db.all("SELECT address FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))]
+def addresses(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
+    """(address, node key), last reached first."""
+    return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))
 
 
 def add_place(db: Database, address: str, now_ms: int) -> None:

@@ -82,6 +82,17 @@ def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
     return row[0] if row else None
 
 
+def owed_places(
+    db: Database, agent: int, peer: bytes, device: bytes, author: bytes
+) -> list[tuple[int, int, bytes, int]]:
+    """(row, entry, epoch, seq) of what is owed to a device and was written by the device `author`."""
+    return db.all(
+        "SELECT o.id, o.entry, e.epoch, e.seq FROM outbox o JOIN entries e ON e.id = o.entry"
+        " WHERE o.owed = 1 AND o.agent = ? AND o.peer = ? AND o.device = ? AND e.device = ?",
+        (agent, peer, device, author),
+    )
+
+
 def count_owed(db: Database, agent: int, peer: bytes) -> int:
     row = db.one("SELECT count(*) FROM outbox WHERE owed = 1 AND agent = ? AND peer = ?", (agent, peer))
     return row[0] if row else 0
@@ -183,6 +194,12 @@ def delivery(db: Database, row: int) -> Delivery:
     found = db.one(f"SELECT {_DELIVERY} FROM outbox WHERE id = ?", (row,))  # noqa: S608 - constant
     assert found is not None
     return _delivery(found)
+
+
+def entry_of(db: Database, row: int) -> int:
+    found = db.one("SELECT entry FROM outbox WHERE id = ?", (row,))
+    assert found is not None
+    return int(found[0])
 
 
 def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:

@@ -16,11 +16,11 @@ from enum import IntEnum
 from typing import Any
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import BATCH_ENTRIES, FRAME_BYTES, UNACKED_FRAMES
+from p2p_agents.limits import BATCH_ENTRIES, ECHOES_PER_FRAME, FRAME_BYTES, UNACKED_FRAMES
 from p2p_agents.wire.cbor import array, blob, decode, encode, uint
 
 ECHO_BYTES = 16
-ECHOES = 16  # in one payload
+ECHOES = 2 * ECHOES_PER_FRAME  # asks and answers in one payload
 READS = 64
 VERDICTS = UNACKED_FRAMES * BATCH_ENTRIES  # all items of all frames that may be unacknowledged
 

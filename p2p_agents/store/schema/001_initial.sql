@@ -78,6 +78,7 @@ CREATE TABLE pins (                           -- an announced name belongs to th
 CREATE TABLE addresses (                      -- where a contact was last reached
     peer    BLOB NOT NULL,
     address TEXT NOT NULL,
+    node    BLOB NOT NULL,                    -- TLS key of the node it was reached at; empty when only claimed
     seen_ms INTEGER NOT NULL,
     PRIMARY KEY (peer, address)
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,84 @@
+"""What we say to a peer that has not accepted us: one request; and what becomes of messages it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.record import write_void
+from p2p_agents.crypto.digest import H
+from p2p_agents.crypto.kem import seal
+from p2p_agents.limits import PAGE_MAX, TEXT_PREVIEW_BYTES
+from p2p_agents.link.admission import Policy, standing_of
+from p2p_agents.node.effects import Moved
+from p2p_agents.store import contacts, entries, outbox
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, encode_request
+from p2p_agents.wire.frame import Request, Standing
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted, Link
+
+
+def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
+    """How our agent regards a peer."""
+    contact = contacts.contact(core.db, hosted.local.id, peer)
+    if contact is not None and (contact.trust is Trust.BLOCKED or contact.frozen):
+        return Standing.CLOSED
+    accepted = contact is not None and contact.trust >= Trust.ACCEPTED
+    if not accepted:
+        earlier = contacts.request(core.db, hosted.local.id, peer)
+        if earlier is not None and earlier.state == "rejected":
+            return Standing.CLOSED
+    return standing_of(Policy(hosted.local.policy), accepted=accepted)
+
+
+def ask(core: Core, link: Link) -> None:
+    """We have something for a peer that has not accepted us: offer a request, once per link, or give up."""
+    if link.peer_standing is Standing.CLOSED:
+        _give_up(core, link)
+    if link.peer_standing is not Standing.ASK or link.requested or link.bundle is None:
+        return
+    entry = outbox.first_owed(core.db, link.agent, link.peer)
+    if entry is None:
+        return
+    hosted = core.host(link.agent)
+    record = entries.load(core.db, entry)
+    claims = RequestClaims(
+        hosted.local.agent,
+        hosted.local.device,
+        link.peer,
+        record.hash,
+        preview(record.content or b""),
+        record.time_ms,
+    )
+    signed = hosted.speaker.key.sign(encode_request(claims), REQUEST_LABEL)
+    core.send_on(
+        link,
+        Request(link.number, seal(link.bundle.prekey, signed, request_info(hosted.local.agent, link.peer))),
+    )
+    link.requested = True
+
+
+def _give_up(core: Core, link: Link) -> None:
+    """The peer takes nothing from us: say so for everything that waits."""
+    for row in outbox.queued_for(core.db, link.agent, link.peer, PAGE_MAX):
+        void(core, link.agent, row.id, row.entry, "not accepted")
+
+
+def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
+    """Fail one unsealed entry; its void keeps the chain whole should the peer accept us later (PROTOCOL B6)."""
+    outbox.fail_unsealed(core.db, row, why, core.now_ms())
+    record = entries.load(core.db, entry)
+    entries.set_void(core.db, entry, write_void(core.host(agent).speaker.key, record, why))
+    core.effect(Moved(agent, entry))
+
+
+def preview(content: bytes) -> str:
+    """The first TEXT_PREVIEW_BYTES of a text, cut between characters."""
+    return content[:TEXT_PREVIEW_BYTES].decode("utf-8", errors="ignore")
+
+
+def request_info(sender: bytes, recipient: bytes) -> bytes:
+    """What a request's seal is bound to."""
+    return H(REQUEST_LABEL, sender, recipient)

@@ -1,0 +1,215 @@
+"""The node's one decider: events in, effects out, everything durable through one database in one thread.
+
+The core runs inside transactions that its driver opens. Handlers change the store and append effects; the driver
+commits and only then lets the effects happen. When a batch fails, `forget` throws away whatever memory was built on it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.errors import NoAgent, PeerFault
+from p2p_agents.link.credit import window_for
+from p2p_agents.link.routing import Router
+from p2p_agents.node.clock import Trusted
+from p2p_agents.node.effects import Hangup, PeersChanged, Transmit
+from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting
+from p2p_agents.store import sessions
+from p2p_agents.wire.frame import Close, encode_frame
+from p2p_agents.wire.framing import frame_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from p2p_agents.node.clock import Clock
+    from p2p_agents.node.effects import Effect
+    from p2p_agents.node.entropy import SystemEntropy
+    from p2p_agents.store.database import Database
+    from p2p_agents.store.sessions import Held
+    from p2p_agents.wire.frame import Frame
+
+log = logging.getLogger(__name__)
+
+PairKey = tuple[bytes, bytes]  # our device, the peer's device
+
+
+class Core:
+    """The state of one node. `node` is its TLS key, `incarnation` the wall time of its start."""
+
+    def __init__(
+        self,
+        db: Database,
+        keys: str,
+        node: bytes,
+        clock: Clock,
+        entropy: SystemEntropy,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.db = db
+        self.keys = keys
+        self.node = node
+        self.clock = clock
+        self.entropy = entropy
+        self.trusted = Trusted(clock)
+        self.router = Router(node, jitter)
+        self.incarnation = clock.wall_ms()
+        self.started = clock.monotonic()
+        self.effects: list[Effect] = []
+        self.hosted: dict[int, Hosted] = {}
+        self.peerings: dict[int, Peering] = {}
+        self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
+        self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
+        self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
+        self._sessions: dict[PairKey, list[Held]] = {}
+        self._dirty: dict[bytes, Held] = {}
+
+    # --- time ---
+
+    def now_ms(self) -> int:
+        return self.clock.wall_ms()
+
+    def now(self) -> float:
+        return self.clock.monotonic()
+
+    # --- agents ---
+
+    def host(self, agent: int) -> Hosted:
+        return self.hosted[agent]
+
+    def hosted_id(self, agent_id: bytes) -> Hosted | None:
+        return next((h for h in self.hosted.values() if h.local.agent == agent_id), None)
+
+    def acting(self, name: str | None) -> Hosted:
+        """The local agent a command acts for: the named one, or the default. Raises NoAgent."""
+        for hosted in self.hosted.values():
+            if hosted.local.name.lower() == name.lower() if name else hosted.local.chosen:
+                return hosted
+        raise NoAgent(f"no agent named {name!r} on this node" if name else "no agent on this node yet")
+
+    # --- sending ---
+
+    def effect(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def send(self, connection: int, frame: Frame) -> None:
+        self.effects.append(Transmit(connection, frame_bytes(encode_frame(frame))))
+
+    def send_on(self, link: Link, frame: Frame) -> None:
+        self.send(link.connection, frame)
+
+    def hang_up(self, connection: int, code: str) -> None:
+        """End a connection and everything on it."""
+        self.effects.append(Hangup(connection, code))
+        self.drop_peering(connection)
+
+    def drop_peering(self, connection: int) -> None:
+        peering = self.peerings.pop(connection, None)
+        if peering is None:
+            return
+        for link in list(peering.links.values()):
+            self._unlist(link)
+        peering.links.clear()
+        self.router.closed(connection, self.now())
+        self.effects.append(PeersChanged())
+
+    # --- links ---
+
+    def pair_key(self, link: Link) -> PairKey:
+        return self.hosted[link.agent].local.device, link.peer_device
+
+    def list_link(self, link: Link) -> None:
+        """A link was proven: it is the newest of its pair."""
+        self.links.setdefault(self.pair_key(link), []).append(link)
+        link.meter.window = window_for(sum(len(found) for found in self.links.values()))
+
+    def close_link(self, link: Link, code: str) -> None:
+        """End one link; the connection stays."""
+        peering = self.peerings.get(link.connection)
+        if peering and peering.links.pop(link.number, None):
+            self.send_on(link, Close(link.number, code))
+        self._unlist(link)
+        self.effects.append(PeersChanged())
+
+    def forget_link(self, link: Link) -> None:
+        """The peer ended it."""
+        peering = self.peerings.get(link.connection)
+        if peering:
+            peering.links.pop(link.number, None)
+        self._unlist(link)
+        self.effects.append(PeersChanged())
+
+    def _unlist(self, link: Link) -> None:
+        link.offer = None  # the single-use key goes with its link
+        if not link.peer_device or link.agent not in self.hosted:
+            return
+        key = self.pair_key(link)
+        found = self.links.get(key, [])
+        if link in found:
+            found.remove(link)
+        if not found:
+            self.links.pop(key, None)
+
+    def newest_link(self, key: PairKey) -> Link | None:
+        """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3)."""
+        return next((link for link in reversed(self.links.get(key, [])) if link.phase is Phase.SYNCED), None)
+
+    def links_to(self, agent: int, peer: bytes) -> Iterator[Link]:
+        """Proven links between an agent of ours and a peer agent, newest first."""
+        for found in self.links.values():
+            for link in reversed(found):
+                if link.agent == agent and link.peer == peer:
+                    yield link
+
+    def mark_ready(self, key: PairKey) -> None:
+        self.ready[key] = None
+
+    # --- sessions ---
+
+    def pair_sessions(self, key: PairKey) -> list[Held]:
+        """Sessions of a pair, newest first. A cache: a failed batch empties it."""
+        found = self._sessions.get(key)
+        if found is None:
+            found = self._sessions[key] = sessions.load(self.db, *key)
+        return found
+
+    def touch(self, held: Held) -> None:
+        """Its state changed: it is written before the item ends."""
+        self._dirty[held.session.sid] = held
+
+    def add_session(self, key: PairKey, held: Held) -> None:
+        self.pair_sessions(key).insert(0, held)
+        self.touch(held)
+
+    def drop_session(self, key: PairKey, held: Held) -> None:
+        self.pair_sessions(key).remove(held)
+        self._dirty.pop(held.session.sid, None)
+        sessions.drop(self.db, held.session.sid)
+
+    def settle(self) -> None:
+        """Write what the item changed. Called by the driver at the end of each item, inside its savepoint."""
+        for held in self._dirty.values():
+            sessions.save(self.db, held)
+        self._dirty.clear()
+
+    # --- failure ---
+
+    def discard_item(self, effects: int) -> None:
+        """An item failed and its savepoint was undone: so is what it left in memory."""
+        del self.effects[effects:]
+        self._dirty.clear()
+        self._sessions.clear()
+
+    def forget(self) -> None:
+        """A batch failed: nothing built on it may survive. Links come back by themselves and compare views."""
+        self._dirty.clear()
+        self._sessions.clear()
+        self.ready.clear()
+        self.effects.clear()
+        for connection in list(self.peerings):
+            self.hang_up(connection, "store_failed")
+
+    def refuse_peer(self, connection: int, fault: PeerFault) -> None:
+        """A peer broke the protocol: its connection ends, others do not notice."""
+        log.warning("connection %d: %s: %s", connection, fault.code, fault.message)
+        self.hang_up(connection, fault.code)

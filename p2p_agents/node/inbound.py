@@ -1,0 +1,273 @@
+"""Frames of a proven link: open, verify, append, and give every item its verdict, in one transaction (PROTOCOL B4)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import FIRST, MESSAGE, Record, read_item
+from p2p_agents.conversation.states import State
+from p2p_agents.crypto import handshake
+from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
+from p2p_agents.errors import BadSeal, BadSignature, Gap, Malformed, Replayed
+from p2p_agents.limits import LAMPORT_LEAP
+from p2p_agents.link.gaps import GapBuffer
+from p2p_agents.node import resetting, syncing
+from p2p_agents.node.effects import Echoed, Moved, Wake
+from p2p_agents.node.state import Phase
+from p2p_agents.store import agents, contacts, entries, log, outbox, sessions
+from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.store.sessions import Held
+from p2p_agents.wire.frame import Standing
+from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.ratchet import Frame
+    from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.state import Link
+    from p2p_agents.wire.frame import Data, Init
+    from p2p_agents.wire.payload import Ack, Item, Payload
+
+logger = logging.getLogger(__name__)
+
+
+# --- sessions begin ---
+
+
+def on_init(core: Core, link: Link, frame: Init) -> None:
+    """Raises BadSignature, BadSeal, Malformed or Replayed; a crossing init that loses is dropped silently (PROTOCOL D3)."""
+    if link.phase is not Phase.SYNCED or link.standing is not Standing.ACCEPTS:
+        raise Malformed("an INIT before views were exchanged")
+    me, peer = core.host(link.agent).party, Party(link.peer, link.peer_device)
+    init = handshake.read_init(frame.payload, peer)
+    key = core.pair_key(link)
+    pair = sessions.pair(core.db, *key)
+    if init.gen <= pair.gen_seen:
+        raise Replayed("an INIT that is not newer than the last one accepted")
+    crossing = [h for h in core.pair_sessions(key) if h.session.initiator and not h.session.confirmed]
+    if crossing and me.device < peer.device:
+        return
+    heal = resetting.heal_secret(core, link, key, init)
+    if link.offer is None:
+        raise BadSeal("an INIT sealed to a key that was used")
+    session = handshake.accept(
+        init, me=me, offer_key=link.offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal
+    )
+    link.offer, link.reset_asked = None, False  # single use
+    for held in crossing:
+        syncing.retire(core, key, held)
+    resetting.retire_replaced(core, key, init.dead)
+    sessions.note_pair(core.db, *key, link.peer, gen_seen=init.gen)
+    core.add_session(key, Held(session, [], ack_due=True, acked=0, acked_hash=session.sid))
+    core.mark_ready(key)
+
+
+# --- frames ---
+
+
+def on_data(core: Core, link: Link, frame: Data) -> None:
+    """One sealed frame. What does not open changes nothing and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
+    if not link.up:
+        raise Malformed("DATA before HELLO")
+    link.meter.take(len(frame.payload))
+    parsed = parse_frame(frame.payload)
+    key = core.pair_key(link)
+    held = next((h for h in core.pair_sessions(key) if h.session.sid == parsed.sid), None)
+    if held is None:
+        return  # a dead session's late frame
+    core.mark_ready(key)
+    if _try(core, link, key, held, parsed):
+        _drain_gaps(core, link, key, held)
+
+
+def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool:
+    """Whether the frame opened."""
+    try:
+        session, plaintext = open_frame(held.session, frame)
+    except Replayed:
+        _judge_replay(core, link, held, frame)
+        return False
+    except Gap as gap:
+        if link.gaps.setdefault(frame.sid, GapBuffer()).keep(frame):
+            syncing.ask_again(core, link, gap.message)
+        return False
+    except BadSeal as fault:
+        logger.info("a frame of %s does not open: %s", link.peer.hex()[:12], fault.message)
+        return False
+    sessions.note_received(core.db, frame.sid, held.session.received, frame.turn, frame.n, frame.digest)
+    held.session = session
+    core.touch(held)
+    _settle_payload(core, link, key, held, plaintext)
+    return True
+
+
+def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
+    """The same bytes again are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3)."""
+    known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
+    if known == frame.digest:
+        held.ack_due = True
+        core.touch(held)
+    elif known is not None:
+        detail = "the peer sealed two different frames at one place: its store was rolled back"
+        contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+        syncing.ask_again(core, link, "two frames at one place")
+
+
+def _drain_gaps(core: Core, link: Link, key: PairKey, held: Held) -> None:
+    gaps = link.gaps.get(held.session.sid)
+    while gaps:
+        s = held.session
+        candidates = gaps.take(((s.peer_turn, s.peer_n), (s.own_turn + 1, 0)))
+        if not any(_try(core, link, key, held, frame) for frame in candidates):
+            return
+
+
+def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext: bytes) -> None:
+    """The frame opened, so the ratchet advances whatever it says: there is no poison (PROTOCOL B4)."""
+    try:
+        payload = decode_payload(plaintext)
+    except Malformed as fault:
+        logger.warning("a sealed payload of %s: %s", link.peer.hex()[:12], fault.message)
+        return
+    if payload.ack is not None:
+        _settle_ack(core, link, held, payload.ack)
+    for item in payload.items:
+        held.verdicts.append(int(_take_item(core, link, item)))
+    if payload.elicits:
+        held.ack_due = True
+    _settle_reads_and_echoes(core, link, payload)
+    core.mark_ready(key)
+
+
+def _settle_reads_and_echoes(core: Core, link: Link, payload: Payload) -> None:
+    for mark in payload.reads:
+        syncing.mark_read(core, link, mark.conversation, mark.device, mark.seq)
+    link.answers = [*link.answers, *payload.asks][:ECHOES]
+    for nonce in payload.answers:
+        core.effect(Echoed(nonce))
+
+
+# --- acknowledgements ---
+
+
+def _settle_ack(core: Core, link: Link, held: Held, ack: Ack) -> None:
+    """`delivered` means that H matched (PROTOCOL B3)."""
+    frames = sessions.frames_through(core.db, held.session.sid, ack.turn, ack.n)
+    if not frames:
+        if ack.verdicts or (ack.digest != held.acked_hash and held.acked):
+            syncing.ask_again(core, link, "an acknowledgement of frames that are settled")
+        return
+    last = frames[-1]
+    rows = [row for frame in frames for row in frame.items]
+    if (last.turn, last.n, last.hash) != (ack.turn, ack.n, ack.digest) or len(rows) != len(ack.verdicts):
+        syncing.ask_again(core, link, "an acknowledgement that does not match what was sent")
+        return
+    held.acked, held.acked_hash = last.pos + 1, last.hash
+    core.touch(held)
+    sessions.forget_frames(core.db, held.session.sid, last.pos)
+    _settle_rows(core, link, rows, ack.verdicts)
+
+
+def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdict, ...]) -> None:
+    now_ms = core.now_ms()
+    taken = [row for row, v in zip(rows, verdicts, strict=True) if v in (Verdict.STORED, Verdict.DUPLICATE)]
+    outbox.delivered(core.db, taken, now_ms)
+    for row in taken:
+        core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if verdict is Verdict.GAP:
+            outbox.reopen(core.db, row, now_ms)
+            syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
+        elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
+            outbox.settle(core.db, row, State.FAILED, f"refused: {verdict.name.lower()}", now_ms)
+            core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+
+
+# --- items ---
+
+
+def _take_item(core: Core, link: Link, item: Item) -> Verdict:
+    try:
+        record = read_item(item)
+    except BadSignature:
+        return Verdict.BAD_SIGNATURE
+    except Malformed:
+        return Verdict.MALFORMED
+    verdict = _judge(core, link, record)
+    if verdict is Verdict.STORED:
+        _append(core, link, record)
+    elif verdict is Verdict.DUPLICATE:
+        _append_for_agent(core, link, record)
+    return verdict
+
+
+def _judge(core: Core, link: Link, r: Record) -> Verdict:
+    me = core.host(link.agent).local.agent
+    if not _wrote(core, link, r):
+        return Verdict.WRONG_AUTHOR
+    if r.conversation != direct_id(me, link.peer):
+        return Verdict.WRONG_CONVERSATION
+    if entries.find(core.db, r.hash) is not None:
+        return Verdict.DUPLICATE
+    if entries.taken(core.db, r):
+        _report_equivocation(core, link, r)
+        return Verdict.EQUIVOCATION
+    if r.lamport > entries.lamport(core.db, r.conversation) + LAMPORT_LEAP:
+        return Verdict.LAMPORT
+    return _judge_chain(core, r)
+
+
+def _wrote(core: Core, link: Link, r: Record) -> bool:
+    """The author is the peer, or we ourselves, given back what we lost; and the device is the author's."""
+    if r.author == link.peer:
+        return link.identity is not None and r.device in link.identity.devices
+    own = core.host(link.agent).speaker.identity
+    return r.author == own.agent and r.device in own.devices
+
+
+def _judge_chain(core: Core, r: Record) -> Verdict:
+    if r.seq == 1:
+        return Verdict.STORED if r.prev == FIRST else Verdict.MALFORMED
+    before = entries.place_of(core.db, r.prev)
+    if before is None:
+        return Verdict.GAP
+    conversation, device, _, seq, lamport = before
+    follows = (conversation, device, seq + 1) == (r.conversation, r.device, r.seq) and lamport < r.lamport
+    return Verdict.STORED if follows else Verdict.MALFORMED
+
+
+def _report_equivocation(core: Core, link: Link, r: Record) -> None:
+    detail = f"two different entries {r.seq} of one device in one epoch; the second was refused"
+    contacts.record(core.db, Event(link.agent, link.peer, "equivocation", detail, core.now_ms()))
+
+
+def _append(core: Core, link: Link, r: Record) -> None:
+    entry = entries.append(core.db, r)
+    _log(core, link, entry, r)
+
+
+def _append_for_agent(core: Core, link: Link, r: Record) -> None:
+    """Held by the node already: for another of its agents, or without its body."""
+    entry = entries.find(core.db, r.hash)
+    assert entry is not None
+    if r.body is not None:
+        entries.supply_body(core.db, entry, r.body)
+    if log.cursor_of(core.db, link.agent, entry) is None:
+        _log(core, link, entry, r)
+
+
+def _log(core: Core, link: Link, entry: int, r: Record) -> None:
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    mine = r.author != link.peer
+    log.add(
+        core.db,
+        link.agent,
+        entry,
+        link.peer,
+        incoming=r.kind == MESSAGE and not mine,
+        trust=contact.trust if contact else Trust.UNKNOWN,
+    )
+    if mine:  # given back by the peer, who therefore holds it
+        outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, core.now_ms(), State.DELIVERED)
+    core.effect(Wake(link.agent))

@@ -1,0 +1,267 @@
+"""From a bare connection to proven links: NODE, OPEN, HELLO, and their endings."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import p2p_agents
+from p2p_agents.errors import BadIdentity, IdentityFork, Malformed, PeerFault
+from p2p_agents.limits import LINKS_PER_CONNECTION, ROSTER_AGENTS
+from p2p_agents.link import hello as hellos
+from p2p_agents.link.hello import Channel
+from p2p_agents.link.routing import Target
+from p2p_agents.node import asking, consent, presence, remembering
+from p2p_agents.node.effects import PeersChanged
+from p2p_agents.node.state import NO_SUCH_AGENT, Link, Peering, Phase
+from p2p_agents.store import agents, contacts
+from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.wire.claims import Role
+from p2p_agents.wire.frame import Credit, Hello, Node, Open, Refuse, RosterAgent, Standing
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.identity import Identity
+    from p2p_agents.link.hello import Proven
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+    from p2p_agents.wire.frame import Close
+
+log = logging.getLogger(__name__)
+
+CHALLENGE_BYTES = 32
+
+
+# --- connections ---
+
+
+def connected(
+    core: Core, connection: int, dialed: bool, address: str, server_key: bytes, target: Target | None
+) -> None:
+    """A QUIC connection is ready: say who lives here."""
+    peering = Peering(connection, dialed, address, server_key, target, core.now())
+    core.peerings[connection] = peering
+    core.send(connection, node_frame(core))
+
+
+def disconnected(core: Core, connection: int) -> None:
+    core.drop_peering(connection)
+
+
+def node_frame(core: Core) -> Node:
+    visible = [h.local for h in core.hosted.values() if not h.local.hidden][:ROSTER_AGENTS]
+    roster = tuple(RosterAgent(a.agent, a.name, a.kind, a.status) for a in visible)
+    return Node(core.node, core.incarnation, p2p_agents.__version__, roster)
+
+
+def announce_roster(core: Core) -> None:
+    """Our agents changed: tell every connection."""
+    for connection in core.peerings:
+        core.send(connection, node_frame(core))
+
+
+def on_node(core: Core, peering: Peering, frame: Node) -> None:
+    if peering.dialed and frame.node != peering.server_key:
+        raise Malformed("a node that names another key than TLS proved")
+    if frame.node == core.node:
+        core.hang_up(peering.id, "self")
+        return
+    peering.node, peering.incarnation = frame.node, frame.incarnation
+    peering.program, peering.roster = frame.program, frame.roster
+    if peering.dialed:
+        for target in {Target(frame.node), peering.target or Target(frame.node)}:
+            for ghost in core.router.connected(target, peering.id, frame.incarnation):
+                core.hang_up(ghost, "ghost")
+    core.effect(PeersChanged())
+    open_wanted(core, peering)
+
+
+def open_wanted(core: Core, peering: Peering) -> None:
+    """Open a link for every contact that lives here and has none yet."""
+    if not peering.node:
+        return
+    claimed = {entry.agent for entry in peering.roster}
+    for hosted in core.hosted.values():
+        for contact in contacts.contacts(core.db, hosted.local.id):
+            if contact.trust < Trust.ACCEPTED or contact.frozen:
+                continue
+            lives_here = contact.peer in claimed or any(
+                node == peering.node for _, node in contacts.addresses(core.db, contact.peer)
+            )
+            if lives_here and not _has_link(core, peering, hosted.local.id, contact.peer):
+                open_link(core, peering, hosted, contact.peer)
+
+
+def _has_link(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
+    pending = any(link.agent == agent and link.peer == peer for link in peering.links.values())
+    return pending or any(True for _ in core.links_to(agent, peer))
+
+
+# --- links ---
+
+
+def open_link(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
+    """Ask for a link to `peer` on this connection."""
+    if len(peering.links) >= LINKS_PER_CONNECTION:
+        return
+    known = agents.load_identity(core.db, peer)
+    link = Link(
+        peering.id,
+        peering.claim_number(),
+        hosted.local.id,
+        peer,
+        Phase.OPENING,
+        core.entropy.draw(CHALLENGE_BYTES),
+        identity=known,
+    )
+    peering.links[link.number] = link
+    held = known.n + 1 if known else 0
+    core.send_on(
+        link,
+        Open(link.number, hosted.local.agent, hosted.local.device, peer, link.own_challenge, held),
+    )
+
+
+def on_open(core: Core, peering: Peering, frame: Open) -> None:
+    ours = frame.link % 2 == (0 if peering.dialed else 1)
+    if frame.link == 0 or ours or frame.link in peering.links or len(peering.links) >= LINKS_PER_CONNECTION:
+        raise Malformed(f"OPEN of link {frame.link}, which is not free")
+    hosted = core.hosted_id(frame.to)
+    if hosted is None or hosted.local.agent == frame.frm or not _may_ask(core, hosted, frame.frm):
+        core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
+        return
+    known = agents.load_identity(core.db, frame.frm)
+    link = Link(
+        peering.id,
+        frame.link,
+        hosted.local.id,
+        frame.frm,
+        Phase.ANSWERED,
+        core.entropy.draw(CHALLENGE_BYTES),
+        peer_challenge=frame.challenge,
+        peer_device=frame.device,
+        held_by_peer=frame.held,
+        identity=known,
+        standing=asking.standing(core, hosted, frame.frm),
+    )
+    peering.links[frame.link] = link
+    _say_hello(core, peering, hosted, link, Role.ACCEPTOR, known)
+
+
+def _may_ask(core: Core, hosted: Hosted, peer: bytes) -> bool:
+    """Hidden agents exist for their contacts only, and nobody who is blocked learns of anyone."""
+    contact = contacts.contact(core.db, hosted.local.id, peer)
+    if contact is None:
+        return not hosted.local.hidden
+    return contact.trust is not Trust.BLOCKED and not contact.frozen
+
+
+def _say_hello(
+    core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None
+) -> None:
+    link.offer = core.entropy.kem_key()
+    core.send_on(
+        link,
+        hellos.say(
+            hosted.speaker,
+            role,
+            _channel(core, peering, link),
+            link=link.number,
+            challenge=link.peer_challenge,
+            own_challenge=link.own_challenge if role is Role.ACCEPTOR else b"",
+            known=known,
+            held_by_peer=link.held_by_peer,
+            offer=link.offer.public,
+            standing=link.standing,
+        ),
+    )
+
+
+def _channel(core: Core, peering: Peering, link: Link) -> Channel:
+    return Channel(peering.server_key, link.peer, link.peer_device, core.incarnation)
+
+
+def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
+    """The peer's proof: the acceptor's first, then the opener's."""
+    roles = {Phase.OPENING: Role.ACCEPTOR, Phase.ANSWERED: Role.OPENER}
+    if link.phase not in roles:
+        raise Malformed("a HELLO on a link that is up")
+    role = roles[link.phase]
+    hosted = core.host(link.agent)
+    try:
+        proven = hellos.check(
+            frame,
+            role,
+            _channel(core, peering, link),
+            hosted.speaker,
+            challenge=link.own_challenge,
+            known=link.identity,
+            now_ms=core.now_ms(),
+        )
+        _check_owner(core, link, proven)
+    except IdentityFork as fork:
+        _freeze(core, link, str(fork))
+        core.close_link(link, fork.code)
+        return
+    except PeerFault as fault:
+        log.warning("link to %s refused: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
+        core.close_link(link, fault.code)
+        return
+    _prove(link, proven, role)
+    if role is Role.ACCEPTOR:
+        link.standing = asking.standing(core, hosted, link.peer)
+        _say_hello(core, peering, hosted, link, Role.OPENER, proven.identity)
+    link_up(core, peering, link)
+
+
+def _check_owner(core: Core, link: Link, proven: Proven) -> None:
+    """A device key belongs to one agent for ever (PROTOCOL E1)."""
+    owner = core.db.one("SELECT agent FROM devices WHERE device = ?", (proven.claims.device,))
+    if owner is not None and owner[0] != link.peer:
+        raise BadIdentity("a device key that belongs to another agent")
+
+
+def _freeze(core: Core, link: Link, why: str) -> None:
+    contacts.freeze(core.db, link.peer, why)
+    contacts.record(core.db, Event(link.agent, link.peer, "identity_fork", why, core.now_ms()))
+
+
+def _prove(link: Link, proven: Proven, role: Role) -> None:
+    claims = proven.claims
+    link.identity, link.bundle = proven.identity, proven.bundle
+    link.peer_device = claims.device
+    link.peer_offer = claims.offer
+    link.peer_standing = claims.standing
+    link.held_by_peer = claims.held_n
+    link.incarnation = claims.incarnation
+    link.name, link.kind = proven.name, proven.kind
+    if role is Role.ACCEPTOR:
+        link.peer_challenge = claims.own_challenge
+    link.phase = Phase.UP
+
+
+def link_up(core: Core, peering: Peering, link: Link) -> None:
+    """Both sides are proven: replace ghosts, grant credit, and start what both standings allow."""
+    key = core.pair_key(link)
+    for ghost in [old for old in core.links.get(key, []) if old.incarnation < link.incarnation]:
+        core.close_link(ghost, "ghost")
+    core.list_link(link)
+    total = link.meter.renew()
+    assert total is not None  # a fresh meter always grants
+    core.send_on(link, Credit(link.number, total))
+    if peering.node and not peering.dialed:
+        core.router.connected(Target(peering.node), peering.id, link.incarnation)
+    remembering.remember_peer(core, link)
+    core.effect(PeersChanged())
+    presence.tell(core, link)
+    consent.proceed(core, link)
+
+
+def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
+    link = peering.links.pop(frame.link, None)
+    if link is not None and link.phase is not Phase.OPENING:
+        raise Malformed("REFUSE of a link that was answered")
+
+
+def on_close(core: Core, link: Link, frame: Close) -> None:
+    log.info("link to %s closed by the peer: %s", link.peer.hex()[:12], frame.code)
+    core.forget_link(link)

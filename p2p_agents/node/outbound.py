@@ -1,0 +1,358 @@
+"""What our agents say: sign, log and owe it in one transaction; seal what is owed when a path has window (PROTOCOL B2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import write_message
+from p2p_agents.conversation.states import State, best
+from p2p_agents.crypto.digest import H
+from p2p_agents.crypto.ratchet import seal
+from p2p_agents.errors import IdConflict, OutboxFull, PeerBlocked
+from p2p_agents.limits import (
+    BATCH_BYTES,
+    BATCH_ENTRIES,
+    ECHOES_PER_FRAME,
+    OUTBOX_ENTRIES,
+    PADDING_FLOOR,
+    UNACKED_BYTES,
+    UNACKED_FRAMES,
+)
+from p2p_agents.link.routing import Target
+from p2p_agents.node import consent, opening, remembering, resetting
+from p2p_agents.node.effects import Moved, PeersChanged, Wake
+from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.frame import Data
+from p2p_agents.wire.payload import Ack, Item, Payload, Verdict, encode_payload
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.state import Hosted, Link
+    from p2p_agents.store.outbox import Owed
+    from p2p_agents.store.sessions import Held
+
+SALT_BYTES = 16
+FRAMES_PER_TURN = 8  # one pair may seal this many frames before another has its turn: fair between peers
+FRAME_OVERHEAD = 4096  # of a sealed frame over its items: header with KEM step, padding of small payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message somebody wants sent, checked already."""
+
+    peer: bytes
+    name: str  # of the peer, as known
+    kind: str
+    content: bytes
+    content_type: str
+    reply_to: bytes | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    entry: int
+    hash: bytes
+    cursor: int
+    state: State
+    duplicate: bool
+
+
+# --- accepting a message ---
+
+
+def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
+    """Accepted means durable: it is signed, in the log and owed. Raises IdConflict, PeerBlocked, OutboxFull."""
+    agent = hosted.local.id
+    digest = H("p2pa/1 key", draft.peer, draft.content, draft.content_type, draft.reply_to)
+    earlier = outbox.used_key(core.db, agent, draft.key)
+    if earlier is not None:
+        if earlier[0] != digest:
+            raise IdConflict
+        return _sent(core, agent, earlier[1], duplicate=True)
+    _befriend(core, hosted, draft)
+    if outbox.count_owed(core.db, agent, draft.peer) >= OUTBOX_ENTRIES:
+        raise OutboxFull(f"{OUTBOX_ENTRIES} messages to this peer are undelivered")
+    entry = _append(core, hosted, draft)
+    outbox.keep_key(core.db, agent, draft.key, digest, entry)
+    local = core.hosted_id(draft.peer)
+    if local is not None:
+        _hand_over(core, hosted, local, entry)
+    else:
+        _owe(core, hosted, draft.peer, entry)
+    core.effect(Wake(agent))
+    return _sent(core, agent, entry, duplicate=False)
+
+
+def _sent(core: Core, agent: int, entry: int, *, duplicate: bool) -> Sent:
+    cursor = log.cursor_of(core.db, agent, entry)
+    assert cursor is not None
+    states = [d.state for d in outbox.deliveries(core.db, agent, entry)]
+    return Sent(entry, entries.load(core.db, entry).hash, cursor, best(states), duplicate)
+
+
+def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
+    """Whoever we write to may answer: sending accepts the peer, and a request of its own (PROTOCOL B11)."""
+    agent = hosted.local.id
+    contact = contacts.contact(core.db, agent, draft.peer)
+    if contact is not None and (contact.trust is Trust.BLOCKED or contact.frozen):
+        raise PeerBlocked(contact.frozen or "that peer is blocked here")
+    if contact is not None and contact.trust >= Trust.ACCEPTED:
+        return
+    contacts.settle_request(core.db, agent, draft.peer, "accepted")
+    contacts.save_contact(
+        core.db,
+        agent,
+        draft.peer,
+        name=draft.name,
+        kind=draft.kind,
+        trust=Trust.ACCEPTED,
+        now_ms=core.now_ms(),
+    )
+    for link in core.links_to(agent, draft.peer):
+        remembering.remember_peer(core, link)
+    consent.regard(core, hosted, draft.peer)
+    want(core, draft.peer)
+    core.effect(PeersChanged())
+
+
+def want(core: Core, peer: bytes) -> None:
+    """Keep dialling where the peer was reached or seen, and open a link where a connection stands already."""
+    now = core.now()
+    for address, node in contacts.addresses(core.db, peer):
+        core.router.want(Target(node) if node else Target(b"", address), [address], now)
+    for node in core.sightings.get(peer, {}):
+        core.router.want(Target(node), (), now)
+    for peering in list(core.peerings.values()):
+        opening.open_wanted(core, peering)
+
+
+def _append(core: Core, hosted: Hosted, draft: Draft) -> int:
+    conversation = direct_id(hosted.local.agent, draft.peer)
+    record = write_message(
+        hosted.speaker.key,
+        hosted.local.agent,
+        entries.next_place(core.db, conversation, hosted.local.device),
+        content=draft.content,
+        salt=core.entropy.draw(SALT_BYTES),
+        content_type=draft.content_type,
+        reply_to=draft.reply_to,
+        time_ms=core.now_ms(),
+    )
+    entry = entries.append(core.db, record)
+    log.add(core.db, hosted.local.id, entry, draft.peer, incoming=False, trust=Trust.VERIFIED)
+    return entry
+
+
+def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int) -> None:
+    """Two agents of one node: one transaction, no socket."""
+    trust = _welcome(core, hosted, to)
+    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=True, trust=trust)
+    device = to.local.device
+    outbox.owe(core.db, hosted.local.id, entry, to.local.agent, device, core.now_ms(), State.DELIVERED)
+    core.effect(Wake(to.local.id))
+
+
+def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
+    """Agents of one node are open to each other unless one blocked the other."""
+    known = contacts.contact(core.db, to.local.id, hosted.local.agent)
+    if known is not None and known.trust is Trust.BLOCKED:
+        raise PeerBlocked(f"{to.local.name} has blocked {hosted.local.name}")
+    if known is not None and known.trust >= Trust.ACCEPTED:
+        return known.trust
+    local = hosted.local
+    contacts.save_contact(
+        core.db,
+        to.local.id,
+        local.agent,
+        name=local.name,
+        kind=local.kind,
+        trust=Trust.ACCEPTED,
+        now_ms=core.now_ms(),
+    )
+    return Trust.ACCEPTED
+
+
+def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> None:
+    local = hosted.local
+    devices = sessions.peer_devices(core.db, local.device, peer) or [outbox.NO_DEVICE]
+    for device in devices:
+        outbox.owe(core.db, local.id, entry, peer, device, core.now_ms())
+        core.mark_ready((local.device, device))
+    for link in core.links_to(local.id, peer):
+        consent.proceed(core, link)
+
+
+# --- sealing what is owed ---
+
+
+def pump(core: Core) -> None:
+    """Give every pair that has something to send its turn. Called once per batch, before the commit."""
+    for key in list(core.ready):
+        del core.ready[key]
+        link = core.newest_link(key)
+        if link is not None and _pump_link(core, link, key):
+            core.mark_ready(key)
+
+
+def _pump_link(core: Core, link: Link, key: PairKey) -> bool:
+    """Whether there is more to send at once."""
+    if not _resend(core, link, key):
+        return False
+    for _ in range(FRAMES_PER_TURN):
+        if not _seal_next(core, link, key):
+            return False
+    return True
+
+
+def _resend(core: Core, link: Link, key: PairKey) -> bool:
+    """After a reconnection: the exact frames the peer lacks. False while credit is short."""
+    if link.resend_from is None:
+        return True
+    for held in core.pair_sessions(key):
+        for frame in sessions.frames_after(core.db, held.session.sid, link.resend_from):
+            if not _transmit(core, link, frame):
+                return False
+            link.resend_from += 1
+        break
+    link.resend_from = None
+    return True
+
+
+def _transmit(core: Core, link: Link, frame: bytes) -> bool:
+    if len(frame) > link.allowance.left:
+        return False
+    link.allowance.sent += len(frame)
+    core.send_on(link, Data(link.number, frame))
+    return True
+
+
+def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
+    """Seal one frame if there is something to say and window to say it; whether there may be more."""
+    held = _session_to_use(core, key)
+    room = _room(core, link, held)
+    owed = _owed(core, link, room)
+    said = bool(owed or link.reads_due or link.asks or link.answers or (held and held.ack_due))
+    if not said or room <= 0:
+        return False
+    if held is None:
+        held = resetting.begin(core, link, key)
+        if held is None:
+            return False
+    _seal(core, link, held, owed)
+    return len(owed) > 0
+
+
+def _session_to_use(core: Core, key: PairKey) -> Held | None:
+    """The newest; an unconfirmed one of ours is as good, since its init went ahead of it."""
+    found = core.pair_sessions(key)
+    return found[0] if found else None
+
+
+def _room(core: Core, link: Link, held: Held | None) -> int:
+    """Bytes that may be sealed now: the peer's credit, and what we may leave unacknowledged (PROTOCOL B3)."""
+    room = link.allowance.left
+    if held is not None:
+        frames, size = sessions.unacked(core.db, held.session.sid)
+        if frames >= UNACKED_FRAMES:
+            return 0
+        room = min(room, UNACKED_BYTES - size)
+    return room - FRAME_OVERHEAD
+
+
+def _owed(core: Core, link: Link, room: int) -> list[tuple[Owed, Item]]:
+    """The next entries, as many as fit one frame."""
+    chosen: list[tuple[Owed, Item]] = []
+    if room <= PADDING_FLOOR:
+        return chosen
+    left = min(room, BATCH_BYTES)
+    for owed in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):
+        item = _item(core, owed)
+        size = len(item.signed) + len(item.body or b"")
+        if size > (left if chosen else room):
+            break
+        left -= size
+        chosen.append((owed, item))
+        if left <= 0:
+            break
+    return chosen
+
+
+def _item(core: Core, owed: Owed) -> Item:
+    if owed.state is State.FAILED:
+        void = entries.void_of(core.db, owed.entry)
+        if void is not None:
+            return Item(void, None, void=True)
+    return entries.load(core.db, owed.entry).item
+
+
+def _seal(core: Core, link: Link, held: Held, owed: list[tuple[Owed, Item]]) -> None:
+    payload = Payload(
+        _ack(held),
+        tuple(item for _, item in owed),
+        tuple(_reads(core, link)),
+        tuple(link.asks[:ECHOES_PER_FRAME]),
+        tuple(link.answers),
+    )
+    before = held.session
+    session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)
+    held.session, held.verdicts, held.ack_due = session, [], False
+    link.asks, link.answers, link.reads_due = link.asks[ECHOES_PER_FRAME:], [], False
+    rows = tuple(o.id for o, _ in owed)
+    outbox.seal(core.db, rows, session.sid)
+    sessions.keep_frame(
+        core.db,
+        session.sid,
+        sessions.SentFrame(before.sent, session.own_turn, session.own_n - 1, session.sent_hash, rows, frame),
+    )
+    core.touch(held)
+    if not _transmit(core, link, frame):
+        link.resend_from = before.sent if link.resend_from is None else link.resend_from
+
+
+def _ack(held: Held) -> Ack | None:
+    s = held.session
+    if not s.received:
+        return None
+    verdicts = tuple(Verdict.of(v) for v in held.verdicts)
+    return Ack(s.peer_turn, s.peer_n - 1, s.received_hash, verdicts)
+
+
+def _reads(core: Core, link: Link) -> list[readers.ReadMark]:
+    if not link.reads_due:
+        return []
+    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
+    return readers.read_through(core.db, link.agent, link.peer, conversation)
+
+
+# --- receipts ---
+
+
+def read(core: Core, hosted: Hosted, peers: set[bytes]) -> None:
+    """The default reader acknowledged messages of these peers: tell them, as a watermark (PROTOCOL B8)."""
+    for peer in peers:
+        local = core.hosted_id(peer)
+        if local is not None:
+            _read_locally(core, hosted, local)
+        for link in core.links_to(hosted.local.id, peer):
+            link.reads_due = True
+            core.mark_ready(core.pair_key(link))
+
+
+def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
+    conversation = direct_id(hosted.local.agent, author.local.agent)
+    for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
+        moved = outbox.mark_read(
+            core.db,
+            author.local.id,
+            hosted.local.agent,
+            conversation,
+            mark.device,
+            mark.seq,
+            core.now_ms(),
+        )
+        for entry in moved:
+            core.effect(Moved(author.local.id, entry))

@@ -1,0 +1,27 @@
+"""What a proven link teaches about a contact is kept; what it shows of strangers stays in memory, or anyone could fill the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.store import agents, contacts, outbox, sessions
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Link
+
+
+def remember_peer(core: Core, link: Link) -> None:
+    """Keep what a link proved of a contact: its identity, name, address and device."""
+    if contacts.contact(core.db, link.agent, link.peer) is None:
+        return
+    assert link.identity is not None
+    now_ms = core.now_ms()
+    agents.save_identity(core.db, link.identity)
+    contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
+    peering = core.peerings[link.connection]
+    if peering.dialed:
+        contacts.remember_address(core.db, link.peer, peering.address, peering.node, now_ms)
+    device = core.host(link.agent).local.device
+    sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)
+    outbox.bind_device(core.db, link.agent, link.peer, link.peer_device)

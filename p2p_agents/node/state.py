@@ -1,0 +1,140 @@
+"""What the node holds in memory. All of it is a cache of the store or belongs to connections that are alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.ratchet import Party
+from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S
+from p2p_agents.link.admission import Bucket, RequestDesk
+from p2p_agents.link.credit import Allowance, Meter
+from p2p_agents.link.gaps import GapBuffer
+from p2p_agents.wire.frame import RosterAgent, Standing
+from p2p_agents.wire.framing import Framer
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.bundle import Bundle
+    from p2p_agents.crypto.identity import Identity
+    from p2p_agents.crypto.kem import KemKey
+    from p2p_agents.link.hello import Speaker
+    from p2p_agents.link.routing import Target
+    from p2p_agents.store.agents import LocalAgent
+
+
+NO_SUCH_AGENT = "no_such_agent"  # also said for hidden agents, and by those who blocked the asker
+
+
+@dataclass(slots=True)
+class Hosted:
+    """One local agent, ready to speak."""
+
+    local: LocalAgent
+    speaker: Speaker
+    prekeys: list[KemKey]  # newest first
+    desk: RequestDesk = field(default_factory=RequestDesk)
+    readers: int = 0  # waiting right now
+    attending_until: float = 0.0
+    last_read_ms: int = 0
+
+    @property
+    def party(self) -> Party:
+        return Party(self.local.agent, self.local.device)
+
+
+class Phase(Enum):
+    """A link's life. DATA, INIT and SYNC are accepted from UP on; what is owed flows from SYNCED on."""
+
+    OPENING = "OPEN sent"
+    ANSWERED = "HELLO sent in answer to OPEN"
+    UP = "both proved"
+    SYNCED = "views exchanged"
+
+
+@dataclass(slots=True)
+class Heal:
+    """What the next session of a pair inherits from the one given up (PROTOCOL D3)."""
+
+    dead: bytes = b""
+    heals: tuple[tuple[int, bytes], ...] = ()
+    common: int | None = None
+
+
+@dataclass(slots=True)
+class Link:
+    """A lane of a connection: one agent of ours and one of the peer's."""
+
+    connection: int
+    number: int
+    agent: int
+    peer: bytes
+    phase: Phase
+    own_challenge: bytes
+    peer_challenge: bytes = b""
+    peer_device: bytes = b""
+    held_by_peer: int = 0  # identity entries of ours
+    offer: KemKey | None = None  # single-use: destroyed on use or close
+    peer_offer: bytes | None = None
+    reset_asked: bool = False  # the offer went out in a RESET
+    identity: Identity | None = None  # of the peer
+    bundle: Bundle | None = None
+    name: str = ""
+    kind: str = ""
+    incarnation: int = 0
+    standing: Standing = Standing.ASK  # how we regard the peer
+    peer_standing: Standing = Standing.ASK
+    allowance: Allowance = field(default_factory=Allowance)
+    meter: Meter = field(default_factory=Meter)
+    sync_sent: bool = False
+    sync_due: float = 0.0  # no other SYNC for a disagreement before this
+    requested: bool = False  # a REQUEST went out on this link
+    reads_due: bool = False
+    asks: list[bytes] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
+    resend_from: int | None = None  # position in the session
+    heal: Heal = field(default_factory=Heal)
+    gaps: dict[bytes, GapBuffer] = field(default_factory=dict)
+    status: str = "online"
+    attending: bool | None = None
+    last_read_ms: int = 0
+    presence_due: bool = False
+
+    @property
+    def up(self) -> bool:
+        return self.phase in (Phase.UP, Phase.SYNCED)
+
+
+@dataclass(slots=True)
+class Peering:
+    """One QUIC connection to another node."""
+
+    id: int
+    dialed: bool
+    address: str
+    server_key: bytes
+    target: Target | None
+    opened: float
+    framer: Framer = field(default_factory=Framer)
+    bucket: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
+    node: bytes = b""  # the peer node's key: proven when dialed, else a claim
+    incarnation: int = 0
+    program: str = ""
+    roster: tuple[RosterAgent, ...] = ()
+    links: dict[int, Link] = field(default_factory=dict)
+    next_number: int = 0
+
+    def claim_number(self) -> int:
+        """A free link number of our parity: even when we dialed, odd when not."""
+        self.next_number += 2
+        return self.next_number if self.dialed else self.next_number + 1
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A record that says an agent lives at a node: a claim until a HELLO proves it."""
+
+    name: str
+    kind: str
+    status: str
+    seen: float

@@ -1,0 +1,255 @@
+"""SYNC: both sides say what they hold; what is owed, what arrived, and whether somebody's store went back in time
+follow from that (PROTOCOL B1, B5, D3)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.chains import held_through, lost, tips_of
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.states import State
+from p2p_agents.crypto.digest import H
+from p2p_agents.crypto.kem import seal
+from p2p_agents.crypto.signing import verify
+from p2p_agents.errors import BadSeal, Malformed, Replayed
+from p2p_agents.limits import PAGE_MAX, SYNC_EVERY_MS, SYNC_TIPS
+from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
+from p2p_agents.node.effects import Moved
+from p2p_agents.node.state import Heal, Phase
+from p2p_agents.store import contacts, entries, outbox, readers, sessions
+from p2p_agents.store.contacts import Event
+from p2p_agents.wire.claims import SYNC_LABEL, Holding, SessionView, SyncClaims, decode_sync, encode_sync
+from p2p_agents.wire.frame import Standing, Sync
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.state import Link
+    from p2p_agents.store.sessions import Held
+
+log = logging.getLogger(__name__)
+
+
+# --- telling ---
+
+
+def send_sync(core: Core, link: Link, *, reply: bool) -> None:
+    """Say what we hold. Needs a link that is up between agents that accept each other."""
+    hosted = core.host(link.agent)
+    local, key = hosted.local, core.pair_key(link)
+    assert link.bundle is not None
+    pair = sessions.pair(core.db, *key)
+    stamp = max(pair.stamp_sent + 1, core.now_ms())
+    sessions.note_pair(core.db, *key, link.peer, stamp_sent=stamp)
+    conversation = direct_id(local.agent, link.peer)
+    claims = SyncClaims(
+        local.agent,
+        local.device,
+        link.peer,
+        link.peer_device,
+        nonce=link.peer_challenge,
+        stamp=stamp,
+        gen=pair.gen_seen,
+        sessions=tuple(_view(held) for held in core.pair_sessions(key)[:2]),
+        holdings=(_holding(core, link, conversation),),
+        reply=reply,
+    )
+    signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
+    core.send_on(
+        link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device)))
+    )
+    link.sync_sent = True
+    link.reads_due = False
+
+
+def ask_again(core: Core, link: Link, why: str) -> None:
+    """States disagree: compare views anew, at most once a second (PROTOCOL B5)."""
+    if not link.sync_sent or core.now() < link.sync_due:
+        return
+    log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
+    link.sync_due = core.now() + SYNC_EVERY_MS / 1000
+    send_sync(core, link, reply=True)
+
+
+def _view(held: Held) -> SessionView:
+    s = held.session
+    return SessionView(s.sid, s.sent, s.received, s.received_hash, tuple(turn for turn, _ in s.heals))
+
+
+def _holding(core: Core, link: Link, conversation: bytes) -> Holding:
+    tips = {
+        device: tips_of(entries.runs(core.db, conversation, device), SYNC_TIPS)
+        for device in entries.authors(core.db, conversation)
+    }
+    reads = readers.read_through(core.db, link.agent, link.peer, conversation)
+    return Holding(conversation, tips, tuple(reads))
+
+
+def _info(sender: bytes, recipient: bytes) -> bytes:
+    return H(SYNC_LABEL, sender, recipient)
+
+
+# --- hearing ---
+
+
+def on_sync(core: Core, link: Link, frame: Sync) -> None:
+    """Raises BadSeal, BadSignature, Malformed or Replayed."""
+    if not link.up or link.standing is not Standing.ACCEPTS:
+        return  # it crossed a change of our mind
+    claims = _open(core, link, frame)
+    key = core.pair_key(link)
+    if claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
+        raise Replayed("a SYNC that is not newer than the last one")
+    sessions.note_pair(
+        core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen)
+    )
+    core.trusted.confirm(claims.stamp)
+    if not link.sync_sent:
+        link.peer_standing = Standing.ACCEPTS  # its SYNC overtook its STANDING
+        send_sync(core, link, reply=False)
+    elif claims.reply:
+        send_sync(core, link, reply=False)
+    _reconcile(core, link, key, claims)
+    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
+    for holding in claims.holdings:
+        if holding.conversation == conversation:
+            _settle_holding(core, link, holding)
+    link.phase = Phase.SYNCED
+    core.mark_ready(key)
+
+
+def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
+    """After a rollback our own counter may be behind what the peer has accepted."""
+    return max(sessions.pair(core.db, *key).gen_sent, seen_by_peer)
+
+
+def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
+    hosted = core.host(link.agent)
+    info = _info(link.peer_device, hosted.local.device)
+    for prekey in hosted.prekeys:
+        try:
+            signed = prekey.open(frame.payload, info)
+            break
+        except BadSeal:
+            continue
+    else:
+        raise BadSeal("a SYNC sealed to no key of ours")
+    claims = decode_sync(verify(link.peer_device, signed, SYNC_LABEL))
+    said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
+    meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, link.own_challenge)
+    if said != meant:
+        raise Malformed("a SYNC of another link")
+    return claims
+
+
+# --- sessions ---
+
+
+def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
+    theirs = {view.sid: view for view in claims.sessions}
+    link.heal = Heal()
+    going_on = None
+    for held in list(core.pair_sessions(key)):
+        view = theirs.get(held.session.sid)
+        outcome = compare(_mine(core, held, view), view)
+        if outcome is Outcome.GO_ON and view is not None:
+            if going_on is None:
+                going_on = view
+        else:
+            _give_up(core, link, key, held, view, outcome)
+    link.resend_from = going_on.received if going_on else None
+
+
+def _mine(core: Core, held: Held, view: SessionView | None) -> MyView:
+    s = held.session
+    at = None if view is None else _hash_at(core, held, view.received)
+    return MyView(s.confirmed, s.sent, held.acked, s.received, at)
+
+
+def _hash_at(core: Core, held: Held, count: int) -> bytes | None:
+    s = held.session
+    known = {0: s.sid, held.acked: held.acked_hash, s.sent: s.sent_hash}
+    return known.get(count) or sessions.hash_at(core.db, s.sid, count)
+
+
+def _give_up(
+    core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome
+) -> None:
+    s = held.session
+    if view is not None and not link.heal.dead:  # the newest one given up is what its successor inherits from
+        mine = tuple(turn for turn, _ in s.heals)
+        link.heal = Heal(s.sid, s.heals, common_heal(mine, view.heals))
+    retire(core, key, held)
+    if outcome.rollback:
+        detail = f"{outcome.value}; the session starts anew and nothing is lost"
+        contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+    if outcome is Outcome.I_ROLLED_BACK:
+        core.db.renew_generation()
+
+
+def retire(core: Core, key: PairKey, held: Held) -> None:
+    """Drop a session; what it carried and was not settled waits to be sealed again."""
+    outbox.unseal(core.db, held.session.sid)
+    core.drop_session(key, held)
+
+
+# --- what is held ---
+
+
+def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
+    own = core.host(link.agent).local.device
+    for device in entries.authors(core.db, holding.conversation):
+        runs = entries.runs(core.db, holding.conversation, device)
+        tips = holding.tips.get(device, ())
+        held = held_through(runs, tips)
+        _settle_arrived(core, link, device, held)
+        for run in runs:
+            _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
+        if device == own and lost(runs, tips):
+            _noticed_loss(core, link)
+    if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
+        _noticed_loss(core, link)
+    for mark in holding.reads:
+        mark_read(core, link, mark.conversation, mark.device, mark.seq)
+
+
+def _settle_arrived(core: Core, link: Link, device: bytes, held: dict[bytes, int]) -> None:
+    owed = outbox.owed_places(core.db, link.agent, link.peer, link.peer_device, device)
+    arrived = [(row, entry) for row, entry, epoch, seq in owed if seq <= held.get(epoch, 0)]
+    outbox.delivered(core.db, [row for row, _ in arrived], core.now_ms())
+    for _, entry in arrived:
+        core.effect(Moved(link.agent, entry))
+
+
+def _owe_missing(
+    core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int
+) -> None:
+    """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
+    now_ms = core.now_ms()
+    after = held
+    while missing := entries.in_run(core.db, conversation, device, epoch, after, PAGE_MAX):
+        for entry in missing:
+            row = outbox.find(core.db, entry, link.peer, link.peer_device)
+            if row is None:
+                outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
+            elif row.state in (State.DELIVERED, State.READ):
+                outbox.reopen(core.db, row.id, now_ms)
+                core.effect(Moved(link.agent, entry))
+        after += len(missing)
+
+
+def _noticed_loss(core: Core, link: Link) -> None:
+    """The peer holds entries of ours that this store lacks: it was rolled back; old cursors mean nothing now (PROTOCOL A3, A4)."""
+    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
+    contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+    core.db.renew_generation()
+
+
+def mark_read(core: Core, link: Link, conversation: bytes, device: bytes, seq: int) -> None:
+    """The peer's default reader has read our entries through `seq` (PROTOCOL B8)."""
+    own = core.host(link.agent).local
+    if conversation != direct_id(own.agent, link.peer):
+        return
+    moved = outbox.mark_read(core.db, link.agent, link.peer, conversation, device, seq, core.now_ms())
+    for entry in moved:
+        core.effect(Moved(link.agent, entry))
