@@ -58,6 +58,7 @@ class Init:
 
     @property
     def transcript(self) -> bytes:
+        """The hash of all terms: what the encapsulation and the first root are bound to."""
         return _transcript(self._terms())
 
     @property

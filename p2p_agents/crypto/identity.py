@@ -96,7 +96,7 @@ def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Ident
 
 def _begin(signed: bytes) -> Identity:
     try:
-        _, _, kind, said = _entry(unverified_payload(_bounded(signed)), 0)
+        _, kind, said = _parts(unverified_payload(_bounded(signed)), 0)
         root, next_root_hash, created_ms = array(said, 3, what=_INCEPTION)
         verify(blob(root, size=32, what="root key"), signed, IDENTITY_LABEL)
         blob(next_root_hash, size=32, what="next root hash")
@@ -153,18 +153,16 @@ def _difference(known: Identity, position: int, signed: bytes) -> BadIdentity:
 
 def _root_entry(identity: Identity, n: int, signed: bytes) -> tuple[bytes, str, list[Any]]:
     """(prev, kind, what it says) of an entry `n` that the root signed."""
-    payload = verify(identity.root, _bounded(signed), IDENTITY_LABEL)
-    _, prev, kind, said = _entry(payload, n)
-    return prev, kind, said
+    return _parts(verify(identity.root, _bounded(signed), IDENTITY_LABEL), n)
 
 
-def _entry(payload: bytes, n: int) -> tuple[int, bytes, str, list[Any]]:
+def _parts(payload: bytes, n: int) -> tuple[bytes, str, list[Any]]:
     fields = array(decode(payload), what="identity entry")
     version(fields[0] if fields else None)
     if len(fields) < _HEAD or fields[1] != n or type(fields[1]) is not int:
         raise Malformed(f"not an entry {n}")
     prev = blob(fields[2], size=32 if n else 0, what="prev")
-    return n, prev, text(fields[3], at_most=_KIND_CHARS, what="kind"), fields[_HEAD:]
+    return prev, text(fields[3], at_most=_KIND_CHARS, what="kind"), fields[_HEAD:]
 
 
 def _bounded(signed: bytes) -> bytes:

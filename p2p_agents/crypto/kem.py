@@ -48,7 +48,7 @@ class KemKey:
         """What was sealed to this key under `info`. Raises BadSeal."""
         try:
             return _SUITE.decrypt(sealed, self._private, info=info)
-        except (InvalidTag, ValueError):  # ValueError: too short, or a low-order X25519 point
+        except (InvalidTag, ValueError):  # ValueError: a point the library refuses to compute with
             raise BadSeal from None
 
 

@@ -37,7 +37,6 @@ def decode(data: bytes, *, limit: int = CBOR_BYTES) -> Any:
             allow_duplicate_keys=False,
             strict_hashable_types=True,
             semantic_decoders=_NO_TAGS,
-            tag_hook=_refuse_tag,
         )
     except Exception as error:  # the decoder's errors are many, and every one of them means the same
         raise Malformed(f"not the CBOR we speak: {type(error).__name__}") from None

@@ -32,9 +32,7 @@ E2 = add_device(replay([E0, E1]), ROOT, PHONE, "phone")
 ONE, TWO = replay([E0, E1]), replay([E0, E1, E2])
 
 
-def entry(
-    identity: Identity, kind: str, *said, signer: SigningKey = ROOT, n: int | None = None, version=1
-) -> bytes:
+def entry(identity: Identity, kind: str, *said, signer: SigningKey = ROOT, n=None, version=1) -> bytes:
     """An entry after `identity`, honest in all but what the test changes."""
     n = identity.n + 1 if n is None else n
     return signer.sign(encode([version, n, identity.head, kind, *said]), IDENTITY_LABEL)
@@ -161,6 +159,14 @@ def test_an_entry_has_its_own_number(n):
     )
     with pytest.raises(BadIdentity):
         merge(ONE, 2, [ROOT.sign(payload, IDENTITY_LABEL)])
+
+
+def test_true_is_not_the_number_one():
+    known = replay([E0])
+    said = [PHONE.public, "phone", consent(PHONE, known.agent, 1, known.head)]
+    merge(known, 1, [entry(known, "add-device", *said)])
+    with pytest.raises(BadIdentity):
+        merge(known, 1, [entry(known, "add-device", *said, n=True)])
 
 
 def test_downgrade_another_version_is_refused():

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2p_agents.crypto import ratchet
+from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.ratchet import Frame, open_frame, parse_frame, seal, turn_due
 from p2p_agents.crypto.session import Session
 from p2p_agents.errors import BadSeal, Gap, Malformed, Replayed, TooLarge, UnknownVersion
@@ -433,14 +435,31 @@ def test_no_identity_in_frames():
             assert end.party.device not in frame
 
 
-def test_a_header_with_a_key_nobody_can_use_does_not_open():
-    """The peer holds the session's keys and still cannot plant a key that would break the next own turn."""
+def test_a_peer_cannot_plant_a_key_that_nobody_can_use():
+    """It would break the next own turn, so the turn that brings it does not open."""
     alice, bob = connected()
-    frame = decode(bob.say(b"hello"))
-    public, sealed, pn = decode(frame[4])
-    for bad in (b"\xff" * len(public), public[:-1], b""):
+    for bad in (b"\xff" * 1216, b"short"):
+        bob.entropy.kem_key = lambda bad=bad: replace(KemKey.from_seed(bytes(96)), public=bad)
+        _, frame = seal(bob.session, b"hello", bob.now_ms, bob.entropy)
         with pytest.raises(BadSeal):
-            alice.hear(encode([*frame[:4], encode([bad, sealed, pn]), *frame[5:]]))
+            alice.hear(frame)
+
+
+def test_a_peer_cannot_unsay_frames_of_its_turn_before():
+    """D5: pn below what was received is bad, even from one who can seal it."""
+    alice, bob = connected()
+    talk(bob, alice)
+    bob.wait(TURN_MS)
+    bob.session = replace(bob.session, out=replace(bob.session.out, n=0))
+    with pytest.raises(BadSeal):
+        alice.hear(bob.say(b"the first in this turn"))
+
+
+def test_a_peer_cannot_choose_another_padding(monkeypatch):
+    alice, bob = connected()
+    monkeypatch.setattr(ratchet, "pad", lambda words: words + bytes(300))
+    with pytest.raises(BadSeal):
+        alice.hear(bob.say(b"hello"))
 
 
 # --- shapes ---

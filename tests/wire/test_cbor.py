@@ -89,18 +89,27 @@ def test_non_deterministic_tagged_deep_duplicate_trailing_cbor_is_refused(data):
         decode(data)
 
 
+BY_THE_DECODER = "not the CBOR we speak"  # while reading, before a value was built from it
+
+
+@pytest.mark.parametrize("data", [b"\x9f\x01\xff", b"\xa2\x61a\x01\x61a\x02", b"\xa1\x01\x01"])
+def test_what_the_decoder_can_refuse_it_refuses(data):
+    with pytest.raises(Malformed, match=BY_THE_DECODER):
+        decode(data)
+
+
 @pytest.mark.parametrize(
     "tag", [0, 1, 2, 3, 4, 5, 21, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 55799, 2**32]
 )
 def test_every_tag_is_refused(tag):
     for content in (0, "a", b"\x01", [1, 2], {}):
-        with pytest.raises(Malformed):
+        with pytest.raises(Malformed, match=BY_THE_DECODER):
             decode(cbor2.dumps(cbor2.CBORTag(tag, content)))
 
 
 def test_a_collision_key_map_is_refused_before_it_is_built():
     colliding = cbor2.dumps({(2**61 - 1) * i: 0 for i in range(5_000)})
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed, match=BY_THE_DECODER):
         decode(colliding)
 
 

@@ -142,6 +142,8 @@ def test_the_largest_body_fits_and_no_larger_one():
         encode_body(bytes(16), largest + b"x")
     with pytest.raises(Malformed):
         decode_body(encode([bytes(16), largest + b"x"]))
+    with pytest.raises(Malformed):
+        decode_body(encode([bytes(15), b"yes"]))
 
 
 def test_the_salt_keeps_equal_bodies_apart():
