@@ -112,8 +112,9 @@ class Client:
     def _request(self, method: str, params: dict[str, Any]) -> int:
         """Send one request, over a new connection when the old one is gone; its number."""
         self._number += 1
+        number = self._number  # connecting may send a request of its own
         line = encode_line(
-            {"id": self._number, "method": method, "params": params, "client": p2p_agents.__version__}
+            {"id": number, "method": method, "params": params, "client": p2p_agents.__version__}
         )
         if len(line) > limits.CONTROL_LINE_BYTES:
             raise errors.TooLarge(
@@ -130,7 +131,7 @@ class Client:
             raise errors.NodeUnreachable("the node does not read") from None
         except OSError:
             pass  # what the node said before it hung up is still to be read
-        return self._number
+        return number
 
     def _answer(self, number: int, deadline: float | None) -> dict[str, Any]:
         """The next line for that request. Raises its error; _Lost when the node goes first."""

@@ -90,7 +90,8 @@ class _Wire(asyncio.Protocol):
             raise errors.TooLarge(f"a request has at most {limits.CONTROL_LINE_BYTES} bytes, not {len(line)}")
         if self._closed.done():
             raise _Lost
-        answer = self._waiting[number] = self._loop.create_future()
+        answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._waiting[number] = answer
         self._send(line)
         try:
             return await answer

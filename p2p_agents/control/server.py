@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FLUSH_S = 1.0  # a stopping node waits this long for clients to read what they were answered
 PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause a stream until the client reads
 
 
@@ -59,9 +60,12 @@ class ControlServer:
             return
         _unlink(self.path, self._inode)
         self._server.close()
-        calls = [task for connection in list(self.connections) for task in connection.close()]
-        if calls:
-            await asyncio.wait(calls)
+        leaving = list(self.connections)
+        ends = [end for connection in leaving for end in connection.close()]
+        if ends:
+            await asyncio.wait(ends, timeout=FLUSH_S)
+        for connection in leaving:
+            connection.drop()
 
 
 class Connection(asyncio.Protocol):
@@ -75,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._calls: set[asyncio.Task[None]] = set()
         self._silence: asyncio.TimerHandle | None = None  # runs while a line is unfinished
         self._stalled: asyncio.TimerHandle | None = None  # runs while the client does not read
+        self._closed = self._loop.create_future()
         self._unsent: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
@@ -89,14 +94,14 @@ class Connection(asyncio.Protocol):
         transport.write(
             encode_line({"node": p2p_agents.__version__, "protocol": methods.PROTOCOL, "pid": os.getpid()})
         )
-        if len(self._server.connections) >= limits.CONTROL_CLIENTS:
-            self._refuse(errors.Busy(f"the node serves at most {limits.CONTROL_CLIENTS} clients at once"))
-            return
         self._server.connections.add(self)
+        if len(self._server.connections) > limits.CONTROL_CLIENTS:
+            self._refuse(errors.Busy(f"the node serves at most {limits.CONTROL_CLIENTS} clients at once"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._server.connections.discard(self)
+        self._closed.set_result(None)
         self._writable.set()
         for timer in (self._silence, self._stalled):
             if timer is not None:
@@ -104,15 +109,19 @@ class Connection(asyncio.Protocol):
         for task in self._calls:
             task.cancel()
 
-    def close(self) -> list[asyncio.Task[None]]:
-        """Flush, hang up, and cancel what runs; the cancelled calls are returned."""
-        running = list(self._calls)
-        for task in running:
+    def close(self) -> list[asyncio.Future[None]]:
+        """Flush, hang up, and cancel what runs; what to wait for is returned."""
+        for task in self._calls:
             task.cancel()
         self._flush()
         if self._transport is not None:
             self._transport.close()
-        return running
+        return [self._closed, *self._calls]
+
+    def drop(self) -> None:
+        """Hang up at once; what is unsent is lost."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -131,7 +140,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
-        self._stalled = self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)
+        self._stalled = self._loop.call_later(limits.CONTROL_SILENCE_S, self.drop)
 
     def resume_writing(self) -> None:
         self._writable.set()
@@ -217,21 +226,17 @@ class Connection(asyncio.Protocol):
         self._flush()
         if self._transport is not None:
             self._transport.close()
-            self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)  # flushed or not
+            self._loop.call_later(limits.CONTROL_SILENCE_S, self.drop)  # flushed or not
 
     def _expect_rest(self) -> None:
         """A started line must be finished in time; the clock runs from its first byte."""
         if self._line and self._silence is None:
-            self._silence = self._loop.call_later(limits.CONTROL_SILENCE_S, self._drop)
+            self._silence = self._loop.call_later(limits.CONTROL_SILENCE_S, self.drop)
 
     def _finish_line(self) -> None:
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
-
-    def _drop(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
 
 def _aclose(events: AsyncIterator[dict[str, Any]]) -> Coroutine[Any, Any, None]:

@@ -13,6 +13,6 @@ def demo(json: Json = False) -> int:
 
     Two nodes in temporary homes; nothing of yours is touched and nothing is left behind.
     """
-    from p2p_agents.cli import demo
+    from p2p_agents.cli.demo import run  # only this command pays for it
 
-    return demo.run(json)
+    return run(json)

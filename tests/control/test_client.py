@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import p2p_agents
+from p2p_agents import errors, limits
+from p2p_agents.control import client as client_module
+from p2p_agents.control.client import Client, call
+from tests.control.fake import FakeService, Served, make_home, message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from p2p_agents.paths import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return make_home(tmp_path)
+
+
+SENT = {"id": "m1", "cursor": "c1", "state": "queued", "duplicate": False, "key": "k", "to": "bob"}
+
+
+def test_a_call_brings_the_result(home: Home) -> None:
+    with Served(FakeService(agents={"agents": []}), home), Client(home, start=False) as client:
+        assert client.call("agents") == {"agents": []}
+        assert client.call("agents", {}) == {"agents": []}
+
+
+def test_an_error_comes_as_its_own_class_with_its_details(home: Home) -> None:
+    refused = errors.WaitTimeout("nothing came", cursor="c7")
+    with (
+        Served(FakeService(wait=refused), home),
+        Client(home, start=False) as client,
+        pytest.raises(errors.WaitTimeout, match="nothing came") as caught,
+    ):
+        client.call("wait", {"timeout": 0})
+    assert caught.value.details == {"cursor": "c7"}
+
+
+def test_absent_and_none_are_the_same_to_the_node(home: Home) -> None:
+    service = FakeService(inbox={"messages": [], "cursor": "0", "more": False})
+    with Served(service, home), Client(home, start=False) as client:
+        client.call("inbox", {"after": None})
+    assert service.calls == [("inbox", {"agent": None, "after": None, "limit": 50, "reader": "default"})]
+
+
+def test_a_send_gets_a_key_that_every_error_names(home: Home) -> None:
+    """B10: the client makes a key when none is given and names it in every error."""
+    service = FakeService(send=errors.StoreFull())
+    with (
+        Served(service, home),
+        Client(home, start=False) as client,
+        pytest.raises(errors.StoreFull) as caught,
+    ):
+        client.call("send", {"to": "bob", "text": "hi"})
+    key = service.calls[0][1]["id"]
+    assert len(key) == 32
+    assert caught.value.details["key"] == key
+
+
+def test_a_send_whose_answer_is_lost_is_repeated_under_its_key(home: Home) -> None:
+    """B10: the client reuses the key when it reconnects."""
+    service = FakeService()
+    with Served(service, home) as node, Client(home, start=False) as client:
+        service.answers["send"] = losing(node, SENT)
+        assert client.call("send", {"to": "bob", "text": "hi"}) == SENT
+    first, second = (params for _, params in service.calls)
+    assert first == second
+    assert first["id"]
+
+
+def test_a_wait_survives_a_lost_node_with_the_time_that_is_left(home: Home) -> None:
+    """H1: waits reconnect with their cursor."""
+    service = FakeService()
+    with Served(service, home) as node, Client(home, start=False) as client:
+        service.answers["wait"] = losing(node, {"messages": [message(2)], "cursor": "c2"})
+        assert client.call("wait", {"after": "c1", "timeout": 60})["cursor"] == "c2"
+    again = service.calls[1][1]
+    assert again["after"] == "c1"
+    assert 0 < again["timeout"] <= 60
+
+
+def test_a_watch_survives_a_lost_node_from_its_last_cursor(home: Home) -> None:
+    """H1: waits reconnect with their cursor."""
+    starts: list[str | None] = []
+
+    async def events(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        starts.append(params["after"])
+        number = len(starts)
+        yield {"type": "ready", "cursor": params["after"] or "0"}
+        yield {"type": "message", **message(number)}
+        if number == 1:
+            node.lose()
+        await asyncio.Event().wait()
+
+    with Served(FakeService(watch=events), home) as node, Client(home, start=False) as client:
+        seen = client.stream("watch")
+        assert [next(seen)["type"], next(seen)["cursor"], next(seen)["cursor"]] == ["ready", "c1", "c2"]
+        seen.close()  # type: ignore[attr-defined]  # a generator
+    assert starts == [None, "c1"]
+
+
+def test_init_is_not_repeated_blindly(home: Home) -> None:
+    service = FakeService()
+    with Served(service, home) as node, Client(home, start=False) as client:
+        service.answers["init"] = losing(node, {"agent": {}})
+        with pytest.raises(errors.NodeUnreachable, match="lost before it answered"):
+            client.call("init", {"name": "alice"})
+    assert len(service.calls) == 1
+
+
+def test_a_node_lost_at_every_try_is_given_up(home: Home) -> None:
+    service = FakeService()
+
+    async def lose(params: dict[str, Any]) -> dict[str, Any]:
+        node.lose()
+        await asyncio.Event().wait()
+        return {}
+
+    service.answers["agents"] = lose
+    with (
+        Served(service, home) as node,
+        Client(home, start=False) as client,
+        pytest.raises(errors.NodeUnreachable, match="again and again"),
+    ):
+        client.call("agents")
+    assert len(service.calls) == client_module.RECONNECTS + 1
+
+
+def test_without_a_node_and_forbidden_to_start_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("P2P_AGENTS_NO_START", "1")
+    with pytest.raises(errors.NodeUnreachable, match="no node runs for") as caught:
+        call("agents", home=home)
+    assert caught.value.exit == errors.EXIT_NODE
+
+
+def test_a_node_that_does_not_answer_in_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(params: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    with (
+        Served(FakeService(agents=never), home),
+        Client(home, start=False) as client,
+        pytest.raises(errors.NodeUnreachable, match="does not answer in time"),
+    ):
+        client.call("agents", timeout=0.05)
+
+
+def test_what_cannot_fit_a_line_is_refused_here(home: Home) -> None:
+    with Client(home, start=False) as client, pytest.raises(errors.TooLarge):
+        client.call("send", {"to": "bob", "text": "x" * limits.CONTROL_LINE_BYTES})
+
+
+# --- nodes of other releases ------------------------------------------------------------------------------
+
+
+def greeting(version: str, protocol: object = 1) -> bytes:
+    return json.dumps({"node": version, "protocol": protocol, "pid": 1}).encode() + b"\n"
+
+
+@pytest.fixture
+def listener(home: Home) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(home.socket)
+        listening.listen()
+        yield listening
+
+
+def serve_once(listener: socket.socket, script: Callable[[socket.socket], None]) -> threading.Thread:
+    """One hand-made node: accepts one client and follows the script."""
+
+    def serve() -> None:
+        accepted, _ = listener.accept()
+        with accepted:
+            script(accepted)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("hello", "kind"),
+    [
+        (greeting("99.0.0", 2), errors.NodeTooNew),
+        (greeting("0.0.1", 0), errors.NodeTooOld),
+        (greeting("0.1.0", "one"), errors.NodeUnreachable),
+        (b'{"hello": "world"}\n', errors.NodeUnreachable),
+    ],
+)
+def test_a_stranger_or_another_protocol_is_refused(
+    home: Home, listener: socket.socket, hello: bytes, kind: type[errors.P2PError]
+) -> None:
+    thread = serve_once(listener, lambda accepted: accepted.sendall(hello))
+    with Client(home, start=False) as client, pytest.raises(kind):
+        client.call("agents")
+    thread.join()
+
+
+def test_a_newer_node_of_this_protocol_serves_an_older_command(home: Home, listener: socket.socket) -> None:
+    """H1: a newer command replaces an older node, never the reverse."""
+
+    def script(accepted: socket.socket) -> None:
+        accepted.sendall(greeting("99.0.0"))
+        request = json.loads(accepted.makefile().readline())
+        assert request["method"] == "agents"
+        accepted.sendall(b'{"id": 1, "ok": true, "result": {"agents": []}}\n')
+
+    thread = serve_once(listener, script)
+    with Client(home, start=True) as client:
+        assert client.call("agents") == {"agents": []}
+    thread.join()
+
+
+def test_an_older_node_is_stopped_and_this_release_started(
+    home: Home, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H1: a newer command replaces an older node."""
+    stopped = threading.Event()
+
+    def older(accepted: socket.socket) -> None:
+        accepted.sendall(greeting("0.0.1"))
+        request = json.loads(accepted.makefile().readline())
+        assert request["method"] == "node.stop"
+        accepted.sendall(b'{"id": 2, "ok": true, "result": {"stopping": true}}\n')
+        os.unlink(home.socket)
+        stopped.set()
+
+    newer = Served(FakeService(agents={"agents": ["new"]}), home)
+
+    def start(_self: object) -> None:
+        assert stopped.is_set()
+        newer.__enter__()
+
+    monkeypatch.setattr("p2p_agents.control.start.NodeStart.wait", start)
+    thread = serve_once(listener, older)
+    with Client(home, start=True) as client:
+        assert client.call("agents") == {"agents": ["new"]}
+    thread.join()
+    newer.__exit__()
+
+
+def test_an_older_node_that_stays_is_told(
+    home: Home, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "NODE_STOP_S", 0.05)
+    done = threading.Event()
+
+    def script(accepted: socket.socket) -> None:
+        accepted.sendall(greeting("0.0.1"))
+        done.wait(5)
+
+    thread = serve_once(listener, script)
+    with Client(home, start=True) as client, pytest.raises(errors.NodeTooOld, match="does not stop"):
+        client.call("agents")
+    done.set()
+    thread.join()
+
+
+def test_releases_are_compared_as_numbers() -> None:
+    assert client_module._release("0.10.0") > client_module._release("0.9.3")
+    assert client_module._release("0.1.0.dev3") == client_module._release("0.1.0")
+    assert client_module._release(None) < client_module._release(p2p_agents.__version__)
+
+
+def losing(node: Served, answer: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """An answer that is lost with the node the first time it is asked for."""
+    asked = 0
+
+    async def reply(params: dict[str, Any]) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            node.lose()
+            await asyncio.Event().wait()
+        return answer
+
+    return reply

@@ -1,0 +1,141 @@
+"""Starting a node: real processes of a stand-in for the node's entry."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p2p_agents import errors
+from p2p_agents.control import start
+from p2p_agents.control.client import Client
+from tests.control.fake import make_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from p2p_agents.paths import Home
+
+LISTENING = """
+import json, os, socket
+from p2p_agents.paths import Home
+server = socket.socket(socket.AF_UNIX)
+server.bind(Home().socket)
+server.listen()
+client, _ = server.accept()
+client.sendall(b'{"node": "0.1.0", "protocol": 1, "pid": 1}\\n')
+client.makefile().readline()
+told = {"session": os.getsid(0) == os.getpid(), "null": [os.fstat(fd).st_rdev for fd in (0, 1, 2)]}
+client.sendall(json.dumps({"id": 1, "ok": True, "result": told}).encode() + b"\\n")
+client.recv(1)
+"""
+FAILING = """
+import sys
+from p2p_agents import errors
+from p2p_agents.control.start import leave_error
+from p2p_agents.paths import Home
+leave_error(Home(), errors.NoPostQuantum("no ML-KEM here"))
+sys.exit(1)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return make_home(tmp_path / "home")
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(start, "command", lambda *words: [sys.executable, "-P", "-c", program])
+
+
+def test_the_first_command_starts_the_node_in_a_session_of_its_own(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H1: a new session, standard streams to the null device."""
+    stand_in(monkeypatch, LISTENING)
+    with Client(home, start=True) as client:
+        told = client.call("agents")
+    assert told["session"] is True
+    assert told["null"] == [os.stat(os.devnull).st_rdev] * 3
+    os.wait()
+
+
+def test_a_node_that_cannot_start_tells_the_real_reason(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, FAILING)
+    with Client(home, start=True) as client, pytest.raises(errors.NoPostQuantum, match="no ML-KEM here"):
+        client.call("agents")
+
+
+def test_a_node_that_dies_without_a_word(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "import sys; sys.exit(9)")
+    with Client(home, start=True) as client, pytest.raises(errors.NodeUnreachable, match="exited with 9"):
+        client.call("agents")
+
+
+def test_an_old_reason_is_not_mistaken_for_a_new_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    start.leave_error(home, errors.StoreBroken())
+    stand_in(monkeypatch, "import sys; sys.exit(9)")
+    with Client(home, start=True) as client, pytest.raises(errors.NodeUnreachable, match="exited with 9"):
+        client.call("agents")
+
+
+def test_losing_the_race_for_the_lock_is_no_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command's node holds the lock and is about to listen."""
+    stand_in(monkeypatch, f"import sys; sys.exit({errors.AlreadyRunning.exit})")
+    attempt = start.NodeStart(home, time.monotonic() + 5)
+    attempt.wait()
+    while attempt._child:
+        attempt.wait()
+    attempt.wait()
+    assert attempt._child
+    os.wait()
+
+
+def test_a_start_has_an_end(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "pass")
+    attempt = start.NodeStart(home, time.monotonic() - 1)
+    with pytest.raises(errors.NodeUnreachable, match="does not answer"):
+        attempt.wait()
+    os.wait()
+
+
+def test_the_working_directory_supplies_no_module_of_the_node(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attack: a directory full of modules with our names, and an agent that works in it."""
+    trap = tmp_path / "project"
+    (trap / "p2p_agents" / "node").mkdir(parents=True)
+    for name in ("p2p_agents/__init__.py", "p2p_agents/node/__init__.py", "json.py"):
+        (trap / name).write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    monkeypatch.chdir(trap)
+    start.launch(home)
+    os.wait()
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_reason_is_for_this_user_alone_and_survives_garbage(home: Home) -> None:
+    assert start.read_error(home) is None
+    start.leave_error(home, errors.StoreNewer("written by 2.0", needs="2.0"))
+    path = os.path.join(home.path, "node.error")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    found = start.read_error(home)
+    assert isinstance(found, errors.StoreNewer)
+    assert found.details == {"needs": "2.0"}
+    with open(path, "w") as file:
+        file.write(json.dumps([1])[:-1])
+    assert start.read_error(home) is None
+    start.clear_error(home)
+    start.clear_error(home)
+    assert not os.path.exists(path)
+
+
+def test_a_checkout_is_findable_and_comes_last_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    first, *rest = start.environment()["PYTHONPATH"].split(os.pathsep)
+    assert first == "/somewhere"
+    assert rest
