@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import json
 import logging
 import os
@@ -132,7 +133,7 @@ class Hints:
         self.problem: str | None = "not started"
         self._found = found
         self._lost = lost
-        self._folder = _Folder(directory or default_directory())
+        self._folder = _Folder(directory)
         self._poll_s = poll_s
         self._known: dict[tuple[bytes, bytes], Advert] = {}
         self._task: asyncio.Task[None] | None = None
@@ -188,15 +189,22 @@ class Hints:
 class _Folder:
     """The directory, used by one thread at a time."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str | None) -> None:
         self.adverts: tuple[Advert, ...] = ()
-        self._place = Place.here()
+        self._chosen = path
         self._file = f"{os.getpid()}-{secrets.token_hex(8)}.json"
         self._written: tuple[Advert, ...] = ()
         self._stamp = UNKNOWN
         self._lock = threading.Lock()
         self._hints: dict[str, tuple[tuple[int, int, int], Hint | None]] = {}
+
+    @functools.cached_property
+    def path(self) -> str:
+        return self._chosen or default_directory()
+
+    @functools.cached_property
+    def _place(self) -> Place:
+        return Place.here()
 
     def look(self) -> list[Advert]:
         """Write what is to be written, then read what changed. Raises OSError."""

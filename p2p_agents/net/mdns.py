@@ -18,7 +18,7 @@ from p2p_agents.quic.address import canonical_host
 from p2p_agents.wire.advert import Advert, decode_txt, encode_txt, instance_label
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from p2p_agents.quic.address import Address
 
@@ -30,6 +30,7 @@ RESOLVE_MS = 3_000
 RESOLVING = 64  # questions in flight: beyond that, a name is asked about when it is next announced
 ADDRESSES_PER_ADVERT = 16
 
+LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 FOREIGN = (OSError, RuntimeError, zeroconf.Error, asyncio.TimeoutError)
 
 
@@ -58,14 +59,15 @@ class Mdns:
         self._registered: dict[str, AsyncServiceInfo] = {}
         self._hosts: tuple[str, ...] = ()
         self._known: dict[str, tuple[Advert, tuple[Address, ...]]] = {}
-        self._resolving: dict[str, asyncio.Task[None]] = {}
+        self._resolving: dict[str, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._goodbyes: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
         """Announce and browse; what this machine does not allow is in `problem`, and tried again."""
         await self._watch.start()
         await self.refresh()
-        self._spawn(self._follow_interfaces())
+        self._keep(self._follow_interfaces(), self._tasks)
 
     async def advertise(self, adverts: Sequence[Advert]) -> None:
         """Announce exactly these: register what is new, update what changed in place, withdraw the rest."""
@@ -77,8 +79,8 @@ class Mdns:
     async def refresh(self) -> None:
         """Take up the interfaces of this moment."""
         async with self._turn:
-            self._hosts = await asyncio.to_thread(_announced_hosts)
             try:
+                self._hosts = await asyncio.to_thread(_announced_hosts)
                 if self._zeroconf is None:
                     await self._open()
                 else:
@@ -92,9 +94,9 @@ class Mdns:
     async def stop(self) -> None:
         """Withdraw every advert, saying so to the network, and stop."""
         await self._watch.stop()
-        for task in (*self._resolving.values(), *self._tasks):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._resolving.values(), *self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._goodbyes, return_exceptions=True)
         async with self._turn:
             self.problem = "stopped"
             zeroconf_, self._zeroconf = self._zeroconf, None
@@ -138,7 +140,8 @@ class Mdns:
             return
         try:
             for label in self._registered.keys() - self._wanted.keys():
-                self._keep(await self._zeroconf.async_unregister_service(self._registered.pop(label)))
+                goodbye = await self._zeroconf.async_unregister_service(self._registered.pop(label))
+                self._keep(goodbye, self._goodbyes)
             for label, advert in self._wanted.items():
                 await self._register(self._zeroconf, label, self._service_info(label, advert))
         except FOREIGN as fault:
@@ -149,11 +152,11 @@ class Mdns:
         before = self._registered.get(label)
         if before is None:
             # Our labels are unique, so nobody is asked whether they are taken: it would cost a second.
-            self._keep(await zc.async_register_service(info, cooperating_responders=True))
+            self._keep(await zc.async_register_service(info, cooperating_responders=True), self._tasks)
         elif _same(before, info):
             return
         else:
-            self._keep(await zc.async_update_service(info))
+            self._keep(await zc.async_update_service(info), self._tasks)
         self._registered[label] = info
 
     def _service_info(self, label: str, advert: Advert) -> AsyncServiceInfo:
@@ -167,23 +170,13 @@ class Mdns:
             parsed_addresses=list(self._hosts),
         )
 
-    def _keep(self, announcing: Awaitable[Any]) -> None:
-        """Announcements are repeated for a second or so; nobody waits for that."""
-        self._remember(asyncio.ensure_future(announcing))  # noqa: TID251 - already a task: kept, and its fault logged
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._remember(task)
+    def _keep(self, work: Awaitable[Any], among: set[asyncio.Future[Any]]) -> asyncio.Future[Any]:
+        """Hold what runs on by itself (announcements repeat for a second), and log what it dies of."""
+        task = asyncio.ensure_future(work)  # noqa: TID251 - held in `among`; zeroconf's are tasks already
+        among.add(task)
+        task.add_done_callback(among.discard)
+        task.add_done_callback(_log_fault)
         return task
-
-    def _remember(self, task: asyncio.Future[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Future[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            log.warning("multicast DNS: %s", fault)
 
     # --- others' ---
 
@@ -197,7 +190,7 @@ class Mdns:
         if info.load_from_cache(zeroconf):
             self._learn(name, info)
         elif name not in self._resolving and len(self._resolving) < RESOLVING:
-            self._resolving[name] = task = self._spawn(self._resolve(zeroconf, name, info))
+            self._resolving[name] = task = self._keep(self._resolve(zeroconf, name, info), self._tasks)
             task.add_done_callback(lambda _: self._resolving.pop(name, None))
 
     async def _resolve(self, zc: zeroconf.Zeroconf, name: str, info: AsyncServiceInfo) -> None:
@@ -229,6 +222,11 @@ class Mdns:
             self._lost(known[0].agent, known[0].incarnation)
 
 
+def _log_fault(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        log.warning("multicast DNS: %s", fault)
+
+
 def _open_zeroconf() -> AsyncZeroconf:
     """Both IP versions where possible, IPv4 alone otherwise. Raises OSError or RuntimeError."""
     try:
@@ -252,10 +250,14 @@ def _same(before: AsyncServiceInfo, after: AsyncServiceInfo) -> bool:
 
 
 def _addresses(info: AsyncServiceInfo, port: int) -> tuple[Address, ...]:
-    """Where the advert says it is. A link-local address without scope cannot be dialled."""
+    """Where the advert says it is, as far as that can be dialled."""
     hosts = info.parsed_scoped_addresses()[:ADDRESSES_PER_ADVERT]
-    return tuple(
-        (canonical_host(host), port)
-        for host in hosts
-        if "%" in host or not ipaddress.ip_address(host).is_link_local or ":" not in host
-    )
+    return tuple((canonical_host(host), port) for host in hosts if _can_be_dialled(host))
+
+
+def _can_be_dialled(host: str) -> bool:
+    literal, _, scope = host.partition("%")
+    ip = ipaddress.ip_address(literal)
+    if ip.is_multicast or ip.is_unspecified or ip == LIMITED_BROADCAST:
+        return False
+    return ip.version == 4 or not ip.is_link_local or bool(scope)

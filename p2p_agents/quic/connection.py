@@ -31,7 +31,7 @@ CLOSE_OK = 0
 CLOSE_PROTOCOL = 1  # a second stream, an end of the stream, an unreadable packet
 CLOSE_FLOOD = 2  # the backlog passed its bound
 CLOSE_REFUSED = 3  # the peer is not the one that was dialled
-CLOSE_TIMEOUT = 4  # the handshake took too long
+CLOSE_TIMEOUT = 4  # the handshake took too long, or the peer fell silent
 CLOSE_INTERNAL = 5  # a handler failed
 CLOSE_OWNER = 16
 
@@ -60,7 +60,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The last event. `kind` says whose doing it was not: an unreachable or silent peer is a timeout."""
+    """The last event. `code` is one of the above, an owner's, or for "protocol" and "refused" QUIC's own."""
 
     code: int
     reason: str
@@ -337,10 +337,10 @@ class Connection:
         self._events.append(closed)
 
     def _judge(self, ending: private.Ending) -> Closed:
-        kind: ClosedKind
         if ending.silent:
-            kind = "timeout"
-        elif not self.connected and ending.by_peer:
+            return Closed(CLOSE_TIMEOUT, "the peer fell silent", by_peer=False, kind="timeout")
+        kind: ClosedKind
+        if not self.connected and ending.by_peer:
             kind = "refused"
         elif ending.application:
             kind = _KINDS.get(ending.code, "closed")

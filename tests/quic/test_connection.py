@@ -21,6 +21,7 @@ from p2p_agents.quic.connection import (
     CLOSE_OWNER,
     CLOSE_PROTOCOL,
     CLOSE_REFUSED,
+    CLOSE_TIMEOUT,
     Closed,
     Connection,
 )
@@ -74,7 +75,7 @@ def test_a_vanished_peer_is_noticed(sending):
     if sending:
         connection.send(b"is anybody there?")
     network.run(60.0)
-    assert alice.closed == [Closed(1, "Idle timeout", by_peer=False, kind="timeout")]
+    assert alice.closed == [Closed(CLOSE_TIMEOUT, "the peer fell silent", by_peer=False, kind="timeout")]
     assert alice.closed_at - heard <= HEARTBEAT_S + IDLE_TIMEOUT_S + 0.1
 
 

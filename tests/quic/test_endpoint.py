@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 
@@ -106,6 +107,29 @@ def test_one_socket_accepts_both_ip_versions(host):
             await pair.bobs.until(lambda: pair.bobs.data == {accepted.id: b"ping"})
             accepted.send(b"pong")
             await pair.alices.until(lambda: pair.alices.data == {dialed.id: b"pong"})
+
+    run(story())
+
+
+def link_local_address() -> str | None:
+    """A link-local IPv6 address of this machine with its scope, if it has one."""
+    with contextlib.suppress(OSError), open("/proc/net/if_inet6", encoding="ascii") as file:
+        for line in file:
+            digits, scope, _, _, flags, _ = line.split()
+            if digits.startswith("fe80") and not int(flags, 16) & 0x40:  # tentative
+                return f"{ipaddress.IPv6Address(bytes.fromhex(digits))}%{int(scope, 16)}"
+    return None
+
+
+@pytest.mark.skipif(link_local_address() is None, reason="no link-local IPv6 address")
+def test_link_local_addresses_keep_their_scope():
+    host = link_local_address()
+
+    async def story() -> None:
+        async with endpoints() as pair:
+            dialed, accepted = await pair.connect(host)
+            assert dialed.address == (host, pair.bob.port)
+            assert accepted.address == (host, pair.alice.port)
 
     run(story())
 

@@ -1,0 +1,3 @@
+from tests.net.namespaces import lab
+
+__all__ = ["lab"]
