@@ -216,10 +216,11 @@ class Connection:
             self.last_heard = now
         if private.reassembly_gaps(self._quic) > STREAM_GAPS:
             self._end(CLOSE_PROTOCOL, "too many gaps")
-        self._pull()
 
     def events(self) -> list[Event]:
-        """What happened since the last call, in order."""
+        """What happened since the last call, in order; neighbouring stream data is one event."""
+        if not self.ended:
+            self._pull()
         events, self._events = self._events, []
         return events
 
@@ -257,7 +258,6 @@ class Connection:
         elif self.connected and now >= self._heartbeat_at():
             self._pinged = now
             self._quic.send_ping(0)
-        self._pull()
 
     # --- private ---
 
@@ -275,7 +275,7 @@ class Connection:
             self._outgoing_bytes = 0
 
     def _pull(self) -> None:
-        """Translate aioquic's events; neighbouring stream data becomes one event."""
+        """Translate aioquic's events."""
         chunks: list[bytes] = []
         while self._verdict is None and (event := self._quic.next_event()) is not None:
             if type(event) is quic_events.StreamDataReceived and self.connected:
