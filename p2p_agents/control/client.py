@@ -70,8 +70,9 @@ class Client:
                     event = answer["event"]
                     if event.get("type") != "ready" or not lost:
                         yield event
-                    if "cursor" in event:
-                        params["after"] = event["cursor"]
+                    cursor = event.get("message", event).get("cursor")
+                    if cursor is not None:
+                        params["after"] = cursor
             except _Lost:
                 lost += 1
             finally:

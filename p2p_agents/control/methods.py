@@ -349,7 +349,7 @@ _MESSAGES = (
         "watch",
         "Follow messages, and the states of one's own.",
         (AGENT, AFTER, FROM),
-        '{"type": "ready", cursor}, then {"type": "message", …its fields} and {"type": "state", id, state}',
+        '{"type": "ready", cursor}, then {"type": "message", message} and {"type": "state", id, state}',
         (*_FINDS_PEER, errors.CursorUnknown),
         streams=True,
     ),

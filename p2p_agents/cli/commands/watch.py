@@ -18,7 +18,7 @@ app = application()
 
 @app.command(
     epilog=examples(
-        "p2p-agents watch", "p2p-agents watch --from bob --json", "p2p-agents watch --after 0 | jq -c .text"
+        "p2p-agents watch", "p2p-agents watch --from bob --json", "p2p-agents watch --after 0 | jq -c .message.text"
     )
 )
 def watch(
@@ -29,8 +29,8 @@ def watch(
 ) -> int:
     """Follow messages as they come.
 
-    A line per event: {"type": "ready", "cursor"}, then messages, and the states of one's own. Nothing is
-    marked as read. Ends with Ctrl-C.
+    A line per event: {"type": "ready", "cursor"}, then {"type": "message", "message"} and, of one's own
+    messages, {"type": "state", "id", "state"}. Nothing is marked as read. Ends with Ctrl-C.
     """
 
     def act(face: Face) -> None:
@@ -45,4 +45,4 @@ def _state(event: Mapping[str, Any]) -> str:
     return output.style(f"{output.short(event['id'])} is {output.escape(event['state'])}", "dim")
 
 
-HUMAN = {"message": output.message, "state": _state}
+HUMAN = {"message": lambda event: output.message(event["message"]), "state": _state}

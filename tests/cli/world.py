@@ -1,0 +1,173 @@
+"""A small world behind a real control socket: alice on this node, bob beside her, mallory who talks in escapes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents import errors
+from tests.control.fake import FakeService, message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ALICE = {
+    "id": "aliceid234567",
+    "name": "alice",
+    "kind": "other",
+    "status": None,
+    "policy": "ask",
+    "hidden": False,
+    "default": True,
+    "devices": 1,
+    "created": "2026-11-20T14:00:00Z",
+}
+BOB = {
+    "id": "bobid23456789",
+    "name": "bob",
+    "petname": None,
+    "kind": "codex",
+    "trust": "accepted",
+    "status": "reviewing",
+    "reachable": True,
+    "last_seen": "2026-11-20T14:01:00Z",
+    "attending": True,
+    "last_read": None,
+    "local": False,
+    "path": "direct",
+    "addresses": ["192.0.2.7:4433"],
+}
+CONTACT = {
+    "id": BOB["id"],
+    "name": "bob",
+    "petname": None,
+    "kind": "codex",
+    "trust": "accepted",
+    "since": "2026-11-20T14:01:00Z",
+}
+REQUEST = {
+    "id": "malloryid23456",
+    "name": "mallory",
+    "kind": "other",
+    "text": "\x1b[2Jtrust me\u202e",
+    "time": "2026-11-20T14:00:30Z",
+    "direction": "in",
+    "state": "pending",
+}
+UNREAD = [message(1, "hello\nworld"), message(2, "\x1b]0;owned\x07 \u202egnp.exe")]
+
+
+def make_world() -> FakeService:
+    """Answers that depend on the parameters alone, so that scripts may run in any order."""
+    return FakeService(
+        init=lambda params: (
+            errors.AgentExists() if params["name"] == "alice" else {"agent": ALICE | {"name": params["name"]}}
+        ),
+        agents={"agents": [ALICE]},
+        use=lambda params: (
+            {"agent": ALICE}
+            if params["name"] == "alice"
+            else errors.NoAgent("no agent is called " + params["name"])
+        ),
+        whoami=lambda params: {"agent": ALICE} if params["agent"] in (None, "alice") else errors.NoAgent(),
+        peers={"peers": [BOB]},
+        peers__watch=_watch_peers,
+        peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
+        contacts={"contacts": [CONTACT]},
+        contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
+        requests__list={"requests": [REQUEST]},
+        requests__accept={"contact": CONTACT},
+        requests__reject={"contact": CONTACT},
+        requests__block={"contact": CONTACT | {"trust": "blocked"}},
+        requests__policy=lambda params: {"policy": params["policy"] or "ask"},
+        send=_send,
+        inbox=lambda params: {
+            "messages": UNREAD if params["after"] is None else [],
+            "cursor": "c2",
+            "more": False,
+        },
+        ack=lambda params: {"acked": 2, "cursor": params["cursor"] or "c2"},
+        wait=_wait,
+        watch=_watch,
+        history={
+            "messages": [
+                message(1),
+                message(3, "bye", state="delivered", to={"id": BOB["id"], "name": "bob"}),
+            ],
+            "cursor": "c3",
+            "more": True,
+        },
+        search=lambda params: {"messages": UNREAD[:1]},
+        show=_show,
+        ping={"to": {"id": BOB["id"], "name": "bob"}, "rtt_ms": 1.25, "path": "direct"},
+        status__set=lambda params: {"status": params["status"]},
+        node__info={
+            "version": "0.1.0",
+            "protocol": 1,
+            "pid": 7,
+            "home": "/home",
+            "port": 4433,
+            "incarnation": "i",
+            "uptime_s": 5,
+            "agents": 1,
+            "connections": 1,
+        },
+        node__stop={"stopping": True},
+        doctor={
+            "checks": [
+                {"name": "udp", "ok": True, "detail": "bound", "hint": ""},
+                {"name": "multicast", "ok": None, "detail": "nobody else here", "hint": "start another node"},
+            ]
+        },
+    )
+
+
+def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["to"] == "nobody":
+        return errors.PeerUnknown("no peer is called nobody")
+    if params["wait"]:
+        return errors.SendUnconfirmed(
+            f"not {params['wait']} within {params['timeout']:g} s", id="m9", accepted=True
+        )
+    key = params["id"]
+    return {
+        "id": "m9",
+        "cursor": "c9",
+        "state": "queued",
+        "duplicate": key == "again",
+        "key": key,
+        "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
+    }
+
+
+def _wait(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["from"] == "bob":
+        return {"messages": UNREAD[:1], "cursor": "c1"}
+    return errors.WaitTimeout(f"no message within {params['timeout']:g} s", cursor="c2")
+
+
+def _show(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["id"] != "m3":
+        return errors.MessageUnknown()
+    sent = message(3, "bye", state="queued", to={"id": BOB["id"], "name": "bob"})
+    waiting = {
+        "id": BOB["id"],
+        "name": "bob",
+        "device": "dev234567890",
+        "state": "queued",
+        "why": "no link",
+        "time": None,
+    }
+    return {"message": sent, "recipients": [waiting]}
+
+
+async def _watch(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": "ready", "cursor": params["after"] or "c0"}
+    yield {"type": "message", "message": UNREAD[0]}
+    yield {"type": "state", "id": "m3", "state": "delivered"}
+
+
+async def _watch_peers(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": "ready"}
+    yield {"type": "peer", **BOB}
+    await asyncio.sleep(0)
