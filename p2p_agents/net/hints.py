@@ -120,7 +120,10 @@ def decode_hint(data: bytes) -> Hint:
 
 
 class Hints:
-    """Publishes our adverts in `directory` and reports those of other nodes on this host."""
+    """Publishes our adverts in `directory` and reports those of other nodes on this host.
+
+    A thread of its own polls: a quarter of what handing each look to an executor costs.
+    """
 
     def __init__(
         self,
@@ -136,46 +139,42 @@ class Hints:
         self._folder = _Folder(directory)
         self._poll_s = poll_s
         self._known: dict[tuple[bytes, bytes], Advert] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
 
     async def start(self) -> None:
         """Look once, then keep looking. What stands in the way is in `problem`."""
-        await self._look()
-        self._task = asyncio.get_running_loop().create_task(self._poll())
+        self._report(await asyncio.to_thread(self._folder.look))
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._follow, args=(loop,), name="hints", daemon=True)
+        self._thread.start()
 
     async def publish(self, adverts: Sequence[Advert]) -> None:
         """Announce exactly these; none withdraws the file."""
-        self._folder.adverts = tuple(adverts)[:ROSTER_AGENTS]
-        await self._look()
+        self.problem = await asyncio.to_thread(self._folder.publish, tuple(adverts)[:ROSTER_AGENTS])
 
     async def stop(self) -> None:
-        """Withdraw our file and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        with contextlib.suppress(OSError):  # what cannot be removed dies with our pid
-            await asyncio.to_thread(self._folder.withdraw)
+        """Withdraw our file and stop. What cannot be removed dies with our pid."""
+        self._stopping.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._folder.publish, ())
         self.problem = "stopped"
 
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_s)
-            await self._look()
+    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        last: View | None = None
+        while not self._stopping.wait(self._poll_s):
+            view = self._folder.look()
+            if view != last:
+                last = view
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                    loop.call_soon_threadsafe(self._report, view)
 
-    async def _look(self) -> None:
-        async with self._turn:
-            try:
-                adverts = await asyncio.to_thread(self._folder.look)
-                self.problem = None
-            except OSError as fault:
-                adverts = []
-                self.problem = f"cannot use the hint directory {self._folder.path}: {fault.strerror}"
-        self._report(adverts)
-
-    def _report(self, adverts: list[Advert]) -> None:
-        seen = {(advert.node, advert.agent): advert for advert in adverts}
+    def _report(self, view: View) -> None:
+        if self._stopping.is_set():
+            return
+        self.problem = view.problem
+        seen = {(advert.node, advert.agent): advert for advert in view.adverts}
         for key, advert in list(self._known.items()):
             if key not in seen:
                 del self._known[key]
@@ -186,11 +185,19 @@ class Hints:
                 self._found(advert, ((LOOPBACK, advert.port),))
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a look at the directory showed, or why it did not."""
+
+    adverts: tuple[Advert, ...]
+    problem: str | None
+
+
 class _Folder:
-    """The directory, used by one thread at a time."""
+    """The directory; every method may block, and any thread may call it."""
 
     def __init__(self, path: str | None) -> None:
-        self.adverts: tuple[Advert, ...] = ()
+        self._adverts: tuple[Advert, ...] = ()
         self._chosen = path
         self._file = f"{os.getpid()}-{secrets.token_hex(8)}.json"
         self._written: tuple[Advert, ...] = ()
@@ -199,65 +206,81 @@ class _Folder:
         self._hints: dict[str, tuple[tuple[int, int, int], Hint | None]] = {}
 
     @functools.cached_property
-    def path(self) -> str:
+    def _path(self) -> str:
         return self._chosen or default_directory()
 
     @functools.cached_property
     def _place(self) -> Place:
         return Place.here()
 
-    def look(self) -> list[Advert]:
-        """Write what is to be written, then read what changed. Raises OSError."""
+    def look(self) -> View:
+        """Write what is to be written, then read what changed."""
         with self._lock:
-            self._prepare()
-            self._write()
-            stamp = os.stat(self.path).st_mtime_ns
-            if stamp != self._stamp:
-                self._hints = dict(self._scan())
-                settled = time.time_ns() - stamp > MTIME_GRAIN_NS  # else a change might still share the stamp
-                self._stamp = stamp if settled else UNKNOWN
-        return [
+            try:
+                self._prepare()
+                self._write()
+                self._read()
+            except OSError as fault:
+                return View((), self._problem(fault))
+        adverts = (
             advert
             for _, hint in self._hints.values()
             if hint is not None and hint.place == self._place and _alive(hint.pid)
             for advert in hint.adverts
-        ]
+        )
+        return View(tuple(adverts), None)
 
-    def withdraw(self) -> None:
-        """Remove our file. Raises OSError."""
+    def publish(self, adverts: tuple[Advert, ...]) -> str | None:
+        """Have our file say `adverts`, or be gone. Returns what stands in the way."""
         with self._lock:
-            self.adverts = ()
-            self._write()
+            self._adverts = adverts
+            try:
+                self._prepare()
+                self._write()
+            except OSError as fault:
+                return self._problem(fault)
+        return None
+
+    def _problem(self, fault: OSError) -> str:
+        return f"cannot use the hint directory {self._path}: {fault.strerror}"
+
+    def _read(self) -> None:
+        stamp = os.stat(self._path).st_mtime_ns
+        if stamp == self._stamp:
+            return
+        self._hints = dict(self._scan())
+        settled = time.time_ns() - stamp > MTIME_GRAIN_NS  # else a change might still share the stamp
+        self._stamp = stamp if settled else UNKNOWN
 
     def _write(self) -> None:
         """Make our file say `adverts`; it is written again when somebody cleaned it away."""
-        path = os.path.join(self.path, self._file)
-        if not self.adverts:
+        path = os.path.join(self._path, self._file)
+        if not self._adverts:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        elif self.adverts != self._written or not os.path.lexists(path):
-            data = encode_hint(Hint(self._place, os.getpid(), self.adverts))
+        elif self._adverts != self._written or not os.path.lexists(path):
+            data = encode_hint(Hint(self._place, os.getpid(), self._adverts))
             temporary = f"{path}.{secrets.token_hex(8)}"  # nobody can have put anything there
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             with open(descriptor, "wb") as file:
                 file.write(data)
                 os.fchmod(descriptor, 0o644)  # readable whatever the umask
             os.replace(temporary, path)
-        self._written = self.adverts
+        self._written = self._adverts
 
     def _prepare(self) -> None:
         try:
-            os.mkdir(self.path)
+            os.mkdir(self._path)
         except FileExistsError:
-            found = os.lstat(self.path)
+            found = os.lstat(self._path)
             if not stat.S_ISDIR(found.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, "it is not a directory") from None
         else:
-            os.chmod(self.path, DIRECTORY_MODE)
+            os.chmod(self._path, DIRECTORY_MODE)
 
     def _scan(self) -> Iterator[tuple[str, tuple[tuple[int, int, int], Hint | None]]]:
         per_user: Counter[int] = Counter()
-        with os.scandir(self.path) as entries:
+        with os.scandir(self._path) as entries:
             for _, entry in zip(range(HINT_FILES), entries, strict=False):
                 if FILE_RE.fullmatch(entry.name) is None or entry.name == self._file:
                     continue

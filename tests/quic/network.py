@@ -36,6 +36,7 @@ class Network:
     ) -> None:
         self.now = 0.0
         self.latency, self.jitter, self.loss, self.duplication = latency, jitter, loss, duplication
+        self.corruption = 0.0
         self.cut = False
         self.carried: list[tuple[Address, Address, bytes]] = []
         self._random = random.Random(seed)
@@ -56,6 +57,9 @@ class Network:
         self.carried.append((source, target, data))
         if self.cut or self._random.random() < self.loss:
             return
+        if self._random.random() < self.corruption:
+            place = self._random.randrange(len(data))
+            data = data[:place] + bytes([data[place] ^ 1 << self._random.randrange(8)]) + data[place + 1 :]
         for _ in range(2 if self._random.random() < self.duplication else 1):
             delay = self.latency + self._random.random() * self.jitter
             self.at(self.now + delay, lambda: self._arrive(source, target, data))
@@ -119,6 +123,8 @@ class Host:
             connection.ended = True
 
     def datagram(self, data: bytes, source: Address) -> None:
+        if not packet.is_quic(data):
+            return
         cid = packet.destination_cid(data)
         connection = self.routes.get(cid)
         if connection is None:

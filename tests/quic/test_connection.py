@@ -46,6 +46,17 @@ def test_every_byte_arrives_in_order_over_a_bad_network(seed):
     assert alice.received == MESSAGES
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_flipped_bits_are_lost_datagrams(seed):
+    network = Network(seed)
+    network.corruption = 0.3
+    alice, bob = network.host("alice"), network.host("bob")
+    connection = alice.dial(bob, pin=bob.certificate.public)
+    connection.send(MESSAGES)
+    assert network.run(60, lambda: bob.received == MESSAGES)
+    assert not alice.closed
+
+
 def test_a_partition_of_three_seconds_loses_nothing():
     network = Network()
     _, bob, connection = pair(network)
