@@ -48,6 +48,7 @@ LINK_CREDIT_BYTES = 1 * MIB  # granted to one link
 CREDIT_POOL_BYTES = 64 * MIB  # granted to all links of the node together
 CONTROL_FRAMES_BURST = 256  # frames outside credit (hello, sync, presence) at once, per connection
 CONTROL_FRAMES_PER_S = 32  # and sustained
+INBOUND_QUEUE_BYTES = 4 * MIB  # of one connection, waiting for the writer: its links' credit and a frame or two
 CONNECTIONS = 512  # one node's QUIC connections
 CONNECTIONS_PER_ADDRESS = 32  # from one IP address
 HANDSHAKES_PER_S = 64  # new connections from everybody: a handshake costs 2 ms

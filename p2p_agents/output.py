@@ -53,9 +53,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     cells = [list(head), *([escape(cell) for cell in row] for row in rows)]
     widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
     lines = [
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
     return "\n".join([style(lines[0], "dim"), *lines[1:]])
@@ -111,9 +109,7 @@ def acked(result: Mapping[str, Any]) -> str:
     return f"{result['acked']} acknowledged"
 
 
-def peers(
-    result: Mapping[str, Any], none: str = "no peers yet; they appear by themselves on one network"
-) -> str:
+def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by themselves on one network") -> str:
     rows = [peer_cells(peer) for peer in result.get("peers", result.get("agents", ()))]
     return table(PEER_HEAD, rows) if rows else none
 
@@ -134,11 +130,7 @@ def peer_line(peer: Mapping[str, Any]) -> str:
 
 def agents(result: Mapping[str, Any]) -> str:
     rows = [_agent_cells(agent) for agent in result["agents"]]
-    return (
-        table(("NAME", "ID", "KIND", "POLICY", "STATUS"), rows)
-        if rows
-        else "no agents; run: p2p-agents init NAME"
-    )
+    return table(("NAME", "ID", "KIND", "POLICY", "STATUS"), rows) if rows else "no agents; run: p2p-agents init NAME"
 
 
 def agent(result: Mapping[str, Any]) -> str:
@@ -197,9 +189,7 @@ def checks(result: Mapping[str, Any]) -> str:
     """One line per check, and what to do about those that failed."""
     lines = []
     for check in result["checks"]:
-        mark = {True: style("ok  ", "green"), False: style("FAIL", "red")}.get(
-            check["ok"], style("?   ", "yellow")
-        )
+        mark = {True: style("ok  ", "green"), False: style("FAIL", "red")}.get(check["ok"], style("?   ", "yellow"))
         lines.append(f"{mark}  {escape(check['name'])}: {escape(check['detail'])}")
         if check["ok"] is not True and check.get("hint"):
             lines.append(f"      {escape(check['hint'])}")

@@ -105,9 +105,7 @@ def settle(argv: list[str]) -> list[str]:
     """`--as NAME` and `--json` before a command mean the same as behind it: they move there."""
     moved: list[str] = []
     rest = list(argv)
-    while rest and (
-        rest[0] == "--json" or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)
-    ):
+    while rest and (rest[0] == "--json" or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)):
         count = 2 if rest[0] == "--as" else 1
         moved += rest[:count]
         del rest[:count]

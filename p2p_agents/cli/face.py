@@ -52,9 +52,7 @@ class Face:
         """On stdout as JSON, details among its fields; for people on stderr."""
         if self.json:
             described = {"code": error.code, "message": error.message, "hint": error.hint}
-            _write_line(
-                encode({"ok": False, "error": {**error.details, **described, "retryable": error.retryable}})
-            )
+            _write_line(encode({"ok": False, "error": {**error.details, **described, "retryable": error.retryable}}))
         if not self.json or sys.stderr.isatty():
             hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
             sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")
@@ -93,9 +91,7 @@ def body(text: str) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise errors.BadBody(
-            f"the text is not UTF-8: byte {error.start} is {raw[error.start]:#04x}"
-        ) from None
+        raise errors.BadBody(f"the text is not UTF-8: byte {error.start} is {raw[error.start]:#04x}") from None
 
 
 def _report(face: Face, error: P2PError) -> int:

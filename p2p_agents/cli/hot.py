@@ -52,9 +52,7 @@ def inbox(
     return run(act, as_, json)
 
 
-def ack(
-    *, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool = False
-) -> int:
+def ack(*, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool = False) -> int:
     """Mark what was shown as read."""
     return run(lambda face: face.show(face.act("ack", cursor=cursor, reader=reader), output.acked), as_, json)
 

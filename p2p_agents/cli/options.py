@@ -8,16 +8,10 @@ import typer
 
 from p2p_agents import limits
 
-As = Annotated[
-    str | None, typer.Option("--as", metavar="NAME", help="Act for this local agent; else $P2P_AGENT.")
-]
+As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Act for this local agent; else $P2P_AGENT.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON, as whenever stdout is not a terminal.")]
-After = Annotated[
-    str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")
-]
-Limit = Annotated[
-    int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")
-]
+After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")]
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]
 Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname or id prefix.")]
 To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]
@@ -28,9 +22,7 @@ Timeout = Annotated[
 
 def application(**settings: Any) -> typer.Typer:
     """A Typer application in the house style: plain help, our own errors, no completion of its own."""
-    return typer.Typer(
-        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings
-    )
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
 
 
 def examples(*lines: str) -> str:

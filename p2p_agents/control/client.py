@@ -42,9 +42,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def call(
-        self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None
-    ) -> dict[str, Any]:
+    def call(self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None) -> dict[str, Any]:
         """The result of one method; `timeout` is seconds beyond what the method itself waits."""
         params = {name: value for name, value in (params or {}).items() if value is not None}
         if method != "send":
@@ -114,13 +112,9 @@ class Client:
         """Send one request, over a new connection when the old one is gone; its number."""
         self._number += 1
         number = self._number  # connecting may send a request of its own
-        line = encode_line(
-            {"id": number, "method": method, "params": params, "client": p2p_agents.__version__}
-        )
+        line = encode_line({"id": number, "method": method, "params": params, "client": p2p_agents.__version__})
         if len(line) > limits.CONTROL_LINE_BYTES:
-            raise errors.TooLarge(
-                f"the request has {len(line)} bytes; at most {limits.CONTROL_LINE_BYTES} fit"
-            )
+            raise errors.TooLarge(f"the request has {len(line)} bytes; at most {limits.CONTROL_LINE_BYTES} fit")
         if self._socket is None:
             self.connect()
         assert self._socket is not None
@@ -185,9 +179,7 @@ class Client:
                 if time.monotonic() > deadline:
                     raise errors.NodeUnreachable("the node accepts and hangs up")
             if not self._may_start:
-                raise errors.NodeUnreachable(
-                    f"no node runs for {self.home.path}", hint="run: p2p-agents node run"
-                )
+                raise errors.NodeUnreachable(f"no node runs for {self.home.path}", hint="run: p2p-agents node run")
             if start is None:
                 from p2p_agents.control.start import NodeStart
 
@@ -220,9 +212,7 @@ class Client:
             raise errors.NodeUnreachable("what listens on the control socket is no node")
         if protocol > PROTOCOL:
             self.close()
-            raise errors.NodeTooNew(
-                f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}"
-            )
+            raise errors.NodeTooNew(f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}")
         if protocol == PROTOCOL and _release(greeting.get("node")) >= _release(p2p_agents.__version__):
             return True
         if self._may_start:

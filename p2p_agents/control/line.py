@@ -83,9 +83,7 @@ class _Wire(asyncio.Protocol):
         """The result of one request. Raises its error, or _Lost."""
         self._number += 1
         number = self._number
-        line = encode_line(
-            {"id": number, "method": method, "params": params, "client": p2p_agents.__version__}
-        )
+        line = encode_line({"id": number, "method": method, "params": params, "client": p2p_agents.__version__})
         if len(line) > limits.CONTROL_LINE_BYTES:
             raise errors.TooLarge(f"a request has at most {limits.CONTROL_LINE_BYTES} bytes, not {len(line)}")
         if self._closed.done():

@@ -21,9 +21,7 @@ ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, er
 KINDS = ("claude-code", "codex", "openclaw", "human", "other")
 POLICIES = ("open", "ask", "closed")
 BODY_TYPES = ("text/plain", "text/markdown", "application/json")
-REFERENCE_CHARS = (
-    128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
-)
+REFERENCE_CHARS = 128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
 QUERY_CHARS = 1_024  # words to search for
 STATUS_CHARS = 256  # what an agent says it is doing
 
@@ -168,8 +166,7 @@ MESSAGE_ID = Param("id", str, "a message id", required=True)
 
 AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, created}"
 PEER_FIELDS = (
-    "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, "
-    "addresses}"
+    "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
 )
 CONTACT_FIELDS = "{id, name, petname, kind, trust, since}"
 REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
@@ -192,9 +189,7 @@ _NODE = (
         "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
     ),
     Method("node.stop", "Stop the node.", (), "{stopping: true}"),
-    Method(
-        "doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"
-    ),
+    Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"),
 )
 
 _AGENTS = (
@@ -223,9 +218,7 @@ _AGENTS = (
 )
 
 _PEERS = (
-    Method(
-        "peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", _FINDS_AGENT
-    ),
+    Method("peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", _FINDS_AGENT),
     Method(
         "peers.watch",
         "Follow peers as they come, change and go.",
@@ -376,6 +369,4 @@ _MESSAGES = (
     ),
 )
 
-METHODS: dict[str, Method] = {
-    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_MESSAGES)
-}
+METHODS: dict[str, Method] = {method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_MESSAGES)}

@@ -91,9 +91,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport = transport
         transport.set_write_buffer_limits(high=PENDING_BYTES)
-        transport.write(
-            encode_line({"node": p2p_agents.__version__, "protocol": methods.PROTOCOL, "pid": os.getpid()})
-        )
+        transport.write(encode_line({"node": p2p_agents.__version__, "protocol": methods.PROTOCOL, "pid": os.getpid()}))
         self._server.connections.add(self)
         if len(self._server.connections) > limits.CONTROL_CLIENTS:
             self._refuse(errors.Busy(f"the node serves at most {limits.CONTROL_CLIENTS} clients at once"))

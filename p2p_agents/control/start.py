@@ -49,9 +49,7 @@ class NodeStart:
             return False
         code = os.waitstatus_to_exitcode(status)
         reason = read_error(self._home)
-        if (
-            reason is None and code == errors.AlreadyRunning.exit
-        ):  # it leaves no reason: the home is not its own
+        if reason is None and code == errors.AlreadyRunning.exit:  # it leaves no reason: the home is not its own
             return True
         raise reason or errors.NodeUnreachable(f"the node exited with {code} while starting")
 

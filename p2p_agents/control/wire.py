@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.errors import P2PError
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), allow_nan=False
-).encode  # ASCII: a lone surrogate stays harmless
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # ASCII: a lone surrogate stays harmless
 _decode = json.JSONDecoder().decode
 
 

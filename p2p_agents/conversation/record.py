@@ -109,7 +109,15 @@ def write_void(key: SigningKey, voided: Record, reason: str) -> bytes:
     """The signed void that stands for an entry which expired before it was sealed (PROTOCOL B6)."""
     v = voided
     void = Void(
-        v.author, v.device, v.conversation, v.epoch, v.seq, v.prev, v.lamport, entry_hash=v.hash, reason=reason
+        v.author,
+        v.device,
+        v.conversation,
+        v.epoch,
+        v.seq,
+        v.prev,
+        v.lamport,
+        entry_hash=v.hash,
+        reason=reason,
     )
     return key.sign(encode_void(void), VOID_LABEL)
 

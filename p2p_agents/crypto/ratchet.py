@@ -94,9 +94,7 @@ def seal(session: Session, plaintext: bytes, now_ms: int, entropy: Entropy) -> t
     s, out = session, session.out
     nonce = entropy.draw(NONCE_BYTES)  # random: a state restored from a copy never repeats (key, nonce)
     aad = _aad(s.sid, s.me, s.peer, out.turn, out.n, header)
-    ciphertext = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        pad(plaintext), aad, nonce, _message_key(out.chain)
-    )
+    ciphertext = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(pad(plaintext), aad, nonce, _message_key(out.chain))
     frame = encode([VERSION, s.sid, out.turn, out.n, header, nonce, ciphertext])
     if len(frame) > FRAME_BYTES:
         raise TooLarge(f"{len(plaintext)} bytes do not fit a frame of {FRAME_BYTES}")
@@ -174,9 +172,7 @@ def _follow_turn(session: Session, frame: Frame) -> Session:
     moved = Receiving(frame.turn, 0, into.count, into.digest, chain, public)
     out = Sending(s.out.turn, s.out.n, s.out.count, s.out.digest, s.out.chain, None)
     heals = heals_after(s.heals, frame.turn, root)
-    return Session(
-        s.sid, s.me, s.peer, s.gen, s.initiator, out, moved, s.last_step_ms, s.since_step, root, heals
-    )
+    return Session(s.sid, s.me, s.peer, s.gen, s.initiator, out, moved, s.last_step_ms, s.since_step, root, heals)
 
 
 def _parse_header(header: bytes) -> tuple[bytes, bytes, int]:

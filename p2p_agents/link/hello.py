@@ -121,9 +121,7 @@ def check(
     return Proven(identity, claims, bundle, hello.bundle, hello.name, hello.kind)
 
 
-def _check_context(
-    claims: HelloClaims, role: Role, channel: Channel, speaker: Speaker, challenge: bytes
-) -> None:
+def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: Speaker, challenge: bytes) -> None:
     said = (claims.role, claims.server_key, claims.agent, claims.peer, claims.peer_device, claims.challenge)
     meant = (
         role,

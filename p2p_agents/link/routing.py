@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 CANDIDATES = 12  # addresses dialled in parallel for one target
+SECOND_DIALER_S = 1.0  # a dial on a LAN takes some 5 ms; this long without one, the other side cannot reach us
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Dial:
 
 @dataclass(slots=True)
 class _State:
-    incarnation: int = 0
     addresses: list[str] = field(default_factory=list)
+    incarnation: int = 0  # of the node we are connected to
+    rumour: int = 0  # the newest one that a record claims
     attempts: int = 0
     due: float = 0.0
     dialing: int = 0  # dials under way
@@ -44,9 +46,15 @@ class _State:
     wanted: bool = False
     announced: bool = False
 
+    @property
+    def idle(self) -> bool:
+        """Worth a dial: somebody asks for it, and no connection to its newest known incarnation stands."""
+        asked = (self.wanted or self.announced) and bool(self.addresses) and not self.dialing
+        return asked and (not self.connections or self.rumour > self.incarnation)
+
 
 class Router:
-    """`now` is seconds of a monotonic clock; `jitter` draws from [0, 1)."""
+    """`own` is our node key. `now` is seconds of a monotonic clock; `jitter` draws from [0, 1)."""
 
     def __init__(self, own: bytes, jitter: Callable[[], float]) -> None:
         self._own = own
@@ -55,23 +63,19 @@ class Router:
 
     # --- what happens ---
 
-    def found(self, node: bytes, incarnation: int, addresses: Iterable[str], now: float) -> list[int]:
-        """A record of a node. Returns the connections to its earlier incarnation: ghosts to be closed."""
+    def found(self, node: bytes, incarnation: int, addresses: Iterable[str], now: float) -> None:
+        """A record of a node, proving nothing: a newer incarnation is dialled, not believed."""
         if node == self._own:
-            return []
+            return
         state = self._targets.setdefault(Target(node), _State())
-        state.announced = True
-        reborn = incarnation > state.incarnation
         news = [a for a in addresses if a not in state.addresses]
         state.addresses = [*news, *state.addresses][:CANDIDATES]
-        if not reborn:
-            if news and not state.connections:
-                state.due = min(state.due, now)
-            return []
-        ghosts = list(state.connections) if state.incarnation else []
-        state.incarnation, state.attempts, state.due = incarnation, 0, now
-        state.connections.clear()
-        return ghosts
+        if incarnation > state.rumour:
+            state.rumour, state.attempts = incarnation, 0
+            state.due = now + self._patience(node)
+        elif news or not state.announced:
+            state.due = min(state.due, now + self._patience(node))
+        state.announced = True
 
     def lost(self, node: bytes) -> None:
         """A goodbye: nothing is dialled any more, unless it is wanted for what is owed to it."""
@@ -88,11 +92,15 @@ class Router:
             state.wanted, state.due, state.attempts = True, now, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
-    def connected(self, target: Target, connection: int, incarnation: int) -> list[int]:
-        """A connection works. Returns ghosts of an earlier incarnation."""
+    def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
+        """A connection stands. Only when the node is `proven` are connections to an earlier incarnation ghosts, to be closed."""
         state = self._targets.setdefault(target, _State())
-        ghosts = [c for c in state.connections if c != connection] if incarnation > state.incarnation > 0 else []
-        state.incarnation = max(incarnation, state.incarnation)
+        ghosts: list[int] = []
+        if proven:
+            if incarnation > state.incarnation > 0:
+                ghosts = [c for c in state.connections if c != connection]
+            state.incarnation = max(incarnation, state.incarnation)
+            state.rumour = state.incarnation
         state.connections -= set(ghosts)
         state.connections.add(connection)
         state.attempts = 0
@@ -122,7 +130,7 @@ class Router:
     def due(self, now: float) -> list[Dial]:
         dials = []
         for target, state in self._targets.items():
-            if self._idle(state) and state.due <= now:
+            if state.idle and state.due <= now:
                 dials.append(Dial(target, tuple(state.addresses)))
                 state.dialing = len(state.addresses)
                 ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
@@ -132,19 +140,16 @@ class Router:
 
     def next_due(self) -> float | None:
         """When `due` will have something to say, if nothing happens before."""
-        return min((s.due for s in self._targets.values() if self._idle(s)), default=None)
+        return min((s.due for s in self._targets.values() if s.idle), default=None)
 
-    def nodes(self) -> list[bytes]:
-        return [target.node for target in self._targets if target.node]
-
-    def is_connected(self, node: bytes) -> bool:
+    def connections(self, node: bytes) -> frozenset[int]:
         state = self._targets.get(Target(node))
-        return bool(state and state.connections)
+        return frozenset(state.connections) if state else frozenset()
 
     def addresses(self, node: bytes) -> tuple[str, ...]:
         state = self._targets.get(Target(node))
         return tuple(state.addresses) if state else ()
 
-    @staticmethod
-    def _idle(state: _State) -> bool:
-        return bool((state.wanted or state.announced) and state.addresses and not state.connections and not state.dialing)
+    def _patience(self, node: bytes) -> float:
+        """Of two nodes that find each other, the one with the smaller key dials at once, the other only if nothing came."""
+        return 0.0 if self._own < node else SECOND_DIALER_S

@@ -92,8 +92,7 @@ def encode_hint(hint: Hint) -> bytes:
             "port": first.port,
             "node": first.node.hex(),
             "agents": [
-                {"agent": a.agent.hex(), "name": a.name, "kind": a.kind, "status": a.status}
-                for a in hint.adverts
+                {"agent": a.agent.hex(), "name": a.name, "kind": a.kind, "status": a.status} for a in hint.adverts
             ],
         }
     ).encode()
@@ -290,9 +289,7 @@ class _Folder:
                     if per_user[found.st_uid] <= HINT_FILES_PER_USER:
                         yield entry.name, self._hint(entry, found)
 
-    def _hint(
-        self, entry: os.DirEntry[str], found: os.stat_result
-    ) -> tuple[tuple[int, int, int], Hint | None]:
+    def _hint(self, entry: os.DirEntry[str], found: os.stat_result) -> tuple[tuple[int, int, int], Hint | None]:
         stamp = found.st_ino, found.st_mtime_ns, found.st_size
         known = self._hints.get(entry.name)
         if known is not None and known[0] == stamp:

@@ -203,10 +203,7 @@ class Mdns:
         except PeerFault as fault:
             log.debug("ignoring an announcement: %s", fault)
             return
-        if (
-            advert.node in self._own
-            or name.lower() != f"{instance_label(advert.agent, advert.node)}.{SERVICE}"
-        ):
+        if advert.node in self._own or name.lower() != f"{instance_label(advert.agent, advert.node)}.{SERVICE}":
             return
         news = advert, _addresses(info, advert.port)
         if self._known.get(name) == news:

@@ -35,7 +35,7 @@ def _doctor() -> int:
     """Print {"checks": [...]}, one line of JSON."""
     from p2p_agents.node.doctor import run_checks
 
-    sys.stdout.write(json.dumps({"checks": run_checks()}) + "\n")
+    sys.stdout.write(json.dumps({"checks": run_checks(Home())}) + "\n")
     return 0
 
 

@@ -35,7 +35,6 @@ def proceed(core: Core, link: Link) -> None:
 # --- being asked ---
 
 
-
 def on_request(core: Core, link: Link, frame: Request) -> None:
     """Raises Malformed, BadSignature or BadSeal; what a flood sends is dropped without a word."""
     hosted = core.host(link.agent)
@@ -113,7 +112,13 @@ def block(core: Core, hosted: Hosted, peer: bytes) -> Contact:
         raise RequestUnknown
     contacts.settle_request(core.db, hosted.local.id, peer, "blocked")
     contact = contacts.save_contact(
-        core.db, hosted.local.id, peer, name=known.name, kind=known.kind, trust=Trust.BLOCKED, now_ms=core.now_ms()
+        core.db,
+        hosted.local.id,
+        peer,
+        name=known.name,
+        kind=known.kind,
+        trust=Trust.BLOCKED,
+        now_ms=core.now_ms(),
     )
     for link in list(core.links_to(hosted.local.id, peer)):
         core.close_link(link, NO_SUCH_AGENT)

@@ -6,6 +6,7 @@ commits and only then lets the effects happen. When a batch fails, `forget` thro
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class Core:
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
+        self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}
 
@@ -86,6 +88,12 @@ class Core:
             if hosted.local.name.lower() == name.lower() if name else hosted.local.chosen:
                 return hosted
         raise NoAgent(f"no agent named {name!r} on this node" if name else "no agent on this node yet")
+
+    def reading(self, snapshot: Database) -> Core:
+        """This core's memory over another connection: for queries that only read."""
+        view = copy.copy(self)
+        view.db = snapshot
+        return view
 
     # --- sending ---
 

@@ -16,7 +16,7 @@ from p2p_agents.link.gaps import GapBuffer
 from p2p_agents.node import resetting, syncing
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
-from p2p_agents.store import agents, contacts, entries, log, outbox, sessions
+from p2p_agents.store import contacts, entries, log, outbox, sessions
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.sessions import Held
 from p2p_agents.wire.frame import Standing
@@ -51,9 +51,7 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
     heal = resetting.heal_secret(core, link, key, init)
     if link.offer is None:
         raise BadSeal("an INIT sealed to a key that was used")
-    session = handshake.accept(
-        init, me=me, offer_key=link.offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal
-    )
+    session = handshake.accept(init, me=me, offer_key=link.offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
     link.offer, link.reset_asked = None, False  # single use
     for held in crossing:
         syncing.retire(core, key, held)
@@ -155,7 +153,7 @@ def _settle_ack(core: Core, link: Link, held: Held, ack: Ack) -> None:
     """`delivered` means that H matched (PROTOCOL B3)."""
     frames = sessions.frames_through(core.db, held.session.sid, ack.turn, ack.n)
     if not frames:
-        if ack.verdicts or (ack.digest != held.acked_hash and held.acked):
+        if ack.verdicts or ack.digest != held.acked_hash:
             syncing.ask_again(core, link, "an acknowledgement of frames that are settled")
         return
     last = frames[-1]
@@ -164,6 +162,8 @@ def _settle_ack(core: Core, link: Link, held: Held, ack: Ack) -> None:
         syncing.ask_again(core, link, "an acknowledgement that does not match what was sent")
         return
     held.acked, held.acked_hash = last.pos + 1, last.hash
+    held.frames -= len(frames)
+    held.bytes -= sum(frame.size for frame in frames)
     core.touch(held)
     sessions.forget_frames(core.db, held.session.sid, last.pos)
     _settle_rows(core, link, rows, ack.verdicts)

@@ -17,7 +17,7 @@ from p2p_agents.node.state import NO_SUCH_AGENT, Link, Peering, Phase
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.wire.claims import Role
-from p2p_agents.wire.frame import Credit, Hello, Node, Open, Refuse, RosterAgent, Standing
+from p2p_agents.wire.frame import Credit, Hello, Node, Open, Refuse, RosterAgent
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
@@ -67,12 +67,32 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
         return
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster = frame.program, frame.roster
-    if peering.dialed:
-        for target in {Target(frame.node), peering.target or Target(frame.node)}:
-            for ghost in core.router.connected(target, peering.id, frame.incarnation):
-                core.hang_up(ghost, "ghost")
+    if _is_second(core, peering):
+        core.hang_up(peering.id, "duplicate")
+        return
+    _route(core, peering)
     core.effect(PeersChanged())
     open_wanted(core, peering)
+
+
+def _is_second(core: Core, peering: Peering) -> bool:
+    """Another address of the same node answered first."""
+    others = core.router.connections(peering.node) - {peering.id}
+    twins = (core.peerings.get(other) for other in others)
+    return peering.dialed and any(
+        twin is not None and twin.dialed and twin.incarnation == peering.incarnation for twin in twins
+    )
+
+
+def _route(core: Core, peering: Peering) -> None:
+    """A dialled node is proven by TLS. An accepted one is believed only as far as leaving the dialling to it."""
+    node = Target(peering.node)
+    if peering.dialed:
+        for target in {node, peering.target or node}:
+            for ghost in core.router.connected(target, peering.id, peering.incarnation, proven=True):
+                core.hang_up(ghost, "ghost")
+    elif peering.node < core.node:
+        core.router.connected(node, peering.id, peering.incarnation, proven=False)
 
 
 def open_wanted(core: Core, peering: Peering) -> None:
@@ -155,9 +175,7 @@ def _may_ask(core: Core, hosted: Hosted, peer: bytes) -> bool:
     return contact.trust is not Trust.BLOCKED and not contact.frozen
 
 
-def _say_hello(
-    core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None
-) -> None:
+def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None) -> None:
     link.offer = core.entropy.kem_key()
     core.send_on(
         link,
@@ -249,7 +267,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))
     if peering.node and not peering.dialed:
-        core.router.connected(Target(peering.node), peering.id, link.incarnation)
+        core.router.connected(Target(peering.node), peering.id, link.incarnation, proven=False)
     remembering.remember_peer(core, link)
     core.effect(PeersChanged())
     presence.tell(core, link)

@@ -26,7 +26,7 @@ from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Data
-from p2p_agents.wire.payload import Ack, Item, Payload, Verdict, encode_payload
+from p2p_agents.wire.payload import Ack, Item, Payload, ReadMark, Verdict, encode_payload
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
@@ -74,8 +74,7 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
             raise IdConflict
         return _sent(core, agent, earlier[1], duplicate=True)
     _befriend(core, hosted, draft)
-    if outbox.count_owed(core.db, agent, draft.peer) >= OUTBOX_ENTRIES:
-        raise OutboxFull(f"{OUTBOX_ENTRIES} messages to this peer are undelivered")
+    _check_outbox(core, agent, draft.peer)
     entry = _append(core, hosted, draft)
     outbox.keep_key(core.db, agent, draft.key, digest, entry)
     local = core.hosted_id(draft.peer)
@@ -85,6 +84,16 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
         _owe(core, hosted, draft.peer, entry)
     core.effect(Wake(agent))
     return _sent(core, agent, entry, duplicate=False)
+
+
+def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
+    """Counting is slow at the bound, so it is counted only when sends since the last count may have reached it."""
+    counted = core.owed.get((agent, peer))
+    if counted is None or counted >= OUTBOX_ENTRIES:
+        counted = outbox.count_owed(core.db, agent, peer)
+    if counted >= OUTBOX_ENTRIES:
+        raise OutboxFull(f"{OUTBOX_ENTRIES} messages to this peer are undelivered")
+    core.owed[agent, peer] = counted + 1
 
 
 def _sent(core: Core, agent: int, entry: int, *, duplicate: bool) -> Sent:
@@ -233,10 +242,9 @@ def _transmit(core: Core, link: Link, frame: bytes) -> bool:
 def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
     """Seal one frame if there is something to say and window to say it; whether there may be more."""
     held = _session_to_use(core, key)
-    room = _room(core, link, held)
-    owed = _owed(core, link, room)
+    owed = _owed(core, link, _room(link, held))
     said = bool(owed or link.reads_due or link.asks or link.answers or (held and held.ack_due))
-    if not said or room <= 0:
+    if not said or not (owed or _may_answer(link, held)):
         return False
     if held is None:
         held = resetting.begin(core, link, key)
@@ -252,15 +260,19 @@ def _session_to_use(core: Core, key: PairKey) -> Held | None:
     return found[0] if found else None
 
 
-def _room(core: Core, link: Link, held: Held | None) -> int:
-    """Bytes that may be sealed now: the peer's credit, and what we may leave unacknowledged (PROTOCOL B3)."""
+def _room(link: Link, held: Held | None) -> int:
+    """Bytes of entries that may be sealed now: the peer's credit, and what we may leave unacknowledged (PROTOCOL B3)."""
     room = link.allowance.left
     if held is not None:
-        frames, size = sessions.unacked(core.db, held.session.sid)
-        if frames >= UNACKED_FRAMES:
+        if held.frames >= UNACKED_FRAMES:
             return 0
-        room = min(room, UNACKED_BYTES - size)
+        room = min(room, UNACKED_BYTES - held.bytes)
     return room - FRAME_OVERHEAD
+
+
+def _may_answer(link: Link, held: Held | None) -> bool:
+    """Frames without entries have a window of their own: two full windows must still be able to acknowledge each other."""
+    return link.allowance.left > FRAME_OVERHEAD and (held is None or held.frames < 2 * UNACKED_FRAMES)
 
 
 def _owed(core: Core, link: Link, room: int) -> list[tuple[Owed, Item]]:
@@ -306,8 +318,11 @@ def _seal(core: Core, link: Link, held: Held, owed: list[tuple[Owed, Item]]) -> 
     sessions.keep_frame(
         core.db,
         session.sid,
-        sessions.SentFrame(before.sent, session.own_turn, session.own_n - 1, session.sent_hash, rows, frame),
+        sessions.SentFrame(before.sent, session.own_turn, session.own_n - 1, session.sent_hash, rows, len(frame)),
+        frame,
     )
+    held.frames += 1
+    held.bytes += len(frame)
     core.touch(held)
     if not _transmit(core, link, frame):
         link.resend_from = before.sent if link.resend_from is None else link.resend_from
@@ -321,7 +336,7 @@ def _ack(held: Held) -> Ack | None:
     return Ack(s.peer_turn, s.peer_n - 1, s.received_hash, verdicts)
 
 
-def _reads(core: Core, link: Link) -> list[readers.ReadMark]:
+def _reads(core: Core, link: Link) -> list[ReadMark]:
     if not link.reads_due:
         return []
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)

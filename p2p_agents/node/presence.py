@@ -20,9 +20,7 @@ def tell(core: Core, link: Link) -> None:
     link.presence_due = False
     if link.standing is Standing.ACCEPTS:
         hosted = core.host(link.agent)
-        core.send_on(
-            link, Presence(link.number, hosted.local.status, attending(core, hosted), hosted.last_read_ms)
-        )
+        core.send_on(link, Presence(link.number, hosted.local.status, attending(core, hosted), hosted.last_read_ms))
 
 
 def attending(core: Core, hosted: Hosted) -> bool:

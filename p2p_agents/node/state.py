@@ -137,4 +137,5 @@ class Sighting:
     name: str
     kind: str
     status: str
-    seen: float
+    incarnation: int
+    sources: set[str]  # who told: "mdns", "hints"

@@ -55,9 +55,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
         reply=reply,
     )
     signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
-    core.send_on(
-        link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device)))
-    )
+    core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
     link.sync_sent = True
     link.reads_due = False
 
@@ -100,9 +98,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
     key = core.pair_key(link)
     if claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
         raise Replayed("a SYNC that is not newer than the last one")
-    sessions.note_pair(
-        core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen)
-    )
+    sessions.note_pair(core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen))
     core.trusted.confirm(claims.stamp)
     if not link.sync_sent:
         link.peer_standing = Standing.ACCEPTS  # its SYNC overtook its STANDING
@@ -172,9 +168,7 @@ def _hash_at(core: Core, held: Held, count: int) -> bytes | None:
     return known.get(count) or sessions.hash_at(core.db, s.sid, count)
 
 
-def _give_up(
-    core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome
-) -> None:
+def _give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
     s = held.session
     if view is not None and not link.heal.dead:  # the newest one given up is what its successor inherits from
         mine = tuple(turn for turn, _ in s.heals)
@@ -221,9 +215,7 @@ def _settle_arrived(core: Core, link: Link, device: bytes, held: dict[bytes, int
         core.effect(Moved(link.agent, entry))
 
 
-def _owe_missing(
-    core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int
-) -> None:
+def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
     """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
     now_ms = core.now_ms()
     after = held

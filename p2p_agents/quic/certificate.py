@@ -10,9 +10,7 @@ from cryptography.x509.oid import NameOID
 
 SEED_BYTES = 32
 VALID_FROM = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
-VALID_TO = datetime.datetime(
-    9999, 12, 31, tzinfo=datetime.UTC
-)  # RFC 5280 4.1.2.5: no expiry; the pin decides
+VALID_TO = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)  # RFC 5280 4.1.2.5: no expiry; the pin decides
 
 
 class NodeCertificate:

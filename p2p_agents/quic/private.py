@@ -64,12 +64,8 @@ def configuration(*, is_client: bool, alpn: str, certificate: NodeCertificate | 
 class BoundedQuicConnection(QuicConnection):
     """A QuicConnection with one stream, whose credit follows what was delivered, and X25519 alone."""
 
-    def __init__(
-        self, config: QuicConfiguration, original_destination_connection_id: bytes | None = None
-    ) -> None:
-        super().__init__(
-            configuration=config, original_destination_connection_id=original_destination_connection_id
-        )
+    def __init__(self, config: QuicConfiguration, original_destination_connection_id: bytes | None = None) -> None:
+        super().__init__(configuration=config, original_destination_connection_id=original_destination_connection_id)
         for limit, streams in (
             (self._local_max_streams_bidi, 0 if config.is_client else 1),
             (self._local_max_streams_uni, 0),
@@ -80,9 +76,7 @@ class BoundedQuicConnection(QuicConnection):
         super()._initialize(peer_cid)
         self.tls._supported_groups = [tls.Group.X25519]  # four key shares cost a tenth of the handshake
 
-    def _write_stream_limits(
-        self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream
-    ) -> None:
+    def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
         """Grant a window beyond the delivered offset, in steps of half a window (RFC 9000 section 4.1)."""
         grant = stream.receiver.starting_offset() + STREAM_WINDOW_BYTES
         if grant - stream.max_stream_data_local >= STREAM_WINDOW_BYTES // 2:

@@ -32,7 +32,8 @@ _COLUMNS = "id, agent, device, name, kind, status, policy, hidden, chosen, creat
 
 
 def _agent(row: Row) -> LocalAgent:
-    return LocalAgent(*row[:7], bool(row[7]), bool(row[8]), row[9])
+    id_, agent, device, name, kind, status, policy, hidden, chosen, created_ms = row
+    return LocalAgent(id_, agent, device, name, kind, status, policy, bool(hidden), bool(chosen), created_ms)
 
 
 def add_agent(
@@ -115,15 +116,14 @@ class Prekey:
 def prekeys(db: Database, device: bytes) -> list[Prekey]:
     """Newest first."""
     rows = db.all(
-        "SELECT seed, created_ms, expires_ms FROM prekeys WHERE device = ? ORDER BY created_ms DESC", (device,)
+        "SELECT seed, created_ms, expires_ms FROM prekeys WHERE device = ? ORDER BY created_ms DESC",
+        (device,),
     )
     return [Prekey(*row) for row in rows]
 
 
 def add_prekey(db: Database, device: bytes, prekey: Prekey) -> None:
-    db.run(
-        "INSERT INTO prekeys VALUES (?, ?, ?, ?)", (device, prekey.seed, prekey.created_ms, prekey.expires_ms)
-    )
+    db.run("INSERT INTO prekeys VALUES (?, ?, ?, ?)", (device, prekey.seed, prekey.created_ms, prekey.expires_ms))
 
 
 def destroy_prekeys(db: Database, created_before_ms: int) -> None:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from p2p_agents.store.database import Database
+    from p2p_agents.store.database import Database, Row
 
 
 class Trust(IntEnum):
@@ -35,19 +35,22 @@ class Contact:
 _COLUMNS = "peer, petname, name, kind, trust, frozen, since_ms"
 
 
+def _contact(row: Row) -> Contact:
+    peer, petname, name, kind, trust, frozen, since_ms = row
+    return Contact(peer, petname, name, kind, Trust(trust), frozen, since_ms)
+
+
 def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
     row = db.one(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
-    return Contact(*row[:4], Trust(row[4]), *row[5:]) if row else None
+    return _contact(row) if row else None
 
 
 def contacts(db: Database, agent: int) -> list[Contact]:
     rows = db.all(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? ORDER BY since_ms", (agent,))  # noqa: S608 - constant
-    return [Contact(*row[:4], Trust(row[4]), *row[5:]) for row in rows]
+    return [_contact(row) for row in rows]
 
 
-def save_contact(
-    db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int
-) -> Contact:
+def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int) -> Contact:
     """Create the contact or change its trust; its announced name is pinned to the first id that used it (PROTOCOL E5)."""
     db.run(
         "INSERT INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)"
@@ -70,7 +73,7 @@ def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> Non
     db.run("INSERT OR IGNORE INTO pins SELECT ?1, ?2, ?3 WHERE ?2 <> ''", (agent, name, peer))
 
 
-def set_petname(db: Database, agent: int, peer: bytes, petname: str) -> None:
+def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> None:
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 
 

@@ -6,6 +6,7 @@ upgrade it is copied. Nothing here commits by itself: the owner of a `Database` 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -42,7 +43,9 @@ def translated() -> Iterator[None]:
             raise
         raise _translate(error) from error
     except OSError as error:
-        raise StoreReadOnly(f"the store cannot be opened: {error.strerror}") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull from error
+        raise StoreReadOnly(f"the state directory cannot be used: {error.strerror}") from error
 
 
 def _translate(error: sqlite3.Error) -> EnvironmentFault:
@@ -69,6 +72,7 @@ class Database:
         self._connection = connection
         self.epoch = os.urandom(EPOCH_BYTES)
         self.run = connection.execute
+        self._changes = connection.total_changes
 
     @classmethod
     def open(cls, path: str) -> Database:
@@ -129,7 +133,8 @@ class Database:
         """What fails inside is undone alone; the transaction goes on."""
         self.run("SAVEPOINT item")
         try:
-            yield
+            with translated():
+                yield
         except BaseException:
             if self._connection.in_transaction:  # a full disk may have rolled everything back already
                 self.run("ROLLBACK TO item")
@@ -147,7 +152,20 @@ class Database:
             busy, _, _ = self.run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
+    def changed(self) -> bool:
+        """Whether rows changed since the last time this was asked."""
+        before, self._changes = self._changes, self._connection.total_changes
+        return self._changes != before
+
     # --- meta ---
+
+    def remember(self, key: str, number: int) -> None:
+        """Keep a small number between starts."""
+        self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, number.to_bytes(8, "big")))
+
+    def remembered(self, key: str) -> int:
+        row = self.one("SELECT value FROM meta WHERE key = ?", (key,))
+        return int.from_bytes(row[0], "big") if row else 0
 
     @property
     def generation(self) -> str:

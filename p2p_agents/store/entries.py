@@ -77,9 +77,7 @@ def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
 
 def authors(db: Database, conversation: bytes) -> list[bytes]:
     """The devices that wrote in a conversation."""
-    return [
-        row[0] for row in db.all("SELECT DISTINCT device FROM chains WHERE conversation = ?", (conversation,))
-    ]
+    return [row[0] for row in db.all("SELECT DISTINCT device FROM chains WHERE conversation = ?", (conversation,))]
 
 
 def lamport(db: Database, conversation: bytes) -> int:

@@ -1,7 +1,7 @@
 """Key files: 0600 from their first byte, whole or absent, named by what they belong to and never by a person's words.
 
-    node.key        [1, seed of the TLS key]
-    <agent id>.key  [1, root seed, next root seed, device seed]
+node.key        [1, seed of the TLS key]
+<agent id>.key  [1, root seed, next root seed, device seed]
 """
 
 from __future__ import annotations

@@ -46,6 +46,11 @@ def cursor_of(db: Database, agent: int, entry: int) -> int | None:
     return row[0] if row else None
 
 
+def line(db: Database, agent: int, entry: int) -> Logged | None:
+    row = db.one(f"{_LOGGED} WHERE l.agent = ? AND l.entry = ?", (agent, entry))
+    return _logged(row) if row else None
+
+
 def last_cursor(db: Database) -> int:
     """The highest cursor ever given, over all agents."""
     row = db.one("SELECT seq FROM sqlite_sequence WHERE name = 'log'")

@@ -136,16 +136,16 @@ def reopen(db: Database, row: int, now_ms: int) -> None:
     )
 
 
-def mark_read(db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes, seq: int, now_ms: int) -> list[int]:
+def mark_read(
+    db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes, seq: int, now_ms: int
+) -> list[int]:
     """The peer read our entries of `device` through `seq`; returns the entries whose state changed."""
     rows = db.all(
         "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry"
         " WHERE o.agent = ? AND o.peer = ? AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.seq <= ?",
         (agent, peer, conversation, device, seq),
     )
-    db.many(
-        "UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows]
-    )
+    db.many("UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows])
     return [row[1] for row in rows]
 
 
@@ -209,7 +209,9 @@ def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
 
 def peers_owed(db: Database) -> list[tuple[int, bytes]]:
     """(agent, peer) pairs with something owed."""
-    return [(row[0], row[1]) for row in db.all("SELECT DISTINCT agent, peer FROM outbox WHERE owed = 1 AND sid IS NULL")]
+    return [
+        (row[0], row[1]) for row in db.all("SELECT DISTINCT agent, peer FROM outbox WHERE owed = 1 AND sid IS NULL")
+    ]
 
 
 def _delivery(row: Sequence[object]) -> Delivery:

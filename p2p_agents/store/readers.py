@@ -37,6 +37,23 @@ def has_unread(db: Database, agent: int, reader: str, peer: bytes | None = None)
     return bool(unread(db, agent, reader, 1, peer))
 
 
+def is_read(db: Database, agent: int, reader: str, cursor: int) -> bool:
+    if cursor <= watermark(db, agent, reader):
+        return True
+    mark = db.one("SELECT acked FROM marks WHERE agent = ? AND reader = ? AND cursor = ?", (agent, reader, cursor))
+    return bool(mark and mark[0])
+
+
+def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
+    """Whose messages were shown to the reader and are not acknowledged."""
+    rows = db.all(
+        "SELECT DISTINCT l.peer FROM marks m JOIN log l ON l.cursor = m.cursor"
+        " WHERE m.agent = ? AND m.reader = ? AND m.acked = 0",
+        (agent, reader),
+    )
+    return {row[0] for row in rows}
+
+
 def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
     """These were handed to the reader."""
     db.many("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, 0)", [(agent, reader, cursor) for cursor in cursors])
@@ -84,7 +101,5 @@ def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> 
 
 
 def _highest_ack(db: Database, agent: int) -> int:
-    row = db.one(
-        "SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1", (agent, DEFAULT)
-    )
+    row = db.one("SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1", (agent, DEFAULT))
     return row[0] if row and row[0] is not None else 0

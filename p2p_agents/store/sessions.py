@@ -27,6 +27,8 @@ class Held:
     ack_due: bool
     acked: int  # frames of ours the peer acknowledged
     acked_hash: bytes
+    frames: int = 0  # sealed and not acknowledged
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class SentFrame:
     n: int
     hash: bytes
     items: tuple[int, ...]  # outbox rows
-    frame: bytes
+    size: int
 
 
 def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
@@ -45,12 +47,15 @@ def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
         "SELECT state, verdicts, acked, acked_hash FROM sessions WHERE device = ? AND peer_device = ? ORDER BY gen DESC",
         (device, peer_device),
     )
-    return [_held(*row) for row in rows]
+    return [_held(db, *row) for row in rows]
 
 
-def _held(state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held:
+def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held:
+    session = Session.load(state)
     pending, due = decode(verdicts)
-    return Held(Session.load(state), pending, due, acked, acked_hash)
+    flight = db.one("SELECT count(*), coalesce(sum(length(frame)), 0) FROM frames WHERE sid = ?", (session.sid,))
+    assert flight is not None
+    return Held(session, pending, due, acked, acked_hash, *flight)
 
 
 def save(db: Database, held: Held) -> None:
@@ -72,27 +77,25 @@ def drop(db: Database, sid: bytes) -> None:
 # --- frames sent ---
 
 
-def keep_frame(db: Database, sid: bytes, f: SentFrame) -> None:
+def keep_frame(db: Database, sid: bytes, f: SentFrame, frame: bytes) -> None:
     db.run(
         "INSERT INTO frames VALUES (?,?,?,?,?,?,?)",
-        (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)), f.frame),
+        (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)), frame),
     )
 
 
 def frames_after(db: Database, sid: bytes, pos: int) -> list[bytes]:
     """The exact bytes to send again, from position `pos` on, in order."""
-    return [
-        row[0] for row in db.all("SELECT frame FROM frames WHERE sid = ? AND pos >= ? ORDER BY pos", (sid, pos))
-    ]
+    return [row[0] for row in db.all("SELECT frame FROM frames WHERE sid = ? AND pos >= ? ORDER BY pos", (sid, pos))]
 
 
 def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFrame]:
     """Unacknowledged frames up to (turn, n), in order; the last one is that frame if it exists."""
     rows = db.all(
-        "SELECT pos, turn, n, hash, items FROM frames WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
+        "SELECT pos, turn, n, hash, items, length(frame) FROM frames WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
         (sid, turn, n),
     )
-    return [SentFrame(*row[:4], tuple(decode(row[4])), b"") for row in rows]
+    return [SentFrame(pos, t, m, digest, tuple(decode(items)), size) for pos, t, m, digest, items, size in rows]
 
 
 def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:
@@ -103,13 +106,6 @@ def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:
 
 def forget_frames(db: Database, sid: bytes, through: int) -> None:
     db.run("DELETE FROM frames WHERE sid = ? AND pos <= ?", (sid, through))
-
-
-def unacked(db: Database, sid: bytes) -> tuple[int, int]:
-    """(frames, bytes) not acknowledged."""
-    row = db.one("SELECT count(*), coalesce(sum(length(frame)), 0) FROM frames WHERE sid = ?", (sid,))
-    assert row is not None
-    return row[0], row[1]
 
 
 # --- frames received ---
@@ -156,7 +152,8 @@ def pair(db: Database, device: bytes, peer_device: bytes) -> Pair:
 def note_pair(db: Database, device: bytes, peer_device: bytes, peer: bytes, **changes: int | bytes) -> None:
     """Create the pair or change what `changes` names."""
     db.run(
-        "INSERT OR IGNORE INTO pairs (device, peer_device, peer) VALUES (?, ?, ?)", (device, peer_device, peer)
+        "INSERT OR IGNORE INTO pairs (device, peer_device, peer) VALUES (?, ?, ?)",
+        (device, peer_device, peer),
     )
     assert set(changes) <= set(_PAIR)
     assignments = ", ".join(f"{name} = ?" for name in changes)
@@ -171,3 +168,9 @@ def peer_devices(db: Database, device: bytes, peer: bytes) -> list[bytes]:
         "SELECT peer_device FROM pairs WHERE device = ? AND peer = ? ORDER BY heard_ms DESC", (device, peer)
     )
     return [row[0] for row in rows]
+
+
+def ever_met(db: Database, device: bytes, peer: bytes) -> bool:
+    """Whether a session with any device of the peer ever began."""
+    row = db.one("SELECT 1 FROM pairs WHERE device = ? AND peer = ? AND (gen_sent > 0 OR gen_seen > 0)", (device, peer))
+    return row is not None

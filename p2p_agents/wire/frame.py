@@ -21,14 +21,16 @@ out as below is Malformed and ends the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import FRAME_BYTES, IDENTITY_ENTRIES, NAME_CHARS, ROSTER_AGENTS
 from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint, version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROTOCOL = 1
 KEY_BYTES = 32

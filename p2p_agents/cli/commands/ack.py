@@ -12,9 +12,7 @@ from p2p_agents.cli.options import As, Json, Reader, application, examples
 app = application()
 
 
-@app.command(
-    epilog=examples("p2p-agents ack", "p2p-agents ack CURSOR", "p2p-agents ack CURSOR --reader night-shift")
-)
+@app.command(epilog=examples("p2p-agents ack", "p2p-agents ack CURSOR", "p2p-agents ack CURSOR --reader night-shift"))
 def ack(
     cursor: Annotated[
         str | None, typer.Argument(metavar="[CURSOR]", help="Up to here; without it all that was shown.")

@@ -15,9 +15,7 @@ app = application()
 
 @app.callback(
     invoke_without_command=True,
-    epilog=examples(
-        "p2p-agents contacts", "p2p-agents contacts --json", "p2p-agents contacts name bob bobby"
-    ),
+    epilog=examples("p2p-agents contacts", "p2p-agents contacts --json", "p2p-agents contacts name bob bobby"),
 )
 def contacts(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     """List contacts; give them names."""

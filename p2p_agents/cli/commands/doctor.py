@@ -15,9 +15,7 @@ app = application()
 
 
 @app.command(
-    epilog=examples(
-        "p2p-agents doctor", "p2p-agents doctor --json", "p2p-agents doctor --json | jq '.checks[].name'"
-    )
+    epilog=examples("p2p-agents doctor", "p2p-agents doctor --json", "p2p-agents doctor --json | jq '.checks[].name'")
 )
 def doctor(json: Json = False) -> int:
     """Check what this machine and network allow.

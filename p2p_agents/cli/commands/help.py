@@ -17,14 +17,10 @@ app = application()
 
 
 @app.command(
-    epilog=examples(
-        "p2p-agents help exit-codes", "p2p-agents help exit-codes --json", "p2p-agents send --help"
-    )
+    epilog=examples("p2p-agents help exit-codes", "p2p-agents help exit-codes --json", "p2p-agents send --help")
 )
 def help_(
-    topic: Annotated[
-        Literal["exit-codes"], typer.Argument(metavar="TOPIC", help="exit-codes")
-    ] = "exit-codes",
+    topic: Annotated[Literal["exit-codes"], typer.Argument(metavar="TOPIC", help="exit-codes")] = "exit-codes",
     json: Json = False,
 ) -> int:
     """Explain a topic: exit-codes."""

@@ -22,9 +22,7 @@ app = application()
 )
 def history(
     to: To,
-    before: Annotated[
-        str | None, typer.Option("--before", metavar="CURSOR", help="Only what precedes it.")
-    ] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="Only what precedes it.")] = None,
     after: After = None,
     limit: Limit = 50,
     as_: As = None,
@@ -32,9 +30,7 @@ def history(
 ) -> int:
     """Show the conversation with a peer."""
     return run(
-        lambda face: face.show(
-            face.act("history", to=to, before=before, after=after, limit=limit), output.messages
-        ),
+        lambda face: face.show(face.act("history", to=to, before=before, after=after, limit=limit), output.messages),
         as_,
         json,
     )

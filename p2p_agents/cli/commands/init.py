@@ -27,9 +27,7 @@ def init(
         typer.Option("--kind", help="What it is."),
     ] = "other",
     hidden: Annotated[bool, typer.Option("--hidden", help="Keep it out of announcements.")] = False,
-    policy: Annotated[
-        Literal["open", "ask", "closed"], typer.Option("--policy", help="Who may write first.")
-    ] = "ask",
+    policy: Annotated[Literal["open", "ask", "closed"], typer.Option("--policy", help="Who may write first.")] = "ask",
     json: Json = False,
 ) -> int:
     """Create an agent on this machine.

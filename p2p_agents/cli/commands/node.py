@@ -22,9 +22,7 @@ app = application()
 LINES_MAX = 10_000  # of the log, in one answer
 
 
-@app.callback(
-    epilog=examples("p2p-agents node status", "p2p-agents node logs --lines 50", "p2p-agents node stop")
-)
+@app.callback(epilog=examples("p2p-agents node status", "p2p-agents node logs --lines 50", "p2p-agents node stop"))
 def node() -> None:
     """Run, stop or inspect the background node.
 
@@ -82,9 +80,7 @@ def stop(json: Json = False) -> int:
     )
 )
 def logs(
-    lines: Annotated[
-        int, typer.Option("--lines", metavar="N", min=1, max=LINES_MAX, help="Lines at most.")
-    ] = 100,
+    lines: Annotated[int, typer.Option("--lines", metavar="N", min=1, max=LINES_MAX, help="Lines at most.")] = 100,
     json: Json = False,
 ) -> int:
     """Show the end of the node's log; it need not run."""

@@ -8,9 +8,7 @@ from p2p_agents.cli.options import As, Json, Limit, Reader, application, example
 app = application()
 
 
-@app.command(
-    epilog=examples("p2p-agents poll", "p2p-agents poll --limit 10", "p2p-agents --as build-bot poll --json")
-)
+@app.command(epilog=examples("p2p-agents poll", "p2p-agents poll --limit 10", "p2p-agents --as build-bot poll --json"))
 def poll(limit: Limit = 50, reader: Reader = "default", as_: As = None, json: Json = False) -> int:
     """Show unread messages and mark them as read.
 

@@ -14,9 +14,7 @@ app = application()
 
 
 @app.callback(
-    epilog=examples(
-        "p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"
-    )
+    epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open")
 )
 def requests() -> None:
     """Answer those who want to write: list, accept, reject, block, policy.
@@ -27,9 +25,7 @@ def requests() -> None:
 
 @app.command(
     "list",
-    epilog=examples(
-        "p2p-agents requests list", "p2p-agents requests list --json", "p2p-agents --as bob requests list"
-    ),
+    epilog=examples("p2p-agents requests list", "p2p-agents requests list --json", "p2p-agents --as bob requests list"),
 )
 def list_(as_: As = None, json: Json = False) -> int:
     """List requests, both ways."""
@@ -73,9 +69,7 @@ def block(peer: Peer, as_: As = None, json: Json = False) -> int:
 
 
 @app.command(
-    epilog=examples(
-        "p2p-agents requests policy", "p2p-agents requests policy ask", "p2p-agents requests policy closed"
-    )
+    epilog=examples("p2p-agents requests policy", "p2p-agents requests policy ask", "p2p-agents requests policy closed")
 )
 def policy(
     policy: Annotated[

@@ -22,15 +22,11 @@ app = application()
 def send(
     to: To,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The message; - reads standard input.")],
-    id: Annotated[
-        str | None, typer.Option("--id", metavar="KEY", help="Idempotency key: one key sends once.")
-    ] = None,
+    id: Annotated[str | None, typer.Option("--id", metavar="KEY", help="Idempotency key: one key sends once.")] = None,
     type: Annotated[
         Literal["text/plain", "text/markdown", "application/json"], typer.Option("--type", help="What it is.")
     ] = "text/plain",
-    reply_to: Annotated[
-        str | None, typer.Option("--reply-to", metavar="ID", help="The message it answers.")
-    ] = None,
+    reply_to: Annotated[str | None, typer.Option("--reply-to", metavar="ID", help="The message it answers.")] = None,
     wait: Annotated[
         Literal["delivered", "read"] | None, typer.Option("--wait", help="Wait until it got so far.")
     ] = None,

@@ -20,8 +20,6 @@ app = application()
         "p2p-agents use alice --json",
     )
 )
-def use(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A local agent.")], json: Json = False
-) -> int:
+def use(name: Annotated[str, typer.Argument(metavar="NAME", help="A local agent.")], json: Json = False) -> int:
     """Make an agent the default one."""
     return run(lambda face: face.show(face.call("use", name=name), output.agent), None, json)

@@ -1,0 +1,73 @@
+"""One transaction for many items: all effects wait for its commit, a failed item spares the others (PROTOCOL A6)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.errors import Bug, EnvironmentFault, P2PError
+from p2p_agents.node import outbound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.effects import Effect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one item returned, or the error that undid it."""
+
+    value: Any = None
+    error: P2PError | None = None
+
+
+def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Effect]]:
+    """Run the items and then the pump, commit, and return what may now happen.
+
+    When the store fails nothing of the batch has happened, and every item gets the store's error.
+    """
+    try:
+        core.db.begin()
+    except EnvironmentFault as fault:
+        return _failed(core, items, fault)
+    try:
+        outcomes = [_run_item(core, item) for item in items]
+        _run_item(core, outbound.pump)
+        core.db.commit()
+    except EnvironmentFault as fault:
+        core.db.rollback()
+        core.forget()
+        return _failed(core, items, fault)
+    effects, core.effects = core.effects, []
+    return outcomes, effects
+
+
+def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
+    effects = len(core.effects)
+    try:
+        with core.db.savepoint():
+            value = item(core)
+            core.settle()
+        return Outcome(value)
+    except EnvironmentFault:
+        raise
+    except P2PError as error:
+        core.discard_item(effects)
+        return Outcome(error=error)
+    except Exception as error:  # a bug of ours must not take the node down; it is logged and answered
+        log.exception("an item failed")
+        core.discard_item(effects)
+        return Outcome(error=Bug(f"{type(error).__name__} inside the node"))
+
+
+def _failed(
+    core: Core, items: Sequence[Callable[[Core], Any]], fault: EnvironmentFault
+) -> tuple[list[Outcome], list[Effect]]:
+    log.error("the store failed: %s: %s", fault.code, fault.message)
+    effects, core.effects = core.effects, []
+    return [Outcome(error=fault) for _ in items], effects

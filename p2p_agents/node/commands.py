@@ -1,0 +1,293 @@
+"""The methods of the control registry that decide at once: each takes the core and checked parameters, inside a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.states import State, best
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import NotAContact, NotReachable, Usage
+from p2p_agents.link.routing import Target
+from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
+from p2p_agents.node.outbound import Draft
+from p2p_agents.quic.address import format_address, parse_address
+from p2p_agents.store import agents as stored
+from p2p_agents.store import contacts as kept
+from p2p_agents.store import entries, log, outbox, sessions
+from p2p_agents.store.contacts import Trust
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+    from p2p_agents.store.contacts import Contact
+
+Json = dict[str, Any]
+
+ADD_PEER_S = 4.0  # a dial may take 3 s
+
+
+# --- agents ---
+
+
+def init(core: Core, params: Json) -> Json:
+    hosted = hosting.create(
+        core, name=params["name"], kind=params["kind"], policy=params["policy"], hidden=params["hidden"]
+    )
+    return {"agent": showing.agent(core, hosted)}
+
+
+def agents(core: Core, params: Json) -> Json:
+    return {"agents": [showing.agent(core, hosted) for hosted in core.hosted.values()]}
+
+
+def use(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["name"])
+    stored.choose(core.db, hosted.local.id)
+    hosting.reload(core)
+    return {"agent": showing.agent(core, hosted)}
+
+
+def whoami(core: Core, params: Json) -> Json:
+    return {"agent": showing.agent(core, core.acting(params["agent"]))}
+
+
+def set_status(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    if params["status"] not in presence.STATUSES:
+        raise Usage(f"a status is one of {', '.join(presence.STATUSES)}")
+    stored.set_status(core.db, hosted.local.id, params["status"])
+    hosting.reload(core)
+    presence.tell_all(core, hosted.local.id)
+    return {"status": params["status"]}
+
+
+# --- peers and contacts ---
+
+
+def peers(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    return {"peers": [showing.peer(core, hosted, known) for known in directory.everyone(core, hosted)]}
+
+
+def contacts(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    return {"contacts": [showing.contact(found) for found in kept.contacts(core.db, hosted.local.id)]}
+
+
+def name_contact(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["peer"])
+    if kept.contact(core.db, hosted.local.id, known.agent) is None:
+        raise NotAContact(f"{known.name} is no contact of {hosted.local.name} yet")
+    petname = params["petname"]
+    checked = directory.check_petname(core, hosted, known.agent, petname) if petname else None
+    kept.set_petname(core.db, hosted.local.id, known.agent, checked)
+    found = kept.contact(core.db, hosted.local.id, known.agent)
+    assert found is not None
+    return {"contact": showing.contact(found)}
+
+
+def add_place(core: Core, text: str) -> str:
+    """Keep a given address and dial it. Raises Usage."""
+    address = format_address(parse_address(text))
+    kept.add_place(core.db, address, core.now_ms())
+    core.router.want(Target(b"", address), [address], core.now())
+    core.router.resumed(core.now())
+    upkeep.dial_due(core)
+    return address
+
+
+def agents_at(core: Core, params: Json, address: str) -> list[Json] | None:
+    """Who the node at an address says it hosts; None while nobody answered."""
+    hosted = core.acting(params["agent"]) if core.hosted else None
+    for peering in core.peerings.values():
+        if peering.node and peering.dialed and peering.address == address:
+            claimed = {entry.agent for entry in peering.roster}
+            everyone = directory.everyone(core, hosted) if hosted else []
+            return [showing.peer(core, hosted, k) for k in everyone if hosted and k.agent in claimed]
+    return None
+
+
+# --- requests ---
+
+
+def requests(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    incoming = [showing.request(found) for found in kept.requests(core.db, hosted.local.id)]
+    return {"requests": incoming + _asked(core, hosted)}
+
+
+def _asked(core: Core, hosted: Hosted) -> list[Json]:
+    """Our own requests: peers we wrote to that have not let us in."""
+    shown = []
+    for contact in kept.contacts(core.db, hosted.local.id):
+        entry = outbox.first_owed(core.db, hosted.local.id, contact.peer)
+        if entry is None or _let_in(core, hosted, contact):
+            continue
+        record = entries.load(core.db, entry)
+        shown.append(
+            {
+                "id": id_text(contact.peer),
+                "name": contact.name,
+                "kind": contact.kind,
+                "text": asking.preview(record.content or b""),
+                "time": showing.time_text(record.time_ms),
+                "direction": "out",
+                "state": "pending",
+            }
+        )
+    return shown
+
+
+def _let_in(core: Core, hosted: Hosted, contact: Contact) -> bool:
+    """A peer that ever opened a session with us has let us in."""
+    return sessions.ever_met(core.db, hosted.local.device, contact.peer)
+
+
+def accept(core: Core, params: Json) -> Json:
+    return _decide(core, params, consent.accept)
+
+
+def reject(core: Core, params: Json) -> Json:
+    return _decide(core, params, consent.reject)
+
+
+def block(core: Core, params: Json) -> Json:
+    return _decide(core, params, consent.block)
+
+
+def _decide(core: Core, params: Json, decision: Callable[[Core, Hosted, bytes], Contact]) -> Json:
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["peer"])
+    return {"contact": showing.contact(decision(core, hosted, known.agent))}
+
+
+def policy(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    if params["policy"] is not None:
+        stored.set_policy(core.db, hosted.local.id, params["policy"])
+        hosting.reload(core)
+        for found in core.links.values():
+            for link in list(found):
+                if link.agent == hosted.local.id:
+                    consent.regard(core, hosted, link.peer)
+    return {"policy": hosted.local.policy}
+
+
+# --- messages ---
+
+
+def send(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["to"])
+    if known.agent == hosted.local.agent:
+        raise Usage("an agent cannot write to itself")
+    reply_to = None
+    if params["reply_to"] is not None:
+        reply_to = reading.find_message(core, hosted, params["reply_to"]).record.hash
+    key = params["id"] or core.entropy.draw(16).hex()
+    draft = Draft(
+        known.agent,
+        known.name,
+        known.kind,
+        params["text"].encode(),
+        params["type"],
+        reply_to,
+        key,
+    )
+    sent = outbound.send(core, hosted, draft)
+    return {
+        "id": id_text(sent.hash),
+        "cursor": showing.cursor_text(core, sent.cursor),
+        "state": str(sent.state),
+        "duplicate": sent.duplicate,
+        "key": key,
+        "to": {"id": id_text(known.agent), "name": known.petname or known.name},
+        "entry": sent.entry,
+    }
+
+
+def state_of(core: Core, entry: int) -> tuple[State, str]:
+    """The shown state of one of our messages, and why."""
+    found = [d for h in core.hosted.values() for d in outbox.deliveries(core.db, h.local.id, entry)]
+    state = best(d.state for d in found)
+    return state, next((d.why for d in found if d.state is state), "")
+
+
+def begin_wait(core: Core, params: Json) -> tuple[int, str]:
+    """(agent, cursor to go on from): somebody is attending from now on."""
+    hosted = core.acting(params["agent"])
+    if params.get("from"):
+        directory.resolve(core, hosted, params["from"])
+    start = params["after"] if params["after"] is not None else showing.START
+    reading.parse_cursor(core, start)
+    presence.reader_came(core, hosted.local.id)
+    return hosted.local.id, start
+
+
+def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]:
+    """(agent, peer or None, position, the ready event)."""
+    hosted = core.acting(params["agent"])
+    peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
+    if params["after"] is not None:
+        position = reading.parse_cursor(core, params["after"])
+    else:
+        position = log.last_cursor(core.db)
+    presence.reader_came(core, hosted.local.id)
+    return hosted.local.id, peer, position, {"type": "ready", "cursor": showing.cursor_text(core, position)}
+
+
+def moved(core: Core, agent: int, changed: set[int]) -> list[Json]:
+    """State events of own messages, by row id."""
+    hosted = core.host(agent)
+    lines = [log.line(core.db, agent, entry) for entry in sorted(changed)]
+    return [
+        {
+            "type": "state",
+            "id": id_text(line.record.hash),
+            "state": str(showing.state_of(core, hosted, line)),
+        }
+        for line in lines
+        if line is not None
+    ]
+
+
+def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None]:
+    """(name, nonce that will be echoed; None for an agent of this node). Raises NotReachable or NotAContact."""
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["to"])
+    if core.hosted_id(known.agent) is not None:
+        return known.name, None
+    if known.trust < Trust.ACCEPTED:
+        raise NotAContact(f"{known.name} has not been accepted; a ping travels the sealed link of two contacts")
+    for link in core.links_to(hosted.local.id, known.agent):
+        key = core.pair_key(link)
+        if core.newest_link(key) is link:
+            nonce = core.entropy.draw(nonce_bytes)
+            link.asks.append(nonce)
+            core.mark_ready(key)
+            return known.name, nonce
+    raise NotReachable(f"no live link to {known.name}")
+
+
+HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
+    "init": init,
+    "agents": agents,
+    "use": use,
+    "whoami": whoami,
+    "status.set": set_status,
+    "peers": peers,
+    "contacts": contacts,
+    "contacts.name": name_contact,
+    "requests.list": requests,
+    "requests.accept": accept,
+    "requests.reject": reject,
+    "requests.block": block,
+    "requests.policy": policy,
+    "inbox": reading.unread,
+    "ack": reading.acknowledge,
+    "history": reading.history,
+    "show": reading.show,
+}

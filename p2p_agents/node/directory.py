@@ -1,0 +1,168 @@
+"""Who is out there: what records claim, what links prove, and which of them a person's word means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.fingerprint import id_text, is_id_prefix
+from p2p_agents.errors import BadName, PeerAmbiguous, PeerUnknown
+from p2p_agents.limits import DISCOVERED_AGENTS
+from p2p_agents.node import opening, upkeep
+from p2p_agents.node.effects import PeersChanged
+from p2p_agents.node.state import Sighting
+from p2p_agents.store import contacts
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.names import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+    from p2p_agents.wire.advert import Advert
+
+CANDIDATES_SHOWN = 8
+ID_LIKE_CHARS = 16  # of the id alphabet: nobody's name, but what a careless eye takes for an id
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One agent as one of ours knows it."""
+
+    agent: bytes
+    name: str
+    kind: str
+    petname: str | None
+    trust: Trust
+
+
+# --- records ---
+
+
+def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> None:
+    """A record was heard: worth a dial, not a belief."""
+    if advert.node == core.node:
+        return
+    nodes = core.sightings.setdefault(advert.agent, {})
+    earlier = nodes.get(advert.node)
+    sources = {source} | (earlier.sources if earlier else set())
+    nodes[advert.node] = Sighting(advert.name, advert.kind, advert.status, advert.incarnation, sources)
+    _forget_excess(core)
+    core.router.found(advert.node, advert.incarnation, addresses, core.now())
+    upkeep.dial_due(core)
+    for peering in list(core.peerings.values()):
+        if peering.node == advert.node:
+            opening.open_wanted(core, peering)
+    core.effect(PeersChanged())
+
+
+def _forget_excess(core: Core) -> None:
+    """Anyone on the LAN may invent records: beyond the bound the oldest go."""
+    while len(core.sightings) > DISCOVERED_AGENTS:
+        core.sightings.pop(next(iter(core.sightings)))
+
+
+def lost(core: Core, source: str, agent: bytes, incarnation: int) -> None:
+    """A record was withdrawn."""
+    nodes = core.sightings.get(agent, {})
+    for node, sighting in list(nodes.items()):
+        if sighting.incarnation == incarnation:
+            sighting.sources.discard(source)
+            if not sighting.sources:
+                del nodes[node]
+                _lose_node(core, node)
+    if not nodes:
+        core.sightings.pop(agent, None)
+    core.effect(PeersChanged())
+
+
+def _lose_node(core: Core, node: bytes) -> None:
+    if not any(node in nodes for nodes in core.sightings.values()):
+        core.router.lost(node)
+
+
+# --- who is known ---
+
+
+def everyone(core: Core, hosted: Hosted) -> list[Known]:
+    """Local agents, contacts and discovered agents, each once."""
+    known: dict[bytes, Known] = {}
+    for contact in contacts.contacts(core.db, hosted.local.id):
+        known[contact.peer] = Known(contact.peer, contact.name, contact.kind, contact.petname, contact.trust)
+    for agent, name, kind in _heard_of(core):
+        if agent != hosted.local.agent and agent not in known:
+            trust = Trust.ACCEPTED if core.hosted_id(agent) else Trust.UNKNOWN
+            known[agent] = Known(agent, name, kind, None, trust)
+    return list(known.values())
+
+
+def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
+    for hosted in core.hosted.values():
+        yield hosted.local.agent, hosted.local.name, hosted.local.kind
+    for agent, nodes in core.sightings.items():
+        for sighting in nodes.values():
+            yield agent, sighting.name, sighting.kind
+    for peering in core.peerings.values():
+        for entry in peering.roster:
+            yield entry.agent, entry.name, entry.kind
+        for link in peering.links.values():
+            if link.up:
+                yield link.peer, link.name, link.kind
+
+
+# --- what a word means ---
+
+
+def resolve(core: Core, hosted: Hosted, word: str) -> Known:
+    """A petname, an announced name where it is unambiguous, or an id prefix. Raises PeerUnknown or PeerAmbiguous."""
+    known = everyone(core, hosted)
+    lowered = word.lower()
+    for peer in known:
+        if peer.petname is not None and peer.petname.lower() == lowered:
+            return peer
+    named = [peer for peer in known if peer.name.lower() == lowered]
+    named = _trusted_first(core, hosted, word, named)
+    if len(named) == 1:
+        return named[0]
+    if len(named) > 1:
+        raise _ambiguous(word, named)
+    return _by_prefix(known, lowered, word)
+
+
+def _trusted_first(core: Core, hosted: Hosted, word: str, named: list[Known]) -> list[Known]:
+    """A name belongs to our own agents and to the first id that used it; who announces it later does not take it (PROTOCOL E5)."""
+    pin = contacts.pinned(core.db, hosted.local.id, word)
+    owners = [peer for peer in named if peer.agent == pin or core.hosted_id(peer.agent) is not None]
+    return owners or named
+
+
+def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
+    matches = [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise _ambiguous(word, matches)
+    raise PeerUnknown(f"no peer answers to {word[:64]!r}")
+
+
+def _ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:
+    listed = ", ".join(f"{peer.name} {id_text(peer.agent)[:12]}" for peer in candidates[:CANDIDATES_SHOWN])
+    return PeerAmbiguous(
+        f"{len(candidates)} peers answer to {word[:64]!r}: {listed}",
+        candidates=[{"id": id_text(p.agent), "name": p.name} for p in candidates[:CANDIDATES_SHOWN]],
+    )
+
+
+def check_petname(core: Core, hosted: Hosted, peer: bytes, petname: str) -> str:
+    """A petname is a name, is no id prefix, and is used once. Raises BadName (PROTOCOL E5)."""
+    check_name(petname)
+    if is_id_prefix(petname) and (
+        len(petname) >= ID_LIKE_CHARS
+        or any(id_text(known.agent).startswith(petname.lower()) for known in everyone(core, hosted))
+    ):
+        raise BadName(f"{petname!r} reads like the beginning of an id")
+    for contact in contacts.contacts(core.db, hosted.local.id):
+        if contact.peer != peer and (contact.petname or "").lower() == petname.lower():
+            raise BadName(f"{petname!r} is the petname of another contact")
+    return petname

@@ -1,0 +1,93 @@
+"""The agents this node hosts: made once, loaded at every start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto import identity as identities
+from p2p_agents.crypto.bundle import sign_bundle
+from p2p_agents.crypto.kem import KemKey
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.errors import AgentExists, StoreBroken
+from p2p_agents.link.hello import Speaker
+from p2p_agents.node import opening, upkeep
+from p2p_agents.node.effects import Announce
+from p2p_agents.node.state import Hosted
+from p2p_agents.store import agents, keyring
+from p2p_agents.store.keyring import AgentSecrets
+from p2p_agents.wire.names import check_name
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.store.agents import LocalAgent
+
+DEVICE_NAME = "device"  # shown in the identity log; it names no machine
+
+
+def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Hosted:
+    """A new agent with its identity, device and keys. Raises BadName or AgentExists.
+
+    The key file is whole on disk before the store names the agent: a crash between the two leaves a key nobody uses.
+    """
+    check_name(name)
+    if agents.agent_named(core.db, name) is not None:
+        raise AgentExists(f"an agent named {name!r} already lives on this node")
+    secrets = AgentSecrets(*(core.entropy.draw(keyring.SEED_BYTES) for _ in range(3)))
+    identity = _incept(core, secrets)
+    keyring.write_agent_key(core.keys, identity.agent, secrets)
+    device = SigningKey.from_seed(secrets.device)
+    local = agents.add_agent(
+        core.db,
+        identity,
+        device.public,
+        name=name,
+        kind=kind,
+        policy=policy,
+        hidden=hidden,
+        now_ms=core.now_ms(),
+    )
+    hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [])
+    core.hosted[local.id] = hosted
+    upkeep.fresh_prekey(core, hosted)
+    changed(core)
+    return hosted
+
+
+def _incept(core: Core, secrets: AgentSecrets) -> identities.Identity:
+    root = SigningKey.from_seed(secrets.root)
+    next_root = SigningKey.from_seed(secrets.next_root)
+    first = identities.replay([identities.inception(root, next_root.public, core.now_ms())])
+    added = identities.add_device(first, root, SigningKey.from_seed(secrets.device), DEVICE_NAME)
+    return identities.replay([*first.entries, added])
+
+
+def load_all(core: Core) -> None:
+    """At start. Raises StoreBroken when a key file or identity is missing or damaged."""
+    for local in agents.agents(core.db):
+        core.hosted[local.id] = _load(core, local)
+    upkeep.renew_prekeys(core)
+
+
+def _load(core: Core, local: LocalAgent) -> Hosted:
+    identity = agents.load_identity(core.db, local.agent)
+    device = SigningKey.from_seed(keyring.read_agent_key(core.keys, local.agent).device)
+    if identity is None or device.public != local.device:
+        raise StoreBroken(f"the keys of agent {local.name} do not belong to its identity")
+    stored = agents.prekeys(core.db, local.device)
+    prekeys = [KemKey.from_seed(prekey.seed) for prekey in stored]
+    bundle = sign_bundle(device, local.agent, prekeys[0].public, stored[0].expires_ms) if stored else b""
+    return Hosted(local, Speaker(identity, device, bundle, local.name, local.kind), prekeys)
+
+
+def reload(core: Core) -> None:
+    """Rows of agents changed: status, policy, default."""
+    fresh = {local.id: local for local in agents.agents(core.db)}
+    for each in core.hosted.values():
+        each.local = fresh[each.local.id]
+    changed(core)
+
+
+def changed(core: Core) -> None:
+    """Tell the network who lives here now."""
+    opening.announce_roster(core)
+    core.effect(Announce())

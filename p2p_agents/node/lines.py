@@ -1,0 +1,101 @@
+"""The wires between the core and the endpoint: connection events become items, effects become bytes and dials."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.errors import P2PError
+from p2p_agents.limits import INBOUND_QUEUE_BYTES
+from p2p_agents.node import dispatch, opening
+from p2p_agents.node.effects import Connect, Hangup, Transmit
+from p2p_agents.quic.address import format_address, parse_address
+
+if TYPE_CHECKING:
+    from p2p_agents.link.routing import Dial, Target
+    from p2p_agents.node.effects import Effect
+    from p2p_agents.node.writer import Writer
+    from p2p_agents.quic.connection import Closed, Connection
+    from p2p_agents.quic.endpoint import Endpoint
+
+log = logging.getLogger(__name__)
+
+CLOSE_BY_CORE = 0x10
+CLOSE_FLOOD = 0x11
+
+
+class Lines:
+    """The endpoint's handler. All of it runs in the loop's thread."""
+
+    endpoint: Endpoint
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._connections: dict[int, Connection] = {}
+        self._targets: dict[int, Target] = {}  # of dials that are under way or succeeded
+        self._queued: dict[int, int] = {}  # bytes handed to the writer and not taken yet
+
+    # --- from the endpoint ---
+
+    def connected(self, connection: Connection) -> None:
+        number, dialed, key = connection.id, connection.dialed, connection.server_key
+        address = format_address(connection.address)
+        target = self._targets.get(number)
+        self._connections[number] = connection
+        self._queued[number] = 0
+        if target is not None:
+            self._writer.submit(lambda core: core.router.dialed(target))
+        self._writer.submit(lambda core: opening.connected(core, number, dialed, address, key, target))
+
+    def received(self, connection: Connection, data: bytes) -> None:
+        """QUIC has no backpressure to offer: a peer that outruns the writer beyond its credit is cut off."""
+        number, size = connection.id, len(data)
+        self._queued[number] += size
+        if self._queued[number] > INBOUND_QUEUE_BYTES:
+            log.warning("connection %d: more than %d bytes wait", number, INBOUND_QUEUE_BYTES)
+            connection.close(CLOSE_FLOOD, "flood")
+            return
+        self._writer.submit(lambda core: dispatch.received(core, number, data), lambda _: self._taken(number, size))
+
+    def _taken(self, number: int, size: int) -> None:
+        if number in self._queued:
+            self._queued[number] -= size
+
+    def closed(self, connection: Connection, reason: Closed) -> None:
+        number = connection.id
+        target = self._targets.pop(number, None)
+        log.info("connection %d closed: %s %s", number, reason.kind, reason.reason)
+        if self._connections.pop(number, None) is not None:
+            del self._queued[number]
+            self._writer.submit(lambda core: opening.disconnected(core, number))
+        elif target is not None:
+            self._writer.submit(lambda core: core.router.dialed(target))
+
+    # --- from the core ---
+
+    def carry(self, effect: Effect) -> bool:
+        """Whether the effect was one for the endpoint."""
+        match effect:
+            case Transmit(number, data):
+                if (connection := self._connections.get(number)) is not None:
+                    connection.send(data)
+            case Hangup(number, code):
+                if (connection := self._connections.get(number)) is not None:
+                    connection.close(CLOSE_BY_CORE, code)
+            case Connect(dial):
+                self._dial(dial)
+            case _:
+                return False
+        return True
+
+    def _dial(self, dial: Dial) -> None:
+        """All addresses at once; the first that answers is kept, the core drops the others."""
+        pin = dial.target.node or None
+        for address in dial.addresses:
+            try:
+                connection = self.endpoint.dial(parse_address(address), pin=pin)
+            except P2PError as error:  # an address this socket cannot reach
+                log.debug("cannot dial %s: %s", address, error.message)
+                self._writer.submit(lambda core: core.router.dialed(dial.target))
+            else:
+                self._targets[connection.id] = dial.target

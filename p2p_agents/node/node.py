@@ -1,0 +1,240 @@
+"""The node: the core behind its writer, joined to the endpoint, discovery and the control service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import p2p_agents
+from p2p_agents.crypto.kem import require_post_quantum
+from p2p_agents.errors import NoSocket
+from p2p_agents.net.hints import Hints
+from p2p_agents.net.mdns import Mdns
+from p2p_agents.node import directory, doctor, hosting, upkeep
+from p2p_agents.node.clock import SystemClock
+from p2p_agents.node.core import Core
+from p2p_agents.node.effects import Announce
+from p2p_agents.node.entropy import SystemEntropy
+from p2p_agents.node.lines import Lines
+from p2p_agents.node.service import Calls
+from p2p_agents.node.writer import Writer
+from p2p_agents.quic.address import format_address
+from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.quic.endpoint import Endpoint
+from p2p_agents.store import keyring
+from p2p_agents.store.database import Database
+from p2p_agents.wire.advert import Advert
+from p2p_agents.wire.frame import PROTOCOL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from p2p_agents.node.effects import Effect
+    from p2p_agents.paths import Home
+    from p2p_agents.quic.address import Address
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+TICK_S = 1.0
+TICKS_A_MINUTE = 60
+TRUNCATE_TICKS = 5  # seconds between checkpoints that empty the WAL of used keys
+
+
+class Node:
+    """One per OS user and home. Everything that decides runs in the writer; this only moves bytes and calls."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.stopping = asyncio.Event()
+        self._started = time.monotonic()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Raises an EnvironmentFault that says why the node cannot run here."""
+        require_post_quantum()
+        await asyncio.to_thread(self._open_store)
+        loop = asyncio.get_running_loop()
+        self._writer = Writer(self._core, loop, self._happen)
+        self._calls = Calls(self._writer, self._read)
+        self._writer.start()
+        await self._writer.call(hosting.load_all)
+        self._lines = Lines(self._writer)
+        self._endpoint = await self._open_endpoint()
+        self._lines.endpoint = self._endpoint
+        self._mdns = Mdns(self._found("mdns"), self._lost("mdns"), node=self._certificate.public)
+        self._hints = Hints(self._found("hints"), self._lost("hints"))
+        await self._hints.start()
+        await self._publish()
+        await self._writer.call(upkeep.remember_places)
+        self._spawn(self._start_mdns(), "mdns")
+        self._spawn(self._tick(), "tick")
+
+    def _open_store(self) -> None:
+        entropy = SystemEntropy()
+        seed = keyring.node_seed(self.home.keys, entropy.draw(keyring.SEED_BYTES))
+        self._certificate = NodeCertificate.from_seed(seed)
+        self._db = Database.open(self.home.store)
+        self._core = Core(
+            self._db,
+            self.home.keys,
+            self._certificate.public,
+            SystemClock(),
+            entropy,
+            random.SystemRandom().random,
+        )
+
+    async def _open_endpoint(self) -> Endpoint:
+        """On the port of last time when it is free: addresses that peers remember stay good."""
+        last = await self._writer.call(lambda core: core.db.remembered("port"))
+        endpoint = None
+        if last:
+            try:
+                endpoint = await Endpoint.open(self._certificate, self._lines, port=last)
+            except NoSocket:
+                log.info("port %d is taken; using another", last)
+        endpoint = endpoint or await Endpoint.open(self._certificate, self._lines)
+        port = endpoint.port
+        await self._writer.call(lambda core: core.db.remember("port", port))
+        return endpoint
+
+    async def stop(self) -> None:
+        """Say goodbye everywhere, finish what is queued, close the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "_mdns"):
+            await asyncio.gather(self._mdns.stop(), self._hints.stop())
+            await self._endpoint.close()
+        if hasattr(self, "_writer"):
+            await asyncio.to_thread(self._writer.stop)
+        self._reading.shutdown()
+        if hasattr(self, "_db"):
+            self._db.truncate()
+            self._db.close()
+
+    def _spawn(self, work: Any, name: str) -> None:
+        """A background task of the node: kept until it ends, and its failure is logged."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task %s failed", task.get_name(), exc_info=error)
+
+    async def _start_mdns(self) -> None:
+        await self._mdns.start()
+
+    async def _tick(self) -> None:
+        ticks = 0
+        while True:
+            await asyncio.sleep(TICK_S)
+            ticks += 1
+            self._writer.submit(_second)
+            if ticks % TRUNCATE_TICKS == 0:
+                self._writer.maintain(_truncate)
+            if ticks % TICKS_A_MINUTE == 0:
+                self._writer.submit(upkeep.minute)
+
+    # --- effects ---
+
+    def _happen(self, effects: list[Effect]) -> None:
+        """What a committed batch asked for, in the loop's thread."""
+        for effect in effects:
+            if not self._lines.carry(effect):
+                self._calls.happened(effect)
+        if any(isinstance(effect, Announce) for effect in effects):
+            self._spawn(self._publish(), "publish")
+
+    async def _publish(self) -> None:
+        adverts: list[Advert] = await self._writer.call(self._adverts)
+        await self._hints.publish(adverts)
+        await self._mdns.advertise(adverts)
+
+    def _adverts(self, core: Core) -> list[Advert]:
+        visible = [hosted.local for hosted in core.hosted.values() if not hosted.local.hidden]
+        return [
+            Advert(a.agent, a.name, a.kind, a.status, core.node, core.incarnation, self._endpoint.port) for a in visible
+        ]
+
+    # --- discovery ---
+
+    def _found(self, source: str) -> Callable[[Advert, tuple[Address, ...]], None]:
+        def found(advert: Advert, addresses: tuple[Address, ...]) -> None:
+            texts = [format_address(address) for address in addresses]
+            self._writer.submit(lambda core: directory.found(core, source, advert, texts))
+
+        return found
+
+    def _lost(self, source: str) -> Callable[[bytes, int], None]:
+        def lost(agent: bytes, incarnation: int) -> None:
+            self._writer.submit(lambda core: directory.lost(core, source, agent, incarnation))
+
+        return lost
+
+    # --- control ---
+
+    async def call(self, method: str, params: Json) -> Json:
+        own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
+        if method in own:
+            return await own[method]()
+        return await self._calls.call(method, params)
+
+    def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
+        return self._calls.stream(method, params)
+
+    async def _info(self) -> Json:
+        agents = await self._writer.call(lambda core: len(core.hosted))
+        return {
+            "version": p2p_agents.__version__,
+            "protocol": PROTOCOL,
+            "pid": os.getpid(),
+            "home": self.home.path,
+            "port": self._endpoint.port,
+            "incarnation": self._core.incarnation,
+            "uptime_s": round(time.monotonic() - self._started, 3),
+            "agents": agents,
+            "connections": len(self._endpoint.connections),
+        }
+
+    async def _stop(self) -> Json:
+        self.stopping.set()
+        return {"stopping": True}
+
+    async def _doctor(self) -> Json:
+        live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem)
+        events = await self._writer.call(doctor.events)
+        checks = await asyncio.to_thread(doctor.run_checks, self.home, live)
+        return {"checks": checks + events}
+
+    async def _read(self, query: Callable[[Core], Any]) -> Any:
+        """A long query, off the writer's path: it sees committed rows only."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, query)
+
+    def _query(self, query: Callable[[Core], Any]) -> Any:
+        snapshot = Database.read(self.home.store)
+        try:
+            return query(self._core.reading(snapshot))
+        finally:
+            snapshot.close()
+
+
+def _second(core: Core) -> None:
+    upkeep.second(core)
+    core.entropy.refill()
+
+
+def _truncate(core: Core) -> None:
+    """Outside any transaction: used keys leave the files (PROTOCOL A5)."""
+    if core.db.changed():
+        core.db.truncate()

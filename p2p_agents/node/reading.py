@@ -1,0 +1,144 @@
+"""Reading the log: cursors in and out, inbox, ack, history, search. Each function is one item of a batch."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS
+from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
+from p2p_agents.node import outbound, presence, showing
+from p2p_agents.node.directory import resolve
+from p2p_agents.node.effects import PeersChanged
+from p2p_agents.store import entries, log, readers
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+    from p2p_agents.store.log import Logged
+
+Json = dict[str, Any]
+
+INDEX_ROUND = 500
+READER_CHARS = 64
+
+
+def parse_cursor(core: Core, text: str) -> int:
+    """A cursor this store gave. Raises CursorUnknown (PROTOCOL A4)."""
+    if text == showing.START:
+        return 0
+    generation, _, position = text.rpartition("-")
+    if not (position.isascii() and position.isdecimal() and len(position) < 17):
+        raise CursorUnknown(f"not a cursor: {text[:64]!r}")
+    if generation != core.db.generation or int(position) > log.last_cursor(core.db):
+        raise CursorUnknown(f"this store never gave the cursor {text[:64]!r}")
+    return int(position)
+
+
+def unread(core: Core, params: Json) -> Json:
+    """What the reader has not acknowledged, or what came after a cursor; the cursor of the reader does not move."""
+    hosted = core.acting(params["agent"])
+    peer = resolve(core, hosted, params["from"]).agent if params.get("from") else None
+    limit = params["limit"]
+    agent, reader = hosted.local.id, params["reader"]
+    if params["after"] is not None:
+        after = parse_cursor(core, params["after"])
+        lines = log.incoming(core.db, agent, after, limit + 1, peer)
+    else:
+        after = readers.watermark(core.db, agent, reader)
+        lines = readers.unread(core.db, agent, reader, limit + 1, peer)
+    more, lines = len(lines) > limit, lines[:limit]
+    if params["after"] is None or reader != readers.DEFAULT:
+        readers.show(core.db, agent, reader, [line.cursor for line in lines])
+    return _page(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more}
+
+
+def _page(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
+    shown = [showing.message(core, hosted, line) for line in lines]
+    return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
+
+
+def acknowledge(core: Core, params: Json) -> Json:
+    """Mark what was shown as read. The reader `default` owes the authors a receipt."""
+    hosted = core.acting(params["agent"])
+    agent, reader = hosted.local.id, params["reader"]
+    if len(reader) > READER_CHARS:
+        raise BadParams(f"a reader's name has at most {READER_CHARS} characters")
+    through = None if params["cursor"] is None else parse_cursor(core, params["cursor"])
+    before = readers.watermark(core.db, agent, reader)
+    peers = readers.peers_shown(core.db, agent, reader)
+    acked = readers.acknowledge(core.db, agent, reader, through)
+    if acked and reader == readers.DEFAULT:
+        presence.read_now(core, agent)
+        outbound.read(core, hosted, peers)
+        core.effect(PeersChanged())
+    cursor = max(before, readers.watermark(core.db, agent, reader))
+    return {"acked": acked, "cursor": showing.cursor_text(core, cursor)}
+
+
+def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
+    """For a watcher: the next messages above a position, and the position they reach."""
+    hosted = core.host(agent)
+    lines = log.tail(core.db, agent, after, limit)
+    shown = [showing.message(core, hosted, line) for line in lines if peer is None or line.peer == peer]
+    return shown, lines[-1].cursor if lines else after
+
+
+def history(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    peer = resolve(core, hosted, params["to"]).agent
+    after = parse_cursor(core, params["after"]) if params["after"] is not None else 0
+    before = parse_cursor(core, params["before"]) if params["before"] is not None else None
+    limit = params["limit"]
+    lines = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=limit + 1)
+    more = len(lines) > limit
+    if more:
+        cut = sorted(lines, key=lambda line: line.cursor)
+        extra = cut[-1] if after else cut[0]  # the one beyond the page lies on the side it grows to
+        lines = [line for line in lines if line is not extra]
+    top = max((line.cursor for line in lines), default=after)
+    return _page(core, hosted, lines, top) | {"more": more}
+
+
+def index(core: Core) -> bool:
+    """Bring the word index up to date a round further; True when it is."""
+    return entries.index_words(core.db, INDEX_ROUND)
+
+
+def search(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    words = [word.replace('"', '""') for word in params["text"].split()]
+    if not words:
+        raise BadParams("the search text has no words")
+    query = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is FTS5 syntax
+    lines = log.search(core.db, hosted.local.id, query, params["limit"])
+    return {"messages": [showing.message(core, hosted, line) for line in lines]}
+
+
+def show(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    line = find_message(core, hosted, params["id"])
+    return {
+        "message": showing.message(core, hosted, line),
+        "recipients": showing.recipients(core, hosted, line),
+    }
+
+
+def find_message(core: Core, hosted: Hosted, word: str) -> Logged:
+    """By message id or a prefix of it. Raises MessageUnknown."""
+    low, high = _hash_range(word)
+    found = log.by_hash_prefix(core.db, hosted.local.id, low, high)
+    if len(found) != 1:
+        why = "several messages have ids that begin with" if found else "no message has the id"
+        raise MessageUnknown(f"{why} {word[:64]!r}")
+    return found[0]
+
+
+def _hash_range(word: str) -> tuple[bytes, bytes]:
+    """The lowest and highest 32 bytes whose base32 text begins with `word`."""
+    text = word.upper()
+    if not PREFIX_CHARS <= len(text) <= ID_CHARS or not set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
+        raise MessageUnknown(f"not a message id: {word[:64]!r}")
+    low = base64.b32decode(text.ljust(ID_CHARS, "A") + "====")
+    high = base64.b32decode(text.ljust(ID_CHARS, "7") + "====")
+    return low, high

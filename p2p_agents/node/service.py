@@ -1,0 +1,207 @@
+"""What the control socket asks: each method as a batch item, and the few that wait for something to happen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.states import State
+from p2p_agents.errors import NotReachable, SendUnconfirmed, WaitTimeout
+from p2p_agents.limits import PAGE
+from p2p_agents.node import commands, presence, reading
+from p2p_agents.node.effects import Echoed, Moved, PeersChanged, Wake
+from p2p_agents.wire.payload import ECHO_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.effects import Effect
+    from p2p_agents.node.writer import Writer
+
+Json = dict[str, Any]
+
+AWAITED: dict[str, frozenset[str]] = {
+    "delivered": frozenset({State.DELIVERED, State.READ}),
+    "read": frozenset({State.READ}),
+}
+
+
+class Bell:
+    """Rings for everybody who waits on a topic; who waits again waits for the next ring."""
+
+    def __init__(self) -> None:
+        self._events: dict[object, asyncio.Event] = {}
+
+    def event(self, topic: object) -> asyncio.Event:
+        """Register first, then look, then wait: no ring is missed (PROTOCOL A7)."""
+        return self._events.setdefault(topic, asyncio.Event())
+
+    def ring(self, topic: object) -> None:
+        event = self._events.pop(topic, None)
+        if event is not None:
+            event.set()
+
+
+class Calls:
+    """The methods of the registry over the writer. `search_words` runs a query off the writer's path."""
+
+    def __init__(self, writer: Writer, reader: Callable[[Callable[[Core], Any]], Awaitable[Any]]) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._bell = Bell()
+        self._watchers: list[tuple[int, set[int]]] = []  # (agent, entries that changed state)
+        self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {
+            "send": self._send,
+            "wait": self._wait,
+            "search": self._search,
+            "ping": self._ping,
+            "peers.add": self._add_peer,
+        }
+
+    async def call(self, method: str, params: Json) -> Json:
+        waiting = self._waiting.get(method)
+        if waiting is not None:
+            return await waiting(params)
+        handler = commands.HANDLERS[method]
+        result: Json = await self._writer.call(lambda core: handler(core, params))
+        return result
+
+    def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
+        return self._watch_peers(params) if method == "peers.watch" else self._watch(params)
+
+    def happened(self, effect: Effect) -> None:
+        """An effect that somebody may wait for."""
+        match effect:
+            case Wake(agent):
+                self._bell.ring(("log", agent))
+            case Moved(agent, entry):
+                self._bell.ring(("entry", entry))
+                for watched, changed in self._watchers:
+                    if watched == agent:
+                        changed.add(entry)
+                self._bell.ring(("log", agent))
+            case Echoed(nonce):
+                self._bell.ring(("echo", nonce))
+            case PeersChanged():
+                self._bell.ring("peers")
+
+    # --- send ---
+
+    async def _send(self, params: Json) -> Json:
+        sent = await self._writer.call(lambda core: commands.send(core, params))
+        entry = sent.pop("entry")
+        if params["wait"] is None:
+            return sent  # type: ignore[no-any-return]  # the writer returns what commands.send does
+        sent["state"] = await self._until(entry, AWAITED[params["wait"]], params["timeout"], sent)
+        return sent  # type: ignore[no-any-return]
+
+    async def _until(self, entry: int, awaited: frozenset[str], timeout: float, sent: Json) -> str:
+        deadline = time.monotonic() + timeout
+        while True:
+            moved = self._bell.event(("entry", entry))
+            state, why = await self._writer.call(lambda core: commands.state_of(core, entry))
+            if state in awaited:
+                return str(state)
+            left = deadline - time.monotonic()
+            if state == State.FAILED or left <= 0 or not await _rings(moved, left):
+                message = f"the message is accepted, but it is {state}" + (f": {why}" if why else "")
+                raise SendUnconfirmed(message, accepted=True, state=str(state), id=sent["id"], key=sent["key"])
+
+    # --- wait ---
+
+    async def _wait(self, params: Json) -> Json:
+        agent, start = await self._writer.call(lambda core: commands.begin_wait(core, params))
+        deadline = time.monotonic() + params["timeout"]
+        try:
+            while True:
+                rang = self._bell.event(("log", agent))
+                page: Json = await self._writer.call(lambda core: reading.unread(core, params))
+                if page["messages"]:
+                    return page
+                left = deadline - time.monotonic()
+                if left <= 0 or not await _rings(rang, left):
+                    raise WaitTimeout(cursor=page["cursor"] if params["after"] is None else start)
+        finally:
+            self._writer.submit(lambda core: presence.reader_left(core, agent))
+
+    # --- search ---
+
+    async def _search(self, params: Json) -> Json:
+        while not await self._writer.call(reading.index):
+            pass
+        found: Json = await self._reader(lambda core: reading.search(core, params))
+        return found
+
+    # --- ping ---
+
+    async def _ping(self, params: Json) -> Json:
+        started = time.perf_counter()
+        name, nonce = await self._writer.call(lambda core: commands.ping(core, params, ECHO_BYTES))
+        if nonce is not None:
+            echoed = self._bell.event(("echo", nonce))
+            if not await _rings(echoed, params["timeout"]):
+                raise NotReachable(f"{name} did not answer within {params['timeout']} s")
+        rtt_ms = round((time.perf_counter() - started) * 1000, 3)
+        return {"to": name, "rtt_ms": rtt_ms, "path": "direct" if nonce else "local"}
+
+    # --- peers add ---
+
+    async def _add_peer(self, params: Json) -> Json:
+        """Dial, and wait for the node there to say who it hosts."""
+        address = await self._writer.call(lambda core: commands.add_place(core, params["address"]))
+        deadline = time.monotonic() + commands.ADD_PEER_S
+        while True:
+            changed = self._bell.event("peers")
+            found: list[Json] | None = await self._writer.call(lambda core: commands.agents_at(core, params, address))
+            if found is not None:
+                return {"address": address, "agents": found}
+            left = deadline - time.monotonic()
+            if left <= 0 or not await _rings(changed, left):
+                raise NotReachable(f"nobody answers at {address}; it is kept and tried again")
+
+    # --- streams ---
+
+    async def _watch(self, params: Json) -> AsyncIterator[Json]:
+        agent, peer, position, ready = await self._writer.call(lambda core: commands.begin_watch(core, params))
+        changed: set[int] = set()
+        self._watchers.append((agent, changed))
+        try:
+            yield ready
+            while True:
+                rang = self._bell.event(("log", agent))
+                after = position
+                page, position = await self._writer.call(lambda core: reading.tail(core, agent, after, PAGE, peer))
+                for message in page:
+                    yield {"type": "message", **message}
+                now = set(changed)
+                changed.clear()
+                for event in await self._writer.call(lambda core: commands.moved(core, agent, now)):
+                    yield event
+                if position == after and not changed:
+                    await rang.wait()
+        finally:
+            self._watchers.remove((agent, changed))
+            self._writer.submit(lambda core: presence.reader_left(core, agent))
+
+    async def _watch_peers(self, params: Json) -> AsyncIterator[Json]:
+        yield {"type": "ready"}
+        shown: dict[str, Json] = {}
+        while True:
+            changed = self._bell.event("peers")
+            now = await self._writer.call(lambda core: commands.peers(core, params))
+            for peer in now["peers"]:
+                lasting = {key: value for key, value in peer.items() if key != "last_seen"}
+                if shown.get(peer["id"]) != lasting:
+                    shown[peer["id"]] = lasting
+                    yield {"type": "peer", **peer}
+            await changed.wait()
+
+
+async def _rings(event: asyncio.Event, timeout: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), timeout)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,211 @@
+"""How agents, peers, contacts, requests and messages look to a client: flat JSON objects, ids in base32, times in RFC 3339."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.states import State, best
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.node import presence
+from p2p_agents.store import contacts, log, outbox, readers, sessions
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.directory import Known
+    from p2p_agents.node.state import Hosted, Link, Peering
+    from p2p_agents.store.contacts import Contact, Request
+    from p2p_agents.store.log import Logged
+
+Json = dict[str, Any]
+START = "0"
+
+
+def time_text(ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cursor_text(core: Core, cursor: int) -> str:
+    """Opaque to clients: the store's generation and a position in it."""
+    return f"{core.db.generation}-{cursor}" if cursor else START
+
+
+def agent(core: Core, hosted: Hosted) -> Json:
+    local = hosted.local
+    return {
+        "id": id_text(local.agent),
+        "name": local.name,
+        "kind": local.kind,
+        "status": local.status,
+        "policy": local.policy,
+        "hidden": local.hidden,
+        "default": local.chosen,
+        "devices": [id_text(device) for device in hosted.speaker.identity.devices],
+        "attending": presence.attending(core, hosted),
+        "created": time_text(local.created_ms),
+    }
+
+
+# --- peers ---
+
+
+def peer(core: Core, hosted: Hosted, known: Known) -> Json:
+    """Reachable is a live link or connection now; what a record claims does not count."""
+    shown = {
+        "id": id_text(known.agent),
+        "name": known.name,
+        "petname": known.petname,
+        "kind": known.kind,
+        "trust": known.trust.name.lower(),
+    }
+    local = core.hosted_id(known.agent)
+    if local is not None:
+        return shown | _local_presence(core, local)
+    link = next(core.links_to(hosted.local.id, known.agent), None)
+    if link is not None:
+        return shown | _link_presence(core, link)
+    return shown | _stranger_presence(core, hosted, known.agent)
+
+
+def _local_presence(core: Core, local: Hosted) -> Json:
+    return {
+        "status": local.local.status,
+        "reachable": True,
+        "last_seen": time_text(core.now_ms()),
+        "attending": presence.attending(core, local),
+        "last_read": time_text(local.last_read_ms) if local.last_read_ms else None,
+        "local": True,
+        "path": "local",
+        "addresses": [],
+    }
+
+
+def _link_presence(core: Core, link: Link) -> Json:
+    peering = core.peerings[link.connection]
+    return {
+        "status": link.status,
+        "reachable": True,
+        "last_seen": time_text(core.now_ms()),
+        "attending": link.attending,
+        "last_read": time_text(link.last_read_ms) if link.last_read_ms else None,
+        "local": False,
+        "path": "direct",
+        "addresses": [peering.address],
+    }
+
+
+def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
+    peering = _connection_of(core, peer_id)
+    heard = max(
+        (
+            sessions.pair(core.db, hosted.local.device, device).heard_ms
+            for device in sessions.peer_devices(core.db, hosted.local.device, peer_id)
+        ),
+        default=0,
+    )
+    sightings = core.sightings.get(peer_id, {})
+    addresses = [a for node in sightings for a in core.router.addresses(node)]
+    return {
+        "status": next((s.status for s in sightings.values()), "offline") if peering else "offline",
+        "reachable": peering is not None,
+        "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
+        "attending": None,
+        "last_read": None,
+        "local": False,
+        "path": "direct" if peering else None,
+        "addresses": [peering.address] if peering else addresses,
+    }
+
+
+def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
+    """A live connection whose node names the agent: its liveness is real, who it is stays a claim."""
+    for peering in core.peerings.values():
+        if any(entry.agent == peer_id for entry in peering.roster):
+            return peering
+    return None
+
+
+def contact(found: Contact) -> Json:
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        "petname": found.petname,
+        "kind": found.kind,
+        "trust": found.trust.name.lower(),
+        "since": time_text(found.since_ms),
+        "frozen": found.frozen,
+    }
+
+
+def request(found: Request) -> Json:
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        "kind": found.kind,
+        "text": found.text,
+        "time": time_text(found.time_ms),
+        "direction": "in",
+        "state": found.state,
+    }
+
+
+# --- messages ---
+
+
+def message(core: Core, hosted: Hosted, line: Logged) -> Json:
+    record = line.record
+    content = record.content
+    shown = {
+        "id": id_text(record.hash),
+        "cursor": cursor_text(core, line.cursor),
+        "from": _name(core, hosted, line.peer if line.incoming else hosted.local.agent),
+        "conversation": id_text(record.conversation),
+        "type": record.type,
+        "text": None if content is None else content.decode("utf-8", errors="replace"),
+        "time": time_text(record.time_ms),
+        "state": str(state_of(core, hosted, line)),
+        "trust": line.trust.name.lower() if line.incoming else "own",
+        "reply_to": None if record.reply_to is None else id_text(record.reply_to),
+    }
+    if not line.incoming:
+        shown["to"] = _name(core, hosted, line.peer)
+    return shown
+
+
+def state_of(core: Core, hosted: Hosted, line: Logged) -> State:
+    if line.incoming:
+        read = readers.is_read(core.db, hosted.local.id, readers.DEFAULT, line.cursor)
+        return State.READ if read else State.DELIVERED
+    return best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
+
+
+def _name(core: Core, hosted: Hosted, agent_id: bytes) -> Json:
+    return {"id": id_text(agent_id), "name": name_of(core, hosted, agent_id)}
+
+
+def name_of(core: Core, hosted: Hosted, agent_id: bytes) -> str:
+    """The petname, or the announced name, or nothing."""
+    local = core.hosted_id(agent_id)
+    if local is not None:
+        return local.local.name
+    found = contacts.contact(core.db, hosted.local.id, agent_id)
+    return (found.petname or found.name) if found else ""
+
+
+def recipients(core: Core, hosted: Hosted, line: Logged) -> list[Json]:
+    return [
+        {
+            "id": id_text(d.peer),
+            "name": name_of(core, hosted, d.peer),
+            "device": id_text(d.device) if d.device else None,
+            "state": str(d.state),
+            "why": d.why or None,
+            "time": time_text(d.changed_ms),
+        }
+        for d in outbox.deliveries(core.db, hosted.local.id, line.entry)
+    ]
+
+
+def last_cursor(core: Core) -> str:
+    return cursor_text(core, log.last_cursor(core.db))

@@ -1,0 +1,128 @@
+"""What time alone brings: expiry, prekeys, dials that are due, silent connections, keys that must leave the files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.bundle import sign_bundle
+from p2p_agents.crypto.kem import SEED_BYTES, KemKey
+from p2p_agents.limits import (
+    EXPIRY_DAYS,
+    HELLO_TIMEOUT_S,
+    PREKEY_DAYS,
+    PREKEY_KEPT_DAYS,
+    REQUEST_DAYS,
+)
+from p2p_agents.link.hello import Speaker
+from p2p_agents.link.routing import Target
+from p2p_agents.node import asking, opening, presence
+from p2p_agents.node.effects import Connect, Moved
+from p2p_agents.store import agents, contacts, entries, outbox, sessions
+from p2p_agents.store.agents import Prekey
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+    from p2p_agents.store.outbox import Delivery
+
+DAY_MS = 86_400_000
+EXPIRY_PAGE = 200  # rows looked at per round
+INDEX_PAGE = 200  # bodies indexed per round
+SETTLE_S = 30.0  # after a start, before anything expires: one attempt to reach everybody (PROTOCOL B12)
+BUNDLE_LIFE_DAYS = PREKEY_DAYS + PREKEY_KEPT_DAYS
+
+
+def second(core: Core) -> None:
+    """Once a second."""
+    if core.trusted.slept():
+        core.router.resumed(core.now())
+    presence.flush(core)
+    dial_due(core)
+    _end_silent(core)
+    for peering in list(core.peerings.values()):
+        opening.open_wanted(core, peering)
+
+
+def minute(core: Core) -> None:
+    """Once a minute, in a transaction of its own."""
+    core.trusted.look()
+    renew_prekeys(core)
+    if core.trusted.look() and core.now() - core.started >= SETTLE_S:
+        expire(core)
+    entries.index_words(core.db, INDEX_PAGE)
+
+
+def dial_due(core: Core) -> None:
+    for dial in core.router.due(core.now()):
+        core.effect(Connect(dial))
+
+
+def _end_silent(core: Core) -> None:
+    """A connection that said nothing about itself carries no link and never will (PROTOCOL C3)."""
+    for peering in list(core.peerings.values()):
+        if not peering.node and core.now() - peering.opened > HELLO_TIMEOUT_S:
+            core.hang_up(peering.id, "silent")
+
+
+def remember_places(core: Core) -> None:
+    """At start: addresses that were given, and where contacts were last reached."""
+    now = core.now()
+    for place in contacts.places(core.db):
+        core.router.want(Target(b"", place), [place], now)
+    for hosted in core.hosted.values():
+        for contact in contacts.contacts(core.db, hosted.local.id):
+            if contact.trust >= contacts.Trust.ACCEPTED:
+                for address, node in contacts.addresses(core.db, contact.peer):
+                    core.router.want(Target(node) if node else Target(b"", address), [address], now)
+
+
+# --- expiry ---
+
+
+def expire(core: Core) -> None:
+    """Give up what nobody took in EXPIRY_DAYS, and say so to its sender (PROTOCOL B6)."""
+    now_ms = core.now_ms()
+    for row, sealed in outbox.expired(core.db, now_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
+        if sealed:
+            outbox.fail_sealed(core.db, row.id, now_ms)
+            core.effect(Moved(row.agent, row.entry))
+        else:
+            asking.void(core, row.agent, row.id, row.entry, _why(core, row))
+    contacts.forget_requests(core.db, now_ms - REQUEST_DAYS * DAY_MS)
+
+
+def _why(core: Core, row: Delivery) -> str:
+    """Reached but never let in, or never reached."""
+    local = core.host(row.agent).local
+    if row.device == outbox.NO_DEVICE:
+        return "expired: never reached"
+    pair = sessions.pair(core.db, local.device, row.device)
+    return "expired" if pair.gen_sent or pair.gen_seen else "not accepted"
+
+
+# --- our agents' keys ---
+
+
+def renew_prekeys(core: Core) -> None:
+    for hosted in core.hosted.values():
+        newest = agents.prekeys(core.db, hosted.local.device)[:1]
+        if not newest or core.now_ms() - newest[0].created_ms > PREKEY_DAYS * DAY_MS:
+            fresh_prekey(core, hosted)
+    agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
+
+
+def fresh_prekey(core: Core, hosted: Hosted) -> None:
+    now_ms = core.now_ms()
+    seed = core.entropy.draw(SEED_BYTES)
+    expires_ms = now_ms + BUNDLE_LIFE_DAYS * DAY_MS
+    agents.add_prekey(core.db, hosted.local.device, Prekey(seed, now_ms, expires_ms))
+    key = KemKey.from_seed(seed)
+    hosted.prekeys.insert(0, key)
+    speaker = hosted.speaker
+    hosted.speaker = Speaker(
+        speaker.identity,
+        speaker.key,
+        sign_bundle(speaker.key, speaker.identity.agent, key.public, expires_ms),
+        speaker.name,
+        speaker.kind,
+    )
