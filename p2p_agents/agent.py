@@ -116,6 +116,7 @@ class Agent:
         self.name = name
         self._create = create
         self._kind = kind
+        self._acks: dict[str, _Acks] = {}
         self._line = Line(home or Home())
 
     async def __aenter__(self) -> Self:
@@ -130,7 +131,11 @@ class Agent:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._line.close()
+        try:
+            for acks in self._acks.values():
+                await acks.settle()
+        finally:
+            await self._line.close()
 
     async def send(
         self,
@@ -156,7 +161,8 @@ class Agent:
     async def messages(self, *, reader: str = "default", sender: str | None = None) -> AsyncIterator[Message]:
         """Unread messages for ever, each acknowledged when the next is asked for: at least once."""
         after: str | None = None
-        acks = _Acks(self, reader)
+        acks = self._acks.setdefault(reader, _Acks(self, reader))
+        await acks.settle()  # an earlier loop's last one decides what is still unread
         try:
             while True:
                 try:
@@ -243,15 +249,17 @@ class _Acks:
     def add(self, cursor: str) -> None:
         """Acknowledge up to here, soon. Raises what kept an earlier one from being taken."""
         self._next = cursor
-        if self._task is None or self._task.done():
-            if self._task is not None:
-                self._task.result()
+        if self._task is not None and self._task.done():
+            ended, self._task = self._task, None
+            ended.result()
+        if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())  # held here until settled
 
     async def settle(self) -> None:
-        """Wait for what was started."""
+        """Wait for what was started. Raises what kept it from being taken."""
         if self._task is not None:
-            await self._task
+            last, self._task = self._task, None
+            await last
 
     async def _run(self) -> None:
         while self._next is not None:

@@ -87,7 +87,7 @@ def _value(kind: str, text: str) -> str | int | float | None:
         return text
     if kind in CHOICES:
         return text if text in CHOICES[kind] else None
-    if not text.replace(".", "0", kind == "seconds").isdecimal() or not text.isascii() or len(text) > NUMBER_CHARS:
+    if not text.replace(".", "", kind == "seconds").isdecimal() or not text.isascii() or len(text) > NUMBER_CHARS:
         return None
     if kind == "count":
         return int(text) if 1 <= int(text) <= PAGE_MAX else None

@@ -7,15 +7,18 @@ before it, so holding an entry means holding all its ancestors; naming the last 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from p2p_agents.wire.claims import Tip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The entries of one epoch in one chain: `first` to `last`, following an entry of epoch `parent` (or none: empty)."""
+    """The entries of one epoch in one chain: `first` to `last`, after an entry of epoch `parent` (empty: none)."""
 
     epoch: bytes
     parent: bytes
@@ -55,7 +58,7 @@ def lost(runs: Iterable[Run], tips: Iterable[Tip]) -> bool:
 
 
 def tips_of(runs: Sequence[Run], at_most: int) -> tuple[Tip, ...]:
-    """The newest tips to name in a SYNC; what is left out are ancestors of them, or branches that fell silent long ago."""
+    """The newest tips to name in a SYNC; left out are ancestors of them, or branches that fell silent long ago."""
     newest = sorted(runs, key=lambda run: run.lamport, reverse=True)[:at_most]
     return tuple(Tip(run.epoch, run.last, run.hash) for run in newest)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from p2p_agents.wire.claims import SessionView
+if TYPE_CHECKING:
+    from p2p_agents.wire.claims import SessionView
 
 
 class Outcome(Enum):

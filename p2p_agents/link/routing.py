@@ -93,7 +93,7 @@ class Router:
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
     def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
-        """A connection stands. Only when the node is `proven` are connections to an earlier incarnation ghosts, to be closed."""
+        """A connection stands. Returns the ghosts to close: connections to an earlier incarnation of a `proven` node."""
         state = self._targets.setdefault(target, _State())
         ghosts: list[int] = []
         if proven:
@@ -151,5 +151,5 @@ class Router:
         return tuple(state.addresses) if state else ()
 
     def _patience(self, node: bytes) -> float:
-        """Of two nodes that find each other, the one with the smaller key dials at once, the other only if nothing came."""
+        """Of two nodes that find each other, the smaller key dials at once, the other only if nothing came."""
         return 0.0 if self._own < node else SECOND_DIALER_S

@@ -1,4 +1,4 @@
-"""Wall time for people and signatures, monotonic time for waiting, and whether the wall may be believed (PROTOCOL B12)."""
+"""Wall time for people, monotonic time for waiting, and whether the wall clock may be believed (PROTOCOL B12)."""
 
 from __future__ import annotations
 

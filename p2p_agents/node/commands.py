@@ -1,4 +1,4 @@
-"""The methods of the control registry that decide at once: each takes the core and checked parameters, inside a batch."""
+"""The control methods that decide at once: each takes the core and checked parameters, inside a batch."""
 
 from __future__ import annotations
 
@@ -231,10 +231,8 @@ def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]
     """(agent, peer or None, position, the ready event)."""
     hosted = core.acting(params["agent"])
     peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
-    if params["after"] is not None:
-        position = reading.parse_cursor(core, params["after"])
-    else:
-        position = log.last_cursor(core.db)
+    after = params["after"]
+    position = log.last_cursor(core.db) if after is None else reading.parse_cursor(core, after)
     presence.reader_came(core, hosted.local.id)
     return hosted.local.id, peer, position, {"type": "ready", "cursor": showing.cursor_text(core, position)}
 

@@ -1,4 +1,4 @@
-"""First contact: an unknown peer may deliver one request; who accepts whom decides what else flows (PROTOCOL B11, E4)."""
+"""First contact: an unknown peer may deliver one request; who accepts whom decides the rest (PROTOCOL B11, E4)."""
 
 from __future__ import annotations
 

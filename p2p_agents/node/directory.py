@@ -131,7 +131,7 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
 
 
 def _trusted_first(core: Core, hosted: Hosted, word: str, named: list[Known]) -> list[Known]:
-    """A name belongs to our own agents and to the first id that used it; who announces it later does not take it (PROTOCOL E5)."""
+    """A name is our own agents' and the first id's that used it; nobody takes it over later (PROTOCOL E5)."""
     pin = contacts.pinned(core.db, hosted.local.id, word)
     owners = [peer for peer in named if peer.agent == pin or core.hosted_id(peer.agent) is not None]
     return owners or named

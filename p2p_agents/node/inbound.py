@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 def on_init(core: Core, link: Link, frame: Init) -> None:
-    """Raises BadSignature, BadSeal, Malformed or Replayed; a crossing init that loses is dropped silently (PROTOCOL D3)."""
+    """A crossing init that loses is dropped (PROTOCOL D3). Raises BadSignature, BadSeal, Malformed or Replayed."""
     if link.phase is not Phase.SYNCED or link.standing is not Standing.ACCEPTS:
         raise Malformed("an INIT before views were exchanged")
     me, peer = core.host(link.agent).party, Party(link.peer, link.peer_device)
@@ -65,7 +65,7 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
 
 
 def on_data(core: Core, link: Link, frame: Data) -> None:
-    """One sealed frame. What does not open changes nothing and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
+    """One sealed frame. What does not open changes and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
     if not link.up:
         raise Malformed("DATA before HELLO")
     link.meter.take(len(frame.payload))
@@ -101,7 +101,7 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
 
 
 def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
-    """The same bytes again are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3)."""
+    """The same bytes are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3)."""
     known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
     if known == frame.digest:
         held.ack_due = True

@@ -1,4 +1,4 @@
-"""What our agents say: sign, log and owe it in one transaction; seal what is owed when a path has window (PROTOCOL B2)."""
+"""What our agents say: sign, log and owe it in one transaction; seal it when a path has window (PROTOCOL B2)."""
 
 from __future__ import annotations
 
@@ -211,10 +211,7 @@ def _pump_link(core: Core, link: Link, key: PairKey) -> bool:
     """Whether there is more to send at once."""
     if not _resend(core, link, key):
         return False
-    for _ in range(FRAMES_PER_TURN):
-        if not _seal_next(core, link, key):
-            return False
-    return True
+    return all(_seal_next(core, link, key) for _ in range(FRAMES_PER_TURN))
 
 
 def _resend(core: Core, link: Link, key: PairKey) -> bool:
@@ -261,7 +258,7 @@ def _session_to_use(core: Core, key: PairKey) -> Held | None:
 
 
 def _room(link: Link, held: Held | None) -> int:
-    """Bytes of entries that may be sealed now: the peer's credit, and what we may leave unacknowledged (PROTOCOL B3)."""
+    """Bytes of entries that may be sealed now: by the peer's credit, and by what is unacknowledged (PROTOCOL B3)."""
     room = link.allowance.left
     if held is not None:
         if held.frames >= UNACKED_FRAMES:
@@ -271,7 +268,7 @@ def _room(link: Link, held: Held | None) -> int:
 
 
 def _may_answer(link: Link, held: Held | None) -> bool:
-    """Frames without entries have a window of their own: two full windows must still be able to acknowledge each other."""
+    """Frames without entries have a window of their own: two full windows must still acknowledge each other."""
     return link.allowance.left > FRAME_OVERHEAD and (held is None or held.frames < 2 * UNACKED_FRAMES)
 
 

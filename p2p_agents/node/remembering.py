@@ -1,4 +1,4 @@
-"""What a proven link teaches about a contact is kept; what it shows of strangers stays in memory, or anyone could fill the store."""
+"""What a proven link teaches about a contact is kept; strangers stay in memory, or anyone could fill the store."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SESSIONS = 2  # per device pair (PROTOCOL D4)
 
 
 def begin(core: Core, link: Link, key: PairKey) -> Held | None:
-    """A new session sealed to the peer's single-use key; None when that key is used up: then a RESET asks for one of ours to be used."""
+    """A new session sealed to the peer's single-use key; None when that is used up: a RESET then offers ours."""
     if link.peer_offer is None:
         _ask_for_init(core, link)
         return None

@@ -99,9 +99,7 @@ def _run(command: str, environ: dict[str, str]) -> tuple[str, int]:
 def _run_on_terminal(command: str, environ: dict[str, str]) -> tuple[str, int]:
     """Stdout and stderr are one terminal, as a person sees them."""
     ours, theirs = os.openpty()
-    with subprocess.Popen(
-        ["sh", "-c", command], env=environ, stdin=theirs, stdout=theirs, stderr=theirs
-    ) as child:
+    with subprocess.Popen(["sh", "-c", command], env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as child:
         os.close(theirs)
         shown = b"".join(iter(lambda: _read(ours), b""))
     os.close(ours)

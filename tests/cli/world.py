@@ -65,9 +65,7 @@ def make_world() -> FakeService:
         ),
         agents={"agents": [ALICE]},
         use=lambda params: (
-            {"agent": ALICE}
-            if params["name"] == "alice"
-            else errors.NoAgent("no agent is called " + params["name"])
+            {"agent": ALICE} if params["name"] == "alice" else errors.NoAgent("no agent is called " + params["name"])
         ),
         whoami=lambda params: {"agent": ALICE} if params["agent"] in (None, "alice") else errors.NoAgent(),
         peers={"peers": [BOB]},
@@ -126,9 +124,7 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["to"] == "nobody":
         return errors.PeerUnknown("no peer is called nobody")
     if params["wait"]:
-        return errors.SendUnconfirmed(
-            f"not {params['wait']} within {params['timeout']:g} s", id="m9", accepted=True
-        )
+        return errors.SendUnconfirmed(f"not {params['wait']} within {params['timeout']:g} s", id="m9", accepted=True)
     key = params["id"]
     return {
         "id": "m9",

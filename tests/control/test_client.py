@@ -252,9 +252,7 @@ def test_an_older_node_is_stopped_and_this_release_started(
     newer.__exit__()
 
 
-def test_an_older_node_that_stays_is_told(
-    home: Home, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_node_that_stays_is_told(home: Home, listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "NODE_STOP_S", 0.05)
     done = threading.Event()
 

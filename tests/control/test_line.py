@@ -44,9 +44,7 @@ def test_many_calls_in_flight_each_get_their_own_answer(tmp_path: Path) -> None:
 
 def test_an_error_reaches_its_caller_alone(tmp_path: Path) -> None:
     async def script(line: Line, node: Served) -> None:
-        results = await asyncio.gather(
-            line.call("show", {"id": "m1"}), line.call("agents", {}), return_exceptions=True
-        )
+        results = await asyncio.gather(line.call("show", {"id": "m1"}), line.call("agents", {}), return_exceptions=True)
         assert isinstance(results[0], errors.MessageUnknown)
         assert results[1] == {"agents": []}
 

@@ -83,9 +83,7 @@ def test_a_json_body_must_parse(text: str) -> None:
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none(), max_size=2)
 
 
-@given(
-    st.sampled_from(sorted(METHODS)), st.dictionaries(st.sampled_from(["to", "text", "limit", "id"]), VALUES)
-)
+@given(st.sampled_from(sorted(METHODS)), st.dictionaries(st.sampled_from(["to", "text", "limit", "id"]), VALUES))
 def test_any_parameters_give_a_complete_set_or_a_local_fault(method: str, params: dict[str, object]) -> None:
     try:
         checked = validate(method, params)

@@ -43,9 +43,7 @@ class Raw:
         await self.writer.wait_closed()
 
 
-def play(
-    tmp_path: Path, service: FakeService, script: Callable[[Raw, ControlServer], Awaitable[None]]
-) -> None:
+def play(tmp_path: Path, service: FakeService, script: Callable[[Raw, ControlServer], Awaitable[None]]) -> None:
     """Run a conversation between one client and a server of its own."""
 
     async def scene() -> None:
@@ -320,9 +318,7 @@ def test_one_client_too_many_is_told_busy(tmp_path: Path, monkeypatch: pytest.Mo
     play(tmp_path, FakeService(), script)
 
 
-def test_one_call_too_many_is_told_busy_and_the_others_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_call_too_many_is_told_busy_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONTROL_CALLS", 1)
     gate = asyncio.Event()
 

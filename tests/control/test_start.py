@@ -53,9 +53,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(start, "command", lambda *words: [sys.executable, "-P", "-c", program])
 
 
-def test_the_first_command_starts_the_node_in_a_session_of_its_own(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_command_starts_the_node_in_a_session_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """H1: a new session, standard streams to the null device."""
     stand_in(monkeypatch, LISTENING)
     with Client(home, start=True) as client:

@@ -24,9 +24,7 @@ def test_any_bytes_are_an_object_or_bad_params(data: bytes) -> None:
     assert isinstance(value, dict)
 
 
-@pytest.mark.parametrize(
-    "line", [b"", b"7", b"[]", b"{", b'{"a":' * 20_000, b"\xff{}", b'{"a":' + b"1" * 5_000 + b"}"]
-)
+@pytest.mark.parametrize("line", [b"", b"7", b"[]", b"{", b'{"a":' * 20_000, b"\xff{}", b'{"a":' + b"1" * 5_000 + b"}"])
 def test_garbage_is_bad_params(line: bytes) -> None:
     with pytest.raises(errors.BadParams):
         decode_line(line)

@@ -50,8 +50,7 @@ def test_a_bundle_with_a_bad_key_cannot_be_made():
 
 
 @given(
-    st.binary(max_size=60)
-    | st.lists(st.none() | st.integers(0, 9) | st.binary(max_size=40), max_size=6).map(encode)
+    st.binary(max_size=60) | st.lists(st.none() | st.integers(0, 9) | st.binary(max_size=40), max_size=6).map(encode)
 )
 def test_a_signed_garble_is_refused(payload):
     signed = BOB.key.sign(payload, BUNDLE_LABEL)

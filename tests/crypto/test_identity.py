@@ -84,9 +84,7 @@ def test_a_fork_below_the_head_shows_in_what_follows_it():
 
 
 def test_a_stranger_cannot_stage_a_fork():
-    forged = entry(
-        replay([E0]), "add-device", THIEF.public, "x", consent(THIEF, ONE.agent, 1, b""), signer=THIEF
-    )
+    forged = entry(replay([E0]), "add-device", THIEF.public, "x", consent(THIEF, ONE.agent, 1, b""), signer=THIEF)
     for offered in ([forged], [b"garbage"], [E2]):
         with pytest.raises(BadIdentity) as caught:
             merge(ONE, 1, offered)
@@ -154,9 +152,7 @@ def test_rotate_without_the_pre_image_is_refused():
 
 @pytest.mark.parametrize("n", [0, 1, 3, True, None, -1, "2"])
 def test_an_entry_has_its_own_number(n):
-    payload = encode(
-        [1, n, ONE.head, "add-device", PHONE.public, "phone", consent(PHONE, ONE.agent, 2, ONE.head)]
-    )
+    payload = encode([1, n, ONE.head, "add-device", PHONE.public, "phone", consent(PHONE, ONE.agent, 2, ONE.head)])
     with pytest.raises(BadIdentity):
         merge(ONE, 2, [ROOT.sign(payload, IDENTITY_LABEL)])
 
@@ -215,12 +211,7 @@ def test_local_mistakes_are_refused_too():
         add_device(ONE, ROOT, PHONE, "p" * 33)
 
 
-said = (
-    st.none()
-    | st.integers(0, 9)
-    | st.binary(max_size=40)
-    | st.sampled_from(["add-device", "phone", PHONE.public])
-)
+said = st.none() | st.integers(0, 9) | st.binary(max_size=40) | st.sampled_from(["add-device", "phone", PHONE.public])
 
 
 @given(st.binary(max_size=80) | st.lists(said, max_size=8).map(encode))

@@ -236,10 +236,7 @@ def test_a_file_that_is_no_hint_is_malformed(change):
         decode_hint(json.dumps({**VALUE, **change}).encode())
 
 
-@given(
-    st.binary(max_size=200)
-    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str).map(str.encode)
-)
+@given(st.binary(max_size=200) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(str).map(str.encode))
 def test_any_file_is_a_hint_or_malformed(data):
     with pytest.raises(Malformed):
         decode_hint(data)

@@ -142,9 +142,7 @@ class Browsed:
     def __init__(self, watcher: Watcher) -> None:
         self.mdns = Mdns(watcher.found, watcher.lost)
 
-    def announce(
-        self, name: str, properties: dict, port: int = 9, hosts: tuple[str, ...] = ("192.0.2.1",)
-    ) -> None:
+    def announce(self, name: str, properties: dict, port: int = 9, hosts: tuple[str, ...] = ("192.0.2.1",)) -> None:
         info = AsyncServiceInfo(
             mdns_module.SERVICE,
             f"{name}.{mdns_module.SERVICE}",

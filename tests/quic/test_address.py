@@ -84,9 +84,7 @@ def test_an_address_survives_the_socket(address, family, sockaddr):
     assert from_sockaddr(sockaddr) == address
 
 
-@pytest.mark.parametrize(
-    "address", [("::1", 9), ("192.0.2.1", 0), ("<broadcast>", 9), ("", 9), ("localhost", 9)]
-)
+@pytest.mark.parametrize("address", [("::1", 9), ("192.0.2.1", 0), ("<broadcast>", 9), ("", 9), ("localhost", 9)])
 def test_an_ipv4_socket_takes_ipv4_literals_only(address):
     with pytest.raises(Usage):
         to_sockaddr(address, socket.AF_INET)

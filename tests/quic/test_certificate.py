@@ -13,9 +13,7 @@ SEED = bytes(range(32))
 def test_one_seed_makes_one_certificate():
     first, second = NodeCertificate.from_seed(SEED), NodeCertificate.from_seed(SEED)
     assert first.public == second.public
-    assert first.tls_certificate.public_bytes(Encoding.DER) == second.tls_certificate.public_bytes(
-        Encoding.DER
-    )
+    assert first.tls_certificate.public_bytes(Encoding.DER) == second.tls_certificate.public_bytes(Encoding.DER)
     assert len(first.public) == 32
     assert NodeCertificate.from_seed(bytes(32)).public != first.public
 

@@ -191,12 +191,8 @@ def test_a_backlog_beyond_its_bound_closes_the_connection():
     assert not alice.closed
     connection.send(b"x")
     network.run(1.0)
-    assert [(closed.code, closed.kind, closed.by_peer) for closed in alice.closed] == [
-        (CLOSE_FLOOD, "flood", False)
-    ]
-    assert [(closed.code, closed.kind, closed.by_peer) for closed in bob.closed] == [
-        (CLOSE_FLOOD, "flood", True)
-    ]
+    assert [(closed.code, closed.kind, closed.by_peer) for closed in alice.closed] == [(CLOSE_FLOOD, "flood", False)]
+    assert [(closed.code, closed.kind, closed.by_peer) for closed in bob.closed] == [(CLOSE_FLOOD, "flood", True)]
     assert connection.backlog() <= SEND_BACKLOG_BYTES + len(b"hello") + 1
 
 

@@ -66,9 +66,7 @@ class Pair:
     def __init__(self, alice: Endpoint, alices: Recorder, bob: Endpoint, bobs: Recorder) -> None:
         self.alice, self.alices, self.bob, self.bobs = alice, alices, bob, bobs
 
-    async def connect(
-        self, host: str = LOOPBACK, pin: bytes | None = BOB.public
-    ) -> tuple[Connection, Connection]:
+    async def connect(self, host: str = LOOPBACK, pin: bytes | None = BOB.public) -> tuple[Connection, Connection]:
         ours, theirs = len(self.alices.up), len(self.bobs.up)
         connection = self.alice.dial((host, self.bob.port), pin=pin)
         await self.alices.until(lambda: len(self.alices.up) > ours)
@@ -248,9 +246,7 @@ def test_a_dial_to_a_dead_port_ends_as_a_timeout(monkeypatch):
     run(story())
 
 
-@pytest.mark.parametrize(
-    "code", [errno.ENETUNREACH, errno.EPERM, errno.ECONNREFUSED, errno.ENOBUFS, errno.EAGAIN]
-)
+@pytest.mark.parametrize("code", [errno.ENETUNREACH, errno.EPERM, errno.ECONNREFUSED, errno.ENOBUFS, errno.EAGAIN])
 def test_errors_of_sending_are_lost_datagrams(code):
     class Refusing:
         def __init__(self, sock: socket.socket) -> None:

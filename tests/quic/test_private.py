@@ -25,9 +25,7 @@ class Wire:
     def __init__(self, certificate: NodeCertificate = CERTIFICATE) -> None:
         self.now = 0.0
         config = private.configuration(is_client=False, alpn="x", certificate=certificate)
-        self.dialer = private.BoundedQuicConnection(
-            private.configuration(is_client=True, alpn="x", certificate=None)
-        )
+        self.dialer = private.BoundedQuicConnection(private.configuration(is_client=True, alpn="x", certificate=None))
         self.dialer.connect("acceptor", now=0.0)
         first = self.dialer.datagrams_to_send(now=0.0)
         self.acceptor = private.BoundedQuicConnection(config, destination_cid(first[0][0]))

@@ -10,9 +10,7 @@ from p2p_agents.limits import CBOR_DEPTH, CBOR_ITEMS, INT_MAX
 from p2p_agents.wire import cbor
 from p2p_agents.wire.cbor import decode, encode
 
-leaves = (
-    st.none() | st.booleans() | st.integers(-INT_MAX, INT_MAX) | st.binary(max_size=40) | st.text(max_size=40)
-)
+leaves = st.none() | st.booleans() | st.integers(-INT_MAX, INT_MAX) | st.binary(max_size=40) | st.text(max_size=40)
 values = st.recursive(
     leaves,
     lambda v: st.lists(v, max_size=5) | st.dictionaries(st.text(max_size=30), v, max_size=5),
@@ -98,9 +96,7 @@ def test_what_the_decoder_can_refuse_it_refuses(data):
         decode(data)
 
 
-@pytest.mark.parametrize(
-    "tag", [0, 1, 2, 3, 4, 5, 21, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 55799, 2**32]
-)
+@pytest.mark.parametrize("tag", [0, 1, 2, 3, 4, 5, 21, 25, 28, 29, 30, 35, 36, 37, 100, 256, 258, 55799, 2**32])
 def test_every_tag_is_refused(tag):
     for content in (0, "a", b"\x01", [1, 2], {}):
         with pytest.raises(Malformed, match=BY_THE_DECODER):
