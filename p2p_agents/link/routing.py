@@ -93,7 +93,7 @@ class Router:
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
     def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
-        """A connection stands. Returns the ghosts to close: connections to an earlier incarnation of a `proven` node."""
+        """A connection stands. Returns ghosts to close: connections to an earlier incarnation of a `proven` node."""
         state = self._targets.setdefault(target, _State())
         ghosts: list[int] = []
         if proven:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State
@@ -172,12 +173,14 @@ class Calls:
             while True:
                 rang = self._bell.event(("log", agent))
                 after = position
-                page, position = await self._writer.call(lambda core: reading.tail(core, agent, after, PAGE, peer))
+                page, position = await self._writer.call(
+                    partial(reading.tail, agent=agent, after=after, limit=PAGE, peer=peer)
+                )
                 for message in page:
                     yield {"type": "message", **message}
                 now = set(changed)
                 changed.clear()
-                for event in await self._writer.call(lambda core: commands.moved(core, agent, now)):
+                for event in await self._writer.call(partial(commands.moved, agent=agent, changed=now)):
                     yield event
                 if position == after and not changed:
                     await rang.wait()

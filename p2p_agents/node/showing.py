@@ -1,4 +1,4 @@
-"""How agents, peers, contacts, requests and messages look to a client: flat JSON objects, ids in base32, times in RFC 3339."""
+"""How agents, peers and messages look to a client: flat JSON objects, ids in base32, times in RFC 3339."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from p2p_agents.crypto.ratchet import Party
 from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S
 from p2p_agents.link.admission import Bucket, RequestDesk
 from p2p_agents.link.credit import Allowance, Meter
-from p2p_agents.link.gaps import GapBuffer
 from p2p_agents.wire.frame import RosterAgent, Standing
 from p2p_agents.wire.framing import Framer
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from p2p_agents.crypto.bundle import Bundle
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.kem import KemKey
+    from p2p_agents.link.gaps import GapBuffer
     from p2p_agents.link.hello import Speaker
     from p2p_agents.link.routing import Target
     from p2p_agents.store.agents import LocalAgent

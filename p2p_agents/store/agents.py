@@ -90,7 +90,7 @@ def load_identity(db: Database, agent: bytes) -> Identity | None:
 
 
 def save_identity(db: Database, identity: Identity) -> None:
-    """Keep a log that was merged with what was known. Raises BadIdentity for a device that belongs to another agent (PROTOCOL E1)."""
+    """Keep a log that was merged with what was known. Raises BadIdentity for another agent's device (PROTOCOL E1)."""
     for device in identity.devices:
         row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
         if row is None:

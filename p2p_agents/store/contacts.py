@@ -51,7 +51,7 @@ def contacts(db: Database, agent: int) -> list[Contact]:
 
 
 def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int) -> Contact:
-    """Create the contact or change its trust; its announced name is pinned to the first id that used it (PROTOCOL E5)."""
+    """Create the contact or change its trust; its name is pinned to the first id that used it (PROTOCOL E5)."""
     db.run(
         "INSERT INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)"
         " ON CONFLICT (agent, peer) DO UPDATE SET trust = excluded.trust",

@@ -147,7 +147,7 @@ class Database:
         return self._connection.in_transaction
 
     def truncate(self) -> bool:
-        """Move the WAL into the store and empty it, so that used keys leave the files. False while a reader blocks it."""
+        """Empty the WAL into the store, so that used keys leave the files. False while a reader blocks it."""
         with translated():
             busy, _, _ = self.run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy

@@ -11,7 +11,11 @@ from p2p_agents.wire.entry import decode_body
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
 
-_ENTRY = "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms, e.type, e.reply_to, e.signed"
+_ENTRY = (
+    "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms,"
+    " e.type, e.reply_to, e.signed"
+)
+_RUN = "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?"
 
 
 def record_of(row: Row) -> Record:
@@ -52,7 +56,7 @@ def taken(db: Database, r: Record) -> bool:
 
 def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
     rows = db.all(
-        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?",
+        _RUN,
         (conversation, device),
     )
     return [Run(*row) for row in rows]
@@ -60,7 +64,7 @@ def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
 
 def run_of(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> Run | None:
     row = db.one(
-        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ? AND epoch = ?",
+        f"{_RUN} AND epoch = ?",
         (conversation, device, epoch),
     )
     return Run(*row) if row else None
@@ -68,8 +72,7 @@ def run_of(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> Ru
 
 def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
     row = db.one(
-        "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?"
-        " ORDER BY lamport DESC, last DESC LIMIT 1",
+        f"{_RUN} ORDER BY lamport DESC, last DESC LIMIT 1",
         (conversation, device),
     )
     return Run(*row) if row else None
@@ -95,16 +98,19 @@ def next_place(db: Database, conversation: bytes, device: bytes) -> Place:
 def append(db: Database, r: Record) -> int:
     """Store a verified record whose predecessor is held; returns its row id."""
     entry = db.insert(
-        "INSERT INTO entries (hash, kind, conversation, author, device, epoch, seq, prev, lamport, time_ms, type, reply_to, signed)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        (r.hash, r.kind, r.conversation, r.author, r.device, r.epoch, r.seq, r.prev, r.lamport, r.time_ms)
-        + (r.type, r.reply_to, r.signed),
+        "INSERT INTO entries (hash, kind, conversation, author, device, epoch, seq, prev, lamport, time_ms,"
+        " type, reply_to, signed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            *(r.hash, r.kind, r.conversation, r.author, r.device, r.epoch, r.seq, r.prev, r.lamport, r.time_ms),
+            *(r.type, r.reply_to, r.signed),
+        ),
     )
     if r.body is not None:
         db.run("INSERT INTO bodies VALUES (?, ?)", (entry, r.body))
     _extend_chain(db, r)
     db.run(
-        "INSERT INTO conversations VALUES (?, 'direct', ?) ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
+        "INSERT INTO conversations VALUES (?, 'direct', ?)"
+        " ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
         (r.conversation, r.lamport),
     )
     return entry
@@ -154,7 +160,7 @@ def void_of(db: Database, entry: int) -> bytes | None:
 
 
 def purge(db: Database, entry_ids: list[int]) -> None:
-    """Delete bodies and rebuild the word index so that no term of them remains (PROTOCOL A5); truncate the WAL afterwards."""
+    """Delete bodies and all terms of the word index (PROTOCOL A5); truncate the WAL afterwards."""
     db.many("DELETE FROM bodies WHERE entry = ?", [(entry,) for entry in entry_ids])
     db.run("INSERT INTO words (words) VALUES ('delete-all')")
     _set_indexed(db, 0)
@@ -163,7 +169,8 @@ def purge(db: Database, entry_ids: list[int]) -> None:
 def index_words(db: Database, limit: int) -> bool:
     """Index up to `limit` more bodies; True when nothing is left."""
     rows = db.all(
-        "SELECT e.id, b.body, e.type FROM entries e LEFT JOIN bodies b ON b.entry = e.id WHERE e.id > ? ORDER BY e.id LIMIT ?",
+        "SELECT e.id, b.body, e.type FROM entries e LEFT JOIN bodies b ON b.entry = e.id"
+        " WHERE e.id > ? ORDER BY e.id LIMIT ?",
         (_indexed(db), limit),
     )
     for entry, body, content_type in rows:

@@ -1,4 +1,4 @@
-"""What one hosted agent may read, by cursor. Every query names the agent: nothing leaks between agents (PROTOCOL A4)."""
+"""What one hosted agent may read, by cursor. Every query names the agent: nothing leaks to others (PROTOCOL A4)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class Logged:
     record: Record
 
 
-_LOGGED = f"SELECT {_ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+_LOGGED = (
+    f"SELECT {_ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
+    " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+)
 
 
 def _logged(row: Row) -> Logged:
@@ -79,7 +82,7 @@ def tail(db: Database, agent: int, after: int, limit: int) -> list[Logged]:
 def history(
     db: Database, agent: int, peer: bytes, *, after: int = 0, before: int | None = None, limit: int
 ) -> list[Logged]:
-    """A page of a conversation: the oldest above `after`, or else the newest below `before`; display order is (lamport, device)."""
+    """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
     newest = after == 0
     rows = db.all(
         f"{_LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
@@ -92,7 +95,8 @@ def history(
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
     rows = db.all(
-        f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC LIMIT ?",
+        f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ?"
+        " ORDER BY l.cursor DESC LIMIT ?",
         (query, agent, limit),
     )
     return [_logged(row) for row in rows]

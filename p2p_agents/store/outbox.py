@@ -1,4 +1,4 @@
-"""What is still owed to whom: a cache of "my log minus what the peer holds" (PROTOCOL B1), a row per recipient device."""
+"""What is still owed to whom: a cache of "my log minus what the peer holds" (PROTOCOL B1), a row per device."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
 def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
     """Owed and not in any frame, in the author's order."""
     rows = db.all(
-        "SELECT id, entry, state FROM outbox WHERE owed = 1 AND sid IS NULL AND agent = ? AND peer = ? AND device = ? ORDER BY id LIMIT ?",
+        "SELECT id, entry, state FROM outbox WHERE owed = 1 AND sid IS NULL AND agent = ? AND peer = ? AND device = ?"
+        " ORDER BY id LIMIT ?",
         (agent, peer, device, limit),
     )
     return [Owed(row[0], row[1], State(row[2])) for row in rows]
@@ -119,10 +120,11 @@ def settle(db: Database, row: int, state: State, why: str, now_ms: int) -> Deliv
 
 
 def delivered(db: Database, rows: Sequence[int], now_ms: int) -> None:
-    """The common verdict, for many rows at once. A void that arrived leaves its entry failed."""
+    """The common verdict, for many rows at once. A void that arrived leaves its entry failed; what was only
+    unconfirmed is delivered after all (PROTOCOL B6)."""
     db.many(
-        "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?,"
-        " state = CASE state WHEN 'queued' THEN 'delivered' WHEN 'relayed' THEN 'delivered' ELSE state END WHERE id = ?",
+        "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?, state = CASE WHEN state IN ('queued', 'relayed')"
+        " OR (state = 'failed' AND why = 'unconfirmed') THEN 'delivered' ELSE state END WHERE id = ?",
         [(now_ms, row) for row in rows],
     )
 
@@ -141,8 +143,8 @@ def mark_read(
 ) -> list[int]:
     """The peer read our entries of `device` through `seq`; returns the entries whose state changed."""
     rows = db.all(
-        "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry"
-        " WHERE o.agent = ? AND o.peer = ? AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.seq <= ?",
+        "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry WHERE o.agent = ? AND o.peer = ?"
+        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.seq <= ?",
         (agent, peer, conversation, device, seq),
     )
     db.many("UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows])
@@ -168,7 +170,8 @@ def fail_sealed(db: Database, row: int, now_ms: int) -> None:
 def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bool]]:
     """Queued since before `before_ms`; with each, whether it is sealed."""
     rows = db.all(
-        f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox WHERE owed = 1 AND state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
+        f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
+        " WHERE owed = 1 AND state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",
         (before_ms, limit),
     )
     return [(_delivery(row[:8]), bool(row[8])) for row in rows]
@@ -176,7 +179,8 @@ def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bo
 
 def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
     rows = db.all(
-        f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state = 'queued' AND sid IS NULL AND agent = ? AND peer = ? ORDER BY id LIMIT ?",  # noqa: S608 - constant
+        f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state = 'queued'"  # noqa: S608 - constant
+        " AND sid IS NULL AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
         (agent, peer, limit),
     )
     return [_delivery(row) for row in rows]

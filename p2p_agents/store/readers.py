@@ -25,7 +25,7 @@ def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None
     """What the reader has not acknowledged, oldest first."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
     rows = db.all(
-        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"
+        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
         " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
         " ORDER BY l.cursor LIMIT ?",
         (agent, watermark(db, agent, reader), *parameters, reader, limit),
@@ -87,7 +87,7 @@ def _advance(db: Database, agent: int, reader: str) -> None:
 
 
 def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> list[ReadMark]:
-    """Per device of the other side, the last entry below which the reader `default` has acknowledged everything (PROTOCOL B8)."""
+    """Per device of the other side, its last entry such that all before it were acknowledged (PROTOCOL B8)."""
     gap = unread(db, agent, DEFAULT, 1, peer)
     limit = gap[0].cursor if gap else 2**62
     top = max(watermark(db, agent, DEFAULT), _highest_ack(db, agent))

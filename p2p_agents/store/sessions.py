@@ -44,7 +44,8 @@ class SentFrame:
 def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
     """Newest generation first."""
     rows = db.all(
-        "SELECT state, verdicts, acked, acked_hash FROM sessions WHERE device = ? AND peer_device = ? ORDER BY gen DESC",
+        "SELECT state, verdicts, acked, acked_hash FROM sessions WHERE device = ? AND peer_device = ?"
+        " ORDER BY gen DESC",
         (device, peer_device),
     )
     return [_held(db, *row) for row in rows]
@@ -60,11 +61,11 @@ def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: b
 
 def save(db: Database, held: Held) -> None:
     s = held.session
+    verdicts = encode([held.verdicts, held.ack_due])
     db.run(
-        "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET"
-        " state = excluded.state, verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash",
-        (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), encode([held.verdicts, held.ack_due]))
-        + (held.acked, held.acked_hash),
+        "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET state = excluded.state,"
+        " verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash",
+        (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), verdicts, held.acked, held.acked_hash),
     )
 
 
@@ -95,7 +96,7 @@ def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFram
         "SELECT pos, turn, n, hash, items, length(frame) FROM frames WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
         (sid, turn, n),
     )
-    return [SentFrame(pos, t, m, digest, tuple(decode(items)), size) for pos, t, m, digest, items, size in rows]
+    return [SentFrame(pos, t, m, h, tuple(decode(items)), size) for pos, t, m, h, items, size in rows]
 
 
 def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:

@@ -61,10 +61,10 @@ class HelloClaims:
 
 
 def encode_hello(c: HelloClaims) -> bytes:
-    return encode(
-        [1, int(c.role), c.server_key, c.agent, c.device, c.peer, c.peer_device, c.challenge, c.own_challenge]
-        + [c.head_n, c.head, c.held_n, c.held, c.incarnation, c.offer, int(c.standing)]
-    )
+    agents = [c.agent, c.device, c.peer, c.peer_device]
+    identities = [c.head_n, c.head, c.held_n, c.held]
+    link = [c.incarnation, c.offer, int(c.standing)]
+    return encode([1, int(c.role), c.server_key, *agents, c.challenge, c.own_challenge, *identities, *link])
 
 
 def decode_hello(data: bytes) -> HelloClaims:
@@ -132,10 +132,9 @@ class SyncClaims:
 
 def encode_sync(c: SyncClaims) -> bytes:
     sessions = [[s.sid, s.sent, s.received, s.received_hash, list(s.heals)] for s in c.sessions]
-    return encode(
-        [1, c.agent, c.device, c.peer, c.peer_device, c.nonce, c.stamp, c.gen, sessions]
-        + [[_pack_holding(h) for h in c.holdings], c.reply]
-    )
+    agents = [c.agent, c.device, c.peer, c.peer_device]
+    holdings = [_pack_holding(h) for h in c.holdings]
+    return encode([1, *agents, c.nonce, c.stamp, c.gen, sessions, holdings, c.reply])
 
 
 def decode_sync(data: bytes) -> SyncClaims:

@@ -1,7 +1,7 @@
 """What a sealed session frame carries: acknowledgement, entries, read marks, echoes.
 
     payload = [ack or null, [item…], [read…], [echo…]]
-    ack     = [turn, n, H, [verdict…]]      cumulative; one verdict per item of the frames acknowledged since the last ack
+    ack     = [turn, n, H, [verdict…]]      cumulative; a verdict per item of the frames since the last ack
     item    = [0, signed entry, encoded body or null when purged] or [1, signed void]
     read    = [conversation, device, epoch, seq]      read through here by the reader `default`
     echo    = [0, nonce] asks, [1, nonce] answers
