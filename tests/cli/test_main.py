@@ -1,0 +1,120 @@
+"""What a hot command costs: counted in modules, which is the same on every machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.world import make_world
+from tests.control.fake import Served, make_home
+
+HEAVY = {
+    *(
+        "asyncio",
+        "typer",
+        "rich",
+        "pydantic",
+        "aioquic",
+        "zeroconf",
+        "cryptography",
+        "nacl",
+        "cbor2",
+        "http",
+        "email",
+    ),
+    *("inspect", "dataclasses", "typing", "logging", "subprocess", "pathlib", "datetime", "ssl", "argparse"),
+}
+PROGRAM = """
+import sys
+from p2p_agents.cli.main import main
+status = main()
+sys.stderr.write(" ".join(sorted(sys.modules)))
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("line", ["send bob hello", "inbox", "ack", "poll", "wait --from bob", "peers", "send no"])
+def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, line: str) -> None:
+    home = make_home(tmp_path)
+    environ = {
+        "P2P_AGENTS_HOME": home.path,
+        "P2P_AGENTS_NO_START": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    argv = [sys.executable, "-S", "-c", PROGRAM, *line.split()]
+    if line == "send no":  # an error, told by the node
+        argv = [sys.executable, "-S", "-c", PROGRAM, "send", "nobody", "hello"]
+    with Served(make_world(), home):
+        done = subprocess.run(argv, env=environ, capture_output=True, check=False, timeout=30)
+    assert done.returncode == (3 if line == "send no" else 0), done.stderr
+    loaded = set(done.stderr.decode().split())
+    assert not HEAVY & loaded
+    assert "p2p_agents.control.client" in loaded
+
+
+@pytest.mark.parametrize("command", ["watch", "peers --watch"])
+def test_a_closed_pipe_is_quiet(tmp_path: Path, command: str) -> None:
+    home = make_home(tmp_path)
+    environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Served(make_world(), home):
+        done = subprocess.run(
+            [sys.executable, "-m", "p2p_agents", *command.split()],
+            env=environ,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=30,
+        )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_control_c_is_quiet(tmp_path: Path) -> None:
+    import signal
+
+    home = make_home(tmp_path)
+    environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
+    world = make_world()
+    with Served(world, home):
+        world.answers["wait"] = _never
+        child = subprocess.Popen(
+            [sys.executable, "-m", "p2p_agents", "wait"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        while not world.calls:
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=20)
+    assert (child.returncode, stdout, stderr) == (130, b"", b"")
+
+
+async def _never(params: dict[str, object]) -> dict[str, object]:
+    import asyncio
+
+    await asyncio.Event().wait()
+    return {}
+
+
+def test_poll_acknowledges_only_what_stdout_took(tmp_path: Path) -> None:
+    """H2: poll acknowledges on the same connection after stdout was flushed."""
+    home = make_home(tmp_path)
+    environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
+    argv = [sys.executable, "-m", "p2p_agents", "poll"]
+    world = make_world()
+    with Served(world, home):
+        reader, writer = os.pipe()
+        os.close(reader)
+        subprocess.run(argv, env=environ, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=30)
+        os.close(writer)
+        assert [method for method, _ in world.calls] == ["inbox"]
+        subprocess.run(argv, env=environ, stdout=subprocess.DEVNULL, check=True, timeout=30)
+    assert [method for method, _ in world.calls] == ["inbox", "inbox", "ack"]
+    assert world.calls[-1][1]["cursor"] == "c2"

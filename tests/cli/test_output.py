@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2p_agents import output
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\rb\x08c\x7f", "a\\x0db\\x08c\\x7f"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\u202egnp.exe", "a\\u202egnp.exe"),
+        ("\u2066x\u2069", "\\u2066x\\u2069"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("tag\U000e0041", "tag\\U000e0041"),
+        ("sel\ufe01\U000e0101", "sel\\ufe01\\U000e0101"),
+        ("filler\u3164\u2800", "filler\\u3164\\u2800"),
+        ("line\u2028sep", "line\\u2028sep"),
+        ("two\nlines", "two\\x0alines"),
+    ],
+)
+def test_what_cannot_be_seen_is_spelled_out(hostile: str, shown: str) -> None:
+    assert output.escape(hostile) == shown
+
+
+@pytest.mark.parametrize("text", ["plain", "Grüße", "日本語", "עברית", "👍🏽 ❤\ufe0f", "naïve — “quotes”"])
+def test_what_people_write_is_left_alone(text: str) -> None:
+    assert output.escape(text) == text
+
+
+@given(st.text())
+def test_nothing_escaped_controls_a_terminal(text: str) -> None:
+    shown = output.escape(text)
+    assert shown.isprintable()
+    assert not any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in shown)
+
+
+def test_no_line_of_a_peer_stands_at_the_margin() -> None:
+    assert output.block("a\nalice  10:00\r\n\x1b[A") == "  a\n  alice  10:00\n  \\x1b[A"
+
+
+def test_columns_count_wide_characters_twice() -> None:
+    lines = output.table(("NAME", "ID"), [("日本", "1"), ("bob", "2")]).splitlines()
+    assert lines == ["NAME  ID", "日本  1", "bob   2"]
+
+
+def test_a_cell_cannot_break_its_row() -> None:
+    assert len(output.table(("NAME",), [("a\nb",)]).splitlines()) == 2
+
+
+@pytest.mark.parametrize("stamp", ["", None])
+def test_no_time_is_a_dash(stamp: str | None) -> None:
+    assert output.clock(stamp) == "-"
+
+
+def test_a_time_that_is_none_is_shown_escaped() -> None:
+    assert output.clock("soon\x1b") == "soon\\x1b"
+    assert output.clock("2001-02-03T04:05:06Z").startswith("2001-02-0")
+
+
+def test_more_messages_name_the_next_cursor() -> None:
+    from tests.control.fake import message
+
+    page = {"messages": [message(1)], "cursor": "c1", "more": True}
+    assert output.messages(page).endswith("more: --after c1")
