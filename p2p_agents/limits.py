@@ -43,7 +43,9 @@ ECHOES_PER_FRAME = 16  # pings in one sealed frame
 BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the next frame
 
 # --- links and connections ---
-LINKS_PER_CONNECTION = 256
+LINKS_PER_CONNECTION = 4_096  # agent pairs of one node pair: 64 agents on each side
+STRANGER_LINKS = 16  # of agents that are no contacts, on one connection; a link costs some 10 KiB
+DIALS = 64  # under way at once: invented records must not make us a flood
 LINK_CREDIT_BYTES = 1 * MIB  # granted to one link
 CREDIT_POOL_BYTES = 64 * MIB  # granted to all links of the node together
 CONTROL_FRAMES_BURST = 256  # frames outside credit (hello, sync, presence) at once, per connection

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S
+from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIALS, DISCOVERED_AGENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,7 +67,7 @@ class Router:
         """A record of a node, proving nothing: a newer incarnation is dialled, not believed."""
         if node == self._own:
             return
-        state = self._targets.setdefault(Target(node), _State())
+        state = self._target(Target(node))
         news = [a for a in addresses if a not in state.addresses]
         state.addresses = [*news, *state.addresses][:CANDIDATES]
         if incarnation > state.rumour:
@@ -82,19 +82,21 @@ class Router:
         state = self._targets.get(Target(node))
         if state:
             state.announced = False
+            if not (state.wanted or state.connections):
+                del self._targets[Target(node)]
 
     def want(self, target: Target, addresses: Iterable[str], now: float) -> None:
         """Keep trying to reach it."""
         if target.node == self._own and not target.place:
             return
-        state = self._targets.setdefault(target, _State())
+        state = self._target(target)
         if not state.wanted:
             state.wanted, state.due, state.attempts = True, now, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
     def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
         """A connection stands. Returns ghosts to close: connections to an earlier incarnation of a `proven` node."""
-        state = self._targets.setdefault(target, _State())
+        state = self._target(target)
         ghosts: list[int] = []
         if proven:
             if incarnation > state.incarnation > 0:
@@ -128,9 +130,11 @@ class Router:
     # --- what to do ---
 
     def due(self, now: float) -> list[Dial]:
-        dials = []
+        dials: list[Dial] = []
+        under_way = sum(state.dialing for state in self._targets.values())
         for target, state in self._targets.items():
-            if state.idle and state.due <= now:
+            if state.idle and state.due <= now and under_way < DIALS:
+                under_way += len(state.addresses)
                 dials.append(Dial(target, tuple(state.addresses)))
                 state.dialing = len(state.addresses)
                 ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
@@ -149,6 +153,14 @@ class Router:
     def addresses(self, node: bytes) -> tuple[str, ...]:
         state = self._targets.get(Target(node))
         return tuple(state.addresses) if state else ()
+
+    def _target(self, target: Target) -> _State:
+        """Its state, made when it is new; among too many, one that nobody needs makes room."""
+        if target not in self._targets and len(self._targets) >= DISCOVERED_AGENTS:
+            idle = (t for t, s in self._targets.items() if not (s.wanted or s.connections or s.dialing))
+            if (spare := next(idle, None)) is not None:
+                del self._targets[spare]
+        return self._targets.setdefault(target, _State())
 
     def _patience(self, node: bytes) -> float:
         """Of two nodes that find each other, the smaller key dials at once, the other only if nothing came."""

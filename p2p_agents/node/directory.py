@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from p2p_agents.wire.advert import Advert
 
 CANDIDATES_SHOWN = 8
+NODES_PER_AGENT = 8  # that records name for one agent
 ID_LIKE_CHARS = 16  # of the id alphabet: nobody's name, but what a careless eye takes for an id
 
 
@@ -48,7 +49,7 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
     earlier = nodes.get(advert.node)
     sources = {source} | (earlier.sources if earlier else set())
     nodes[advert.node] = Sighting(advert.name, advert.kind, advert.status, advert.incarnation, sources)
-    _forget_excess(core)
+    _forget_excess(core, nodes)
     core.router.found(advert.node, advert.incarnation, addresses, core.now())
     upkeep.dial_due(core)
     for peering in list(core.peerings.values()):
@@ -57,8 +58,10 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
     core.effect(PeersChanged())
 
 
-def _forget_excess(core: Core) -> None:
-    """Anyone on the LAN may invent records: beyond the bound the oldest go."""
+def _forget_excess(core: Core, nodes: dict[bytes, Sighting]) -> None:
+    """Anyone on the LAN may invent records: beyond the bounds the oldest go."""
+    while len(nodes) > NODES_PER_AGENT:
+        nodes.pop(next(iter(nodes)))
     while len(core.sightings) > DISCOVERED_AGENTS:
         core.sightings.pop(next(iter(core.sightings)))
 

@@ -62,7 +62,12 @@ def _incept(core: Core, secrets: AgentSecrets) -> identities.Identity:
 
 
 def load_all(core: Core) -> None:
-    """At start. Raises StoreBroken when a key file or identity is missing or damaged."""
+    """At start. Raises StoreBroken when a key file or identity is missing or damaged.
+
+    The incarnation rises with every start, whatever the wall clock does.
+    """
+    core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
+    core.db.remember("incarnation", core.incarnation)
     for local in agents.agents(core.db):
         core.hosted[local.id] = _load(core, local)
     upkeep.renew_prekeys(core)

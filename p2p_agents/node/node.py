@@ -14,6 +14,7 @@ import p2p_agents
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoSocket
 from p2p_agents.net.hints import Hints
+from p2p_agents.net.interfaces import InterfaceWatch
 from p2p_agents.net.mdns import Mdns
 from p2p_agents.node import directory, doctor, hosting, upkeep
 from p2p_agents.node.clock import SystemClock
@@ -72,10 +73,12 @@ class Node:
         self._lines.endpoint = self._endpoint
         self._mdns = Mdns(self._found("mdns"), self._lost("mdns"), node=self._certificate.public)
         self._hints = Hints(self._found("hints"), self._lost("hints"))
+        self._interfaces = InterfaceWatch(lambda: self._writer.submit(upkeep.resumed))
         await self._hints.start()
         await self._publish()
         await self._writer.call(upkeep.remember_places)
-        self._spawn(self._start_mdns(), "mdns")
+        await self._interfaces.start()
+        self._spawn(self._mdns.start(), "mdns")
         self._spawn(self._tick(), "tick")
 
     def _open_store(self) -> None:
@@ -112,7 +115,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "_mdns"):
-            await asyncio.gather(self._mdns.stop(), self._hints.stop())
+            await asyncio.gather(self._mdns.stop(), self._hints.stop(), self._interfaces.stop())
             await self._endpoint.close()
         if hasattr(self, "_writer"):
             await asyncio.to_thread(self._writer.stop)
@@ -131,9 +134,6 @@ class Node:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task %s failed", task.get_name(), exc_info=error)
-
-    async def _start_mdns(self) -> None:
-        await self._mdns.start()
 
     async def _tick(self) -> None:
         ticks = 0

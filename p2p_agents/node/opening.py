@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import p2p_agents
 from p2p_agents.errors import BadIdentity, IdentityFork, Malformed, PeerFault
-from p2p_agents.limits import LINKS_PER_CONNECTION, ROSTER_AGENTS
+from p2p_agents.limits import LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHALLENGE_BYTES = 32
+DECLINED_S = 30.0  # before a link that was declined is asked for again on the same connection
+GHOST = "ghost"  # it belonged to an earlier incarnation
 
 
 # --- connections ---
@@ -90,7 +92,7 @@ def _route(core: Core, peering: Peering) -> None:
     if peering.dialed:
         for target in {node, peering.target or node}:
             for ghost in core.router.connected(target, peering.id, peering.incarnation, proven=True):
-                core.hang_up(ghost, "ghost")
+                core.hang_up(ghost, GHOST)
     elif peering.node < core.node:
         core.router.connected(node, peering.id, peering.incarnation, proven=False)
 
@@ -107,13 +109,19 @@ def open_wanted(core: Core, peering: Peering) -> None:
             lives_here = contact.peer in claimed or any(
                 node == peering.node for _, node in contacts.addresses(core.db, contact.peer)
             )
-            if lives_here and not _has_link(core, peering, hosted.local.id, contact.peer):
+            if lives_here and _may_open(core, peering, hosted.local.id, contact.peer):
                 open_link(core, peering, hosted, contact.peer)
 
 
-def _has_link(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
+def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
+    """No link of the two is up or under way, and none was declined a moment ago."""
     pending = any(link.agent == agent and link.peer == peer for link in peering.links.values())
-    return pending or any(True for _ in core.links_to(agent, peer))
+    declined = core.now() < peering.declined.get((agent, peer), 0.0)
+    return not (pending or declined or any(True for _ in core.links_to(agent, peer)))
+
+
+def _declined(core: Core, peering: Peering, link: Link) -> None:
+    peering.declined[link.agent, link.peer] = core.now() + DECLINED_S
 
 
 # --- links ---
@@ -149,6 +157,9 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
     if hosted is None or hosted.local.agent == frame.frm or not _may_ask(core, hosted, frame.frm):
         core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
         return
+    if _is_crowded(core, peering, hosted, frame.frm):
+        core.send(peering.id, Refuse(frame.link, "busy"))
+        return
     known = agents.load_identity(core.db, frame.frm)
     link = Link(
         peering.id,
@@ -173,6 +184,14 @@ def _may_ask(core: Core, hosted: Hosted, peer: bytes) -> bool:
     if contact is None:
         return not hosted.local.hidden
     return contact.trust is not Trust.BLOCKED and not contact.frozen
+
+
+def _is_crowded(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
+    """A link costs memory: strangers get few of them on a connection, contacts as many as they need."""
+    if contacts.contact(core.db, hosted.local.id, peer) is not None:
+        return False
+    strangers = [link for link in peering.links.values() if contacts.contact(core.db, link.agent, link.peer) is None]
+    return len(strangers) >= STRANGER_LINKS
 
 
 def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None) -> None:
@@ -223,6 +242,7 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
     except PeerFault as fault:
         log.warning("link to %s refused: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
         core.close_link(link, fault.code)
+        _declined(core, peering, link)
         return
     _prove(link, proven, role)
     if role is Role.ACCEPTOR:
@@ -261,7 +281,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     """Both sides are proven: replace ghosts, grant credit, and start what both standings allow."""
     key = core.pair_key(link)
     for ghost in [old for old in core.links.get(key, []) if old.incarnation < link.incarnation]:
-        core.close_link(ghost, "ghost")
+        core.close_link(ghost, GHOST)
     core.list_link(link)
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
@@ -276,10 +296,15 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
     link = peering.links.pop(frame.link, None)
-    if link is not None and link.phase is not Phase.OPENING:
+    if link is None:
+        return
+    if link.phase is not Phase.OPENING:
         raise Malformed("REFUSE of a link that was answered")
+    _declined(core, peering, link)
 
 
 def on_close(core: Core, link: Link, frame: Close) -> None:
     log.info("link to %s closed by the peer: %s", link.peer.hex()[:12], frame.code)
+    if frame.code != GHOST:
+        _declined(core, core.peerings[link.connection], link)
     core.forget_link(link)

@@ -48,8 +48,7 @@ def unread(core: Core, params: Json) -> Json:
         after = readers.watermark(core.db, agent, reader)
         lines = readers.unread(core.db, agent, reader, limit + 1, peer)
     more, lines = len(lines) > limit, lines[:limit]
-    if params["after"] is None or reader != readers.DEFAULT:
-        readers.show(core.db, agent, reader, [line.cursor for line in lines])
+    readers.show(core.db, agent, reader, [line.cursor for line in lines])
     return _page(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more}
 
 

@@ -122,6 +122,7 @@ class Peering:
     program: str = ""
     roster: tuple[RosterAgent, ...] = ()
     links: dict[int, Link] = field(default_factory=dict)
+    declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
     next_number: int = 0
 
     def claim_number(self) -> int:

@@ -19,6 +19,7 @@ from p2p_agents.node import asking, opening, presence
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, outbox, sessions
 from p2p_agents.store.agents import Prekey
+from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -35,7 +36,7 @@ BUNDLE_LIFE_DAYS = PREKEY_DAYS + PREKEY_KEPT_DAYS
 def second(core: Core) -> None:
     """Once a second."""
     if core.trusted.slept():
-        core.router.resumed(core.now())
+        resumed(core)
     presence.flush(core)
     dial_due(core)
     _end_silent(core)
@@ -50,6 +51,16 @@ def minute(core: Core) -> None:
     if core.trusted.look() and core.now() - core.started >= SETTLE_S:
         expire(core)
     entries.index_words(core.db, INDEX_PAGE)
+
+
+def resumed(core: Core) -> None:
+    """The machine slept, or its interfaces changed: dial anew, and probe every link (PROTOCOL B12)."""
+    core.router.resumed(core.now())
+    dial_due(core)
+    for key, found in core.links.items():
+        for link in found:
+            link.asks.append(core.entropy.draw(ECHO_BYTES))
+        core.mark_ready(key)
 
 
 def dial_due(core: Core) -> None:

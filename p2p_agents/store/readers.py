@@ -55,8 +55,10 @@ def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
 
 
 def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
-    """These were handed to the reader."""
-    db.many("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, 0)", [(agent, reader, cursor) for cursor in cursors])
+    """These were handed to the reader; below its watermark that is nothing new."""
+    at = watermark(db, agent, reader)
+    news = [(agent, reader, cursor) for cursor in cursors if cursor > at]
+    db.many("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, 0)", news)
 
 
 def acknowledge(db: Database, agent: int, reader: str, through: int | None) -> int:

@@ -93,7 +93,8 @@ def frames_after(db: Database, sid: bytes, pos: int) -> list[bytes]:
 def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFrame]:
     """Unacknowledged frames up to (turn, n), in order; the last one is that frame if it exists."""
     rows = db.all(
-        "SELECT pos, turn, n, hash, items, length(frame) FROM frames WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
+        "SELECT pos, turn, n, hash, items, length(frame) FROM frames"
+        " WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
         (sid, turn, n),
     )
     return [SentFrame(pos, t, m, h, tuple(decode(items)), size) for pos, t, m, h, items, size in rows]
