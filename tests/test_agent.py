@@ -127,10 +127,13 @@ def test_a_body_that_fails_sees_its_message_again(tmp_path: Path) -> None:
     service = Log(3)
 
     async def script(agent: Agent) -> None:
-        with pytest.raises(ZeroDivisionError):
+        async def fail_at(id: str) -> None:
             async for item in agent.messages():
-                if item.id == "m2":
+                if item.id == id:
                     raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail_at("m2")
         async for item in agent.messages():
             assert item.id == "m2"
             break
@@ -161,9 +164,12 @@ def test_an_acknowledgement_that_fails_is_raised(tmp_path: Path) -> None:
     service.answers["ack"] = errors.StoreFull()
 
     async def script(agent: Agent) -> None:
-        with pytest.raises(errors.StoreFull):
+        async def read() -> None:
             async for _ in agent.messages():
                 await asyncio.sleep(0)
+
+        with pytest.raises(errors.StoreFull):
+            await read()
 
     play(tmp_path, service, script)
 

@@ -1,0 +1,73 @@
+"""Help and pages: complete, and true to the code."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2p_agents import errors
+from p2p_agents.cli import app, fast
+from p2p_agents.control import methods
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """Every command's --help, as the pages have it."""
+    loader = importlib.machinery.SourceFileLoader("docs_script", str(ROOT / "scripts" / "docs"))
+    spec = importlib.util.spec_from_loader("docs_script", loader)
+    assert spec is not None
+    script: Any = importlib.util.module_from_spec(spec)
+    loader.exec_module(script)
+    return dict(script.helps())
+
+
+def test_the_pages_match_the_code() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs", "--check"], capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+
+
+def test_every_command_has_help_with_three_examples(helps: dict[str, str]) -> None:
+    for path, text in helps.items():
+        examples = [line for line in text.partition("Examples:\n")[2].splitlines() if "p2p" in line]
+        assert len(examples) == 3, path
+
+
+def test_the_table_of_commands_tells_what_their_help_tells(helps: dict[str, str]) -> None:
+    for name, line in app.COMMANDS.items():
+        told = " ".join(helps[f"p2p-agents {name}"].split())
+        assert line in told, name
+
+
+def test_every_group_names_its_commands(helps: dict[str, str]) -> None:
+    for name in app.COMMANDS:
+        listed = helps[f"p2p-agents {name}"].partition("Commands:\n")[2].partition("\n\n")[0]
+        subs = [line.split()[0] for line in listed.splitlines() if line[2:3] != " "]
+        assert tuple(subs) == tuple(app.GROUPS.get(name, ())), name
+
+
+def test_every_command_is_a_module_and_every_hot_one_a_command() -> None:
+    modules = {path.stem for path in (ROOT / "p2p_agents" / "cli" / "commands").glob("*.py")} - {"__init__"}
+    assert modules == set(app.COMMANDS)
+    assert fast.HOT.keys() < app.COMMANDS.keys()
+
+
+def test_every_method_and_every_error_is_on_a_page() -> None:
+    control, table = ((ROOT / "docs" / name).read_text() for name in ("control.md", "errors.md"))
+    assert all(f"## {name}\n" in control for name in methods.METHODS)
+    assert all(f"| `{kind.code}` |" in table for kind in errors.all_errors())
+
+
+def test_every_error_says_what_it_means_in_one_line() -> None:
+    for kind in errors.all_errors():
+        assert (kind.__doc__ or "").splitlines()[0].endswith(".")
+        assert kind.exit in errors.EXIT_MEANINGS
