@@ -177,7 +177,7 @@ class Calls:
                     partial(reading.tail, agent=agent, after=after, limit=PAGE, peer=peer)
                 )
                 for message in page:
-                    yield {"type": "message", **message}
+                    yield {"type": "message", "message": message}
                 now = set(changed)
                 changed.clear()
                 for event in await self._writer.call(partial(commands.moved, agent=agent, changed=now)):
