@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from json import JSONEncoder
 
 from p2p_agents import errors, output
 from p2p_agents.control.client import Client
+from p2p_agents.control.light import make_encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(act: Callable[[Face], int | None], as_: str | None, json: bool, *, start
 
 def encode(value: Mapping[str, Any]) -> str:
     """JSON in UTF-8; ASCII on a terminal, where a peer's control characters must stay harmless."""
-    return JSONEncoder(ensure_ascii=sys.stdout.isatty(), separators=(", ", ": ")).encode(value)
+    return make_encoder(", ", ": ", ascii=sys.stdout.isatty())(value)
 
 
 def body(text: str) -> str:

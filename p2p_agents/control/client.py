@@ -1,4 +1,4 @@
-"""The blocking client of the control socket: `socket` and `json` alone, so that a hot command starts fast.
+"""The blocking client of the control socket, light enough for a hot command.
 
 It starts the node when none runs, replaces an older one, and reconnects: a send under its idempotency key, a
 wait with the time it has left, a watch with its cursor.
@@ -7,11 +7,11 @@ wait with the time it has left, a watch with its cursor.
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 import p2p_agents
 from p2p_agents import errors, limits
+from p2p_agents.control.light import AF_UNIX, SOCK_STREAM, socket
 from p2p_agents.control.wire import decode_error, decode_line, encode_line
 from p2p_agents.paths import Home
 
@@ -32,7 +32,7 @@ class Client:
     def __init__(self, home: Home | None = None, *, start: bool | None = None) -> None:
         self.home = home or Home()
         self._may_start = os.environ.get("P2P_AGENTS_NO_START") != "1" if start is None else start
-        self._socket: socket.socket | None = None
+        self._socket: socket | None = None
         self._unread = bytearray()
         self._number = 0
 
@@ -84,11 +84,11 @@ class Client:
             self._socket = None
         self._unread.clear()
 
-    def detach(self) -> socket.socket:
-        """Give the greeted connection away; its next bytes answer the next request."""
+    def detach(self) -> int:
+        """Give the greeted connection's descriptor away; its next bytes answer the next request."""
         assert self._socket is not None
         given, self._socket = self._socket, None
-        return given
+        return given.detach()
 
     def _call(self, method: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:
         patience = _own_wait(method, params)
@@ -189,7 +189,7 @@ class Client:
 
     def _dial(self) -> bool:
         """Whether somebody listens."""
-        dialled = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        dialled = socket(AF_UNIX, SOCK_STREAM)
         try:
             dialled.settimeout(limits.CALL_S)
             dialled.connect(self.home.socket)

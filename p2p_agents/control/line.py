@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Line:
                 client = Client(self._home)
                 await asyncio.to_thread(client.connect)
                 loop = asyncio.get_running_loop()
-                _, wire = await loop.create_unix_connection(_Wire, sock=client.detach())
+                _, wire = await loop.create_unix_connection(_Wire, sock=socket.socket(fileno=client.detach()))
                 self._wire = wire
             return self._wire
 

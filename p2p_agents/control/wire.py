@@ -9,9 +9,8 @@ event      {"id": n, "event": {…}}                                 of a stream
 
 from __future__ import annotations
 
-import json
-
 from p2p_agents import errors
+from p2p_agents.control.light import decode_json, make_encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.errors import P2PError
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # ASCII: a lone surrogate stays harmless
-_decode = json.JSONDecoder().decode
+_encode = make_encoder(",", ":", ascii=True)
 
 
 def encode_line(value: dict[str, Any]) -> bytes:
@@ -31,7 +29,7 @@ def encode_line(value: dict[str, Any]) -> bytes:
 def decode_line(line: bytes) -> dict[str, Any]:
     """The object of one line. Raises BadParams for anything else."""
     try:
-        value = _decode(line.decode())
+        value = decode_json(line.decode())
     except (ValueError, RecursionError):
         raise errors.BadParams("a control line must be one JSON object in UTF-8") from None
     if type(value) is not dict:

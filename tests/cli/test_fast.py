@@ -14,7 +14,18 @@ from p2p_agents.control import methods
 
 OPTIONS = sorted({option for _, _, options in fast.HOT.values() for option in options} | set(fast.COMMON))
 NUMBERS = ["-5", "5", "0", "1001", "1.5", "1.", ".5", ".", "1e3", "+7", "1_0", "٣", "nan", "inf"]
-ODD = ["--limit=5", "--json=1", "--as=", "--as=bob", "--timeout=99999999", "--reader=r", "--wait=read", "--li", "--help", "--"]
+ODD = [
+    "--limit=5",
+    "--json=1",
+    "--as=",
+    "--as=bob",
+    "--timeout=99999999",
+    "--reader=r",
+    "--wait=read",
+    "--li",
+    "--help",
+    "--",
+]
 PLAIN = ["bob", "-", "", " 7", "add", "x" * 20, "text/plain", "delivered"]
 WORDS = st.sampled_from([*fast.HOT, *OPTIONS, *NUMBERS, *ODD, *PLAIN])
 ARGV = st.tuples(st.sampled_from(sorted(fast.HOT)), st.lists(WORDS | st.text(max_size=4), max_size=5)).map(

@@ -26,7 +26,21 @@ HEAVY = {
         "http",
         "email",
     ),
-    *("inspect", "dataclasses", "typing", "logging", "subprocess", "pathlib", "datetime", "ssl", "argparse"),
+    *(
+        "inspect",
+        "dataclasses",
+        "typing",
+        "logging",
+        "subprocess",
+        "pathlib",
+        "datetime",
+        "ssl",
+        "argparse",
+        "re",
+        "enum",
+        "socket",
+        "json",
+    ),
 }
 PROGRAM = """
 import sys

@@ -111,8 +111,10 @@ def test_the_working_directory_supplies_no_module_of_the_node(
     for name in ("p2p_agents/__init__.py", "p2p_agents/node/__init__.py", "json.py"):
         (trap / name).write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     monkeypatch.chdir(trap)
+    entry = start.command("no-such-word")  # the real entry, which ends at once
+    monkeypatch.setattr(start, "command", lambda *words: entry)
     start.launch(home)
-    os.wait()
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == errors.EXIT_USAGE
     assert not (tmp_path / "sprung").exists()
 
 

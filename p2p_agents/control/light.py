@@ -1,0 +1,76 @@
+"""`socket` and `json` without the Python around their C halves: `re`, `enum`, `selectors` cost a hot command 10 ms.
+
+Where an interpreter has other halves, the modules themselves serve: the names below mean the same either way.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import AF_UNIX, SOCK_STREAM, socket
+    from typing import Any
+else:
+    try:
+        from _socket import AF_UNIX, SOCK_STREAM, socket
+    except ImportError:
+        from socket import AF_UNIX, SOCK_STREAM, socket
+
+__all__ = ["AF_UNIX", "SOCK_STREAM", "decode_json", "make_encoder", "socket"]
+
+
+def make_encoder(item_separator: str, key_separator: str, *, ascii: bool) -> Callable[[Any], str]:
+    """A function that writes a value as JSON on one line. It raises ValueError or TypeError for what has none."""
+    try:
+        import _json
+
+        string = _json.encode_basestring_ascii if ascii else _json.encode_basestring
+        write = _json.make_encoder(None, _refuse, string, None, key_separator, item_separator, False, False, False)
+    except (ImportError, AttributeError, TypeError):
+        from json import JSONEncoder
+
+        separators = (item_separator, key_separator)
+        return JSONEncoder(ensure_ascii=ascii, separators=separators, allow_nan=False).encode
+    return lambda value: "".join(write(value, 0))
+
+
+def _make_decoder() -> Callable[[str], Any]:
+    try:
+        import _json
+
+        scan = _json.make_scanner(_Context())
+    except (ImportError, AttributeError, TypeError):
+        from json import JSONDecoder
+
+        return JSONDecoder(parse_constant=_refuse).decode
+
+    def decode(text: str) -> Any:
+        text = text.strip(" \t\r\n")
+        try:
+            value, end = scan(text, 0)
+        except StopIteration:
+            raise ValueError("no JSON") from None
+        if end != len(text):
+            raise ValueError(f"more than one JSON value, from character {end}")
+        return value
+
+    return decode
+
+
+def _refuse(value: object) -> Any:
+    """Neither NaN in, nor objects out."""
+    raise ValueError(f"{type(value).__name__} is not JSON")
+
+
+class _Context:
+    """How the C scanner reads, as `json.JSONDecoder` sets it up."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_refuse)
+
+
+decode_json = _make_decoder()
