@@ -1,0 +1,41 @@
+"""`python -m bench [--quick] [NAME ...]`: measure, and print one JSON line per figure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bench import commands, discovery, idle, messages, primitives, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.figure import Figure
+
+MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
+    "primitives": primitives.measure,
+    "command": commands.measure,
+    "latency": messages.latency,
+    "round_trip": messages.round_trip,
+    "rate": messages.rate,
+    "idle": idle.measure,
+    "discovery": discovery.measure,
+    "unread": reading.measure,
+}
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="bench/run", description="Measure, one JSON line per figure.")
+    parser.add_argument("--quick", action="store_true", help="few rounds: shows that it runs, measures little")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all of {', '.join(MEASUREMENTS)} if none")
+    chosen = parser.parse_args(argv)
+    if unknown := set(chosen.names) - MEASUREMENTS.keys():
+        parser.error(f"no measurement is called {', '.join(sorted(unknown))}")
+    for name in chosen.names or MEASUREMENTS:
+        for found in MEASUREMENTS[name](chosen.quick):
+            print(found.line(), flush=True)
+    return 0
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Nodes in throw-away homes that see only each other's hints, stopped and removed whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents import errors, limits
+from p2p_agents.control.client import Client
+from p2p_agents.paths import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STEP_S = 15.0  # any one step of getting ready
+
+
+class Node:
+    """A node process and one agent of it; `environment` is for commands that talk to it."""
+
+    def __init__(self, root: str, name: str) -> None:
+        self.launched = time.perf_counter()
+        self.name = name
+        self.environment = {"P2P_AGENTS_HOME": os.path.join(root, name), "XDG_RUNTIME_DIR": root}
+        self.home = Home(self.environment)
+        self._client = Client(self.home, start=True)
+        self.call("init", name=name, policy="open")
+        self.announced = time.perf_counter()
+        self.id = str(self.call("whoami")["agent"]["id"])
+        info = self.call("node.info")
+        self.pid, self.port = int(info["pid"]), int(info["port"])
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        return self._client.call(method, params)
+
+    def find(self, other: Node) -> None:
+        """Wait until the other node's agent is listed as reachable."""
+        with closing(self.client()) as client:
+            for event in client.stream("peers.watch"):
+                if event.get("id") == other.id and event["reachable"]:
+                    return
+
+    def client(self) -> Client:
+        """A connection of its own."""
+        return Client(self.home, start=False)
+
+    def stop(self) -> None:
+        """Ask it to stop; what does not end by itself is killed."""
+        with suppress(errors.P2PError):
+            self.call("node.stop")
+        self._client.close()
+        killer = threading.Timer(limits.NODE_STOP_S, os.kill, (self.pid, signal.SIGKILL))
+        killer.start()
+        with suppress(ChildProcessError):  # started by another process after all
+            os.waitpid(self.pid, 0)
+        killer.cancel()
+
+
+class World:
+    """Makes nodes for as long as it lasts."""
+
+    def __init__(self, root: str, stack: ExitStack) -> None:
+        self.root = root
+        self._stack = stack
+
+    def node(self, name: str) -> Node:
+        node = Node(self.root, name)
+        self._stack.callback(node.stop)
+        return node
+
+    def pair(self) -> tuple[Node, Node]:
+        """Two nodes whose agents alice and bob have exchanged a message each way."""
+        alice, bob = self.node("alice"), self.node("bob")
+        alice.find(bob)
+        bob.find(alice)
+        alice.call("send", to=bob.id, text="hello", wait="delivered", timeout=STEP_S)
+        bob.call("send", to=alice.id, text="hello", wait="delivered", timeout=STEP_S)
+        return alice, bob
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    before = dict(os.environ)
+    with ExitStack() as stack:
+        root = tempfile.mkdtemp(prefix="p2pa-bench-")
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        stack.callback(_restore, before)
+        os.environ.update({"P2P_AGENTS_HINTS": os.path.join(root, "hints"), "XDG_RUNTIME_DIR": root})
+        yield World(root, stack)
+
+
+def _restore(before: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,0 +1,49 @@
+"""The measurements run and print what they promise. No time is asserted: machines differ, and so do days."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FIELDS = ["name", "value", "unit", "p50", "p99", "min", "max", "n", "baseline", "ratio", "must", "aims"]
+
+
+def measure(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", "--quick", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("primitives", ["primitives"]),
+        ("command", ["command.send", "command.inbox", "command.peers", "command.wait"]),
+        ("latency", ["latency"]),
+        ("round_trip", ["round_trip"]),
+        ("rate", ["rate"]),
+        ("idle", ["idle.cpu", "idle.memory", "idle.cpu_many", "idle.memory_agent"]),
+        ("discovery", ["discovery.node", "discovery.agent"]),
+        ("unread", ["unread.all", "unread.few"]),
+    ],
+)
+def test_each_measurement_prints_its_figures_as_json_lines(name: str, figures: list[str]) -> None:
+    done = measure(name)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in lines] == figures
+    for line in lines:
+        assert list(line) == FIELDS
+        assert line["min"] <= line["p50"] <= line["p99"] <= line["max"]
+        assert line["n"] > 0
+
+
+def test_an_unknown_measurement_is_named() -> None:
+    done = measure("primitives", "nonsense")
+    assert done.returncode == 2
+    assert "nonsense" in done.stderr
+    assert not done.stdout
