@@ -38,7 +38,7 @@ def _make_decoder() -> Callable[[str], Any]:
     try:
         import _json
 
-        scan = _json.make_scanner(_Context())
+        scan = _json.make_scanner(_Context())  # type: ignore[arg-type]  # any object with these attributes
     except (ImportError, AttributeError, TypeError):
         from json import JSONDecoder
 
