@@ -57,6 +57,12 @@ class Face:
             hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
             sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")
 
+    def stop_node(self) -> dict[str, Any]:
+        """Stop the node and see it go."""
+        result = self._client.call("node.stop")
+        self._client.wait_end()
+        return result
+
     def close(self) -> None:
         self._client.close()
 

@@ -84,6 +84,15 @@ class Client:
             self._socket = None
         self._unread.clear()
 
+    def wait_end(self) -> None:
+        """After `node.stop`: return when the node has hung up, all of it written. Raises NodeUnreachable."""
+        deadline = time.monotonic() + limits.NODE_STOP_S
+        try:
+            while self._socket is not None:
+                self._read_line(deadline)
+        except _Lost:
+            return
+
     def detach(self) -> int:
         """Give the greeted connection's descriptor away; its next bytes answer the next request."""
         assert self._socket is not None
@@ -225,12 +234,10 @@ class Client:
 
     def _replace(self, greeting: dict[str, Any]) -> None:
         """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld when it stays."""
-        deadline = time.monotonic() + limits.NODE_STOP_S
         number = self._request("node.stop", {})
         try:
-            self._answer(number, deadline)
-            while True:
-                self._read_line(deadline)
+            self._answer(number, time.monotonic() + limits.NODE_STOP_S)
+            self.wait_end()
         except _Lost:
             return
         except errors.P2PError as error:

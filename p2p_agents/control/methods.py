@@ -164,7 +164,7 @@ PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
 NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
 
-AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, created}"
+AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, attending, created}"
 PEER_FIELDS = (
     "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
 )

@@ -43,6 +43,7 @@ class ControlServer:
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._inode = 0
+        self.is_quiet = False
 
     async def start(self) -> None:
         """Replace a stale socket and listen. Raises NodeUnreachable where the path cannot be bound."""
@@ -54,12 +55,19 @@ class ControlServer:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listener, backlog=128)
 
-    async def stop(self) -> None:
-        """Accept nobody more, cancel what runs, flush what is answered, remove the socket."""
-        if self._server is None:
+    def quiesce(self) -> None:
+        """Accept nobody more, remove the socket, cancel what runs; clients stay until `stop` hangs up."""
+        if self._server is None or self.is_quiet:
             return
+        self.is_quiet = True
         _unlink(self.path, self._inode)
         self._server.close()
+        for connection in self.connections:
+            connection.cancel()
+
+    async def stop(self) -> None:
+        """Flush what is answered and hang up: a client that sees the end knows that the node is done."""
+        self.quiesce()
         leaving = list(self.connections)
         ends = [end for connection in leaving for end in connection.close()]
         if ends:
@@ -107,10 +115,13 @@ class Connection(asyncio.Protocol):
         for task in self._calls:
             task.cancel()
 
-    def close(self) -> list[asyncio.Future[None]]:
-        """Flush, hang up, and cancel what runs; what to wait for is returned."""
+    def cancel(self) -> None:
         for task in self._calls:
             task.cancel()
+
+    def close(self) -> list[asyncio.Future[None]]:
+        """Flush, hang up, and cancel what runs; what to wait for is returned."""
+        self.cancel()
         self._flush()
         if self._transport is not None:
             self._transport.close()
@@ -158,6 +169,9 @@ class Connection(asyncio.Protocol):
                 raise errors.BadParams("a request needs an id, a number not below 0")
         except errors.BadParams as error:
             self._refuse(error)
+            return
+        if self._server.is_quiet:
+            self._answer_error(number, errors.Busy("the node is stopping"))
             return
         if len(self._calls) >= limits.CONTROL_CALLS:
             full = errors.Busy(f"a connection has at most {limits.CONTROL_CALLS} unanswered requests")

@@ -90,8 +90,11 @@ async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
         await stopping.wait()
     finally:
         log.info("stopping")
-        await control.stop()
-        await node.stop()
+        control.quiesce()
+        try:
+            await node.stop()
+        finally:
+            await control.stop()
 
 
 def _leave(home: Home, error: errors.P2PError) -> None:

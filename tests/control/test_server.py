@@ -85,6 +85,18 @@ def test_the_socket_is_for_this_user_alone_and_leaves_with_the_server(tmp_path: 
     play(tmp_path, FakeService(), script)
 
 
+def test_a_quiet_server_keeps_its_clients_until_the_node_is_done(tmp_path: Path) -> None:
+    async def script(raw: Raw, server: ControlServer) -> None:
+        await raw.hear()
+        server.quiesce()
+        raw.say(AGENTS)
+        assert (await raw.hear())["error"]["code"] == "busy"
+        await server.stop()
+        assert await raw.end() == b""
+
+    play(tmp_path, FakeService(), script)
+
+
 def test_a_stale_socket_is_replaced_and_a_strangers_is_left(tmp_path: Path) -> None:
     async def scene() -> None:
         first, second = (ControlServer(FakeService(), make_home(tmp_path)) for _ in range(2))

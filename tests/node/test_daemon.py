@@ -93,6 +93,8 @@ def test_it_serves_and_stops_when_told(home: Home, running: subprocess.Popen[byt
     with Client(home, start=False) as client:
         assert client.call("node.info") == {"pid": running.pid}
         assert client.call("node.stop") == {"stopping": True}
+        client.wait_end()
+        assert is_gone_cleanly(home)
     assert running.wait(10) == 0
     assert is_gone_cleanly(home)
 

@@ -61,11 +61,11 @@ def status(json: Json = False) -> int:
     )
 )
 def stop(json: Json = False) -> int:
-    """Stop the node; a success too when none runs. Messages are kept."""
+    """Stop the node and see it go; a success too when none runs. Messages are kept."""
 
     def act(face: Face) -> None:
         try:
-            face.show(face.call("node.stop"), lambda _: "stopping")
+            face.show(face.stop_node(), lambda _: "stopped")
         except errors.NodeUnreachable:
             face.show({"stopping": False}, lambda _: "no node runs")
 
