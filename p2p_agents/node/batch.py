@@ -34,6 +34,7 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     try:
         core.db.begin()
     except EnvironmentFault as fault:
+        core.forget()
         return _failed(core, items, fault)
     try:
         outcomes = [_run_item(core, item) for item in items]

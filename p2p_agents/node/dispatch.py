@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Flood, PeerFault
 from p2p_agents.node import consent, inbound, opening, presence, resetting, syncing
+from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
 
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 def received(core: Core, connection: int, data: bytes) -> None:
     """Bytes of a connection's message stream, in order. Raises nothing that a peer can cause."""
     peering = core.peerings.get(connection)
-    if peering is None:
+    if peering is None:  # dropped, or never taken in because the store failed
+        core.effect(Hangup(connection, "unknown"))
         return
     try:
         for payload in peering.framer.feed(data):

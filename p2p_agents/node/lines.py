@@ -13,6 +13,7 @@ from p2p_agents.quic.address import format_address, parse_address
 
 if TYPE_CHECKING:
     from p2p_agents.link.routing import Dial, Target
+    from p2p_agents.node.batch import Outcome
     from p2p_agents.node.effects import Effect
     from p2p_agents.node.writer import Writer
     from p2p_agents.quic.connection import Closed, Connection
@@ -55,11 +56,16 @@ class Lines:
             log.warning("connection %d: more than %d bytes wait", number, INBOUND_QUEUE_BYTES)
             connection.close(CLOSE_FLOOD, "flood")
             return
-        self._writer.submit(lambda core: dispatch.received(core, number, data), lambda _: self._taken(number, size))
+        self._writer.submit(
+            lambda core: dispatch.received(core, number, data), lambda outcome: self._taken(number, size, outcome)
+        )
 
-    def _taken(self, number: int, size: int) -> None:
+    def _taken(self, number: int, size: int, outcome: Outcome) -> None:
+        """Bytes that were not worked off leave a hole in the stream: only a new connection can go on from there."""
         if number in self._queued:
             self._queued[number] -= size
+            if outcome.error is not None:
+                self._connections[number].close(CLOSE_BY_CORE, outcome.error.code)
 
     def closed(self, connection: Connection, reason: Closed) -> None:
         number = connection.id

@@ -64,7 +64,7 @@ class Node:
         require_post_quantum()
         await asyncio.to_thread(self._open_store)
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self._core, loop, self._happen)
+        self._writer = Writer(self._core, loop, self._happen, self.stopping.set)
         self._calls = Calls(self._writer, self._read)
         self._writer.start()
         await self._writer.call(hosting.load_all)

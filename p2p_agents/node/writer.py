@@ -34,12 +34,19 @@ def _NOTHING(_core: Core) -> None:
 class Writer:
     """Runs items in the order they were submitted. `deliver` gets each batch's effects, in the loop's thread."""
 
-    def __init__(self, core: Core, loop: asyncio.AbstractEventLoop, deliver: Callable[[list[Effect]], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[list[Effect]], None],
+        died: Callable[[], None],
+    ) -> None:
         self._core = core
         self._loop = loop
         self._deliver = deliver
+        self._died = died
         self._queue: queue.SimpleQueue[tuple[Item, Done | None] | Work | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -71,6 +78,14 @@ class Writer:
 
         self.submit(item, done)
         return future
+
+    def _live(self) -> None:
+        """A node without its writer must not linger: it ends, and the next command starts another."""
+        try:
+            self._run()
+        except Exception:
+            log.exception("the writer died")
+            self._loop.call_soon_threadsafe(self._died)
 
     def _run(self) -> None:
         entry = self._queue.get()
