@@ -1,0 +1,26 @@
+"""Random walks: whatever happens on the way, in the end everything has arrived, once and in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.walk import Walk
+from tests.sim.world import World
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
+    """A6, B1, B2, B3, B4, B5, B8, D4: two nodes, cuts, crashes at commits, partitions."""
+    walk = Walk(World(tmp_path, seed), seed)
+    walk.take(250)
+    walk.heal()
+    walk.check()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_three_nodes_do_not_disturb_each_other(tmp_path, seed):
+    """B1, B9: three nodes, the same troubles."""
+    walk = Walk(World(tmp_path, seed), seed, agents=3)
+    walk.take(250)
+    walk.heal()
+    walk.check()
