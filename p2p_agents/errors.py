@@ -11,34 +11,14 @@ Foreign exceptions are translated into this tree once, at the seam that received
 
 from __future__ import annotations
 
-EXIT_OK = 0
-EXIT_FAILURE = 1
-EXIT_USAGE = 2
-EXIT_NOT_FOUND = 3
-EXIT_TIMEOUT = 4
-EXIT_REFUSED = 5
-EXIT_HUMAN = 6
-EXIT_NODE = 7
-EXIT_INTERRUPTED = 130
-
-EXIT_MEANINGS: dict[int, str] = {
-    EXIT_OK: "done; an empty list is a success too, and so is a send that was accepted but not yet delivered",
-    EXIT_FAILURE: "failure: the message names what, its bound, and what to do",
-    EXIT_USAGE: "usage: an unknown option, a missing or malformed argument",
-    EXIT_NOT_FOUND: "not found: no such agent, peer, message, request or cursor",
-    EXIT_TIMEOUT: "timeout: nothing happened within the wait; for send --wait the message stays accepted",
-    EXIT_REFUSED: "refused: policy, trust, or a limit said no",
-    EXIT_HUMAN: "a human must act",
-    EXIT_NODE: "the node itself is out of reach",
-    EXIT_INTERRUPTED: "interrupted",
-}
+from p2p_agents import exits
 
 
 class P2PError(Exception):
     """Anything this project raises on purpose. `hint` says what to do about it."""
 
     code = "error"
-    exit = EXIT_FAILURE
+    exit = exits.FAILURE
     retryable = False
     hint = ""
 
@@ -64,7 +44,7 @@ class Usage(LocalFault):
     """An option or argument is missing, unknown or malformed."""
 
     code = "usage"
-    exit = EXIT_USAGE
+    exit = exits.USAGE
     hint = "run: p2p-agents COMMAND --help"
 
 
@@ -72,7 +52,7 @@ class BadName(LocalFault):
     """A name is 1 to 32 letters, digits, dots, dashes or underscores, and starts with a letter."""
 
     code = "bad_name"
-    exit = EXIT_USAGE
+    exit = exits.USAGE
     hint = "choose a name such as alice or build-bot.2"
 
 
@@ -80,7 +60,7 @@ class BadParams(LocalFault):
     """A parameter of a control method is missing, unknown, of the wrong type, or out of its bounds."""
 
     code = "bad_params"
-    exit = EXIT_USAGE
+    exit = exits.USAGE
 
 
 class UnknownMethod(LocalFault):
@@ -94,7 +74,7 @@ class NoAgent(LocalFault):
     """There is no agent to act for."""
 
     code = "no_agent"
-    exit = EXIT_NOT_FOUND
+    exit = exits.NOT_FOUND
     hint = "run: p2p-agents init NAME"
 
 
@@ -102,7 +82,7 @@ class AgentExists(LocalFault):
     """An agent of that name already lives on this node."""
 
     code = "agent_exists"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     hint = "choose another name, or act for it with --as NAME"
 
 
@@ -110,7 +90,7 @@ class PeerUnknown(LocalFault):
     """No contact, discovered peer or local agent answers to that name or id prefix."""
 
     code = "peer_unknown"
-    exit = EXIT_NOT_FOUND
+    exit = exits.NOT_FOUND
     hint = "run: p2p-agents peers"
 
 
@@ -118,7 +98,7 @@ class PeerAmbiguous(LocalFault):
     """Several peers answer to that name or id prefix; the message lists them."""
 
     code = "peer_ambiguous"
-    exit = EXIT_USAGE
+    exit = exits.USAGE
     hint = "use an id prefix"
 
 
@@ -126,7 +106,7 @@ class MessageUnknown(LocalFault):
     """No message of this agent has that id."""
 
     code = "message_unknown"
-    exit = EXIT_NOT_FOUND
+    exit = exits.NOT_FOUND
     hint = "run: p2p-agents history NAME"
 
 
@@ -134,7 +114,7 @@ class RequestUnknown(LocalFault):
     """No pending request matches."""
 
     code = "request_unknown"
-    exit = EXIT_NOT_FOUND
+    exit = exits.NOT_FOUND
     hint = "run: p2p-agents requests list"
 
 
@@ -142,7 +122,7 @@ class CursorUnknown(LocalFault):
     """The cursor is not one of this store: the store was replaced, rolled back, or the cursor is garbled."""
 
     code = "cursor_unknown"
-    exit = EXIT_NOT_FOUND
+    exit = exits.NOT_FOUND
     hint = "start again from cursor 0"
 
 
@@ -150,7 +130,7 @@ class TooLarge(LocalFault):
     """The message body is larger than a message may be."""
 
     code = "too_large"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     hint = "put the content in a file both sides can reach and send its path"
 
 
@@ -158,14 +138,14 @@ class BadBody(LocalFault):
     """The body does not fit its type: text must be valid UTF-8, application/json must parse."""
 
     code = "bad_body"
-    exit = EXIT_USAGE
+    exit = exits.USAGE
 
 
 class IdConflict(LocalFault):
     """That --id was used before with another recipient or content."""
 
     code = "id_conflict"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     hint = "use a fresh --id, or none"
 
 
@@ -173,14 +153,14 @@ class PeerBlocked(LocalFault):
     """That peer is blocked here."""
 
     code = "peer_blocked"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
 
 
 class OutboxFull(LocalFault):
     """Too many messages to this peer are still undelivered."""
 
     code = "outbox_full"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     retryable = True
     hint = "wait for deliveries: p2p-agents show ID tells why they wait"
 
@@ -189,7 +169,7 @@ class WaitTimeout(LocalFault):
     """Nothing arrived within the wait."""
 
     code = "timeout"
-    exit = EXIT_TIMEOUT
+    exit = exits.TIMEOUT
     retryable = True
 
 
@@ -197,7 +177,7 @@ class SendUnconfirmed(LocalFault):
     """The message is accepted and kept, but did not reach the awaited state within the wait."""
 
     code = "send_unconfirmed"
-    exit = EXIT_TIMEOUT
+    exit = exits.TIMEOUT
     retryable = True
     hint = "do not send again: p2p-agents show ID tells its state"
 
@@ -206,7 +186,7 @@ class NotReachable(LocalFault):
     """The peer has no live link to this node."""
 
     code = "peer_unreachable"
-    exit = EXIT_FAILURE
+    exit = exits.FAILURE
     retryable = True
     hint = "messages to it are kept and delivered when it returns; run: p2p-agents doctor"
 
@@ -215,7 +195,7 @@ class NotAContact(LocalFault):
     """The peer has not accepted this agent yet, or this agent has not accepted the peer."""
 
     code = "not_a_contact"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     hint = "send it a message: the first one is a request to be accepted"
 
 
@@ -223,14 +203,14 @@ class HumanRequired(LocalFault):
     """Only a human at a terminal may do this."""
 
     code = "human_required"
-    exit = EXIT_HUMAN
+    exit = exits.HUMAN
 
 
 class Busy(LocalFault):
     """The node refuses work beyond a bound that protects it."""
 
     code = "busy"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
     retryable = True
 
 
@@ -241,7 +221,7 @@ class PeerFault(P2PError):
     """A peer broke the protocol; what it sent was refused."""
 
     code = "peer_fault"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
 
 
 class Malformed(PeerFault):
@@ -297,7 +277,7 @@ class IdentityFork(BadIdentity):
     """Two different identity log entries at one position; the contact is frozen until a human decides."""
 
     code = "identity_fork"
-    exit = EXIT_HUMAN
+    exit = exits.HUMAN
 
 
 class Equivocation(PeerFault):
@@ -324,7 +304,7 @@ class NodeUnreachable(EnvironmentFault):
     """The node does not answer and could not be started."""
 
     code = "node_unreachable"
-    exit = EXIT_NODE
+    exit = exits.NODE
     retryable = True
     hint = "run: p2p-agents node logs, or p2p-agents node run to see why"
 
@@ -333,7 +313,7 @@ class NodeTooOld(EnvironmentFault):
     """The running node is older than this command and could not be replaced."""
 
     code = "node_too_old"
-    exit = EXIT_NODE
+    exit = exits.NODE
     hint = "run: p2p-agents node stop"
 
 
@@ -341,7 +321,7 @@ class NodeTooNew(EnvironmentFault):
     """The running node is newer than this command."""
 
     code = "node_too_new"
-    exit = EXIT_NODE
+    exit = exits.NODE
     hint = "install the newer release here too"
 
 
@@ -349,14 +329,14 @@ class AlreadyRunning(EnvironmentFault):
     """Another node already runs for this home."""
 
     code = "already_running"
-    exit = EXIT_REFUSED
+    exit = exits.REFUSED
 
 
 class NoSocket(EnvironmentFault):
     """The node could not bind a UDP socket."""
 
     code = "no_socket"
-    exit = EXIT_NODE
+    exit = exits.NODE
     hint = "run: p2p-agents doctor"
 
 
@@ -412,14 +392,9 @@ class Bug(P2PError):
 
 def all_errors() -> list[type[P2PError]]:
     """Every concrete error, in the order of this file."""
-    found: list[type[P2PError]] = []
 
-    def walk(kind: type[P2PError]) -> None:
-        if "code" in vars(kind):
-            found.append(kind)
-        for sub in kind.__subclasses__():
-            walk(sub)
+    def walk(kind: type[P2PError]) -> list[type[P2PError]]:
+        below = [error for sub in kind.__subclasses__() for error in walk(sub)]
+        return [kind, *below] if "code" in vars(kind) else below
 
-    for branch in P2PError.__subclasses__():
-        walk(branch)
-    return found
+    return [error for branch in P2PError.__subclasses__() for error in walk(branch)]

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.cli import face
 from p2p_agents.cli.options import examples
 
@@ -97,8 +97,8 @@ def run(argv: list[str]) -> int:
         refused = _usage(error)
         return face.run(lambda _: _raise(refused), None, "--json" in argv)
     except typer.Abort:
-        return errors.EXIT_INTERRUPTED
-    return status if isinstance(status, int) else errors.EXIT_OK
+        return exits.INTERRUPTED
+    return status if isinstance(status, int) else exits.OK
 
 
 def settle(argv: list[str]) -> list[str]:

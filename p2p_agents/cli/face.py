@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from p2p_agents import errors, output
+from p2p_agents import errors, exits, output
 from p2p_agents.control.client import Client
 from p2p_agents.control.light import make_encoder
 
@@ -71,11 +71,11 @@ def run(act: Callable[[Face], int | None], as_: str | None, json: bool, *, start
     """Carry out one command; its exit status. Nothing but a P2PError, a hang-up or Ctrl-C is expected."""
     face = Face(as_, json, start=start)
     try:
-        return act(face) or errors.EXIT_OK
+        return act(face) or exits.OK
     except errors.P2PError as error:
         return _report(face, error)
     except KeyboardInterrupt:
-        return errors.EXIT_INTERRUPTED
+        return exits.INTERRUPTED
     except BrokenPipeError:
         return _hang_up()
     finally:
@@ -111,7 +111,7 @@ def _report(face: Face, error: P2PError) -> int:
 def _hang_up() -> int:
     """The reader of stdout left: end quietly, and keep the interpreter from flushing into nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return errors.EXIT_INTERRUPTED
+    return exits.INTERRUPTED
 
 
 def _write_line(text: str) -> None:

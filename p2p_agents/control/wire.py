@@ -9,7 +9,7 @@ event      {"id": n, "event": {…}}                                 of a stream
 
 from __future__ import annotations
 
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.control.light import decode_json, make_encoder
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def decode_error(described: Any) -> P2PError:
     error.details = details if isinstance(details, dict) else {}
     if kind is errors.P2PError:  # a newer node's code: passed through unchanged
         error.code = code
-        error.exit = int(described.get("exit") or errors.EXIT_FAILURE)
+        error.exit = int(described.get("exit") or exits.FAILURE)
         error.retryable = described.get("retryable") is True
     return error
 

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from p2p_agents import errors, limits
+from p2p_agents import errors, exits, limits
 from p2p_agents.control.server import ControlServer, Service
 from p2p_agents.control.start import clear_error, leave_error
 
@@ -56,8 +56,8 @@ def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bo
     except Exception:
         log.exception("cannot run")
         _leave(home, errors.Bug("the node failed while starting"))
-        return errors.EXIT_FAILURE
-    return errors.EXIT_OK
+        return exits.FAILURE
+    return exits.OK
 
 
 def take_lock(home: Home) -> int:

@@ -91,12 +91,12 @@ class Calls:
     # --- send ---
 
     async def _send(self, params: Json) -> Json:
-        sent = await self._writer.call(lambda core: commands.send(core, params))
+        sent: Json = await self._writer.call(lambda core: commands.send(core, params))
         entry = sent.pop("entry")
         if params["wait"] is None:
-            return sent  # type: ignore[no-any-return]  # the writer returns what commands.send does
+            return sent
         sent["state"] = await self._until(entry, AWAITED[params["wait"]], params["timeout"], sent)
-        return sent  # type: ignore[no-any-return]
+        return sent
 
     async def _until(self, entry: int, awaited: frozenset[str], timeout: float, sent: Json) -> str:
         deadline = time.monotonic() + timeout

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.cli import app, fast
 from p2p_agents.control import methods
 
@@ -70,4 +70,4 @@ def test_every_method_and_every_error_is_on_a_page() -> None:
 def test_every_error_says_what_it_means_in_one_line() -> None:
     for kind in errors.all_errors():
         assert (kind.__doc__ or "").splitlines()[0].endswith(".")
-        assert kind.exit in errors.EXIT_MEANINGS
+        assert kind.exit in exits.MEANINGS

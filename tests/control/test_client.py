@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import p2p_agents
-from p2p_agents import errors, limits
+from p2p_agents import errors, exits, limits
 from p2p_agents.control import client as client_module
 from p2p_agents.control.client import Client, call
 from tests.control.fake import FakeService, Served, make_home, message
@@ -142,7 +142,7 @@ def test_without_a_node_and_forbidden_to_start_one(home: Home, monkeypatch: pyte
     monkeypatch.setenv("P2P_AGENTS_NO_START", "1")
     with pytest.raises(errors.NodeUnreachable, match="no node runs for") as caught:
         call("agents", home=home)
-    assert caught.value.exit == errors.EXIT_NODE
+    assert caught.value.exit == exits.NODE
 
 
 def test_a_node_that_does_not_answer_in_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

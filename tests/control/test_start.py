@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.control import start
 from p2p_agents.control.client import Client
 from tests.control.fake import make_home
@@ -36,7 +36,7 @@ client.recv(1)
 """
 FAILING = """
 import sys
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.control.start import leave_error
 from p2p_agents.paths import Home
 leave_error(Home(), errors.NoPostQuantum("no ML-KEM here"))
@@ -114,7 +114,7 @@ def test_the_working_directory_supplies_no_module_of_the_node(
     entry = start.command("no-such-word")  # the real entry, which ends at once
     monkeypatch.setattr(start, "command", lambda *words: entry)
     start.launch(home)
-    assert os.waitstatus_to_exitcode(os.wait()[1]) == errors.EXIT_USAGE
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == exits.USAGE
     assert not (tmp_path / "sprung").exists()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.control import start
 from p2p_agents.control.client import Client
 from p2p_agents.node import daemon
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import asyncio, os, sys
-from p2p_agents import errors
+from p2p_agents import errors, exits
 from p2p_agents.node import daemon
 from p2p_agents.paths import Home
 
@@ -166,4 +166,4 @@ def test_an_open_home_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_entry_knows_two_words() -> None:
     from p2p_agents.node import __main__ as entry
 
-    assert entry.main(["frobnicate"]) == errors.EXIT_USAGE
+    assert entry.main(["frobnicate"]) == exits.USAGE

@@ -6,7 +6,7 @@ import json as json_
 import subprocess
 from typing import Any
 
-from p2p_agents import errors, limits, output
+from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import Json, application, examples
 from p2p_agents.control import start
@@ -27,7 +27,7 @@ def doctor(json: Json = False) -> int:
         result = _ask(face)
         healthy = all(check["ok"] is not False for check in result["checks"])
         face.show({"healthy": healthy, **result}, output.checks)
-        return errors.EXIT_OK if healthy else errors.EXIT_FAILURE
+        return exits.OK if healthy else exits.FAILURE
 
     return run(act, None, json)
 

@@ -8,7 +8,7 @@ import typer
 
 from p2p_agents.cli.face import run
 from p2p_agents.cli.options import Json, application, examples
-from p2p_agents.errors import EXIT_MEANINGS
+from p2p_agents.exits import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def help_(
     json: Json = False,
 ) -> int:
     """Explain a topic: exit-codes."""
-    codes = [{"exit": code, "meaning": meaning} for code, meaning in EXIT_MEANINGS.items()]
+    codes = [{"exit": code, "meaning": meaning} for code, meaning in MEANINGS.items()]
     return run(lambda face: face.show({"topic": topic, "exit_codes": codes}, _lines), None, json)
 
 
