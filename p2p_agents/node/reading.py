@@ -43,11 +43,10 @@ def unread(core: Core, params: Json) -> Json:
     agent, reader = hosted.local.id, params["reader"]
     if params["after"] is not None:
         after = parse_cursor(core, params["after"])
-        lines = log.incoming(core.db, agent, after, limit + 1, peer)
+        lines, more = log.incoming(core.db, agent, after, limit, peer)
     else:
         after = readers.watermark(core.db, agent, reader)
-        lines = readers.unread(core.db, agent, reader, limit + 1, peer)
-    more, lines = len(lines) > limit, lines[:limit]
+        lines, more = readers.unread(core.db, agent, reader, limit, peer)
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     return _page(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more}
 
@@ -78,7 +77,7 @@ def acknowledge(core: Core, params: Json) -> Json:
 def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
     """For a watcher: the next messages above a position, and the position they reach."""
     hosted = core.host(agent)
-    lines = log.tail(core.db, agent, after, limit)
+    lines, _ = log.tail(core.db, agent, after, limit)
     shown = [showing.message(core, hosted, line) for line in lines if peer is None or line.peer == peer]
     return shown, lines[-1].cursor if lines else after
 
@@ -88,13 +87,7 @@ def history(core: Core, params: Json) -> Json:
     peer = resolve(core, hosted, params["to"]).agent
     after = parse_cursor(core, params["after"]) if params["after"] is not None else 0
     before = parse_cursor(core, params["before"]) if params["before"] is not None else None
-    limit = params["limit"]
-    lines = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=limit + 1)
-    more = len(lines) > limit
-    if more:
-        cut = sorted(lines, key=lambda line: line.cursor)
-        extra = cut[-1] if after else cut[0]  # the one beyond the page lies on the side it grows to
-        lines = [line for line in lines if line is not extra]
+    lines, more = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=params["limit"])
     top = max((line.cursor for line in lines), default=after)
     return _page(core, hosted, lines, top) | {"more": more}
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import MESSAGE, Record
+from p2p_agents.limits import PAGE_BYTES
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.entries import _ENTRY, record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.store.database import Database, Row
+
+CURSOR_MAX = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,22 @@ _LOGGED = (
 def _logged(row: Row) -> Logged:
     cursor, entry, peer, incoming, trust = row[14:]
     return Logged(cursor, entry, peer, bool(incoming), Trust(trust), record_of(row))
+
+
+Page = tuple[list[Logged], bool]  # lines, and whether more follow
+
+
+def page(db: Database, sql: str, parameters: Sequence[object], limit: int) -> Page:
+    """Lines until there are `limit` of them or their bodies fill PAGE_BYTES, whichever comes first."""
+    lines: list[Logged] = []
+    size = 0
+    with closing(db.run(f"{sql} LIMIT {limit + 1:d}", parameters)) as rows:
+        for row in rows:
+            if len(lines) == limit or size > PAGE_BYTES:
+                return lines, True
+            lines.append(_logged(row))
+            size += len(row[13] or b"")
+    return lines, False
 
 
 def add(db: Database, agent: int, entry: int, peer: bytes, *, incoming: bool, trust: Trust) -> int:
@@ -60,46 +82,34 @@ def last_cursor(db: Database) -> int:
     return row[0] if row else 0
 
 
-def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | None = None) -> list[Logged]:
+def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | None = None) -> Page:
     """Messages of others above a cursor, in log order."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
-    rows = db.all(
-        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor LIMIT ?",
-        (agent, after, *parameters, limit),
-    )
-    return [_logged(row) for row in rows]
+    sql = f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor"
+    return page(db, sql, (agent, after, *parameters), limit)
 
 
-def tail(db: Database, agent: int, after: int, limit: int) -> list[Logged]:
+def tail(db: Database, agent: int, after: int, limit: int) -> Page:
     """All messages above a cursor, own ones too."""
-    rows = db.all(
-        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor LIMIT ?",
-        (agent, after, MESSAGE, limit),
-    )
-    return [_logged(row) for row in rows]
+    sql = f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor"
+    return page(db, sql, (agent, after, MESSAGE), limit)
 
 
-def history(
-    db: Database, agent: int, peer: bytes, *, after: int = 0, before: int | None = None, limit: int
-) -> list[Logged]:
+def history(db: Database, agent: int, peer: bytes, *, after: int = 0, before: int | None = None, limit: int) -> Page:
     """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
-    newest = after == 0
-    rows = db.all(
+    sql = (
         f"{_LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
-        f" ORDER BY l.cursor {'DESC' if newest else 'ASC'} LIMIT ?",
-        (agent, peer, after, before if before is not None else 2**62, MESSAGE, limit),
+        f" ORDER BY l.cursor {'ASC' if after else 'DESC'}"
     )
-    return sorted(map(_logged, rows), key=lambda line: (line.record.lamport, line.record.device))
+    top = before if before is not None else CURSOR_MAX
+    lines, more = page(db, sql, (agent, peer, after, top, MESSAGE), limit)
+    return sorted(lines, key=lambda line: (line.record.lamport, line.record.device)), more
 
 
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
-    rows = db.all(
-        f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ?"
-        " ORDER BY l.cursor DESC LIMIT ?",
-        (query, agent, limit),
-    )
-    return [_logged(row) for row in rows]
+    sql = f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC"
+    return page(db, sql, (query, agent), limit)[0]
 
 
 def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.store.log import _LOGGED, Logged, _logged
+from p2p_agents.store.log import _LOGGED, CURSOR_MAX, Page, page
 from p2p_agents.wire.payload import ReadMark
 
 if TYPE_CHECKING:
@@ -21,20 +21,15 @@ def watermark(db: Database, agent: int, reader: str) -> int:
     return row[0] if row else 0
 
 
-def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None = None) -> list[Logged]:
+def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None = None) -> Page:
     """What the reader has not acknowledged, oldest first."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
-    rows = db.all(
+    sql = (
         f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
         " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
-        " ORDER BY l.cursor LIMIT ?",
-        (agent, watermark(db, agent, reader), *parameters, reader, limit),
+        " ORDER BY l.cursor"
     )
-    return [_logged(row) for row in rows]
-
-
-def has_unread(db: Database, agent: int, reader: str, peer: bytes | None = None) -> bool:
-    return bool(unread(db, agent, reader, 1, peer))
+    return page(db, sql, (agent, watermark(db, agent, reader), *parameters, reader), limit)
 
 
 def is_read(db: Database, agent: int, reader: str, cursor: int) -> bool:
@@ -65,7 +60,7 @@ def acknowledge(db: Database, agent: int, reader: str, through: int | None) -> i
     """Acknowledge what was shown, up to `through` or all of it; returns how many were new."""
     changed = db.run(
         "UPDATE marks SET acked = 1 WHERE agent = ? AND reader = ? AND acked = 0 AND cursor <= ?",
-        (agent, reader, through if through is not None else 2**62),
+        (agent, reader, through if through is not None else CURSOR_MAX),
     ).rowcount
     _advance(db, agent, reader)
     return changed
@@ -81,7 +76,7 @@ def _advance(db: Database, agent: int, reader: str) -> None:
     )
     top = db.one(
         "SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1 AND cursor < ?",
-        (agent, reader, gap[0] if gap and gap[0] is not None else 2**62),
+        (agent, reader, gap[0] if gap and gap[0] is not None else CURSOR_MAX),
     )
     if top and top[0] is not None and top[0] > at:
         db.run("INSERT OR REPLACE INTO readers VALUES (?, ?, ?)", (agent, reader, top[0]))
@@ -90,8 +85,8 @@ def _advance(db: Database, agent: int, reader: str) -> None:
 
 def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> list[ReadMark]:
     """Per device of the other side, its last entry such that all before it were acknowledged (PROTOCOL B8)."""
-    gap = unread(db, agent, DEFAULT, 1, peer)
-    limit = gap[0].cursor if gap else 2**62
+    gap, _ = unread(db, agent, DEFAULT, 1, peer)
+    limit = gap[0].cursor if gap else CURSOR_MAX
     top = max(watermark(db, agent, DEFAULT), _highest_ack(db, agent))
     rows = db.all(
         "SELECT e.device, e.epoch, e.seq, max(l.cursor) FROM log l JOIN entries e ON e.id = l.entry"
