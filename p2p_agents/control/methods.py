@@ -168,7 +168,7 @@ AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, atten
 PEER_FIELDS = (
     "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
 )
-CONTACT_FIELDS = "{id, name, petname, kind, trust, since}"
+CONTACT_FIELDS = "{id, name, petname, kind, trust, since, frozen, safety_number}"
 REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
 MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
 

@@ -73,7 +73,7 @@ def peers(core: Core, params: Json) -> Json:
 
 def contacts(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    return {"contacts": [showing.contact(found) for found in kept.contacts(core.db, hosted.local.id)]}
+    return {"contacts": [showing.contact(hosted, found) for found in kept.contacts(core.db, hosted.local.id)]}
 
 
 def name_contact(core: Core, params: Json) -> Json:
@@ -86,7 +86,7 @@ def name_contact(core: Core, params: Json) -> Json:
     kept.set_petname(core.db, hosted.local.id, known.agent, checked)
     found = kept.contact(core.db, hosted.local.id, known.agent)
     assert found is not None
-    return {"contact": showing.contact(found)}
+    return {"contact": showing.contact(hosted, found)}
 
 
 def add_place(core: Core, text: str) -> str:
@@ -161,7 +161,7 @@ def block(core: Core, params: Json) -> Json:
 def _decide(core: Core, params: Json, decision: Callable[[Core, Hosted, bytes], Contact]) -> Json:
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["peer"])
-    return {"contact": showing.contact(decision(core, hosted, known.agent))}
+    return {"contact": showing.contact(hosted, decision(core, hosted, known.agent))}
 
 
 def policy(core: Core, params: Json) -> Json:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State, best
-from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.node import presence
 from p2p_agents.store import contacts, log, outbox, readers, sessions
 
@@ -126,7 +126,8 @@ def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
     return None
 
 
-def contact(found: Contact) -> Json:
+def contact(hosted: Hosted, found: Contact) -> Json:
+    """With the safety number: 60 digits that are the same on both sides, for two humans to compare."""
     return {
         "id": id_text(found.peer),
         "name": found.name,
@@ -135,6 +136,7 @@ def contact(found: Contact) -> Json:
         "trust": found.trust.name.lower(),
         "since": time_text(found.since_ms),
         "frozen": found.frozen,
+        "safety_number": safety_number(hosted.local.agent, found.peer),
     }
 
 
