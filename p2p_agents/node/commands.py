@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2p_agents.node.core import Core
+    from p2p_agents.node.directory import Known
     from p2p_agents.node.state import Hosted
     from p2p_agents.store.contacts import Contact
 
@@ -147,21 +148,24 @@ def _let_in(core: Core, hosted: Hosted, contact: Contact) -> bool:
 
 
 def accept(core: Core, params: Json) -> Json:
-    return _decide(core, params, consent.accept)
+    hosted, known = _whom(core, params)
+    return {"contact": showing.contact(hosted, consent.accept(core, hosted, known.agent))}
 
 
 def reject(core: Core, params: Json) -> Json:
-    return _decide(core, params, consent.reject)
+    hosted, known = _whom(core, params)
+    return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
 
 
 def block(core: Core, params: Json) -> Json:
-    return _decide(core, params, consent.block)
+    hosted, known = _whom(core, params)
+    contact = consent.block(core, hosted, known.agent, known.name, known.kind)
+    return {"contact": showing.contact(hosted, contact)}
 
 
-def _decide(core: Core, params: Json, decision: Callable[[Core, Hosted, bytes], Contact]) -> Json:
+def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:
     hosted = core.acting(params["agent"])
-    known = directory.resolve(core, hosted, params["peer"])
-    return {"contact": showing.contact(hosted, decision(core, hosted, known.agent))}
+    return hosted, directory.resolve(core, hosted, params["peer"])
 
 
 def policy(core: Core, params: Json) -> Json:

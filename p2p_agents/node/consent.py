@@ -9,7 +9,7 @@ from p2p_agents.errors import BadSeal, Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import asking, remembering, syncing
 from p2p_agents.node.effects import PeersChanged, Wake
-from p2p_agents.node.state import NO_SUCH_AGENT
+from p2p_agents.node.state import NO_SUCH_AGENT, Phase
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
@@ -105,18 +105,15 @@ def reject(core: Core, hosted: Hosted, peer: bytes) -> Contact:
     return _decide(core, hosted, peer, Trust.UNKNOWN, "rejected")
 
 
-def block(core: Core, hosted: Hosted, peer: bytes) -> Contact:
-    """The sender is told nothing, and finds no agent here any more."""
-    known = contacts.contact(core.db, hosted.local.id, peer)
-    if known is None:
-        raise RequestUnknown
+def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Contact:
+    """Whether it asked or not. It is told nothing, and finds no agent here any more."""
     contacts.settle_request(core.db, hosted.local.id, peer, "blocked")
     contact = contacts.save_contact(
         core.db,
         hosted.local.id,
         peer,
-        name=known.name,
-        kind=known.kind,
+        name=name,
+        kind=kind,
         trust=Trust.BLOCKED,
         now_ms=core.now_ms(),
     )
@@ -127,7 +124,7 @@ def block(core: Core, hosted: Hosted, peer: bytes) -> Contact:
 
 def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -> Contact:
     agent = hosted.local.id
-    request = contacts.request(core.db, agent, peer)
+    request = contacts.request(core.db, agent, peer) or contacts.contact(core.db, agent, peer)
     if request is None:
         raise RequestUnknown
     contacts.settle_request(core.db, agent, peer, state)
@@ -146,6 +143,7 @@ def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
             link.standing = now
             core.send_on(link, Stand(link.number, now))
             remembering.remember_peer(core, link)
+            _fall_back(link)
         proceed(core, link)
     core.effect(PeersChanged())
 
@@ -153,4 +151,12 @@ def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
 def on_standing(core: Core, link: Link, frame: Stand) -> None:
     """The peer's regard for us changed."""
     link.peer_standing = frame.standing
+    _fall_back(link)
     proceed(core, link)
+
+
+def _fall_back(link: Link) -> None:
+    """Views that were exchanged count no more once one side takes nothing: they are exchanged anew if it changes its mind."""
+    if Standing.ACCEPTS is not link.standing or Standing.ACCEPTS is not link.peer_standing:
+        link.sync_sent = False
+        link.phase = Phase.UP

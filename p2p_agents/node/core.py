@@ -63,6 +63,8 @@ class Core:
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
+        self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
+        self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}
 
@@ -155,6 +157,8 @@ class Core:
         found = self.links.get(key, [])
         if link in found:
             found.remove(link)
+        for other in found:
+            other.disagrees = True  # what was under way on the lost link may be missing
         if not found:
             self.links.pop(key, None)
 
@@ -191,8 +195,11 @@ class Core:
 
     def drop_session(self, key: PairKey, held: Held) -> None:
         self.pair_sessions(key).remove(held)
-        self._dirty.pop(held.session.sid, None)
-        sessions.drop(self.db, held.session.sid)
+        sid = held.session.sid
+        self._dirty.pop(sid, None)
+        self.init_links.pop(sid, None)
+        self.heard.pop(sid, None)
+        sessions.drop(self.db, sid)
 
     def settle(self) -> None:
         """Write what the item changed. Called by the driver at the end of each item, inside its savepoint."""

@@ -72,8 +72,9 @@ def on_data(core: Core, link: Link, frame: Data) -> None:
     parsed = parse_frame(frame.payload)
     key = core.pair_key(link)
     held = next((h for h in core.pair_sessions(key) if h.session.sid == parsed.sid), None)
-    if held is None:
-        return  # a dead session's late frame
+    if held is None:  # a dead session's late frame, or one that overtook its init: the views will tell
+        syncing.ask_again(core, link, "a frame of a session that is not held")
+        return
     core.mark_ready(key)
     if _try(core, link, key, held, parsed):
         _drain_gaps(core, link, key, held)
@@ -95,6 +96,7 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
         return False
     sessions.note_received(core.db, frame.sid, held.session.received, frame.turn, frame.n, frame.digest)
     held.session = session
+    core.heard[frame.sid] = link.incarnation
     core.touch(held)
     _settle_payload(core, link, key, held, plaintext)
     return True
@@ -173,15 +175,16 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
     now_ms = core.now_ms()
     taken = [row for row, v in zip(rows, verdicts, strict=True) if v in (Verdict.STORED, Verdict.DUPLICATE)]
     outbox.delivered(core.db, taken, now_ms)
-    for row in taken:
-        core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+    moved = list(taken)
     for row, verdict in zip(rows, verdicts, strict=True):
         if verdict is Verdict.GAP:
             outbox.reopen(core.db, row, now_ms)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
             outbox.settle(core.db, row, State.FAILED, f"refused: {verdict.name.lower()}", now_ms)
-            core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+            moved.append(row)
+    for entry in outbox.entries_of(core.db, moved):
+        core.effect(Moved(link.agent, entry))
 
 
 # --- items ---

@@ -26,9 +26,10 @@ from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Data
-from p2p_agents.wire.payload import Ack, Item, Payload, ReadMark, Verdict, encode_payload
+from p2p_agents.wire.payload import Ack, Payload, ReadMark, Verdict, encode_payload
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Hosted, Link
     from p2p_agents.store.outbox import Owed
@@ -72,18 +73,20 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
     if earlier is not None:
         if earlier[0] != digest:
             raise IdConflict
-        return _sent(core, agent, earlier[1], duplicate=True)
+        return _sent_before(core, agent, earlier[1])
     _befriend(core, hosted, draft)
     _check_outbox(core, agent, draft.peer)
-    entry = _append(core, hosted, draft)
+    record = _write(core, hosted, draft)
+    entry = entries.append(core.db, record)
+    cursor = log.add(core.db, agent, entry, draft.peer, incoming=False, trust=Trust.VERIFIED)
     outbox.keep_key(core.db, agent, draft.key, digest, entry)
     local = core.hosted_id(draft.peer)
     if local is not None:
-        _hand_over(core, hosted, local, entry)
+        state = _hand_over(core, hosted, local, entry)
     else:
-        _owe(core, hosted, draft.peer, entry)
+        state = _owe(core, hosted, draft.peer, entry)
     core.effect(Wake(agent))
-    return _sent(core, agent, entry, duplicate=False)
+    return Sent(entry, record.hash, cursor, state, duplicate=False)
 
 
 def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
@@ -96,11 +99,11 @@ def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
     core.owed[agent, peer] = counted + 1
 
 
-def _sent(core: Core, agent: int, entry: int, *, duplicate: bool) -> Sent:
+def _sent_before(core: Core, agent: int, entry: int) -> Sent:
     cursor = log.cursor_of(core.db, agent, entry)
     assert cursor is not None
     states = [d.state for d in outbox.deliveries(core.db, agent, entry)]
-    return Sent(entry, entries.load(core.db, entry).hash, cursor, best(states), duplicate)
+    return Sent(entry, entries.load(core.db, entry).hash, cursor, best(states), duplicate=True)
 
 
 def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
@@ -139,9 +142,9 @@ def want(core: Core, peer: bytes) -> None:
         opening.open_wanted(core, peering)
 
 
-def _append(core: Core, hosted: Hosted, draft: Draft) -> int:
+def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
     conversation = direct_id(hosted.local.agent, draft.peer)
-    record = write_message(
+    return write_message(
         hosted.speaker.key,
         hosted.local.agent,
         entries.next_place(core.db, conversation, hosted.local.device),
@@ -151,18 +154,16 @@ def _append(core: Core, hosted: Hosted, draft: Draft) -> int:
         reply_to=draft.reply_to,
         time_ms=core.now_ms(),
     )
-    entry = entries.append(core.db, record)
-    log.add(core.db, hosted.local.id, entry, draft.peer, incoming=False, trust=Trust.VERIFIED)
-    return entry
 
 
-def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int) -> None:
+def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int) -> State:
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
     log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=True, trust=trust)
     device = to.local.device
     outbox.owe(core.db, hosted.local.id, entry, to.local.agent, device, core.now_ms(), State.DELIVERED)
     core.effect(Wake(to.local.id))
+    return State.DELIVERED
 
 
 def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
@@ -185,7 +186,7 @@ def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
     return Trust.ACCEPTED
 
 
-def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> None:
+def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
     local = hosted.local
     devices = sessions.peer_devices(core.db, local.device, peer) or [outbox.NO_DEVICE]
     for device in devices:
@@ -193,6 +194,7 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> None:
         core.mark_ready((local.device, device))
     for link in core.links_to(local.id, peer):
         consent.proceed(core, link)
+    return State.QUEUED
 
 
 # --- sealing what is owed ---
@@ -216,15 +218,17 @@ def _pump_link(core: Core, link: Link, key: PairKey) -> bool:
 
 def _resend(core: Core, link: Link, key: PairKey) -> bool:
     """After a reconnection: the exact frames the peer lacks. False while credit is short."""
-    if link.resend_from is None:
-        return True
     for held in core.pair_sessions(key):
-        for frame in sessions.frames_after(core.db, held.session.sid, link.resend_from):
-            if not _transmit(core, link, frame):
+        sid = held.session.sid
+        while sid in link.resend:
+            at = max(link.resend[sid], held.acked)
+            frame = sessions.frame_at(core.db, sid, at)
+            if frame is None:
+                del link.resend[sid]
+            elif not _transmit(core, link, frame):
                 return False
-            link.resend_from += 1
-        break
-    link.resend_from = None
+            else:
+                link.resend[sid] = at + 1
     return True
 
 
@@ -272,36 +276,28 @@ def _may_answer(link: Link, held: Held | None) -> bool:
     return link.allowance.left > FRAME_OVERHEAD and (held is None or held.frames < 2 * UNACKED_FRAMES)
 
 
-def _owed(core: Core, link: Link, room: int) -> list[tuple[Owed, Item]]:
+def _owed(core: Core, link: Link, room: int) -> list[Owed]:
     """The next entries, as many as fit one frame."""
-    chosen: list[tuple[Owed, Item]] = []
+    chosen: list[Owed] = []
     if room <= PADDING_FLOOR:
         return chosen
     left = min(room, BATCH_BYTES)
     for owed in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):
-        item = _item(core, owed)
+        item = owed.item
         size = len(item.signed) + len(item.body or b"")
         if size > (left if chosen else room):
             break
         left -= size
-        chosen.append((owed, item))
+        chosen.append(owed)
         if left <= 0:
             break
     return chosen
 
 
-def _item(core: Core, owed: Owed) -> Item:
-    if owed.state is State.FAILED:
-        void = entries.void_of(core.db, owed.entry)
-        if void is not None:
-            return Item(void, None, void=True)
-    return entries.load(core.db, owed.entry).item
-
-
-def _seal(core: Core, link: Link, held: Held, owed: list[tuple[Owed, Item]]) -> None:
+def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     payload = Payload(
         _ack(held),
-        tuple(item for _, item in owed),
+        tuple(o.item for o in owed),
         tuple(_reads(core, link)),
         tuple(link.asks[:ECHOES_PER_FRAME]),
         tuple(link.answers),
@@ -310,7 +306,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[tuple[Owed, Item]]) -> 
     session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)
     held.session, held.verdicts, held.ack_due = session, [], False
     link.asks, link.answers, link.reads_due = link.asks[ECHOES_PER_FRAME:], [], False
-    rows = tuple(o.id for o, _ in owed)
+    rows = tuple(o.id for o in owed)
     outbox.seal(core.db, rows, session.sid)
     sessions.keep_frame(
         core.db,
@@ -322,7 +318,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[tuple[Owed, Item]]) -> 
     held.bytes += len(frame)
     core.touch(held)
     if not _transmit(core, link, frame):
-        link.resend_from = before.sent if link.resend_from is None else link.resend_from
+        link.resend.setdefault(session.sid, before.sent)
 
 
 def _ack(held: Held) -> Ack | None:

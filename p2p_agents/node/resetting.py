@@ -31,7 +31,7 @@ def begin(core: Core, link: Link, key: PairKey) -> Held | None:
         return None
     hosted = core.host(link.agent)
     pair = sessions.pair(core.db, *key)
-    gen = max(pair.gen_sent + 1, core.now_ms())
+    gen = syncing.rising(pair, core.now_ms())
     session, init = handshake.initiate(
         me=hosted.party,
         key=hosted.speaker.key,
@@ -50,6 +50,7 @@ def begin(core: Core, link: Link, key: PairKey) -> Held | None:
     core.add_session(key, held)
     retire_replaced(core, key, b"")
     core.send_on(link, Init(link.number, init))
+    core.init_links[session.sid] = link
     return held
 
 

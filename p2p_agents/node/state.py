@@ -87,12 +87,14 @@ class Link:
     allowance: Allowance = field(default_factory=Allowance)
     meter: Meter = field(default_factory=Meter)
     sync_sent: bool = False
+    doubted: bool = False  # the peer's SYNC looked like a rollback; it was asked again
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
+    disagrees: bool = False  # one is to be sent then
     requested: bool = False  # a REQUEST went out on this link
     reads_due: bool = False
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
-    resend_from: int | None = None  # position in the session
+    resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from
     heal: Heal = field(default_factory=Heal)
     gaps: dict[bytes, GapBuffer] = field(default_factory=dict)
     status: str = "online"

@@ -25,7 +25,7 @@ from p2p_agents.wire.frame import Standing, Sync
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Link
-    from p2p_agents.store.sessions import Held
+    from p2p_agents.store.sessions import Held, Pair
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
     local, key = hosted.local, core.pair_key(link)
     assert link.bundle is not None
     pair = sessions.pair(core.db, *key)
-    stamp = max(pair.stamp_sent + 1, core.now_ms())
+    stamp = rising(pair, core.now_ms())
     sessions.note_pair(core.db, *key, link.peer, stamp_sent=stamp)
     conversation = direct_id(local.agent, link.peer)
     claims = SyncClaims(
@@ -60,13 +60,24 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
     link.reads_due = False
 
 
+def rising(pair: Pair, now_ms: int) -> int:
+    """The next stamp of a SYNC, or gen of an init: one counter, so that it shows which of the two came first."""
+    return max(pair.stamp_sent + 1, pair.gen_sent + 1, now_ms)
+
+
 def ask_again(core: Core, link: Link, why: str) -> None:
     """States disagree: compare views anew, at most once a second (PROTOCOL B5)."""
-    if not link.sync_sent or core.now() < link.sync_due:
-        return
     log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
-    link.sync_due = core.now() + SYNC_EVERY_MS / 1000
-    send_sync(core, link, reply=True)
+    link.disagrees = True
+    ask_due(core, link)
+
+
+def ask_due(core: Core, link: Link) -> None:
+    """Called once a second too: a disagreement that came too early is not forgotten."""
+    if link.disagrees and link.sync_sent and core.now() >= link.sync_due:
+        link.disagrees = False
+        link.sync_due = core.now() + SYNC_EVERY_MS / 1000
+        send_sync(core, link, reply=True)
 
 
 def _view(held: Held) -> SessionView:
@@ -105,6 +116,11 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         send_sync(core, link, reply=False)
     elif claims.reply:
         send_sync(core, link, reply=False)
+    if _may_be_stale(core, link, key, claims):
+        link.doubted = True
+        send_sync(core, link, reply=True)
+        return
+    link.doubted = False
     _reconcile(core, link, key, claims)
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)
     for holding in claims.holdings:
@@ -144,16 +160,27 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
 def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     theirs = {view.sid: view for view in claims.sessions}
     link.heal = Heal()
-    going_on = None
+    link.resend.clear()
     for held in list(core.pair_sessions(key)):
-        view = theirs.get(held.session.sid)
+        sid = held.session.sid
+        view = theirs.get(sid)
         outcome = compare(_mine(core, held, view), view)
-        if outcome is Outcome.GO_ON and view is not None:
-            if going_on is None:
-                going_on = view
-        else:
+        if outcome is not Outcome.GO_ON and not _is_late(core, link, held, view, claims):
             _give_up(core, link, key, held, view, outcome)
-    link.resend_from = going_on.received if going_on else None
+        elif held.frames:
+            link.resend[sid] = max(held.acked, view.received if view else 0)
+
+
+def _is_late(core: Core, link: Link, held: Held, view: SessionView | None, claims: SyncClaims) -> bool:
+    """Whether the view was overtaken on another link: it was true when it was written, and tells of no loss."""
+    s = held.session
+    if view is not None:
+        behind = view.received < held.acked or view.sent < s.received
+        return behind and core.heard.get(s.sid) == link.incarnation  # a store goes back between two incarnations only
+    if s.initiator:
+        carrier = core.init_links.get(s.sid)
+        return claims.gen < s.gen and carrier is not None and carrier in core.links.get(core.pair_key(link), [])
+    return claims.stamp < s.gen
 
 
 def _mine(core: Core, held: Held, view: SessionView | None) -> MyView:

@@ -15,7 +15,7 @@ from p2p_agents.limits import (
 )
 from p2p_agents.link.hello import Speaker
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, opening, presence
+from p2p_agents.node import asking, opening, presence, syncing
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, outbox, sessions
 from p2p_agents.store.agents import Prekey
@@ -42,6 +42,9 @@ def second(core: Core) -> None:
     _end_silent(core)
     for peering in list(core.peerings.values()):
         opening.open_wanted(core, peering)
+    for found in core.links.values():
+        for link in found:
+            syncing.ask_due(core, link)
 
 
 def minute(core: Core) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2p_agents.conversation.record import VOID
 from p2p_agents.conversation.states import State
+from p2p_agents.wire.payload import Item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +19,10 @@ NO_DEVICE = b""  # the recipient's device is not known yet
 
 @dataclass(frozen=True, slots=True)
 class Owed:
+    """A row and what its frame is to carry: the entry, or the void that stands for it."""
+
     id: int
-    entry: int
-    state: State
+    item: Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,16 @@ def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
 def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
     """Owed and not in any frame, in the author's order."""
     rows = db.all(
-        "SELECT id, entry, state FROM outbox WHERE owed = 1 AND sid IS NULL AND agent = ? AND peer = ? AND device = ?"
-        " ORDER BY id LIMIT ?",
+        "SELECT o.id, v.signed, e.signed, b.body, e.kind FROM outbox o JOIN entries e ON e.id = o.entry"
+        " LEFT JOIN bodies b ON b.entry = o.entry LEFT JOIN voids v ON v.entry = o.entry AND o.state = 'failed'"
+        " WHERE o.owed = 1 AND o.sid IS NULL AND o.agent = ? AND o.peer = ? AND o.device = ? ORDER BY o.id LIMIT ?",
         (agent, peer, device, limit),
     )
-    return [Owed(row[0], row[1], State(row[2])) for row in rows]
+    return [Owed(row[0], _item(*row[1:])) for row in rows]
+
+
+def _item(void: bytes | None, signed: bytes, body: bytes | None, kind: str) -> Item:
+    return Item(signed, body, void=kind == VOID) if void is None else Item(void, None, void=True)
 
 
 def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
@@ -200,10 +208,10 @@ def delivery(db: Database, row: int) -> Delivery:
     return _delivery(found)
 
 
-def entry_of(db: Database, row: int) -> int:
-    found = db.one("SELECT entry FROM outbox WHERE id = ?", (row,))
-    assert found is not None
-    return int(found[0])
+def entries_of(db: Database, rows: Sequence[int]) -> list[int]:
+    """The entries of many rows at once, in no order."""
+    listed = ",".join(map(str, rows))
+    return [found[0] for found in db.all(f"SELECT entry FROM outbox WHERE id IN ({listed})")]  # noqa: S608 - numbers
 
 
 def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:

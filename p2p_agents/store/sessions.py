@@ -85,9 +85,10 @@ def keep_frame(db: Database, sid: bytes, f: SentFrame, frame: bytes) -> None:
     )
 
 
-def frames_after(db: Database, sid: bytes, pos: int) -> list[bytes]:
-    """The exact bytes to send again, from position `pos` on, in order."""
-    return [row[0] for row in db.all("SELECT frame FROM frames WHERE sid = ? AND pos >= ? ORDER BY pos", (sid, pos))]
+def frame_at(db: Database, sid: bytes, pos: int) -> bytes | None:
+    """The exact bytes to send again, while they are unacknowledged."""
+    row = db.one("SELECT frame FROM frames WHERE sid = ? AND pos = ?", (sid, pos))
+    return row[0] if row else None
 
 
 def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFrame]:

@@ -70,9 +70,8 @@ class Walk:
         if one.node.running:
             said = self.accepted.setdefault((one.name, other.name), [])
             text = f"{one.name} to {other.name} {len(said)} " + "x" * self.random.choice((0, 10, 5_000))
-            commits = one.node.db.commits
             one.sends_or_dies(other, text)
-            if one.node.running or one.node.db.commits > commits and one.node.db.die_after == one.node.db.commits:
+            if one.node.running or one.node.db.die_after == one.node.db.commits:
                 said.append(text)
 
     def burst(self) -> None:
@@ -103,10 +102,9 @@ class Walk:
         one, _ = self.two()
         if one.node.running:
             at = one.node.db.commits + self.random.randrange(1, 6)
-            if self.random.random() < 0.5:
-                one.node.db.die_before = at
-            else:
-                one.node.db.die_after = at
+            before = self.random.random() < 0.5
+            one.node.db.die_before = at if before else None
+            one.node.db.die_after = None if before else at
 
     def part(self) -> None:
         self.world.part(*self.two())

@@ -1,10 +1,10 @@
 """Whole nodes in virtual time: real cores on real stores, no threads, no sockets, no waiting.
 
-    world = World(tmp_path)
-    alice, bob = world.friends("alice", "bob")
-    alice.sends(bob, "hello")
-    world.settle()
-    assert bob.inbox() == ["hello"]
+world = World(tmp_path)
+alice, bob = world.friends("alice", "bob")
+alice.sends(bob, "hello")
+world.settle()
+assert bob.inbox() == ["hello"]
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ class Agent:
 
     def heard(self, peer: Agent) -> list[str]:
         """All that came from a peer, ever, in log order."""
-        lines = log.incoming(self.core.db, self.hosted.local.id, 0, 1_000_000, peer.id)
+        lines, _ = log.incoming(self.core.db, self.hosted.local.id, 0, 1_000_000, peer.id)
         return [(line.record.content or b"").decode() for line in lines]
 
     def history(self, peer: Agent) -> list[dict[str, Any]]:
