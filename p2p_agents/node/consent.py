@@ -156,7 +156,7 @@ def on_standing(core: Core, link: Link, frame: Stand) -> None:
 
 
 def _fall_back(link: Link) -> None:
-    """Views that were exchanged count no more once one side takes nothing: they are exchanged anew if it changes its mind."""
+    """Views count no more once one side takes nothing: they are exchanged anew if it changes its mind."""
     if Standing.ACCEPTS is not link.standing or Standing.ACCEPTS is not link.peer_standing:
         link.sync_sent = False
         link.phase = Phase.UP

@@ -106,11 +106,15 @@ def open_wanted(core: Core, peering: Peering) -> None:
         for contact in contacts.contacts(core.db, hosted.local.id):
             if contact.trust < Trust.ACCEPTED or contact.frozen:
                 continue
-            lives_here = contact.peer in claimed or any(
-                node == peering.node for _, node in contacts.addresses(core.db, contact.peer)
-            )
-            if lives_here and _may_open(core, peering, hosted.local.id, contact.peer):
+            here = contact.peer in claimed or _is_said_to_live(core, contact.peer, peering.node)
+            if here and _may_open(core, peering, hosted.local.id, contact.peer):
                 open_link(core, peering, hosted, contact.peer)
+
+
+def _is_said_to_live(core: Core, peer: bytes, node: bytes) -> bool:
+    """A record or an earlier link places the peer there: a roster names neither hidden agents nor more than it may."""
+    recorded = node in core.sightings.get(peer, {})
+    return recorded or any(known == node for _, known in contacts.addresses(core.db, peer))
 
 
 def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
