@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.control.client import Client
 from p2p_agents.control.wire import decode_line, encode_line
+from p2p_agents.errors import NodeUnreachable
 from p2p_agents.paths import Home
 
 if TYPE_CHECKING:
@@ -270,6 +271,12 @@ class Process(subprocess.Popen[bytes]):
         assert found, f"no {text!r} before the end:\n" + "\n".join(self.lines)
         return found
 
+    def listens(self, within: float = PATIENCE_S) -> bool:
+        """Wait until the node listens, or is gone."""
+        with self._news:
+            assert self._news.wait_for(lambda: self._ended or self._find("listening on"), within)
+            return not self._ended
+
     def _find(self, text: str) -> str | None:
         return next((line for line in self.lines if text in line), None)
 
@@ -301,7 +308,11 @@ class Stream:
     def __init__(self, path: str, method: str, params: Json) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(PATIENCE_S)
-        self._socket.connect(path)
+        try:
+            self._socket.connect(path)
+        except OSError as error:
+            self._socket.close()
+            raise NodeUnreachable(f"{path}: {error}") from error
         self._file = self._socket.makefile("rb")
         self._file.readline()  # the greeting
         self._socket.sendall(encode_line({"id": 1, "method": method, "params": params}))
@@ -311,7 +322,10 @@ class Stream:
     def next(self, deadline: float | None = None) -> Json:
         left = PATIENCE_S if deadline is None else deadline - time.monotonic()
         self._socket.settimeout(max(left, 0.001))
-        line = decode_line(self._file.readline())
+        read = self._file.readline()
+        if not read:
+            raise NodeUnreachable("the node went")
+        line = decode_line(read)
         assert "event" in line, line
         event = line["event"]
         assert isinstance(event, dict)
