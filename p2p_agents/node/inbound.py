@@ -23,6 +23,7 @@ from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.chains import Run
     from p2p_agents.crypto.ratchet import Frame
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Link
@@ -174,17 +175,16 @@ def _settle_ack(core: Core, link: Link, held: Held, ack: Ack) -> None:
 def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdict, ...]) -> None:
     now_ms = core.now_ms()
     taken = [row for row, v in zip(rows, verdicts, strict=True) if v in (Verdict.STORED, Verdict.DUPLICATE)]
-    outbox.delivered(core.db, taken, now_ms)
-    moved = list(taken)
+    for entry in outbox.delivered(core.db, taken, now_ms):
+        core.effect(Moved(link.agent, entry))
     for row, verdict in zip(rows, verdicts, strict=True):
         if verdict is Verdict.GAP:
             outbox.reopen(core.db, row, now_ms)
+            core.compared.pop(core.pair_key(link), None)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
             outbox.settle(core.db, row, State.FAILED, f"refused: {verdict.name.lower()}", now_ms)
-            moved.append(row)
-    for entry in outbox.entries_of(core.db, moved):
-        core.effect(Moved(link.agent, entry))
+            core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
 
 
 # --- items ---
@@ -211,14 +211,20 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
         return Verdict.WRONG_AUTHOR
     if r.conversation != direct_id(me, link.peer):
         return Verdict.WRONG_CONVERSATION
-    if entries.find(core.db, r.hash) is not None:
+    extends = _extends(entries.run_of(core.db, r.conversation, r.device, r.epoch), r)
+    if not extends and entries.find(core.db, r.hash) is not None:
         return Verdict.DUPLICATE
-    if entries.taken(core.db, r):
+    if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
     if r.lamport > entries.lamport(core.db, r.conversation) + LAMPORT_LEAP:
         return Verdict.LAMPORT
-    return _judge_chain(core, r)
+    return Verdict.STORED if extends else _judge_chain(core, r)
+
+
+def _extends(run: Run | None, r: Record) -> bool:
+    """The common case, told by one row: the entry follows the last one of its run, so nothing stands at its place."""
+    return run is not None and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
 
 
 def _wrote(core: Core, link: Link, r: Record) -> bool:

@@ -81,10 +81,7 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
     cursor = log.add(core.db, agent, entry, draft.peer, incoming=False, trust=Trust.VERIFIED)
     outbox.keep_key(core.db, agent, draft.key, digest, entry)
     local = core.hosted_id(draft.peer)
-    if local is not None:
-        state = _hand_over(core, hosted, local, entry)
-    else:
-        state = _owe(core, hosted, draft.peer, entry)
+    state = _owe(core, hosted, draft.peer, entry) if local is None else _hand_over(core, hosted, local, entry)
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -127,14 +128,16 @@ def settle(db: Database, row: int, state: State, why: str, now_ms: int) -> Deliv
     return delivery(db, row) if changed else None
 
 
-def delivered(db: Database, rows: Sequence[int], now_ms: int) -> None:
-    """The common verdict, for many rows at once. A void that arrived leaves its entry failed; what was only
-    unconfirmed is delivered after all (PROTOCOL B6)."""
-    db.many(
+def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
+    """The common verdict, for many rows at once; returns their entries. A void that arrived leaves its entry
+    failed; what was only unconfirmed is delivered after all (PROTOCOL B6)."""
+    changed = db.all(
         "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?, state = CASE WHEN state IN ('queued', 'relayed')"
-        " OR (state = 'failed' AND why = 'unconfirmed') THEN 'delivered' ELSE state END WHERE id = ?",
-        [(now_ms, row) for row in rows],
+        " OR (state = 'failed' AND why = 'unconfirmed') THEN 'delivered' ELSE state END"
+        " WHERE id IN (SELECT value FROM json_each(?)) RETURNING entry",
+        (now_ms, json.dumps(rows)),
     )
+    return [row[0] for row in changed]
 
 
 def reopen(db: Database, row: int, now_ms: int) -> None:
@@ -208,10 +211,10 @@ def delivery(db: Database, row: int) -> Delivery:
     return _delivery(found)
 
 
-def entries_of(db: Database, rows: Sequence[int]) -> list[int]:
-    """The entries of many rows at once, in no order."""
-    listed = ",".join(map(str, rows))
-    return [found[0] for found in db.all(f"SELECT entry FROM outbox WHERE id IN ({listed})")]  # noqa: S608 - numbers
+def entry_of(db: Database, row: int) -> int:
+    found = db.one("SELECT entry FROM outbox WHERE id = ?", (row,))
+    assert found is not None
+    return int(found[0])
 
 
 def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
