@@ -64,6 +64,7 @@ class Core:
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
+        self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}

@@ -87,7 +87,7 @@ class Link:
     allowance: Allowance = field(default_factory=Allowance)
     meter: Meter = field(default_factory=Meter)
     sync_sent: bool = False
-    doubted: bool = False  # the peer's SYNC looked like a rollback; it was asked again
+    stamp_seen: int = 0  # of the peer's newest SYNC here
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
     disagrees: bool = False  # one is to be sent then
     requested: bool = False  # a REQUEST went out on this link

@@ -107,27 +107,29 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         return  # it crossed a change of our mind
     claims = _open(core, link, frame)
     key = core.pair_key(link)
-    if claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
+    if claims.stamp <= link.stamp_seen:
         raise Replayed("a SYNC that is not newer than the last one")
-    sessions.note_pair(core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen))
+    link.stamp_seen = claims.stamp
     core.trusted.confirm(claims.stamp)
     if not link.sync_sent:
         link.peer_standing = Standing.ACCEPTS  # its SYNC overtook its STANDING
         send_sync(core, link, reply=False)
     elif claims.reply:
         send_sync(core, link, reply=False)
-    if _may_be_stale(core, link, key, claims):
-        link.doubted = True
-        send_sync(core, link, reply=True)
-        return
-    link.doubted = False
+    if claims.stamp > sessions.pair(core.db, *key).stamp_seen:  # else a newer one overtook it on another link
+        _learn(core, link, key, claims)
+    link.phase = Phase.SYNCED
+    core.mark_ready(key)
+
+
+def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
+    sessions.note_pair(core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen))
     _reconcile(core, link, key, claims)
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)
     for holding in claims.holdings:
         if holding.conversation == conversation:
             _settle_holding(core, link, holding)
-    link.phase = Phase.SYNCED
-    core.mark_ready(key)
+    core.compared[key] = link.incarnation
 
 
 def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
@@ -224,8 +226,9 @@ def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
         tips = holding.tips.get(device, ())
         held = held_through(runs, tips)
         _settle_arrived(core, link, device, held)
-        for run in runs:
-            _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
+        if core.compared.get(core.pair_key(link)) != link.incarnation:  # a store loses entries between two of them
+            for run in runs:
+                _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
         if device == own and lost(runs, tips):
             _noticed_loss(core, link)
     if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
