@@ -133,6 +133,8 @@ def read_item(item: Item) -> Record:
 def _read_entry(signed: bytes, body: bytes | None) -> Record:
     claims = decode_claims(unverified_payload(signed))
     verify(claims.device, signed, ENTRY_LABEL)
+    if claims.kind == VOID:
+        raise Malformed("a void is no kind of entry: it has a label of its own")
     if body is not None:
         if body_hash(body) != claims.body_hash:
             raise BadSignature("the body is not the one that was signed")

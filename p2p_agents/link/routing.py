@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIALS, DISCOVERED_AGENTS
+from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +42,7 @@ class _State:
     attempts: int = 0
     due: float = 0.0
     dialing: int = 0  # dials under way
+    over: float = 0.0  # by then they have ended, whether or not anybody said so
     connections: set[int] = field(default_factory=set)
     wanted: bool = False
     announced: bool = False
@@ -131,12 +132,15 @@ class Router:
 
     def due(self, now: float) -> list[Dial]:
         dials: list[Dial] = []
+        for state in self._targets.values():
+            if now >= state.over:
+                state.dialing = 0
         under_way = sum(state.dialing for state in self._targets.values())
         for target, state in self._targets.items():
             if state.idle and state.due <= now and under_way < DIALS:
                 under_way += len(state.addresses)
                 dials.append(Dial(target, tuple(state.addresses)))
-                state.dialing = len(state.addresses)
+                state.dialing, state.over = len(state.addresses), now + 2 * DIAL_TIMEOUT_S
                 ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
                 state.attempts += 1
                 state.due = now + ceiling * (0.5 + 0.5 * self._jitter())

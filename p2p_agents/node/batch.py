@@ -44,12 +44,13 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
         core.db.rollback()
         core.forget()
         return _failed(core, items, fault)
+    core.undo.clear()
     effects, core.effects = core.effects, []
     return outcomes, effects
 
 
 def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
-    effects = len(core.effects)
+    mark = core.mark()
     try:
         with core.db.savepoint():
             value = item(core)
@@ -58,11 +59,11 @@ def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
     except EnvironmentFault:
         raise
     except P2PError as error:
-        core.discard_item(effects)
+        core.discard_item(mark)
         return Outcome(error=error)
     except Exception as error:  # a bug of ours must not take the node down; it is logged and answered
         log.exception("an item failed")
-        core.discard_item(effects)
+        core.discard_item(mark)
         return Outcome(error=Bug(f"{type(error).__name__} inside the node"))
 
 

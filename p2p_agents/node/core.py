@@ -14,7 +14,7 @@ from p2p_agents.errors import NoAgent, PeerFault
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
-from p2p_agents.node.effects import Hangup, PeersChanged, Transmit
+from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
 from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting
 from p2p_agents.store import sessions
 from p2p_agents.wire.frame import Close, encode_frame
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PairKey = tuple[bytes, bytes]  # our device, the peer's device
+Mark = tuple[int, int]  # effects and undos there were
 
 
 class Core:
@@ -57,6 +58,7 @@ class Core:
         self.incarnation = clock.wall_ms()
         self.started = clock.monotonic()
         self.effects: list[Effect] = []
+        self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
         self.hosted: dict[int, Hosted] = {}
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
@@ -210,20 +212,37 @@ class Core:
 
     # --- failure ---
 
-    def discard_item(self, effects: int) -> None:
+    def mark(self) -> Mark:
+        """Where memory stands before an item."""
+        return len(self.effects), len(self.undo)
+
+    def discard_item(self, mark: Mark) -> None:
         """An item failed and its savepoint was undone: so is what it left in memory."""
-        del self.effects[effects:]
-        self._dirty.clear()
-        self._sessions.clear()
+        for connection in self._take_back(mark):
+            self.hang_up(connection, "undone")  # a frame that it misses will never be sent
 
     def forget(self) -> None:
         """A batch failed: nothing built on it may survive. Links come back by themselves and compare views."""
-        self._dirty.clear()
-        self._sessions.clear()
+        self._take_back((0, 0))
         self.ready.clear()
-        self.effects.clear()
         for connection in list(self.peerings):
             self.hang_up(connection, "store_failed")
+
+    def _take_back(self, mark: Mark) -> set[int]:
+        """Undo what memory did since the mark; returns the connections that something was to be sent on."""
+        effects, undo = mark
+        for take_back in reversed(self.undo[undo:]):
+            take_back()
+        undone = self.effects[effects:]
+        del self.effects[effects:], self.undo[undo:]
+        self._dirty.clear()
+        self._sessions.clear()
+        for effect in undone:
+            if isinstance(effect, Connect):
+                for _ in effect.dial.addresses:
+                    self.router.dialed(effect.dial.target)
+        self.effects += [effect for effect in undone if isinstance(effect, Hangup)]  # its peering is gone already
+        return {effect.connection for effect in undone if isinstance(effect, Transmit)} & self.peerings.keys()
 
     def refuse_peer(self, connection: int, fault: PeerFault) -> None:
         """A peer broke the protocol: its connection ends, others do not notice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto import identity as identities
@@ -48,6 +49,7 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     )
     hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [])
     core.hosted[local.id] = hosted
+    core.undo.append(lambda: core.hosted.pop(local.id))
     upkeep.fresh_prekey(core, hosted)
     changed(core)
     return hosted
@@ -88,6 +90,7 @@ def reload(core: Core) -> None:
     """Rows of agents changed: status, policy, default."""
     fresh = {local.id: local for local in agents.agents(core.db)}
     for each in core.hosted.values():
+        core.undo.append(partial(setattr, each, "local", each.local))
         each.local = fresh[each.local.id]
     changed(core)
 

@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import FIRST, MESSAGE, Record, read_item
+from p2p_agents.conversation.record import FIRST, MESSAGE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
-from p2p_agents.errors import BadSeal, BadSignature, Gap, Malformed, Replayed
+from p2p_agents.errors import BadSeal, BadSignature, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP
 from p2p_agents.link.gaps import GapBuffer
 from p2p_agents.node import resetting, syncing
@@ -195,7 +195,7 @@ def _take_item(core: Core, link: Link, item: Item) -> Verdict:
         record = read_item(item)
     except BadSignature:
         return Verdict.BAD_SIGNATURE
-    except Malformed:
+    except (Malformed, UnknownVersion):
         return Verdict.MALFORMED
     verdict = _judge(core, link, record)
     if verdict is Verdict.STORED:
@@ -212,8 +212,11 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
     if r.conversation != direct_id(me, link.peer):
         return Verdict.WRONG_CONVERSATION
     extends = _extends(entries.run_of(core.db, r.conversation, r.device, r.epoch), r)
-    if not extends and entries.find(core.db, r.hash) is not None:
-        return Verdict.DUPLICATE
+    if not extends and (place := entries.place_of(core.db, r.hash)) is not None:
+        conversation, device, _, seq, _ = place
+        return (
+            Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
+        )
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
@@ -223,8 +226,13 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
 
 
 def _extends(run: Run | None, r: Record) -> bool:
-    """The common case, told by one row: the entry follows the last one of its run, so nothing stands at its place."""
-    return run is not None and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
+    """The common case, told by one row: the entry follows the last one of its run, so nothing stands at its place.
+
+    A void only says which hash it has, so its place alone tells nothing.
+    """
+    return (
+        run is not None and r.kind != VOID and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
+    )
 
 
 def _wrote(core: Core, link: Link, r: Record) -> bool:

@@ -46,7 +46,10 @@ class Lines:
         self._queued[number] = 0
         if target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
-        self._writer.submit(lambda core: opening.connected(core, number, dialed, address, key, target))
+        self._writer.submit(
+            lambda core: opening.connected(core, number, dialed, address, key, target),
+            lambda outcome: self._taken(number, 0, outcome),
+        )
 
     def received(self, connection: Connection, data: bytes) -> None:
         """QUIC has no backpressure to offer: a peer that outruns the writer beyond its credit is cut off."""

@@ -295,7 +295,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     remembering.remember_peer(core, link)
     core.effect(PeersChanged())
     presence.tell(core, link)
-    consent.proceed(core, link)
+    consent.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:

@@ -249,7 +249,7 @@ def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
         if held is None:
             return False
     _seal(core, link, held, owed)
-    return len(owed) > 0
+    return bool(owed or link.asks or link.answers)
 
 
 def _session_to_use(core: Core, key: PairKey) -> Held | None:
@@ -297,12 +297,12 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
         tuple(o.item for o in owed),
         tuple(_reads(core, link)),
         tuple(link.asks[:ECHOES_PER_FRAME]),
-        tuple(link.answers),
+        tuple(link.answers[:ECHOES_PER_FRAME]),
     )
     before = held.session
     session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)
     held.session, held.verdicts, held.ack_due = session, [], False
-    link.asks, link.answers, link.reads_due = link.asks[ECHOES_PER_FRAME:], [], False
+    link.asks, link.answers, link.reads_due = link.asks[ECHOES_PER_FRAME:], link.answers[ECHOES_PER_FRAME:], False
     rows = tuple(o.id for o in owed)
     outbox.seal(core.db, rows, session.sid)
     sessions.keep_frame(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import EnvironmentFault
@@ -21,14 +23,25 @@ if TYPE_CHECKING:
     Item = Callable[[Core], Any]
     Done = Callable[[Outcome], None]
     Work = Callable[[Core], None]
+    _Entry = "_Queued | Work | None"
 
 log = logging.getLogger(__name__)
 
 BATCH_ITEMS = 256  # items in one transaction: a commit's cost is shared, and nobody waits long for one
 
 
+LINGER_S = 0.003  # items that nobody hurries are committed together with what comes within this
+
+
 def _NOTHING(_core: Core) -> None:
     """The queue is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    item: Item
+    done: Done | None
+    hurry: bool
 
 
 class Writer:
@@ -45,7 +58,7 @@ class Writer:
         self._loop = loop
         self._deliver = deliver
         self._died = died
-        self._queue: queue.SimpleQueue[tuple[Item, Done | None] | Work | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._live, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -58,13 +71,17 @@ class Writer:
 
     def submit(self, item: Item, done: Done | None = None) -> None:
         """Queue an item; `done` is called with its outcome in the loop's thread, after the commit."""
-        self._queue.put((item, done))
+        self._queue.put(_Queued(item, done, hurry=True))
+
+    def later(self, item: Item, done: Done | None = None) -> None:
+        """Queue an item that nobody hurries: it joins the next one's transaction, or runs LINGER_S from now."""
+        self._queue.put(_Queued(item, done, hurry=False))
 
     def maintain(self, work: Callable[[Core], None]) -> None:
         """Queue work that needs the database outside of any transaction."""
         self._queue.put(work)
 
-    def call(self, item: Item) -> asyncio.Future[Any]:
+    def call(self, item: Item, *, hurry: bool = True) -> asyncio.Future[Any]:
         """Queue an item and await what it returns or raises."""
         future: asyncio.Future[Any] = self._loop.create_future()
 
@@ -76,7 +93,7 @@ class Writer:
             else:
                 future.set_result(outcome.value)
 
-        self.submit(item, done)
+        self._queue.put(_Queued(item, done, hurry))
         return future
 
     def _live(self) -> None:
@@ -88,24 +105,32 @@ class Writer:
             self._loop.call_soon_threadsafe(self._died)
 
     def _run(self) -> None:
-        entry = self._queue.get()
+        entry = self._get(None)
         while entry is not None:
-            taken: list[tuple[Item, Done | None]] = []
-            while isinstance(entry, tuple) and len(taken) < BATCH_ITEMS:
-                taken.append(entry)
-                entry = self._next()
-            if taken:
-                outcomes, effects = run_batch(self._core, [item for item, _ in taken])
-                self._loop.call_soon_threadsafe(self._finish, [done for _, done in taken], outcomes, effects)
-            if entry is _NOTHING:
-                entry = self._queue.get()
-            elif entry is not None and not isinstance(entry, tuple):
+            if isinstance(entry, _Queued) or entry is _NOTHING:
+                entry = self._batch(entry)
+            else:
                 self._maintain(entry)
-                entry = self._queue.get()
+                entry = _NOTHING
+            if entry is _NOTHING:
+                entry = self._get(self._core.due_in())
 
-    def _next(self) -> tuple[Item, Done | None] | Work | None:
+    def _batch(self, entry: _Entry) -> _Entry:
+        """Run what is queued, and what the core has due by itself; the entry after it."""
+        taken: list[_Queued] = []
+        hurry, until = False, time.monotonic() + LINGER_S
+        while isinstance(entry, _Queued) and len(taken) < BATCH_ITEMS:
+            taken.append(entry)
+            hurry = hurry or entry.hurry
+            entry = self._get(0.0 if hurry else until - time.monotonic())
+        outcomes, effects = run_batch(self._core, [queued.item for queued in taken])
+        self._loop.call_soon_threadsafe(self._finish, [queued.done for queued in taken], outcomes, effects)
+        return entry
+
+    def _get(self, timeout: float | None) -> _Entry:
+        """The next entry; _NOTHING when none comes within so many seconds."""
         try:
-            return self._queue.get_nowait()
+            return self._queue.get() if timeout is None else self._queue.get(timeout > 0, max(timeout, 0))
         except queue.Empty:
             return _NOTHING
 
