@@ -63,10 +63,13 @@ class Home:
         return os.path.join("/tmp", f"p2pa-{os.getuid()}", f"{name}.sock")  # noqa: S108 - made 0700 by create
 
     def create(self) -> None:
-        """Make the directories, 0700. Raises UnsafeHome when one exists that others own or may enter."""
+        """Make the directories, 0700. Raises UnsafeHome when one cannot be, or exists and others own or may enter it."""
         for directory in (self.path, self.keys, os.path.dirname(self.socket)):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            found = os.lstat(directory)
+            try:
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+                found = os.lstat(directory)
+            except OSError as error:
+                raise UnsafeHome(f"{directory} cannot be made: {error.strerror}") from error
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
                 raise UnsafeHome(f"{directory} is not a directory of this user")
             if stat.S_IMODE(found.st_mode) & 0o077:

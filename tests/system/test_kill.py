@@ -1,4 +1,4 @@
-"""kill -9 at every commit of a running exchange: what was accepted arrives once, in order, and is shown as delivered."""
+"""kill -9 at every commit of a running exchange: what was accepted arrives once, in order, and ends delivered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hosts: found by multicast DNS, dialled by address, cut off, and joined by a path that loses, doubles and reorders."""
+"""Two hosts: found by multicast DNS, dialled by address, cut off, joined by a path that loses, doubles, reorders."""
 
 from __future__ import annotations
 

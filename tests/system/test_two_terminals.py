@@ -43,7 +43,7 @@ def ok(answer: Answer) -> dict[str, object]:
 
 
 def test_first_contact_typed_by_hand(pair: tuple[Agent, Agent]) -> None:
-    """E4, B11: an unknown sender gets exactly one request; once accepted, its text arrives as the message it previewed."""
+    """E4, B11: an unknown sender gets exactly one request; accepted, it arrives as the message it is."""
     alice, bob = pair
     alice.until_peer(bob, reachable=True)
     listed = ok(alice.node.cli("peers"))["peers"]

@@ -1,0 +1,254 @@
+"""Full, read-only, damaged and foreign disks: the stable code, nothing half-written, and life goes on afterwards."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from p2p_agents import errors
+from tests.system.harness import NODE, PATIENCE_S, Agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.system.harness import Node, World
+
+DISK_MB = 6  # a new store takes about one
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of DISK_MB, where the machine lets a test mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail("cannot mount a small file system")
+        pytest.skip("needs root to mount a small file system")
+    with ExitStack() as stack:
+        stack.callback(subprocess.run, ["umount", "-l", str(place)], check=True)
+        yield place
+
+
+def fill(place: Path) -> Path:
+    """Take every last byte."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        size = 2**20
+        while size:
+            try:
+                file.write(bytes(size))
+            except OSError:
+                size //= 2
+    return ballast
+
+
+def test_a_full_disk_refuses_and_recovers(world: World, small_disk: Path) -> None:
+    """A6: what was refused never happened; what was accepted arrives; the same node goes on once there is space."""
+    alice = world.agent("alice", home=small_disk / "home")
+    bob = world.agent("bob")
+    alice.meets(bob)
+    ballast = fill(small_disk)
+    accepted, refused = [], None
+    for number in range(40):
+        answer = alice.node.cli("send", "bob", "-", "--id", f"key-{number}", stdin=b"%d " % number + b"x" * 100_000)
+        if answer.status:
+            refused = answer
+            break
+        accepted.append(number)
+    assert refused is not None
+    assert (refused.status, refused.code) == (1, "store_full")
+    assert refused.json["error"]["retryable"] is True
+    assert refused.json["error"]["hint"]
+    ballast.unlink()
+    again = alice.node.cli("send", "bob", "there is room", "--id", f"key-{len(accepted)}", "--wait", "delivered")
+    assert again.status == 0, again
+    assert again.json["duplicate"] is False
+    arrived = [text.split(" ")[0] for text in bob.everything()[1:-1]]
+    assert arrived == [str(number) for number in accepted]
+    assert bob.everything()[-1] == "there is room"
+
+
+def test_a_recipient_whose_disk_is_full_takes_it_later(world: World, small_disk: Path) -> None:
+    """B3: never delivered before it is kept; kept once there is space, and once."""
+    alice = world.agent("alice")
+    bob = world.agent("bob", home=small_disk / "home")
+    alice.meets(bob)
+    ballast = fill(small_disk)
+    keys = [alice.send(bob, f"{number} " + "x" * 100_000)["key"] for number in range(8)]
+    with pytest.raises(errors.SendUnconfirmed):
+        alice.send(bob, "the last", wait="delivered", timeout=2)
+    ballast.unlink()
+    alice.send(bob, "and now", wait="delivered", timeout=40)
+    heads = [text.split(" ")[0] for text in bob.everything()[1:]]
+    assert heads == [*map(str, range(len(keys))), "the", "and"]
+
+
+def test_a_disk_without_room_for_a_store_is_said_at_start(world: World, small_disk: Path) -> None:
+    node = world.node("alice", home=small_disk / "home")
+    ballast = fill(small_disk)
+    refused = node.cli("init", "alice")
+    assert refused.status in (1, 7), refused
+    assert refused.code in ("store_full", "unsafe_home", "node_unreachable")
+    ballast.unlink()
+    assert node.cli("init", "alice").status == 0
+
+
+def test_a_read_only_file_system(world: World, small_disk: Path) -> None:
+    alice = world.agent("alice", home=small_disk / "home")
+    alice.node.stop()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    try:
+        refused = alice.node.cli("inbox")
+        assert refused.status != 0
+        assert refused.code in ("store_read_only", "unsafe_home")
+        assert refused.json["error"]["hint"]
+        assert "Traceback" not in refused.err
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert alice.node.cli("inbox").status == 0
+
+
+# --- stores that are not ours to open ---
+
+
+@pytest.fixture
+def stopped(world: World) -> Agent:
+    """An agent whose node has been stopped."""
+    alice = world.agent("alice")
+    assert alice.node.stop() == 0
+    return alice
+
+
+def refuses(node: Node, kind: type[errors.P2PError]) -> None:
+    """The command gets the node's own reason, again and again, and leaves no process."""
+    for _ in range(2):
+        answer = node.cli("inbox")
+        assert (answer.status, answer.code) == (kind.exit, kind.code), answer
+        assert answer.json["error"]["hint"]
+        assert node.background() is None
+
+
+def test_a_store_of_a_newer_release(stopped: Agent) -> None:
+    """H1: an unknown schema is refused and not touched."""
+    store = sqlite3.connect(stopped.node.home.store)
+    store.execute("PRAGMA user_version = 999")
+    store.close()
+    before = Path(stopped.node.home.store).read_bytes()
+    refuses(stopped.node, errors.StoreNewer)
+    assert Path(stopped.node.home.store).read_bytes() == before
+
+
+def test_a_store_that_is_none(stopped: Agent) -> None:
+    for leftover in ("-wal", "-shm"):
+        Path(stopped.node.home.store + leftover).unlink(missing_ok=True)
+    Path(stopped.node.home.store).write_bytes(b"this is a letter, not a database\n" * 400)
+    refuses(stopped.node, errors.StoreBroken)
+
+
+def test_a_store_whose_pages_are_garbage(stopped: Agent) -> None:
+    for leftover in ("-wal", "-shm"):
+        Path(stopped.node.home.store + leftover).unlink(missing_ok=True)
+    with open(stopped.node.home.store, "r+b") as file:
+        size = os.path.getsize(stopped.node.home.store)
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+    refuses(stopped.node, errors.StoreBroken)
+
+
+def test_a_missing_key_file(stopped: Agent) -> None:
+    for key in Path(stopped.node.home.keys).glob("*.key"):
+        if key.name != "node.key":
+            key.unlink()
+    refuses(stopped.node, errors.StoreBroken)
+
+
+# --- who may read ---
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o777])
+def test_a_home_open_to_others_is_refused(stopped: Agent, mode: int) -> None:
+    stopped.node.path.chmod(mode)
+    answer = stopped.node.cli("inbox")
+    assert (answer.status, answer.code) == (1, "unsafe_home")
+    assert "chmod 700" in answer.json["error"]["hint"]
+    stopped.node.path.chmod(0o700)
+    assert stopped.node.cli("inbox").status == 0
+
+
+def test_a_home_that_is_a_file(world: World) -> None:
+    node = world.node("alice")
+    node.path.write_text("in the way")
+    answer = node.cli("inbox")
+    assert answer.status == 1, answer
+    assert answer.code in ("unsafe_home", "node_unreachable")
+    assert "Traceback" not in answer.err
+
+
+WATCHED = """
+import os, stat, sys
+os.umask(0)
+found = []
+
+def check(event, args):
+    if event == "open" and isinstance(args[0], str) and args[0].startswith({home!r}):
+        found.append(args[0])
+    for path in found:
+        try:
+            mode = stat.S_IMODE(os.lstat(path).st_mode)
+        except OSError:
+            continue
+        if mode & 0o077:
+            os.write(2, b"OPEN TO OTHERS " + os.fsencode(path) + b"\\n")
+
+sys.addaudithook(check)
+sys.argv = ["p2p_agents.node", "run", "--foreground"]
+import runpy
+runpy.run_module("p2p_agents.node", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_files_are_private_from_their_first_byte(world: World) -> None:
+    """Under umask 0 nothing the node makes is ever open to others: looked at on every audit event, and at the end."""
+    node = world.node("alice")
+    process = node.start(["-c", WATCHED.format(home=str(node.path))])
+    alice = node.agent("alice")
+    assert alice.call("inbox")["messages"] == []
+    for path in [node.path, *node.path.rglob("*"), node.runtime / Path(node.home.socket).name]:
+        found = path.lstat()
+        assert stat.S_IMODE(found.st_mode) == (0o700 if stat.S_ISDIR(found.st_mode) else 0o600), path
+    assert node.stop() == 0
+    process.end()
+    assert [line for line in process.lines if "OPEN TO OTHERS" in line] == []
+
+
+def test_a_command_under_umask_zero_makes_a_private_home(world: World) -> None:
+    """The background node inherits the umask and must not follow it."""
+    node = world.node("alice")
+    program = "import os, sys; from p2p_agents.cli.main import main; os.umask(0); sys.exit(main(['init', 'alice']))"
+    done = subprocess.run(
+        [*node.command("-c", program)], env=node.environ, capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done
+    assert node.cli("node", "stop").status == 0
+    for path in [node.path, *node.path.rglob("*")]:
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+
+
+def test_two_nodes_never_share_a_home(world: World) -> None:
+    """H1: the second one says so and leaves."""
+    alice = world.agent("alice")
+    second = subprocess.run(
+        alice.node.command(*NODE), env=alice.node.environ, capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert second.returncode == errors.AlreadyRunning.exit
+    assert b"another node" in second.stderr
+    assert alice.call("whoami")["agent"]["id"] == alice.id
