@@ -63,7 +63,7 @@ class Home:
         return os.path.join("/tmp", f"p2pa-{os.getuid()}", f"{name}.sock")  # noqa: S108 - made 0700 by create
 
     def create(self) -> None:
-        """Make the directories, 0700. Raises UnsafeHome when one cannot be, or exists and others own or may enter it."""
+        """Make the directories, 0700. Raises UnsafeHome when one cannot be, or when others own or may enter it."""
         for directory in (self.path, self.keys, os.path.dirname(self.socket)):
             try:
                 os.makedirs(directory, mode=0o700, exist_ok=True)
