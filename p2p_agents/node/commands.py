@@ -220,15 +220,16 @@ def state_of(core: Core, entry: int) -> tuple[State, str]:
     return state, next((d.why for d in found if d.state is state), "")
 
 
-def begin_wait(core: Core, params: Json) -> tuple[int, str]:
-    """(agent, cursor to go on from): somebody is attending from now on."""
+def begin_wait(core: Core, params: Json) -> tuple[int, str, Json]:
+    """(agent, cursor to go on from, what is unread already): somebody is attending from now on."""
     hosted = core.acting(params["agent"])
     if params.get("from"):
         directory.resolve(core, hosted, params["from"])
     start = params["after"] if params["after"] is not None else showing.START
     reading.parse_cursor(core, start)
+    page = reading.unread(core, params)
     presence.reader_came(core, hosted.local.id)
-    return hosted.local.id, start
+    return hosted.local.id, start, page
 
 
 def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]:

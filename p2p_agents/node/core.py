@@ -64,6 +64,8 @@ class Core:
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
+        self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
+        self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours
@@ -179,6 +181,12 @@ class Core:
     def mark_ready(self, key: PairKey) -> None:
         self.ready[key] = None
 
+    def due_in(self) -> float | None:
+        """Seconds until the pump has something to do by itself; None while it has nothing."""
+        if self.ready:
+            return 0.0
+        return min(self.quiet.values()) - self.now() if self.quiet else None
+
     # --- sessions ---
 
     def pair_sessions(self, key: PairKey) -> list[Held]:
@@ -225,6 +233,7 @@ class Core:
         """A batch failed: nothing built on it may survive. Links come back by themselves and compare views."""
         self._take_back((0, 0))
         self.ready.clear()
+        self.quiet.clear()
         for connection in list(self.peerings):
             self.hang_up(connection, "store_failed")
 

@@ -143,7 +143,7 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
 
 def _settle_reads_and_echoes(core: Core, link: Link, payload: Payload) -> None:
     for mark in payload.reads:
-        syncing.mark_read(core, link, mark.conversation, mark.device, mark.seq)
+        syncing.mark_read(core, link, mark)
     link.answers = [*link.answers, *payload.asks][:ECHOES]
     for nonce in payload.answers:
         core.effect(Echoed(nonce))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import p2p_agents
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoSocket
+from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch
 from p2p_agents.net.mdns import Mdns
@@ -94,6 +95,7 @@ class Node:
             entropy,
             random.SystemRandom().random,
         )
+        self._core.patience = ACK_PATIENCE_S
 
     async def _open_endpoint(self) -> Endpoint:
         """On the port of last time when it is free: addresses that peers remember stay good."""

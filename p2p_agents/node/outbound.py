@@ -21,7 +21,7 @@ from p2p_agents.limits import (
     UNACKED_FRAMES,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, opening, remembering, resetting
+from p2p_agents.node import consent, opening, remembering, resetting, syncing
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -199,10 +199,13 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
 
 def pump(core: Core) -> None:
     """Give every pair that has something to send its turn. Called once per batch, before the commit."""
+    core.ready.update((key, None) for key, due in core.quiet.items() if due <= core.now())
     for key in list(core.ready):
         del core.ready[key]
         link = core.newest_link(key)
-        if link is not None and _pump_link(core, link, key):
+        if link is None:
+            core.quiet.pop(key, None)
+        elif _pump_link(core, link, key):
             core.mark_ready(key)
 
 
@@ -243,7 +246,11 @@ def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
     owed = _owed(core, link, _room(link, held))
     said = bool(owed or link.reads_due or link.asks or link.answers or (held and held.ack_due))
     if not said or not (owed or _may_answer(link, held)):
+        core.quiet.pop(key, None)
         return False
+    if not owed and _may_wait(core, link, key, held):
+        return False
+    core.quiet.pop(key, None)
     if held is None:
         held = resetting.begin(core, link, key)
         if held is None:
@@ -271,6 +278,13 @@ def _room(link: Link, held: Held | None) -> int:
 def _may_answer(link: Link, held: Held | None) -> bool:
     """Frames without entries have a window of their own: two full windows must still acknowledge each other."""
     return link.allowance.left > FRAME_OVERHEAD and (held is None or held.frames < 2 * UNACKED_FRAMES)
+
+
+def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
+    """An acknowledgement or read mark alone waits a moment for a message to ride with; a ping does not."""
+    if not core.patience or link.asks or link.answers or held is None or not held.session.confirmed:
+        return False
+    return core.quiet.setdefault(key, core.now() + core.patience) > core.now()
 
 
 def _owed(core: Core, link: Link, room: int) -> list[Owed]:
@@ -350,14 +364,6 @@ def read(core: Core, hosted: Hosted, peers: set[bytes]) -> None:
 def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
     conversation = direct_id(hosted.local.agent, author.local.agent)
     for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
-        moved = outbox.mark_read(
-            core.db,
-            author.local.id,
-            hosted.local.agent,
-            conversation,
-            mark.device,
-            mark.seq,
-            core.now_ms(),
-        )
+        moved = syncing.read_through(core, author.local.id, hosted.local.agent, mark)
         for entry in moved:
             core.effect(Moved(author.local.id, entry))

@@ -27,6 +27,7 @@ AWAITED: dict[str, frozenset[str]] = {
     "delivered": frozenset({State.DELIVERED, State.READ}),
     "read": frozenset({State.READ}),
 }
+UNHURRIED = frozenset({"ack"})  # its answer tells nothing that anybody waits for
 
 
 class Bell:
@@ -66,7 +67,7 @@ class Calls:
         if waiting is not None:
             return await waiting(params)
         handler = commands.HANDLERS[method]
-        result: Json = await self._writer.call(lambda core: handler(core, params))
+        result: Json = await self._writer.call(lambda core: handler(core, params), hurry=method not in UNHURRIED)
         return result
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
@@ -113,19 +114,21 @@ class Calls:
     # --- wait ---
 
     async def _wait(self, params: Json) -> Json:
-        agent, start = await self._writer.call(lambda core: commands.begin_wait(core, params))
         deadline = time.monotonic() + params["timeout"]
+        page: Json
+        agent, start, page = await self._writer.call(lambda core: commands.begin_wait(core, params))
         try:
-            while True:
+            while not page["messages"]:
                 rang = self._bell.event(("log", agent))
-                page: Json = await self._writer.call(lambda core: reading.unread(core, params))
+                page = await self._writer.call(lambda core: reading.unread(core, params))
                 if page["messages"]:
-                    return page
+                    break
                 left = deadline - time.monotonic()
                 if left <= 0 or not await _rings(rang, left):
                     raise WaitTimeout(cursor=page["cursor"] if params["after"] is None else start)
+            return page
         finally:
-            self._writer.submit(lambda core: presence.reader_left(core, agent))
+            self._writer.later(lambda core: presence.reader_left(core, agent))
 
     # --- search ---
 

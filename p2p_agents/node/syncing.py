@@ -19,13 +19,14 @@ from p2p_agents.node.effects import Moved
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.store import contacts, entries, outbox, readers, sessions
 from p2p_agents.store.contacts import Event
-from p2p_agents.wire.claims import SYNC_LABEL, Holding, SessionView, SyncClaims, decode_sync, encode_sync
+from p2p_agents.wire.claims import SYNC_LABEL, Holding, SessionView, SyncClaims, Tip, decode_sync, encode_sync
 from p2p_agents.wire.frame import Standing, Sync
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Link
     from p2p_agents.store.sessions import Held, Pair
+    from p2p_agents.wire.payload import ReadMark
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +235,7 @@ def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
     if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
         _noticed_loss(core, link)
     for mark in holding.reads:
-        mark_read(core, link, mark.conversation, mark.device, mark.seq)
+        mark_read(core, link, mark)
 
 
 def _settle_arrived(core: Core, link: Link, device: bytes, held: dict[bytes, int]) -> None:
@@ -267,11 +268,22 @@ def _noticed_loss(core: Core, link: Link) -> None:
     core.db.renew_generation()
 
 
-def mark_read(core: Core, link: Link, conversation: bytes, device: bytes, seq: int) -> None:
-    """The peer's default reader has read our entries through `seq` (PROTOCOL B8)."""
+def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
+    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8)."""
     own = core.host(link.agent).local
-    if conversation != direct_id(own.agent, link.peer):
+    if mark.conversation != direct_id(own.agent, link.peer):
         return
-    moved = outbox.mark_read(core.db, link.agent, link.peer, conversation, device, seq, core.now_ms())
-    for entry in moved:
+    for entry in read_through(core, link.agent, link.peer, mark):
         core.effect(Moved(link.agent, entry))
+
+
+def read_through(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
+    """Settle the entries that a mark covers as read; those whose state changed."""
+    runs = entries.runs(core.db, mark.conversation, mark.device)
+    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
+    moved = []
+    for run in runs:
+        if covered[run.epoch] >= run.first:
+            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
+            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms())
+    return moved

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Item = Callable[[Core], Any]
     Done = Callable[[Outcome], None]
     Work = Callable[[Core], None]
-    _Entry = "_Queued | Work | None"
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,10 @@ class _Queued:
     item: Item
     done: Done | None
     hurry: bool
+
+
+if TYPE_CHECKING:
+    _Entry = _Queued | Work | None
 
 
 class Writer:

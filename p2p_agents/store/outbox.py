@@ -149,14 +149,12 @@ def reopen(db: Database, row: int, now_ms: int) -> None:
     )
 
 
-def mark_read(
-    db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes, seq: int, now_ms: int
-) -> list[int]:
-    """The peer read our entries of `device` through `seq`; returns the entries whose state changed."""
+def mark_read(db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, bytes, int], now_ms: int) -> list[int]:
+    """The peer read our entries of (conversation, device, epoch) through seq; returns those whose state changed."""
     rows = db.all(
         "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry WHERE o.agent = ? AND o.peer = ?"
-        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.seq <= ?",
-        (agent, peer, conversation, device, seq),
+        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.epoch = ? AND e.seq <= ?",
+        (agent, peer, *place),
     )
     db.many("UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows])
     return [row[1] for row in rows]
