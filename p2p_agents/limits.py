@@ -39,6 +39,7 @@ SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
 
 # --- batching ---
 BATCH_ENTRIES = 64  # entries in one sealed frame under load
+ACK_PATIENCE_S = 0.005  # an acknowledgement waits this long for a message to ride with: a quick answer's time
 ECHOES_PER_FRAME = 16  # pings in one sealed frame
 BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the next frame
 
@@ -47,6 +48,7 @@ LINKS_PER_CONNECTION = 4_096  # agent pairs of one node pair: 64 agents on each 
 STRANGER_LINKS = 16  # of agents that are no contacts, on one connection; a link costs some 10 KiB
 DIALS = 64  # under way at once: invented records must not make us a flood
 LINK_CREDIT_BYTES = 1 * MIB  # granted to one link
+LINK_CREDIT_LEAST_BYTES = 768 * KIB  # half of it holds the largest frame, padded, with its verdicts
 CREDIT_POOL_BYTES = 64 * MIB  # granted to all links of the node together
 CONTROL_FRAMES_BURST = 256  # frames outside credit (hello, sync, presence) at once, per connection
 CONTROL_FRAMES_PER_S = 32  # and sustained
