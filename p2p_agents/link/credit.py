@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2p_agents.errors import Flood
-from p2p_agents.limits import CREDIT_POOL_BYTES, LINK_CREDIT_BYTES
+from p2p_agents.limits import CREDIT_POOL_BYTES, LINK_CREDIT_BYTES, LINK_CREDIT_LEAST_BYTES
 
 
 @dataclass(slots=True)
@@ -51,5 +51,8 @@ class Meter:
 
 
 def window_for(links: int) -> int:
-    """One link's share of the node's pool: all of LINK_CREDIT_BYTES until the pool is divided among many."""
-    return min(LINK_CREDIT_BYTES, CREDIT_POOL_BYTES // max(1, links))
+    """One link's share of the node's pool: all of LINK_CREDIT_BYTES until the pool is divided among many.
+
+    Never so little that the largest frame waits for credit that is renewed only when half of it is used.
+    """
+    return max(LINK_CREDIT_LEAST_BYTES, min(LINK_CREDIT_BYTES, CREDIT_POOL_BYTES // max(1, links)))

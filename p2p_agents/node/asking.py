@@ -68,9 +68,13 @@ def _give_up(core: Core, link: Link) -> None:
 
 def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
     """Fail one unsealed entry; its void keeps the chain whole should the peer accept us later (PROTOCOL B6)."""
-    outbox.fail_unsealed(core.db, row, why, core.now_ms())
     record = entries.load(core.db, entry)
-    entries.set_void(core.db, entry, write_void(core.host(agent).speaker.key, record, why))
+    key = core.host(agent).speaker.key
+    if record.device != key.public:  # the peer's own, to be given back: its next SYNC owes it anew
+        outbox.drop(core.db, row)
+        return
+    outbox.fail_unsealed(core.db, row, why, core.now_ms())
+    entries.set_void(core.db, entry, write_void(key, record, why))
     core.effect(Moved(agent, entry))
 
 

@@ -56,7 +56,7 @@ class Core:
         self.trusted = Trusted(clock)
         self.router = Router(node, jitter)
         self.incarnation = clock.wall_ms()
-        self.started = clock.monotonic()
+        self.awake = clock.monotonic()  # since then peers can have been reached
         self.effects: list[Effect] = []
         self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
         self.hosted: dict[int, Hosted] = {}

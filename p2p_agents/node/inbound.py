@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REFUSED = "refused"  # begins why an entry failed that the peer will not take
+
 
 # --- sessions begin ---
 
@@ -178,13 +180,22 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
     for entry in outbox.delivered(core.db, taken, now_ms):
         core.effect(Moved(link.agent, entry))
     for row, verdict in zip(rows, verdicts, strict=True):
-        if verdict is Verdict.GAP:
+        why = ""
+        if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
             outbox.reopen(core.db, row, now_ms)
             core.compared.pop(core.pair_key(link), None)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
-            outbox.settle(core.db, row, State.FAILED, f"refused: {verdict.name.lower()}", now_ms)
+            outbox.settle(core.db, row, State.FAILED, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
             core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+
+
+def _refused_before(core: Core, row: int) -> str:
+    """Why the peer refused the entry before this one for good, which no SYNC will mend; else nothing."""
+    delivery = outbox.delivery(core.db, row)
+    before = entries.find(core.db, entries.load(core.db, delivery.entry).prev)
+    earlier = None if before is None else outbox.find(core.db, before, delivery.peer, delivery.device)
+    return earlier.why if earlier and earlier.state is State.FAILED and earlier.why.startswith(REFUSED) else ""
 
 
 # --- items ---

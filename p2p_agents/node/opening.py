@@ -107,7 +107,7 @@ def open_wanted(core: Core, peering: Peering) -> None:
             if contact.trust < Trust.ACCEPTED or contact.frozen:
                 continue
             here = contact.peer in claimed or _is_said_to_live(core, contact.peer, peering.node)
-            if here and _may_open(core, peering, hosted.local.id, contact.peer):
+            if here and _may_open(core, peering, hosted.local.id, contact.peer) and peering.opens.take(core.now()):
                 open_link(core, peering, hosted, contact.peer)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 EXPIRY_PAGE = 200  # rows looked at per round
 INDEX_PAGE = 200  # bodies indexed per round
-SETTLE_S = 30.0  # after a start, before anything expires: one attempt to reach everybody (PROTOCOL B12)
+SETTLE_S = 30.0  # after a start or resume, before anything expires: one attempt to reach everybody (PROTOCOL B12)
 BUNDLE_LIFE_DAYS = PREKEY_DAYS + PREKEY_KEPT_DAYS
 
 
@@ -49,15 +49,16 @@ def second(core: Core) -> None:
 
 def minute(core: Core) -> None:
     """Once a minute, in a transaction of its own."""
-    core.trusted.look()
     renew_prekeys(core)
-    if core.trusted.look() and core.now() - core.started >= SETTLE_S:
+    if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
+        agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
         expire(core)
     entries.index_words(core.db, INDEX_PAGE)
 
 
 def resumed(core: Core) -> None:
     """The machine slept, or its interfaces changed: dial anew, and probe every link (PROTOCOL B12)."""
+    core.awake = core.now()
     core.router.resumed(core.now())
     dial_due(core)
     for key, found in core.links.items():
@@ -122,7 +123,6 @@ def renew_prekeys(core: Core) -> None:
         newest = agents.prekeys(core.db, hosted.local.device)[:1]
         if not newest or core.now_ms() - newest[0].created_ms > PREKEY_DAYS * DAY_MS:
             fresh_prekey(core, hosted)
-    agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
 
 
 def fresh_prekey(core: Core, hosted: Hosted) -> None:

@@ -160,6 +160,11 @@ def mark_read(db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, 
     return [row[1] for row in rows]
 
 
+def drop(db: Database, row: int) -> None:
+    """Nothing is owed, and nobody waits to hear of it."""
+    db.run("DELETE FROM outbox WHERE id = ?", (row,))
+
+
 def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
     """Given up, but its void stays owed, so that the chain has no hole (PROTOCOL B6)."""
     db.run(

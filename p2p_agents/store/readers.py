@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.store.log import _LOGGED, CURSOR_MAX, Page, page
-from p2p_agents.wire.payload import ReadMark
+from p2p_agents.wire.payload import READS, ReadMark
 
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database
@@ -84,15 +84,18 @@ def _advance(db: Database, agent: int, reader: str) -> None:
 
 
 def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> list[ReadMark]:
-    """Per device of the other side, its last entry such that all before it were acknowledged (PROTOCOL B8)."""
+    """Per device and epoch of the other side, its last entry such that all before it were acknowledged (PROTOCOL B8).
+
+    The newest READS of them: what is older are their ancestors, which they cover.
+    """
     gap, _ = unread(db, agent, DEFAULT, 1, peer)
     limit = gap[0].cursor if gap else CURSOR_MAX
     top = max(watermark(db, agent, DEFAULT), _highest_ack(db, agent))
     rows = db.all(
         "SELECT e.device, e.epoch, e.seq, max(l.cursor) FROM log l JOIN entries e ON e.id = l.entry"
         " WHERE l.agent = ? AND l.peer = ? AND l.incoming = 1 AND l.cursor < ? AND l.cursor <= ? AND e.conversation = ?"
-        " GROUP BY e.device",
-        (agent, peer, limit, top, conversation),
+        " GROUP BY e.device, e.epoch ORDER BY max(l.cursor) DESC LIMIT ?",
+        (agent, peer, limit, top, conversation, READS),
     )
     return [ReadMark(conversation, device, epoch, seq) for device, epoch, seq, _ in rows]
 

@@ -207,13 +207,13 @@ class Node:
 
     def hears(self, other: Node) -> None:
         """Multicast DNS brings the other's records."""
+        addresses = [format_address(other.address)]
         for hosted in other.core.hosted.values():
             local = hosted.local
             if not local.hidden:
                 advert = Advert(
                     local.agent, local.name, local.kind, local.status, other.core.node, other.core.incarnation, 4433
                 )
-                addresses = [format_address(other.address)]
                 self.writer.submit(lambda core, a=advert: directory.found(core, "mdns", a, addresses))  # type: ignore[misc]
 
     def events(self, kind: str) -> list[Event]:
