@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -15,8 +16,20 @@ Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PA
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]
 Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname or id prefix.")]
 To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]
+
+
+def _check_number(value: float) -> float:
+    """NaN passes every bound."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number of seconds.")
+    return value
+
+
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="S", min=0, max=limits.WAIT_MAX_S, help="Seconds to wait.")
+    float,
+    typer.Option(
+        "--timeout", metavar="S", min=0, max=limits.WAIT_MAX_S, callback=_check_number, help="Seconds to wait."
+    ),
 ]
 
 
