@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from p2p_agents.crypto.fingerprint import id_text, is_id_prefix
-from p2p_agents.errors import BadName, PeerAmbiguous, PeerUnknown
+from p2p_agents.crypto.fingerprint import ID_CHARS, id_text, is_id_prefix, parse_id
+from p2p_agents.errors import BadName, Malformed, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
 from p2p_agents.node import opening, upkeep
 from p2p_agents.node.effects import PeersChanged
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CANDIDATES_SHOWN = 8
 NODES_PER_AGENT = 8  # that records name for one agent
 ID_LIKE_CHARS = 16  # of the id alphabet: nobody's name, but what a careless eye takes for an id
+_agent_id = lru_cache(maxsize=DISCOVERED_AGENTS)(parse_id)  # the same few are written to again and again
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
 
 def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     """A petname, an announced name where it is unambiguous, or an id prefix. Raises PeerUnknown or PeerAmbiguous."""
+    if len(word) == ID_CHARS and (peer := _with_id(core, hosted, word)) is not None:
+        return peer
     known = everyone(core, hosted)
     lowered = word.lower()
     for peer in known:
@@ -131,6 +135,16 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     if len(named) > 1:
         raise _ambiguous(word, named)
     return _by_prefix(known, lowered, word)
+
+
+def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
+    """The short way of a whole id, which programs use: no name is as long, and nobody else is looked at."""
+    try:
+        agent = _agent_id(word)
+    except Malformed:
+        return None
+    found = contacts.contact(core.db, hosted.local.id, agent)
+    return Known(agent, found.name, found.kind, found.petname, found.trust) if found else None
 
 
 def _trusted_first(core: Core, hosted: Hosted, word: str, named: list[Known]) -> list[Known]:

@@ -222,7 +222,8 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
         return Verdict.WRONG_AUTHOR
     if r.conversation != direct_id(me, link.peer):
         return Verdict.WRONG_CONVERSATION
-    extends = _extends(entries.run_of(core.db, r.conversation, r.device, r.epoch), r)
+    run, lamport = entries.tip(core.db, r.conversation, r.device, r.epoch)
+    extends = _extends(run, r)
     if not extends and (place := entries.place_of(core.db, r.hash)) is not None:
         conversation, device, _, seq, _ = place
         return (
@@ -231,7 +232,7 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
-    if r.lamport > entries.lamport(core.db, r.conversation) + LAMPORT_LEAP:
+    if r.lamport > lamport + LAMPORT_LEAP:
         return Verdict.LAMPORT
     return Verdict.STORED if extends else _judge_chain(core, r)
 

@@ -73,6 +73,7 @@ class Database:
         self.epoch = os.urandom(EPOCH_BYTES)
         self.run = connection.execute
         self._changes = connection.total_changes
+        self._generation: str | None = None  # as read; forgotten with whatever may have changed it
 
     @classmethod
     def open(cls, path: str) -> Database:
@@ -125,6 +126,7 @@ class Database:
             self.run("COMMIT")
 
     def rollback(self) -> None:
+        self._generation = None
         if self._connection.in_transaction:
             self.run("ROLLBACK")
 
@@ -136,6 +138,7 @@ class Database:
             with translated():
                 yield
         except BaseException:
+            self._generation = None
             if self._connection.in_transaction:  # a full disk may have rolled everything back already
                 self.run("ROLLBACK TO item")
                 self.run("RELEASE item")
@@ -170,11 +173,14 @@ class Database:
     @property
     def generation(self) -> str:
         """Names this store in every cursor; drawn anew when a rollback is noticed."""
-        row = self.one("SELECT value FROM meta WHERE key = 'generation'")
-        assert row is not None
-        return bytes(row[0]).hex()
+        if self._generation is None:
+            row = self.one("SELECT value FROM meta WHERE key = 'generation'")
+            assert row is not None
+            self._generation = bytes(row[0]).hex()
+        return self._generation
 
     def renew_generation(self) -> None:
+        self._generation = None
         self.run("UPDATE meta SET value = ? WHERE key = 'generation'", (os.urandom(GENERATION_BYTES),))
 
 

@@ -62,12 +62,16 @@ def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
     return [Run(*row) for row in rows]
 
 
-def run_of(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> Run | None:
+def tip(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> tuple[Run | None, int]:
+    """The run that the device writes in an epoch, and the lamport of the conversation."""
     row = db.one(
-        f"{_RUN} AND epoch = ?",
-        (conversation, device, epoch),
+        "SELECT c.epoch, c.parent, c.first, c.last, c.hash, c.lamport, v.lamport FROM conversations v"
+        " LEFT JOIN chains c ON c.conversation = v.id AND c.device = ? AND c.epoch = ? WHERE v.id = ?",
+        (device, epoch, conversation),
     )
-    return Run(*row) if row else None
+    if row is None:
+        return None, 0
+    return None if row[0] is None else Run(*row[:6]), row[6]
 
 
 def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
@@ -83,16 +87,12 @@ def authors(db: Database, conversation: bytes) -> list[bytes]:
     return [row[0] for row in db.all("SELECT DISTINCT device FROM chains WHERE conversation = ?", (conversation,))]
 
 
-def lamport(db: Database, conversation: bytes) -> int:
-    row = db.one("SELECT lamport FROM conversations WHERE id = ?", (conversation,))
-    return row[0] if row else 0
-
-
 def next_place(db: Database, conversation: bytes, device: bytes) -> Place:
     """Where the device's next entry goes, in the epoch of this opening of the store."""
-    run = run_of(db, conversation, device, db.epoch) or newest(db, conversation, device)
+    run, lamport = tip(db, conversation, device, db.epoch)
+    run = run or newest(db, conversation, device)
     seq, prev = (run.last + 1, run.hash) if run else (1, FIRST)
-    return Place(conversation, db.epoch, seq, prev, lamport(db, conversation) + 1)
+    return Place(conversation, db.epoch, seq, prev, lamport + 1)
 
 
 def append(db: Database, r: Record) -> int:
