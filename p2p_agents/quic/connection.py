@@ -35,6 +35,7 @@ CLOSE_TIMEOUT = 4  # the handshake took too long, or the peer fell silent
 CLOSE_INTERNAL = 5  # a handler failed
 CLOSE_OWNER = 16
 
+ACK_EVERY = 2  # datagrams heard, at most, before something is said (RFC 9000 section 13.2.2)
 ROUNDING_S = 1e-6  # exactly at a deadline aioquic's float sums may find nothing due, and be due again at once
 
 ClosedKind = Literal["closed", "timeout", "refused", "flood", "protocol"]
@@ -101,6 +102,7 @@ class Connection:
         "_pinged",
         "_quic",
         "_stream_open",
+        "_unanswered",
         "_verdict",
         "_wake",
         "connected",
@@ -137,6 +139,7 @@ class Connection:
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._stream_open = False
+        self._unanswered = 0
         self._pinged = now
         self._handshake_deadline = now + DIAL_TIMEOUT_S
         self._verdict: Closed | None = None
@@ -214,6 +217,7 @@ class Connection:
             return
         if private.idle_deadline(self._quic) != idle_before:
             self.last_heard = now
+            self._unanswered += 1
         if private.reassembly_gaps(self._quic) > STREAM_GAPS:
             self._end(CLOSE_PROTOCOL, "too many gaps")
 
@@ -229,12 +233,16 @@ class Connection:
         if self.ended:
             return []
         try:
+            if self._outgoing or self._unanswered >= ACK_EVERY:
+                private.hasten_ack(self._quic)
             self._write_outgoing()
             datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
         except Exception:  # as in `receive`; what cannot even say goodbye falls silent
             log.exception("connection %d: the QUIC state is broken", self.id)
             self._finish(Closed(CLOSE_PROTOCOL, "broken state", by_peer=False, kind="protocol"))
             return []
+        if datagrams:
+            self._unanswered = 0
         self._note_ending(datagrams)
         return datagrams
 

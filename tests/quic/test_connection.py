@@ -68,6 +68,18 @@ def test_a_partition_of_three_seconds_loses_nothing():
     assert network.run(10, lambda: bob.received == MESSAGES)
 
 
+def test_questions_and_answers_carry_each_other_s_acknowledgements():
+    network = Network(latency=0.001)
+    alice, bob, connection = pair(network)
+    bob.echo = True
+    network.run(1.0)
+    before = len(network.carried)
+    for number in range(10):
+        connection.send(b"question %d" % number)
+        assert network.run(1.0, lambda: alice.received.endswith(b"question %d" % number))  # noqa: B023 - run at once
+    assert len(network.carried) - before == 20
+
+
 def test_a_quiet_connection_stays_up():
     network = Network()
     alice, bob, connection = pair(network)

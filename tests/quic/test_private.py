@@ -181,3 +181,19 @@ def test_a_lost_grant_of_credit_is_repeated(wire):
 @pytest.mark.parametrize("method", ["_initialize", "_write_stream_limits", "_on_max_stream_data_delivery"])
 def test_what_is_overridden_or_called_exists(method):
     assert callable(getattr(QuicConnection, method))
+
+
+def test_an_acknowledgement_waits_for_data_unless_hastened(wire):
+    wire.dialer.send_ping(0)
+    ((ping, _),) = wire.dialer.datagrams_to_send(now=wire.now)
+    wire.acceptor.receive_datagram(ping, "dialer", now=wire.now)
+    assert wire.acceptor.datagrams_to_send(now=wire.now) == []
+    assert wire.acceptor.get_timer() == pytest.approx(wire.now + private.ACK_DELAY_S)
+    private.hasten_ack(wire.acceptor)
+    ((acknowledgement, _),) = wire.acceptor.datagrams_to_send(now=wire.now)
+    wire.dialer.receive_datagram(acknowledgement, "acceptor", now=wire.now)
+    assert wire.dialer._loss.spaces[-1].ack_eliciting_in_flight == 0
+
+
+def test_an_acknowledgement_waits_less_than_is_announced(wire):
+    assert wire.dialer._loss.max_ack_delay > private.ACK_DELAY_S
