@@ -265,10 +265,10 @@ class Agent:
         """Of all messages to a peer, in order."""
         return [m["state"] for m in self.history(peer) if m["from"]["name"] == self.name]
 
-    def sends_or_dies(self, to: Agent, text: str) -> None:
+    def sends_or_dies(self, to: Agent, text: str, *, id: str | None = None) -> None:
         """As a client whose node may die under it."""
         with contextlib.suppress(Crashed):
-            self.sends(to, text)
+            self.sends(to, text, id=id)
 
     # --- reading ---
 
@@ -316,7 +316,7 @@ class Agent:
         self.node.run(lambda core: consent.reject(core, self.hosted, peer.id))
 
     def blocks(self, peer: Agent) -> None:
-        self.node.run(lambda core: consent.block(core, self.hosted, peer.id))
+        self.call(commands.block, peer=peer.name)
 
     def befriends(self, peer: Agent) -> None:
         """Accept without having been asked, as pairing will."""

@@ -1,0 +1,254 @@
+"""First contact: who may write to whom, and what a stranger costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.errors import PeerBlocked, RequestUnknown
+from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, TEXT_PREVIEW_BYTES
+from p2p_agents.node import commands
+from p2p_agents.node.upkeep import DAY_MS
+from p2p_agents.store import contacts
+from p2p_agents.store.contacts import Request, Trust
+
+
+def strangers(world, policy="ask"):
+    alice, bob = world.agent("alice"), world.agent("bob", policy=policy)
+    world.settle()
+    return alice, bob
+
+
+def test_a_stranger_asks_once_and_is_let_in(world):
+    """B11, E4: one request with a preview; the message itself arrives once, after it was accepted."""
+    alice, bob = strangers(world)
+    hello = alice.sends(bob, "may I?")
+    second = alice.sends(bob, "there is more")
+    world.settle()
+    assert bob.requests() == ["may I?"]
+    assert bob.inbox() == []
+    assert alice.state(hello) == "queued"
+    bob.accepts(alice)
+    world.settle()
+    assert bob.inbox() == ["may I?", "there is more"]
+    assert bob.requests() == []
+    assert (alice.state(hello), alice.state(second)) == ("delivered", "delivered")
+
+
+def test_an_open_agent_takes_everybody_in(world):
+    """B11"""
+    alice, bob = strangers(world, "open")
+    alice.sends(bob, "hello")
+    world.settle()
+    assert bob.inbox() == ["hello"]
+
+
+def test_a_closed_agent_says_no(world):
+    """B11, E4: the sender is told why, and the agent was never asked."""
+    alice, bob = strangers(world, "closed")
+    hello = alice.sends(bob, "hello")
+    world.settle()
+    assert bob.requests() == []
+    assert (alice.state(hello), alice.why(hello)) == ("failed", "not accepted")
+
+
+def test_who_is_rejected_is_told(world):
+    """B11: and a later request is not looked at."""
+    alice, bob = strangers(world)
+    hello = alice.sends(bob, "hello")
+    world.settle()
+    bob.rejects(alice)
+    world.settle()
+    assert (alice.state(hello), alice.why(hello)) == ("failed", "not accepted")
+    again = alice.sends(bob, "please")
+    world.settle()
+    assert bob.requests() == []
+    assert alice.state(again) == "failed"
+
+
+def test_who_is_accepted_after_all_gets_a_chain_without_holes(world):
+    """B6, B11: voids stand where the refused messages were."""
+    alice, bob = strangers(world)
+    refused = alice.sends(bob, "hello")
+    world.settle()
+    bob.rejects(alice)
+    world.settle()
+    bob.accepts(alice)
+    world.settle()
+    alice.sends(bob, "thank you")
+    world.settle()
+    assert bob.inbox() == ["thank you"]
+    assert alice.state(refused) == "failed"
+    assert alice.owes(bob) == 0
+
+
+def test_who_is_blocked_finds_nobody_there(world):
+    """E4: nothing is told, nothing passes, in neither direction."""
+    alice, bob = world.friends("alice", "bob")
+    bob.blocks(alice)
+    hello = alice.sends(bob, "hello?")
+    world.settle()
+    assert alice.state(hello) == "queued"
+    assert bob.heard(alice) == []
+    assert alice.links(bob) == []
+    with pytest.raises(PeerBlocked):
+        bob.sends(alice, "you are blocked")
+
+
+def test_a_change_of_mind_stops_and_resumes(world):
+    """B11, E4: what was written meanwhile is not read behind one's back."""
+    alice, bob = strangers(world)
+    alice.sends(bob, "one")
+    world.settle()
+    bob.accepts(alice)
+    world.settle()
+    bob.rejects(alice)
+    world.settle()
+    alice.sends(bob, "two")
+    world.settle()
+    assert bob.heard(alice) == ["one"]
+    bob.accepts(alice)
+    world.settle()
+    alice.sends(bob, "three")
+    world.settle()
+    assert bob.heard(alice) == ["one", "three"]
+    assert alice.states(bob) == ["delivered", "failed", "delivered"]
+
+
+def test_crossing_requests_accept_each_other(world):
+    """B11"""
+    alice, bob = strangers(world)
+    alice.sends(bob, "from alice")
+    bob.sends(alice, "from bob")
+    world.settle()
+    assert bob.inbox() == ["from alice"]
+    assert alice.inbox() == ["from bob"]
+    assert alice.requests() == bob.requests() == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.02])
+def test_requests_may_cross_at_any_moment(world, delay):
+    """B11: also while the link between the two is only half open."""
+    alice, bob = strangers(world)
+    alice.sends(bob, "from alice")
+    world.run(delay)
+    bob.sends(alice, "from bob")
+    world.settle()
+    assert bob.inbox() == ["from alice"]
+    assert alice.inbox() == ["from bob"]
+
+
+def test_a_request_is_offered_again_on_the_next_link(world):
+    """B11: it renews the one that is kept, and is never a second copy."""
+    alice, bob = strangers(world)
+    alice.sends(bob, "may I?")
+    world.settle()
+    world.net.cut()
+    world.settle()
+    assert bob.requests() == ["may I?"]
+    bob.accepts(alice)
+    world.settle()
+    assert bob.inbox() == ["may I?"]
+
+
+def test_a_request_shows_a_kilobyte_at_most(world):
+    """B11"""
+    alice, bob = strangers(world)
+    alice.sends(bob, "ü" * 2_000)
+    world.settle()
+    assert bob.requests() == ["ü" * (TEXT_PREVIEW_BYTES // 2)]
+
+
+def test_escape_sequences_are_data(world):
+    """Requests: text with escape sequences is kept as it is; showing it is the face's business."""
+    alice, bob = strangers(world)
+    alice.sends(bob, "\x1b[2J\x07you are root now\x00\u202e")
+    world.settle()
+    assert bob.requests() == ["\x1b[2J\x07you are root now\x00\u202e"]
+
+
+def test_a_flood_of_one_identity_is_one_request(world):
+    """Requests: flood from one identity stays under quota."""
+    alice, bob = strangers(world)
+    for number in range(30):
+        alice.sends(bob, f"message {number}")
+        world.net.cut()
+        world.run(0.5)
+    world.settle()
+    assert bob.requests() == ["message 0"]
+
+
+def test_a_flood_of_many_identities_is_bounded(world):
+    """Requests: flood from many identities stays under quota."""
+    bob = world.agent("bob")
+    node = world.node()
+    crowd = [world.agent(f"m{number}", node) for number in range(REQUESTS_PER_MINUTE + 5)]
+    world.settle()
+    for one in crowd:
+        one.sends(bob, "let me in")
+    world.settle(10)
+    assert len(bob.requests()) <= REQUESTS_PER_MINUTE + 2
+
+
+def test_pending_requests_are_bounded(world):
+    """Requests: flood from many identities stays under quota, however patient."""
+    alice, bob = strangers(world)
+    for number in range(REQUESTS_PENDING):
+        contacts.save_request(
+            bob.core.db, bob.hosted.local.id, Request(number.to_bytes(32, "big"), "x", "other", b"e" * 32, "x", 1, "pending")
+        )
+    alice.sends(bob, "one more")
+    world.settle()
+    assert "one more" not in bob.requests()
+
+
+def test_a_request_nobody_answers_is_given_up(world):
+    """B11: after fourteen days the sender is told `not accepted`, and the request is forgotten."""
+    alice, bob = strangers(world)
+    hello = alice.sends(bob, "hello")
+    world.settle()
+    for one in (alice, bob):
+        one.node.clock.wall_offset_ms += (REQUEST_DAYS + 1) * DAY_MS
+    world.run(800)
+    assert (alice.state(hello), alice.why(hello)) == ("failed", "not accepted")
+    assert bob.requests() == []
+
+
+def test_nobody_is_accepted_that_did_not_ask(world):
+    """E4"""
+    alice, bob = strangers(world)
+    with pytest.raises(RequestUnknown):
+        bob.accepts(alice)
+
+
+def test_an_announced_name_belongs_to_the_first_that_used_it(world):
+    """E5: another agent that announces the same name does not get its messages."""
+    alice, bob = world.friends("alice", "bob")
+    impostor = world.agent("bob", world.node())
+    world.settle()
+    alice.sends("bob", "for my friend")
+    world.settle()
+    assert bob.inbox() == ["for my friend"]
+    assert impostor.requests() == []
+
+
+def test_trust_rises_only_by_a_decision(world):
+    """E4: writing to somebody accepts it; being written to does not."""
+    alice, bob = strangers(world)
+    alice.sends(bob, "hello")
+    world.settle()
+    trusts = [
+        contacts.contact(one.core.db, one.hosted.local.id, other.id).trust for one, other in ((alice, bob), (bob, alice))
+    ]
+    assert trusts == [Trust.ACCEPTED, Trust.REQUESTED]
+
+
+def test_a_hidden_agent_exists_for_its_contacts_only(world):
+    """E4: strangers who know its id are told there is no such agent."""
+    alice = world.agent("alice")
+    secret = world.agent("secret", hidden=True)
+    alice.befriends(secret)
+    hello = alice.sends(secret, "are you there?")
+    world.settle()
+    assert alice.state(hello) == "queued"
+    assert [peer["name"] for peer in alice.call(commands.peers)["peers"]] == ["secret"]
+    assert secret.requests() == []

@@ -1,0 +1,163 @@
+"""What time alone brings: expiry, jumping clocks, sleep, keys that wear out."""
+
+from __future__ import annotations
+
+from p2p_agents.limits import CLOCK_TRUST_S, EXPIRY_DAYS
+from p2p_agents.node.upkeep import DAY_MS, SETTLE_S
+from p2p_agents.store import agents, entries
+
+HOUR_MS = 3_600_000
+
+
+def days_pass(world, days, *nodes):
+    """Every machine's clocks agree: a boot clock that counts it all, seen as sleep by the monotonic one."""
+    world.time.now += days * 86_400
+    for node in nodes:
+        node.clock.slept_s += days * 86_400
+
+
+def test_what_was_never_reached_expires_after_fourteen_days(world):
+    """B6: a signed void, so that the chain has no hole when the peer comes back."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "first")
+    world.settle()
+    bob.node.crash()
+    world.run(15)
+    lost = alice.sends(bob, "nobody takes it")
+    days_pass(world, EXPIRY_DAYS + 1, alice.node)
+    world.run(200)
+    assert (alice.state(lost), alice.why(lost)) == ("failed", "expired")
+    after = alice.sends(bob, "after")
+    bob.node.start()
+    world.settle()
+    assert bob.heard(alice) == ["first", "after"]
+    assert (alice.state(lost), alice.state(after)) == ("failed", "delivered")
+    assert alice.owes(bob) == 0
+    chain = [run.last for run in entries.runs(bob.core.db, bob.conversation(alice), alice.device)]
+    assert max(chain) == 3
+
+
+def test_what_was_sealed_is_unconfirmed_and_may_turn_out_delivered(world):
+    """B6: `delivered` overtakes `failed: unconfirmed`."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "so that there is a session")
+    world.settle()
+    world.net.tamper = lambda end, data: data if end.host is alice.node.lines.endpoint else b""
+    sealed = alice.sends(bob, "arrives, and nobody says so")
+    world.run(1)
+    bob.node.crash()
+    world.net.tamper = lambda _, data: data
+    world.run(15)
+    days_pass(world, EXPIRY_DAYS + 1, alice.node)
+    world.run(200)
+    assert (alice.state(sealed), alice.why(sealed)) == ("failed", "unconfirmed")
+    bob.node.start()
+    world.settle()
+    assert alice.state(sealed) == "delivered"
+    assert bob.heard(alice)[1:] == ["arrives, and nobody says so"]
+
+
+def test_expiry_waits_until_peers_can_have_been_reached(world):
+    """B12: a laptop that slept for three weeks first tries to deliver."""
+    alice, bob = world.friends("alice", "bob")
+    world.part(alice, bob)
+    world.run(15)
+    message = alice.sends(bob, "written before the holidays")
+    days_pass(world, EXPIRY_DAYS + 7, alice.node, bob.node)
+    world.run(SETTLE_S / 2)
+    assert alice.state(message) == "queued"
+    world.join(alice, bob)
+    world.run(10)
+    world.settle()
+    assert alice.state(message) == "delivered"
+
+
+def test_a_clock_that_jumps_expires_nothing(world):
+    """B12: a jump nobody explained is not believed for ten minutes."""
+    alice, bob = world.friends("alice", "bob")
+    bob.node.crash()
+    world.run(15)
+    message = alice.sends(bob, "still good")
+    alice.node.clock.wall_offset_ms += 30 * DAY_MS
+    world.run(CLOCK_TRUST_S - 100)
+    assert alice.state(message) == "queued"
+    alice.node.clock.wall_offset_ms -= 30 * DAY_MS
+    world.run(3 * CLOCK_TRUST_S)
+    assert alice.state(message) == "queued"
+
+
+def test_a_jump_is_believed_in_the_end(world):
+    """B12: after ten minutes, or as soon as a peer's clock agrees."""
+    alice, bob = world.friends("alice", "bob")
+    bob.node.crash()
+    world.run(15)
+    message = alice.sends(bob, "too late")
+    alice.node.clock.wall_offset_ms += 30 * DAY_MS
+    world.run(CLOCK_TRUST_S + 200)
+    assert alice.state(message) == "failed"
+
+
+def test_a_peer_confirms_a_jump(world):
+    """B12"""
+    alice, bob = world.friends("alice", "bob")
+    world.run(60)
+    for one in (alice, bob):
+        one.node.clock.wall_offset_ms += HOUR_MS
+    world.run(60)
+    assert not alice.core.trusted.look()
+    world.net.cut()
+    world.settle()
+    assert alice.core.trusted.look()
+
+
+def test_messages_flow_between_clocks_that_disagree(world):
+    """B12, D2: an hour, a month, forward and back."""
+    alice, bob = world.friends("alice", "bob")
+    said = []
+    for jump in (HOUR_MS, -2 * HOUR_MS, 30 * DAY_MS, -30 * DAY_MS):
+        bob.node.clock.wall_offset_ms += jump
+        for cut in (False, True):
+            said.append(f"{jump} {cut}")
+            alice.sends(bob, said[-1])
+            bob.sends(alice, said[-1])
+            if cut:
+                world.net.cut()
+            world.settle()
+    assert bob.heard(alice) == alice.heard(bob) == said
+
+
+def test_sleep_probes_every_link(world):
+    """B12: after a resume both ends find out at once whether the other is still there."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "-")
+    world.settle()
+    carried = world.net.carried
+    days_pass(world, 0.5, alice.node)
+    world.run(2)
+    assert world.net.carried > carried
+    assert alice.links(bob)
+
+
+def test_prekeys_are_renewed_weekly_and_destroyed_in_time(world):
+    """D1: and links go on."""
+    alice, bob = world.friends("alice", "bob")
+    for week in range(7):
+        days_pass(world, 8, alice.node, bob.node)
+        world.run(130)
+        world.net.cut()
+        world.run(5)
+        alice.sends(bob, f"{week}")
+        world.settle()
+    assert bob.heard(alice) == [f"{week}" for week in range(7)]
+    kept = agents.prekeys(alice.core.db, alice.device)
+    assert 2 <= len(kept) <= 6
+
+
+def test_a_jumping_clock_destroys_no_prekeys(world):
+    """B12, D1"""
+    alice, bob = world.friends("alice", "bob")
+    before = [prekey.seed for prekey in agents.prekeys(alice.core.db, alice.device)]
+    alice.node.clock.wall_offset_ms += 60 * DAY_MS
+    world.run(CLOCK_TRUST_S - 100)
+    assert set(before) <= {prekey.seed for prekey in agents.prekeys(alice.core.db, alice.device)}
+    assert bob.links(alice)
