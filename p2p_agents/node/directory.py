@@ -103,17 +103,19 @@ def everyone(core: Core, hosted: Hosted) -> list[Known]:
 
 
 def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
+    """What is proven first: an agent's own word on a link counts more than what records say of it."""
     for hosted in core.hosted.values():
         yield hosted.local.agent, hosted.local.name, hosted.local.kind
-    for agent, nodes in core.sightings.items():
-        for sighting in nodes.values():
-            yield agent, sighting.name, sighting.kind
     for peering in core.peerings.values():
-        for entry in peering.roster:
-            yield entry.agent, entry.name, entry.kind
         for link in peering.links.values():
             if link.up:
                 yield link.peer, link.name, link.kind
+    for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
+        for entry in peering.roster:
+            yield entry.agent, entry.name, entry.kind
+    for agent, nodes in core.sightings.items():
+        for sighting in nodes.values():
+            yield agent, sighting.name, sighting.kind
 
 
 # --- what a word means ---
@@ -128,13 +130,19 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     for peer in known:
         if peer.petname is not None and peer.petname.lower() == lowered:
             return peer
-    named = [peer for peer in known if peer.name.lower() == lowered]
-    named = _trusted_first(core, hosted, word, named)
+    named = _trusted_first(core, hosted, word, _named(core, known, lowered))
     if len(named) == 1:
         return named[0]
     if len(named) > 1:
         raise _ambiguous(word, named)
     return _by_prefix(known, lowered, word)
+
+
+def _named(core: Core, known: list[Known], lowered: str) -> list[Known]:
+    """Everyone who goes by the name, whatever says so: a record hides nobody, it only makes a name ambiguous."""
+    proven = {link.peer for found in core.links.values() for link in found}
+    claimed = {agent for agent, name, _ in _heard_of(core) if name.lower() == lowered and agent not in proven}
+    return [peer for peer in known if peer.name.lower() == lowered or peer.agent in claimed]
 
 
 def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
@@ -148,10 +156,19 @@ def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
 
 
 def _trusted_first(core: Core, hosted: Hosted, word: str, named: list[Known]) -> list[Known]:
-    """A name is our own agents' and the first id's that used it; nobody takes it over later (PROTOCOL E5)."""
+    """A name is our own agents' and the id's that we used it for first; nobody takes it over later (PROTOCOL E5).
+
+    Who was turned away answers to a name only where nobody else does.
+    """
     pin = contacts.pinned(core.db, hosted.local.id, word)
     owners = [peer for peer in named if peer.agent == pin or core.hosted_id(peer.agent) is not None]
-    return owners or named
+    welcome = [peer for peer in named if not _turned_away(core, hosted, peer)]
+    return owners or welcome or named
+
+
+def _turned_away(core: Core, hosted: Hosted, peer: Known) -> bool:
+    request = contacts.request(core.db, hosted.local.id, peer.agent)
+    return peer.trust is Trust.BLOCKED or (request is not None and request.state == "rejected")
 
 
 def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:

@@ -44,7 +44,6 @@ def begin(core: Core, link: Link, key: PairKey) -> Held | None:
         heal=_inherited(link.heal),
     )
     link.peer_offer = None  # single use
-    link.heal = Heal()
     sessions.note_pair(core.db, *key, link.peer, gen_sent=gen)
     held = Held(session, [], ack_due=False, acked=0, acked_hash=session.sid)
     core.add_session(key, held)
@@ -63,7 +62,7 @@ def _inherited(heal: Heal) -> tuple[int, bytes] | None:
 def heal_secret(core: Core, link: Link, key: PairKey, init: SignedInit) -> bytes | None:
     """What the peer's init must have mixed in. Raises BadSeal when it left out, or claims, what it may not."""
     heal = _heal_of(core, link, key, init.dead)
-    if heal.common is not None and init.heal_turn != heal.common:
+    if heal.required and init.heal_turn != heal.common:
         raise BadSeal("an init that does not inherit the session it replaces")
     if init.heal_turn is None:
         return None

@@ -187,12 +187,16 @@ def _name(core: Core, hosted: Hosted, agent_id: bytes) -> Json:
 
 
 def name_of(core: Core, hosted: Hosted, agent_id: bytes) -> str:
-    """The petname, or the announced name, or nothing."""
+    """The petname, or the announced name, or nothing. A name that is another's is shown with a piece of the id."""
     local = core.hosted_id(agent_id)
     if local is not None:
         return local.local.name
     found = contacts.contact(core.db, hosted.local.id, agent_id)
-    return (found.petname or found.name) if found else ""
+    if found is None:
+        return ""
+    owner = contacts.pinned(core.db, hosted.local.id, found.name)
+    stolen = owner is not None and owner != agent_id
+    return found.petname or (f"{found.name}~{id_text(agent_id)[:6]}" if stolen else found.name)
 
 
 def recipients(core: Core, hosted: Hosted, line: Logged) -> list[Json]:

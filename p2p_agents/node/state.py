@@ -59,6 +59,7 @@ class Heal:
     dead: bytes = b""
     heals: tuple[tuple[int, bytes], ...] = ()
     common: int | None = None
+    required: bool = False  # the peer said that it holds it too
 
 
 @dataclass(slots=True)

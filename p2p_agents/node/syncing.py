@@ -4,6 +4,7 @@ follow from that (PROTOCOL B1, B5, D3)."""
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, tips_of
@@ -162,7 +163,8 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
 
 def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     theirs = {view.sid: view for view in claims.sessions}
-    link.heal = Heal()
+    if link.heal.dead not in theirs:
+        link.heal = replace(link.heal, required=False)
     link.resend.clear()
     for held in list(core.pair_sessions(key)):
         sid = held.session.sid
@@ -200,9 +202,10 @@ def _hash_at(core: Core, held: Held, count: int) -> bytes | None:
 
 def _give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
     s = held.session
-    if view is not None and not link.heal.dead:  # the newest one given up is what its successor inherits from
-        mine = tuple(turn for turn, _ in s.heals)
-        link.heal = Heal(s.sid, s.heals, common_heal(mine, view.heals))
+    if view is not None:
+        common = common_heal(tuple(turn for turn, _ in s.heals), view.heals)
+        for each in core.links.get(key, []):  # whichever of them the successor begins on
+            each.heal = Heal(s.sid, s.heals, common, required=common is not None)
     retire(core, key, held)
     if outcome.rollback:
         detail = f"{outcome.value}; the session starts anew and nothing is lost"

@@ -51,16 +51,17 @@ def contacts(db: Database, agent: int) -> list[Contact]:
 
 
 def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int) -> Contact:
-    """Create the contact or change its trust; its name is pinned to the first id that used it (PROTOCOL E5)."""
+    """Create the contact or change its trust. Accepting it pins its name to it (PROTOCOL E5): what a peer merely
+    announces or asks pins nothing."""
     db.run(
         "INSERT INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)"
         " ON CONFLICT (agent, peer) DO UPDATE SET trust = excluded.trust",
         (agent, peer, name, kind, int(trust), now_ms),
     )
-    if name:
-        db.run("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", (agent, name, peer))
     found = contact(db, agent, peer)
     assert found is not None
+    if trust >= Trust.ACCEPTED and found.name:
+        db.run("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", (agent, found.name, peer))
     return found
 
 
@@ -70,7 +71,6 @@ def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> Non
         "UPDATE contacts SET name = ?, kind = ? WHERE agent = ? AND peer = ? AND (name, kind) IS NOT (?, ?)",
         (name, kind, agent, peer, name, kind),
     )
-    db.run("INSERT OR IGNORE INTO pins SELECT ?1, ?2, ?3 WHERE ?2 <> ''", (agent, name, peer))
 
 
 def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> None:
