@@ -166,7 +166,7 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
     if link.heal.dead not in theirs:
         link.heal = replace(link.heal, required=False)
     link.resend.clear()
-    for held in list(core.pair_sessions(key)):
+    for held in reversed(list(core.pair_sessions(key))):  # the successor inherits from the newest one given up
         sid = held.session.sid
         view = theirs.get(sid)
         outcome = compare(_mine(core, held, view), view)
