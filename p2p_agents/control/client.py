@@ -24,6 +24,7 @@ PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
 ONCE = frozenset({"init", "node.stop"})  # repeating these after a lost answer could mean something else
 CHUNK_BYTES = 64 * 1024
+KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
 
 
 class Client:
@@ -201,7 +202,7 @@ class Client:
         dialled = socket(AF_UNIX, SOCK_STREAM)
         try:
             dialled.settimeout(limits.CALL_S)
-            dialled.connect(self.home.socket)
+            _knock(dialled, self.home.socket)
         except (FileNotFoundError, ConnectionRefusedError):
             dialled.close()
             return False
@@ -260,6 +261,18 @@ def call(
 def make_key() -> str:
     """A fresh idempotency key."""
     return os.urandom(16).hex()
+
+
+def _knock(dialled: socket, path: str) -> None:
+    """Connect; while more clients knock than the kernel queues, try again. Raises OSError."""
+    deadline = time.monotonic() + limits.CALL_S
+    while True:
+        try:
+            return dialled.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(KNOCK_S)
 
 
 class _Lost(Exception):

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import struct
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import p2p_agents
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0  # a stopping node waits this long for clients to read what they were answered
-PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause a stream until the client reads
+PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause streams and pages until the client reads
+PAGED = frozenset({"inbox", "history", "search"})  # answers of up to PAGE_BYTES that wait for nothing
+PAGES_AT_ONCE = 4  # of one connection: a client that asks and never reads fills no memory
+BACKLOG = limits.CONTROL_CLIENTS  # clients that may knock at once
 
 
 class Service(Protocol):
@@ -53,7 +57,7 @@ class ControlServer:
             raise errors.NodeUnreachable(f"cannot listen on {self.path}: {error.strerror}") from error
         self._inode = os.stat(self.path).st_ino
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listener, backlog=128)
+        self._server = await loop.create_unix_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
 
     def quiesce(self) -> None:
         """Accept nobody more, remove the socket, cancel what runs; clients stay until `stop` hangs up."""
@@ -91,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
+        self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -189,8 +194,10 @@ class Connection(asyncio.Protocol):
             if known.streams:
                 await self._stream(number, known.name, params)
             else:
-                result = await self._server.service.call(known.name, params)
-                self._answer({"id": number, "ok": True, "result": result})
+                async with self._pages if known.name in PAGED else nullcontext():
+                    result = await self._server.service.call(known.name, params)
+                    self._answer({"id": number, "ok": True, "result": result})
+                    await self._writable.wait()
         except errors.P2PError as error:
             self._answer_error(number, error)
         except Exception:
