@@ -58,7 +58,7 @@ class Relay:
 
     def _run(self, hosts: tuple[str, str]) -> None:
         for host in hosts:
-            _enter(host)  # a namespace belongs to the thread, and sockets stay where they were made
+            enter(host)  # a namespace belongs to the thread, and sockets stay where they were made
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.bind((LOOPBACK, 0))
             self._sockets.append(sock)
@@ -93,7 +93,7 @@ class Relay:
             heapq.heappush(late, (due, self.carried, side, data))
 
 
-def _enter(host: str) -> None:
+def enter(host: str) -> None:
     """Move this thread into a network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open(f"/run/netns/{host}", "rb") as file:
