@@ -12,25 +12,21 @@ Foreign exceptions are translated into this tree once, at the seam that received
 from __future__ import annotations
 
 from p2p_agents import exits
-
-
-class P2PError(Exception):
-    """Anything this project raises on purpose. `hint` says what to do about it."""
-
-    code = "error"
-    exit = exits.FAILURE
-    retryable = False
-    hint = ""
-
-    def __init__(self, message: str = "", *, hint: str = "", **details: object) -> None:
-        super().__init__(message or (self.__doc__ or self.code).splitlines()[0])
-        if hint:
-            self.hint = hint
-        self.details = details
-
-    @property
-    def message(self) -> str:
-        return str(self.args[0])
+from p2p_agents.fault import P2PError as P2PError
+from p2p_agents.peer_faults import (
+    BadIdentity as BadIdentity,
+    BadSeal as BadSeal,
+    BadSignature as BadSignature,
+    Equivocation as Equivocation,
+    Flood as Flood,
+    Gap as Gap,
+    IdentityFork as IdentityFork,
+    IdentityRollback as IdentityRollback,
+    Malformed as Malformed,
+    PeerFault as PeerFault,
+    Replayed as Replayed,
+    UnknownVersion as UnknownVersion,
+)
 
 
 # --- ours: what was asked for cannot be -------------------------------------------------------------------
@@ -214,85 +210,6 @@ class Busy(LocalFault):
     retryable = True
 
 
-# --- the peer's: bytes that break the protocol ------------------------------------------------------------
-
-
-class PeerFault(P2PError):
-    """A peer broke the protocol; what it sent was refused."""
-
-    code = "peer_fault"
-    exit = exits.REFUSED
-
-
-class Malformed(PeerFault):
-    """Bytes that are not what they claim to be: not deterministic CBOR, wrong shape, out of bounds."""
-
-    code = "malformed"
-
-
-class UnknownVersion(PeerFault):
-    """A protocol version this program does not speak. There is no negotiation: it is refused."""
-
-    code = "unknown_version"
-    hint = "install the same release on both sides"
-
-
-class BadSignature(PeerFault):
-    """A signature that does not verify under the key that must have made it."""
-
-    code = "bad_signature"
-
-
-class BadSeal(PeerFault):
-    """A sealed frame, init or sync that does not open."""
-
-    code = "bad_seal"
-
-
-class Replayed(PeerFault):
-    """Something that was accepted before and may be accepted once only."""
-
-    code = "replayed"
-
-
-class Gap(PeerFault):
-    """A frame that is ahead of what was received: what is missing is asked for again."""
-
-    code = "gap"
-
-
-class BadIdentity(PeerFault):
-    """An identity log that does not follow from what is known of it."""
-
-    code = "bad_identity"
-
-
-class IdentityRollback(BadIdentity):
-    """An identity log shorter than the one already known."""
-
-    code = "identity_rollback"
-
-
-class IdentityFork(BadIdentity):
-    """Two different identity log entries at one position; the contact is frozen until a human decides."""
-
-    code = "identity_fork"
-    exit = exits.HUMAN
-
-
-class Equivocation(PeerFault):
-    """Two different entries of one device, epoch, conversation and position."""
-
-    code = "equivocation"
-
-
-class Flood(PeerFault):
-    """A peer sent more than it was granted."""
-
-    code = "flood"
-    retryable = True
-
-
 # --- the environment's ------------------------------------------------------------------------------------
 
 
@@ -390,6 +307,9 @@ class Bug(P2PError):
     hint = "run: p2p-agents node logs, and report what it says"
 
 
+_BRANCHES: tuple[type[P2PError], ...] = (LocalFault, PeerFault, EnvironmentFault, Bug)
+
+
 def all_errors() -> list[type[P2PError]]:
     """Every concrete error, in the order of this file."""
 
@@ -397,4 +317,4 @@ def all_errors() -> list[type[P2PError]]:
         below = [error for sub in kind.__subclasses__() for error in walk(sub)]
         return [kind, *below] if "code" in vars(kind) else below
 
-    return [error for branch in P2PError.__subclasses__() for error in walk(branch)]
+    return [error for branch in _BRANCHES for error in walk(branch)]

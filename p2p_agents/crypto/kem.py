@@ -52,6 +52,9 @@ class KemKey:
             raise BadSeal from None
 
 
+_PROBE = x25519.X25519PrivateKey.from_private_bytes(bytes(32))  # any scalar: what it makes of a low-order point is zero
+
+
 def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
     """`plaintext` sealed to `public` under `info`, OVERHEAD_BYTES longer. Raises Malformed for a bad key."""
     try:
@@ -61,7 +64,7 @@ def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
 
 
 def check_public(public: bytes) -> bytes:
-    """`public` when it is a well-formed key (FIPS 203, 7.2). Raises Malformed."""
+    """`public` when something can be sealed to it (FIPS 203, 7.2; RFC 7748, 6.1). Raises Malformed."""
     _parsed(public)
     return public
 
@@ -83,6 +86,7 @@ def _parse(public: bytes) -> hpke.MLKEM768X25519PublicKey:
     try:
         lattice = mlkem.MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES])
         curve = x25519.X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:])
-    except ValueError:
+        _PROBE.exchange(curve)
+    except ValueError:  # the modulus check, or a low-order point
         raise Malformed("KEM public key that is not well-formed") from None
     return hpke.MLKEM768X25519PublicKey(lattice, curve)

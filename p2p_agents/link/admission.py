@@ -24,13 +24,13 @@ class Bucket:
     def __post_init__(self) -> None:
         self.level = self.burst
 
-    def take(self, now: float) -> bool:
-        """Whether one more is admitted."""
+    def take(self, now: float, amount: float = 1.0) -> bool:
+        """Whether `amount` more is admitted."""
         self.level = min(self.burst, self.level + max(0.0, now - self.at) * self.per_s)
         self.at = now
-        if self.level < 1:
+        if self.level < amount:
             return False
-        self.level -= 1
+        self.level -= amount
         return True
 
 

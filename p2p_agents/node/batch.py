@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
@@ -38,7 +39,7 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
         return _failed(core, items, fault)
     try:
         outcomes = [_run_item(core, item) for item in items]
-        _run_item(core, outbound.pump)
+        _pump(core)
         core.db.commit()
     except EnvironmentFault as fault:
         core.db.rollback()
@@ -47,6 +48,14 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     core.undo.clear()
     effects, core.effects = core.effects, []
     return outcomes, effects
+
+
+def _pump(core: Core) -> None:
+    for key in outbound.due(core):
+        failed = _run_item(core, partial(outbound.pump, key=key)).error
+        if failed is not None:
+            log.error("nothing can be sent for a pair: %s: %s", failed.code, failed.message)
+            outbound.give_up(core, key, failed.code)
 
 
 def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Flood, PeerFault
+from p2p_agents.limits import CONTROL_FRAME_BYTES
 from p2p_agents.node import consent, inbound, opening, presence, resetting, syncing
 from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Link, Peering
     from p2p_agents.wire.frame import Frame
 
+CREDITED_SHARE = 1 / 16  # what DATA or CREDIT for no link that is up counts, of another frame
+
 log = logging.getLogger(__name__)
 
 
@@ -29,6 +32,7 @@ def received(core: Core, connection: int, data: bytes) -> None:
         return
     try:
         for payload in peering.framer.feed(data):
+            _meter(core, peering, payload)
             frame = decode_frame(payload)
             if frame is not None:
                 _handle(core, peering, frame)
@@ -40,17 +44,29 @@ def received(core: Core, connection: int, data: bytes) -> None:
     _renew_credit(core, peering)
 
 
-def _handle(core: Core, peering: Peering, frame: Frame) -> None:
-    if not isinstance(frame, _UNMETERED) and not peering.bucket.take(core.now()):
+def _meter(core: Core, peering: Peering, payload: bytes) -> None:
+    """Count a frame before work is spent on it, whatever it turns out to be. Raises Flood."""
+    if payload[1:2] in _CREDITED:
+        amount = CREDITED_SHARE * (1 + len(payload) / CONTROL_FRAME_BYTES)
+        if any(link.up for link in peering.links.values()):  # its link's own credit counts it
+            return
+    else:
+        amount = 1 + len(payload) / CONTROL_FRAME_BYTES
+    if not peering.bucket.take(core.now(), amount):
         raise Flood("too many frames outside credit")
+
+
+def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     handler = _NODE_HANDLERS.get(type(frame))
     if handler is not None:
         handler(core, peering, frame)
         return
     assert not isinstance(frame, frames.Node)
     link = peering.links.get(frame.link)
-    if link is None:
-        return  # it crossed our CLOSE
+    if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
+        if not peering.bucket.take(core.now(), CREDITED_SHARE):
+            raise Flood("too many frames for links that are closed")
+        return
     if isinstance(frame, frames.Hello):
         opening.on_hello(core, peering, link, frame)
         return
@@ -76,7 +92,8 @@ def _renew_credit(core: Core, peering: Peering) -> None:
             core.send_on(link, frames.Credit(link.number, total))
 
 
-_UNMETERED = (frames.Data, frames.Credit)  # DATA has credit of its own; CREDIT changes one number
+# DATA has credit of its own, CREDIT changes one number: their types as a frame's second byte shows them
+_CREDITED = {bytes([frames.Data.TYPE]), bytes([frames.Credit.TYPE])}
 
 _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Node: opening.on_node,

@@ -10,8 +10,8 @@ from p2p_agents.conversation.record import FIRST, MESSAGE, VOID, Record, read_it
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
-from p2p_agents.errors import BadSeal, BadSignature, Gap, Malformed, Replayed, UnknownVersion
-from p2p_agents.limits import LAMPORT_LEAP
+from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
+from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
 from p2p_agents.node import resetting, syncing
 from p2p_agents.node.effects import Echoed, Moved, Wake
@@ -135,6 +135,8 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
         return
     if payload.ack is not None:
         _settle_ack(core, link, held, payload.ack)
+    if len(held.verdicts) + len(payload.items) > VERDICTS_HELD:
+        raise Flood("more items than the peer lets us acknowledge")
     for item in payload.items:
         held.verdicts.append(int(_take_item(core, link, item)))
     if payload.elicits:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import p2p_agents
 from p2p_agents.errors import BadIdentity, IdentityFork, Malformed, PeerFault
-from p2p_agents.limits import LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
+from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
@@ -124,7 +124,8 @@ def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
     return not (pending or declined or any(True for _ in core.links_to(agent, peer)))
 
 
-def _declined(core: Core, peering: Peering, link: Link) -> None:
+def decline(core: Core, peering: Peering, link: Link) -> None:
+    """It is not asked for again at once."""
     peering.declined[link.agent, link.peer] = core.now() + DECLINED_S
 
 
@@ -246,7 +247,7 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
     except PeerFault as fault:
         log.warning("link to %s refused: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
         core.close_link(link, fault.code)
-        _declined(core, peering, link)
+        decline(core, peering, link)
         return
     _prove(link, proven, role)
     if role is Role.ACCEPTOR:
@@ -287,6 +288,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     for ghost in [old for old in core.links.get(key, []) if old.incarnation < link.incarnation]:
         core.close_link(ghost, GHOST)
     core.list_link(link)
+    peering.framer.limit = FRAME_BYTES
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))
@@ -304,11 +306,11 @@ def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
         return
     if link.phase is not Phase.OPENING:
         raise Malformed("REFUSE of a link that was answered")
-    _declined(core, peering, link)
+    decline(core, peering, link)
 
 
 def on_close(core: Core, link: Link, frame: Close) -> None:
     log.info("link to %s closed by the peer: %s", link.peer.hex()[:12], frame.code)
     if frame.code != GHOST:
-        _declined(core, core.peerings[link.connection], link)
+        decline(core, core.peerings[link.connection], link)
     core.forget_link(link)

@@ -197,16 +197,29 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
 # --- sealing what is owed ---
 
 
-def pump(core: Core) -> None:
-    """Give every pair that has something to send its turn. Called once per batch, before the commit."""
+def due(core: Core) -> list[PairKey]:
+    """The pairs whose turn it is to send, asked once per batch, before the commit."""
     core.ready.update((key, None) for key, due in core.quiet.items() if due <= core.now())
-    for key in list(core.ready):
-        del core.ready[key]
-        link = core.newest_link(key)
-        if link is None:
-            core.quiet.pop(key, None)
-        elif _pump_link(core, link, key):
-            core.mark_ready(key)
+    keys = list(core.ready)
+    core.ready.clear()
+    return keys
+
+
+def pump(core: Core, key: PairKey) -> None:
+    """Seal and send what a pair owes. An item of its own: what fails for one pair harms no other."""
+    link = core.newest_link(key)
+    if link is None:
+        core.quiet.pop(key, None)
+    elif _pump_link(core, link, key):
+        core.mark_ready(key)
+
+
+def give_up(core: Core, key: PairKey, why: str) -> None:
+    """Nothing can be sealed for this pair: its links end, and views are compared when they come back."""
+    core.quiet.pop(key, None)
+    for link in list(core.links.get(key, [])):
+        opening.decline(core, core.peerings[link.connection], link)
+        core.close_link(link, why)
 
 
 def _pump_link(core: Core, link: Link, key: PairKey) -> bool:

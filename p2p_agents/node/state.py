@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.ratchet import Party
-from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, OPENS_BURST, OPENS_PER_S
+from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, OPENS_BURST, OPENS_PER_S, UNPROVEN_FRAME_BYTES
 from p2p_agents.link.admission import Bucket, RequestDesk
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.wire.frame import RosterAgent, Standing
@@ -118,7 +118,7 @@ class Peering:
     server_key: bytes
     target: Target | None
     opened: float
-    framer: Framer = field(default_factory=Framer)
+    framer: Framer = field(default_factory=lambda: Framer(UNPROVEN_FRAME_BYTES))
     bucket: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
     opens: Bucket = field(default_factory=lambda: Bucket(OPENS_BURST, OPENS_PER_S))
     node: bytes = b""  # the peer node's key: proven when dialed, else a claim

@@ -9,14 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.errors import EnvironmentFault
-from p2p_agents.node.batch import run_batch
+from p2p_agents.errors import Bug, EnvironmentFault
+from p2p_agents.node.batch import Outcome, run_batch
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from p2p_agents.node.batch import Outcome
     from p2p_agents.node.core import Core
     from p2p_agents.node.effects import Effect
 
@@ -62,6 +61,7 @@ class Writer:
         self._deliver = deliver
         self._died = died
         self._queue: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._taken: list[_Queued] = []  # of the batch that runs
         self._thread = threading.Thread(target=self._live, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -105,7 +105,15 @@ class Writer:
             self._run()
         except Exception:
             log.exception("the writer died")
-            self._loop.call_soon_threadsafe(self._died)
+            self._loop.call_soon_threadsafe(self._bury)
+
+    def _bury(self) -> None:
+        """Nobody waits for a dead writer: what it took or was given is answered. Runs in the loop's thread."""
+        left = self._taken
+        while (entry := self._get(0.0)) is not _NOTHING:
+            left += [entry] if isinstance(entry, _Queued) else []
+        self._finish([queued.done for queued in left], [Outcome(error=Bug("the writer died"))] * len(left), [])
+        self._died()
 
     def _run(self) -> None:
         entry = self._get(None)
@@ -120,7 +128,7 @@ class Writer:
 
     def _batch(self, entry: _Entry) -> _Entry:
         """Run what is queued, and what the core has due by itself; the entry after it."""
-        taken: list[_Queued] = []
+        taken = self._taken = []
         hurry, until = False, time.monotonic() + LINGER_S
         while isinstance(entry, _Queued) and len(taken) < BATCH_ITEMS:
             taken.append(entry)

@@ -25,8 +25,8 @@ def encode(value: Any) -> bytes:
     return _dumps(value, canonical=True)
 
 
-def decode(data: bytes, *, limit: int = CBOR_BYTES) -> Any:
-    """The value whose one encoding is `data`. Raises Malformed for anything else."""
+def decode(data: bytes, *, limit: int = CBOR_BYTES, items: int = CBOR_ITEMS) -> Any:
+    """The value whose one encoding is `data`, of at most `items` values. Raises Malformed for anything else."""
     if len(data) > limit:
         raise Malformed(f"{len(data)} bytes of CBOR; at most {limit} are allowed here")
     try:
@@ -40,7 +40,7 @@ def decode(data: bytes, *, limit: int = CBOR_BYTES) -> Any:
         )
     except Exception as error:  # the decoder's errors are many, and every one of them means the same
         raise Malformed(f"not the CBOR we speak: {type(error).__name__}") from None
-    _check_values(value)
+    _check_values(value, items)
     if _dumps(value, canonical=True) != data:
         raise Malformed("CBOR that is not deterministic, or is followed by more bytes")
     return value
@@ -121,15 +121,15 @@ _NO_TAGS = _NoTags()
 _PLAIN = frozenset({bytes, str, bool, type(None)})
 
 
-def _check_values(value: Any) -> None:
+def _check_values(value: Any, at_most: int) -> None:
     """Refuse what the decoder lets through: floats, simple values, large integers, other keys, many items."""
     pending: list[Any] = [(value,)]
-    left = CBOR_ITEMS
+    left = at_most
     while pending:
         items = pending.pop()
         left -= len(items)
         if left < 0:
-            raise Malformed(f"more than {CBOR_ITEMS} items of CBOR")
+            raise Malformed(f"more than {at_most} items of CBOR")
         for item in items:
             kind = type(item)
             if kind in _PLAIN:

@@ -37,6 +37,7 @@ KEY_BYTES = 32
 CODE_CHARS = 64
 BUNDLE_BYTES = 4096
 IDENTITY_ENTRY_BYTES = 1024
+FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
 SEALED_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
 
 
@@ -317,7 +318,7 @@ def encode_frame(frame: Frame) -> bytes:
 
 def decode_frame(data: bytes) -> Frame | None:
     """The frame, or None for a type this version does not know. Raises Malformed or UnknownVersion."""
-    fields = decode(data, limit=FRAME_BYTES)
+    fields = decode(data, limit=FRAME_BYTES, items=FRAME_ITEMS)
     if not isinstance(fields, list) or len(fields) < 3:
         raise Malformed("a frame is an array of a type, a link number and fields")
     kind = uint(fields[0], what="frame type")

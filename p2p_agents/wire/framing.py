@@ -21,21 +21,22 @@ def frame_bytes(payload: bytes) -> bytes:
 class Framer:
     """Cuts a byte stream into frames, whatever the pieces it arrives in."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "limit")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = FRAME_BYTES) -> None:
         self._buffer = bytearray()
+        self.limit = limit
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The frames that `data` completes, in order. Raises Malformed for a length beyond FRAME_BYTES."""
+        """The frames that `data` completes, in order. Raises Malformed for a length beyond the limit."""
         buffer = self._buffer
         buffer += data
         frames: list[bytes] = []
         start, held = 0, len(buffer)
         while held - start >= PREFIX_BYTES:
             size = int.from_bytes(buffer[start : start + PREFIX_BYTES], "big")
-            if size > FRAME_BYTES:
-                raise Malformed(f"a frame of {size} bytes is announced; the bound is {FRAME_BYTES}")
+            if size > self.limit:
+                raise Malformed(f"a frame of {size} bytes is announced; the bound is {self.limit}")
             end = start + PREFIX_BYTES + size
             if end > held:
                 break
