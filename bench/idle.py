@@ -35,19 +35,10 @@ def measure(quick: bool) -> list[Figure]:
 
 def _watch(node: Node, seconds: float) -> tuple[float, float]:
     """(percent of a core over so many seconds, resident MB at their end)."""
-    began, spent = time.perf_counter(), _processor_s(node.pid)
+    began, spent = time.perf_counter(), node.processor_s()
     time.sleep(seconds)
-    spent = _processor_s(node.pid) - spent
+    spent = node.processor_s() - spent
     return 100 * spent / (time.perf_counter() - began), _resident_mb(node.pid)
-
-
-def _processor_s(pid: int) -> float:
-    """User and system time of all threads (schedstat: nanoseconds)."""
-    spent = 0.0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
-            spent += int(file.read().split()[0]) / 1e9
-    return spent
 
 
 def _resident_mb(pid: int) -> float:

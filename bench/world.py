@@ -46,6 +46,14 @@ class Node:
                 if event.get("id") == other.id and event["reachable"]:
                     return
 
+    def processor_s(self) -> float:
+        """Processor seconds of all its threads so far (proc(5), schedstat: nanoseconds)."""
+        spent = 0
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{task}/schedstat", encoding="ascii") as file:
+                spent += int(file.read().split()[0])
+        return spent / 1e9
+
     def client(self) -> Client:
         """A connection of its own."""
         return Client(self.home, start=False)
