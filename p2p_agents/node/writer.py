@@ -61,7 +61,7 @@ class Writer:
         self._deliver = deliver
         self._died = died
         self._queue: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
-        self._taken: list[_Queued] = []  # of the batch that runs
+        self._taken: list[_Queued] = []  # from the queue and not done yet
         self._thread = threading.Thread(target=self._live, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -128,14 +128,16 @@ class Writer:
 
     def _batch(self, entry: _Entry) -> _Entry:
         """Run what is queued, and what the core has due by itself; the entry after it."""
-        taken = self._taken = []
+        taken: list[_Queued] = []
         hurry, until = False, time.monotonic() + LINGER_S
         while isinstance(entry, _Queued) and len(taken) < BATCH_ITEMS:
             taken.append(entry)
             hurry = hurry or entry.hurry
             entry = self._get(0.0 if hurry else until - time.monotonic())
+        self._taken = [*taken, entry] if isinstance(entry, _Queued) else taken
         outcomes, effects = run_batch(self._core, [queued.item for queued in taken])
         self._loop.call_soon_threadsafe(self._finish, [queued.done for queued in taken], outcomes, effects)
+        self._taken = []
         return entry
 
     def _get(self, timeout: float | None) -> _Entry:
