@@ -5,28 +5,45 @@
     ├── PeerFault          bytes from a peer that break the protocol; never shown to an agent as its own mistake
     └── EnvironmentFault   this machine: disk, network, another process
 
-`code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from this file.
+`code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
+middle branch stands in peer_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
 from __future__ import annotations
 
 from p2p_agents import exits
-from p2p_agents.fault import P2PError as P2PError
+from p2p_agents.fault import P2PError
 from p2p_agents.peer_faults import (
-    BadIdentity as BadIdentity,
-    BadSeal as BadSeal,
-    BadSignature as BadSignature,
-    Equivocation as Equivocation,
-    Flood as Flood,
-    Gap as Gap,
-    IdentityFork as IdentityFork,
-    IdentityRollback as IdentityRollback,
-    Malformed as Malformed,
-    PeerFault as PeerFault,
-    Replayed as Replayed,
-    UnknownVersion as UnknownVersion,
+    BadIdentity,
+    BadSeal,
+    BadSignature,
+    Equivocation,
+    Flood,
+    Gap,
+    IdentityFork,
+    IdentityRollback,
+    Malformed,
+    PeerFault,
+    Replayed,
+    UnknownVersion,
 )
+
+__all__ = [
+    "BadIdentity",
+    "BadSeal",
+    "BadSignature",
+    "Equivocation",
+    "Flood",
+    "Gap",
+    "IdentityFork",
+    "IdentityRollback",
+    "Malformed",
+    "P2PError",
+    "PeerFault",
+    "Replayed",
+    "UnknownVersion",
+]  # and every class below
 
 
 # --- ours: what was asked for cannot be -------------------------------------------------------------------
@@ -202,6 +219,58 @@ class HumanRequired(LocalFault):
     exit = exits.HUMAN
 
 
+class BadCode(LocalFault):
+    """That is not a pairing code: two words of the list and five characters, such as CORAL-FIDDLE-7Q2MX."""
+
+    code = "bad_code"
+    exit = exits.USAGE
+    hint = "type it as the other side shows it: WORD-WORD-XXXXX"
+
+
+class CodeWrong(LocalFault):
+    """The two sides did not hold the same code, or somebody stood between them."""
+
+    code = "code_wrong"
+    exit = exits.REFUSED
+    hint = "compare the words with what the other side shows, and type them again"
+
+
+class CodeDead(LocalFault):
+    """The pairing code was used, has expired, or was guessed at too often."""
+
+    code = "code_dead"
+    exit = exits.REFUSED
+    hint = "have the other side show a new code"
+
+
+class BackupPassphrase(LocalFault):
+    """The passphrase does not open this backup."""
+
+    code = "backup_passphrase"
+    exit = exits.REFUSED
+
+
+class BackupDamaged(LocalFault):
+    """The backup is damaged, or no backup at all."""
+
+    code = "backup_damaged"
+    hint = "use another copy of the file"
+
+
+class BackupTruncated(LocalFault):
+    """The backup ends before its end."""
+
+    code = "backup_truncated"
+    hint = "copy the file again, whole"
+
+
+class BackupVersion(LocalFault):
+    """The backup is of a version this release does not read."""
+
+    code = "backup_version"
+    hint = "install the release that wrote it, or a newer one"
+
+
 class Busy(LocalFault):
     """The node refuses work beyond a bound that protects it."""
 
@@ -307,14 +376,14 @@ class Bug(P2PError):
     hint = "run: p2p-agents node logs, and report what it says"
 
 
-_BRANCHES: tuple[type[P2PError], ...] = (LocalFault, PeerFault, EnvironmentFault, Bug)
+BRANCHES: tuple[type[P2PError], ...] = (LocalFault, PeerFault, EnvironmentFault, Bug)
 
 
 def all_errors() -> list[type[P2PError]]:
-    """Every concrete error, in the order of this file."""
+    """Every concrete error, in the order of the branches."""
 
     def walk(kind: type[P2PError]) -> list[type[P2PError]]:
         below = [error for sub in kind.__subclasses__() for error in walk(sub)]
         return [kind, *below] if "code" in vars(kind) else below
 
-    return [error for branch in _BRANCHES for error in walk(branch)]
+    return [error for branch in BRANCHES for error in walk(branch)]
