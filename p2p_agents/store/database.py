@@ -133,7 +133,8 @@ class Database:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """What fails inside is undone alone; the transaction goes on."""
-        self.run("SAVEPOINT item")
+        with translated():
+            self.run("SAVEPOINT item")
         try:
             with translated():
                 yield
@@ -143,7 +144,8 @@ class Database:
                 self.run("ROLLBACK TO item")
                 self.run("RELEASE item")
             raise
-        self.run("RELEASE item")
+        with translated():
+            self.run("RELEASE item")
 
     @property
     def in_transaction(self) -> bool:

@@ -194,7 +194,9 @@ def test_pending_requests_are_bounded(world):
     alice, bob = strangers(world)
     for number in range(REQUESTS_PENDING):
         contacts.save_request(
-            bob.core.db, bob.hosted.local.id, Request(number.to_bytes(32, "big"), "x", "other", b"e" * 32, "x", 1, "pending")
+            bob.core.db,
+            bob.hosted.local.id,
+            Request(number.to_bytes(32, "big"), "x", "other", b"e" * 32, "x", 1, "pending"),
         )
     alice.sends(bob, "one more")
     world.settle()
@@ -237,7 +239,8 @@ def test_trust_rises_only_by_a_decision(world):
     alice.sends(bob, "hello")
     world.settle()
     trusts = [
-        contacts.contact(one.core.db, one.hosted.local.id, other.id).trust for one, other in ((alice, bob), (bob, alice))
+        contacts.contact(one.core.db, one.hosted.local.id, other.id).trust
+        for one, other in ((alice, bob), (bob, alice))
     ]
     assert trusts == [Trust.ACCEPTED, Trust.REQUESTED]
 

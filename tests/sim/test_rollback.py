@@ -56,7 +56,9 @@ def test_a_receiver_that_was_rolled_back_is_given_everything_again(world):
         alice.sends(bob, text)
     world.settle()
     assert bob.heard(alice) == ["before", *five("a"), *five("later")]
-    assert [m["text"] for m in bob.history(alice) if m["from"]["name"] == "bob"] == [f"answer to {t}" for t in five("a")]
+    assert [m["text"] for m in bob.history(alice) if m["from"]["name"] == "bob"] == [
+        f"answer to {t}" for t in five("a")
+    ]
     assert alice.heard(bob) == [f"answer to {text}" for text in five("a")]
     assert alice.owes(bob) == bob.owes(alice) == 0
 

@@ -14,11 +14,13 @@ import itertools
 import os
 import random
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import Record
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.node import commands, consent, directory, hosting, reading, upkeep
@@ -29,7 +31,7 @@ from p2p_agents.node.lines import Lines
 from p2p_agents.node.state import Hosted, Link
 from p2p_agents.quic.address import format_address
 from p2p_agents.quic.certificate import NodeCertificate
-from p2p_agents.store import contacts, log, outbox
+from p2p_agents.store import contacts, entries, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
@@ -63,11 +65,26 @@ class Entropy:
 
 
 class Disk(Database):
-    """A store that dies, on request, right before or right after one of its commits."""
+    """A store that dies, on request, right before or right after one of its commits, or is full for one statement."""
 
     commits = 0
     die_before: int | None = None
     die_after: int | None = None
+    statements = 0
+    full_at: int | None = None
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._execute = self.run
+        self.run = self._counted  # type: ignore[assignment]
+
+    def _counted(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        self.statements += 1
+        if self.statements == self.full_at and "ROLLBACK" not in sql:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._execute(sql, parameters)
 
     def commit(self) -> None:
         self.commits += 1
@@ -293,8 +310,14 @@ class Agent:
 
     def heard(self, peer: Agent) -> list[str]:
         """All that came from a peer, ever, in log order."""
-        lines, _ = log.incoming(self.core.db, self.hosted.local.id, 0, 1_000_000, peer.id)
-        return [(line.record.content or b"").decode() for line in lines]
+        return [(record.content or b"").decode() for record in self.held_from(peer)]
+
+    def held_from(self, peer: Agent) -> list[Record]:
+        rows = self.core.db.all(
+            "SELECT entry FROM log WHERE agent = ? AND peer = ? AND incoming = 1 ORDER BY cursor",
+            (self.hosted.local.id, peer.id),
+        )
+        return [entries.load(self.core.db, row[0]) for row in rows]
 
     def history(self, peer: Agent) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = self.call(reading.history, to=peer.name, after=None, before=None, limit=1000)[

@@ -1,0 +1,114 @@
+"""A full disk, wherever it strikes: nothing is half-written, and the node goes on when there is room again."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.errors import P2PError, StoreFull
+from p2p_agents.node import hosting
+from p2p_agents.store import agents
+from tests.sim.world import World, settled
+
+
+def chat(world, alice, bob):
+    """Send, receive, acknowledge, read; whatever fails is tried again once, as a client with a key does."""
+    for number in range(2):
+        for one, other in ((alice, bob), (bob, alice)):
+            for _ in range(2):
+                try:
+                    one.sends(other, f"{number}", id=f"k{number}")
+                    break
+                except StoreFull:
+                    continue
+        world.run(0.3)
+    for one in (alice, bob):
+        try:
+            one.reads()
+        except StoreFull:
+            one.reads()
+
+
+def statements_of_a_chat(tmp_path):
+    (tmp_path / "whole").mkdir()
+    world = World(tmp_path / "whole")
+    alice, bob = world.friends("alice", "bob")
+    before = bob.node.db.statements
+    chat(world, alice, bob)
+    return bob.node.db.statements - before
+
+
+def test_a_disk_may_be_full_at_any_statement(tmp_path):
+    """A6: each of them once, in a chat of both; every message arrives once and ends read."""
+    total = statements_of_a_chat(tmp_path)
+    for at in range(1, total, 7):
+        home = tmp_path / f"{at}"
+        home.mkdir()
+        world = World(home)
+        alice, bob = world.friends("alice", "bob")
+        bob.node.db.full_at = bob.node.db.statements + at
+        chat(world, alice, bob)
+        world.run(5)
+        world.settle()
+        assert bob.heard(alice) == alice.heard(bob) == ["0", "1"], at
+        assert settled(alice.states(bob) + bob.states(alice)), at
+        assert bob.node.db.one("PRAGMA integrity_check") == ("ok",)
+
+
+def test_a_disk_that_stays_full_refuses_and_recovers(world):
+    """A6: what is answered `store_full` was not accepted, what was accepted before is kept."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "before")
+    world.settle()
+    pages = bob.node.db.one("PRAGMA page_count")[0]
+    bob.node.db.run(f"PRAGMA max_page_count = {pages}")
+    for number in range(20):
+        alice.sends(bob, f"{number} " + "x" * 5_000)
+    with pytest.raises(StoreFull):
+        bob.sends(alice, "x" * 100_000)
+    world.run(20)
+    assert len(bob.heard(alice)) < 21
+    bob.node.db.run("PRAGMA max_page_count = 1000000")
+    world.run(60)
+    world.settle()
+    assert len(bob.heard(alice)) == 21
+    assert settled(alice.states(bob))
+    assert alice.heard(bob) == []
+
+
+def test_an_agent_that_could_not_be_stored_does_not_exist(world):
+    """A6: memory adopts nothing before its commit."""
+    alice = world.agent("alice")
+    node = alice.node
+    for at in range(1, 12):
+        node.db.full_at = node.db.statements + at
+        with pytest.raises(StoreFull):
+            node.run(lambda core: hosting.create(core, name="ghost", kind="other", policy="ask", hidden=False))
+        assert [hosted.local.name for hosted in node.core.hosted.values()] == ["alice"]
+        assert agents.agent_named(node.db, "ghost") is None
+    ghost = world.agent("ghost", node)
+    assert ghost.hosted.local.name == "ghost"
+
+
+def test_an_item_that_fails_spares_its_neighbours(world):
+    """A6: a SAVEPOINT per item."""
+    alice, bob = world.friends("alice", "bob")
+
+    def bad(core):
+        core.db.run("INSERT INTO places VALUES ('nowhere', 1)")
+        raise P2PError("refused")
+
+    outcomes = alice.node._attempt([bad, lambda core: core.db.run("INSERT INTO places VALUES ('somewhere', 1)")])
+    assert [outcome.error is None for outcome in outcomes] == [False, True]
+    assert alice.core.db.all("SELECT address FROM places") == [("somewhere",)]
+    assert alice.links(bob)
+
+
+def test_a_failed_batch_forgets_its_dials(world):
+    """A6: an effect that was never carried out is due again."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    alice.befriends(bob)
+    bob.befriends(alice)
+    alice.node.db.full_at = alice.node.db.statements + 2
+    world.run(20)
+    world.settle()
+    assert alice.links(bob)
