@@ -136,7 +136,9 @@ class Writer:
             entry = self._get(0.0 if hurry else until - time.monotonic())
         self._taken = [*taken, entry] if isinstance(entry, _Queued) else taken
         outcomes, effects = run_batch(self._core, [queued.item for queued in taken])
-        self._loop.call_soon_threadsafe(self._finish, [queued.done for queued in taken], outcomes, effects)
+        dones = [queued.done for queued in taken]
+        if effects or any(dones):  # else nobody waits, and an idle loop sleeps on
+            self._loop.call_soon_threadsafe(self._finish, dones, outcomes, effects)
         self._taken = []
         return entry
 
