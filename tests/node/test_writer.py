@@ -175,3 +175,34 @@ def test_a_writer_that_dies_leaves_nobody_waiting(core: Core, monkeypatch: pytes
         assert {type(outcome) for outcome in outcomes} == {Bug}
 
     assert play(core, script).deaths == 1
+
+
+def test_what_nobody_hurries_joins_the_next_item_s_transaction(core: Core) -> None:
+    batches: list[int] = []
+
+    def item(core: Core) -> None:
+        core.effect(PeersChanged())
+        batches.append(len(core.effects))  # effects leave with their batch
+
+    async def script(writer: Writer, told: Told) -> None:
+        writer.later(item)
+        await writer.call(item)
+        await writer.call(item, hurry=False)
+
+    play(core, script)
+    assert batches == [1, 2, 1]
+
+
+def test_a_batch_that_nobody_waits_for_does_not_wake_the_loop(core: Core) -> None:
+    async def script(writer: Writer, told: Told) -> None:
+        woken: list[Any] = []
+        loop = asyncio.get_running_loop()
+        told_soon = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda call, *args: woken.append(call) or told_soon(call, *args)  # type: ignore[method-assign]  # watched
+        ran = threading.Event()
+        writer.submit(lambda core: ran.set())
+        await asyncio.to_thread(ran.wait)
+        await writer.call(remember(1))
+        assert woken.count(writer._finish) == 1
+
+    play(core, script)
