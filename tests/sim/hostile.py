@@ -89,7 +89,7 @@ class Relay:
         for frame in frames_in(data):
             self.passed.append(frame)
             if isinstance(frame, Node):
-                frame = Node(self.key, frame.incarnation, frame.program, frame.roster)
+                frame = Node(self.key, frame.incarnation, frame.program, frame.challenge, frame.roster)
             other = self.partner[end]
             passed = frame_bytes(encode_frame(frame))
             if other in self.waiting:

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from p2p_agents.conversation.record import write_void
+from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.limits import LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
 from p2p_agents.node import directory, dispatch, inbound, resetting
 from p2p_agents.node.effects import Hangup
@@ -16,6 +17,7 @@ from p2p_agents.store import entries, outbox
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.cbor import encode
+from p2p_agents.wire.claims import OPEN_LABEL, encode_open
 from p2p_agents.wire.frame import Data, Hello, Init, Open, Reset, Sync, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Item, Payload, ReadMark, Verdict, encode_payload
@@ -86,7 +88,7 @@ def test_a_hello_of_an_earlier_link_is_a_stale_challenge(world, which):
     """C2: transport: replayed on another connection, in either role."""
     hellos = recorded(world, Hello)
     alice, bob = talkers(world)
-    old = {host: frame for host, frame in hellos}
+    old = dict(hellos)
     count = len(hellos)
     assert len(old) == 2
     world.net.cut()
@@ -112,8 +114,8 @@ def test_nothing_is_accepted_before_hello(world):
     mallory = world.node()
     end = mallory.lines.endpoint.dial(bob.node.address, pin=None)
     world.run(0.1)
-    end.send(frame_bytes(encode_frame(frames.Node(mallory.certificate.public, 1, "x", ()))))
-    end.send(frame_bytes(encode_frame(Open(2, alice.id, alice.device, bob.id, bytes(32), 0))))
+    end.send(frame_bytes(encode_frame(frames.Node(mallory.certificate.public, 1, "x", bytes(32), ()))))
+    end.send(frame_bytes(encode_frame(Open(2, alice.id, alice.device, bob.id, bytes(32), 0, b"no proof"))))
     world.run(0.1)
     for kind in (Sync, Init, Data, Reset, frames.Request):
         end.send(frame_bytes(encode_frame(kind(2, b"x" * 500))))
@@ -141,7 +143,7 @@ def test_a_spoofed_node_claim_closes_nothing(world):
     end = mallory.lines.endpoint.dial(bob.node.address, pin=None)
     world.run(0.1)
     roster = (frames.RosterAgent(alice.id, "alice", "other", "online"),)
-    end.send(frame_bytes(encode_frame(frames.Node(alice.core.node, alice.core.incarnation + 10**9, "x", roster))))
+    end.send(frame_bytes(encode_frame(frames.Node(alice.core.node, alice.core.incarnation + 10**9, "x", bytes(32), roster))))
     world.run(15)
     assert [(link.connection, link.number) for link in bob.links(alice)] == before
     still_talks(world, alice, bob, "first")
@@ -175,9 +177,12 @@ def test_strangers_get_few_links(world):
     mallory = world.node()
     end = mallory.lines.endpoint.dial(bob.node.address, pin=None)
     world.run(0.1)
-    end.send(frame_bytes(encode_frame(frames.Node(mallory.certificate.public, 1, "x", ()))))
+    end.send(frame_bytes(encode_frame(frames.Node(mallory.certificate.public, 1, "x", bytes(32), ()))))
+    challenge = next(iter(bob.core.peerings.values())).own_challenge
     for number in range(2 * STRANGER_LINKS):
-        opening = Open(2 + 2 * number, number.to_bytes(32, "big"), bytes(32), bob.id, bytes(32), 0)
+        key, agent, link = SigningKey.from_seed(bytes([number]) * 32), bytes([number]) * 32, 2 + 2 * number
+        said = encode_open(bob.node.certificate.public, agent, key.public, bob.id, bytes(32), challenge, link)
+        opening = Open(link, agent, key.public, bob.id, bytes(32), 0, key.sign(said, OPEN_LABEL))
         end.send(frame_bytes(encode_frame(opening)))
     world.run(0.5)
     assert max(len(peering.links) for peering in bob.core.peerings.values()) == STRANGER_LINKS

@@ -1,0 +1,24 @@
+"""States of a message's way, and which may follow which."""
+
+from __future__ import annotations
+
+from p2p_agents.conversation.states import State, best, may
+
+
+def test_nothing_leads_from_failed_but_an_arrival():
+    """B6"""
+    assert [state for state in State if may(State.FAILED, state)] == [State.DELIVERED, State.READ]
+
+
+def test_an_arrival_is_taken_back_only_by_a_loss():
+    """B1: never to failed, never to relayed."""
+    assert may(State.READ, State.QUEUED)
+    assert not may(State.READ, State.DELIVERED)
+    assert not any(may(state, State.FAILED) for state in (State.DELIVERED, State.READ))
+
+
+def test_the_best_state_of_all_devices_is_shown():
+    """B9"""
+    assert best([State.QUEUED, State.READ, State.FAILED]) is State.READ
+    assert best([State.FAILED, State.QUEUED]) is State.QUEUED
+    assert best([]) is State.QUEUED
