@@ -108,6 +108,24 @@ CALL_S = 30.0  # a call that waits for nothing is answered within this, or the n
 NODE_STOP_S = 10.0  # a stopping node has left its socket and lock within this
 NODE_LOG_BYTES = 4 * MIB  # node.log turns over at this size; one older file is kept
 
+# --- pairing and backup ---
+PAIRING_CODE_MS = 600_000  # a code lives ten minutes: long enough to walk to another machine
+PAIRING_RUN_MS = 20_000  # one run of the exchange; its messages follow each other at once
+PAIRING_RUNS = 8  # of one code at a time; the oldest that has not answered makes room
+PAIRING_WRONG = 3  # wrong tags kill a code, and end a joiner's attempts (PROTOCOL F1)
+PAIRING_MESSAGE_BYTES = 128 * KIB  # a whole identity log and a bundle fit, sealed
+OOB_ADDRESSES = 4  # in a scanned code: more would not fit a small terminal
+OOB_CHARS = 512  # a scanned text is read no further
+OOB_SKEW_MS = 300_000  # clocks of two machines may differ by this; the displayer is the judge
+CUT_TIPS = 256  # epochs of a revoked device's chain in one conversation
+BACKUP_KDF_KIB = 256 * 1024  # Argon2id memory: a second of one core, and a guess costs as much
+BACKUP_KDF_PASSES = 3
+BACKUP_KDF_LANES = 4
+BACKUP_KDF_MAX_KIB = 1024 * 1024  # what a foreign header may ask of us
+BACKUP_KDF_MAX_PASSES = 16
+BACKUP_CHUNK_BYTES = 1 * MIB  # one sealed piece of the file
+BACKUP_CONTACTS = 4_096
+
 # --- the clock ---
 CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)
 CLOCK_TRUST_S = 600.0  # and is believed after this

@@ -6,7 +6,7 @@ other lengths, words one insertion, deletion, substitution or transposition from
 out.
 """
 
-WORDS = tuple("""
+_TEXT = """
 abacus abide ablaze able abroad absurd accent aching acid acorn acre action active acts afar affair affirm affix
 afford aflame afloat afoot afraid aged agency agenda agent aghast agile aging agony agreed ahead ahoy alarm album
 alias alibi aliens alike almost aloe aloft aloha aloof alto alumni always amaze amber ambush amends amigo amiss among
@@ -115,4 +115,5 @@ voyage wafer wages waggle wagon walk walnut walrus waltz wand wanted wasabi wash
 whinny whole whoops widely widen widget widow width wifi wilder wildly willow wilt wimp wince winner wired wiring wiry
 wisdom wise wispy wobble woof word worry worst wound woven wrath wrist xbox xerox yahoo yeah yield yippee yodel yoga
 yogurt yonder yoyo zebra zero zesty zippy zips zodiac zombie zoning zoom
-""".split())
+"""
+WORDS = tuple(_TEXT.split())
