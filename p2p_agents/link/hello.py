@@ -13,8 +13,16 @@ from p2p_agents.crypto.bundle import Bundle, read_bundle
 from p2p_agents.crypto.identity import Identity, merge
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
 from p2p_agents.errors import BadIdentity, BadSignature, Malformed
-from p2p_agents.wire.claims import HELLO_LABEL, HelloClaims, Role, decode_hello, encode_hello
-from p2p_agents.wire.frame import Hello, Standing
+from p2p_agents.wire.claims import (
+    HELLO_LABEL,
+    OPEN_LABEL,
+    HelloClaims,
+    Role,
+    decode_hello,
+    encode_hello,
+    encode_open,
+)
+from p2p_agents.wire.frame import Hello, Open, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,9 @@ class Channel:
     server_key: bytes
     peer: bytes
     peer_device: bytes  # empty for the opener until the acceptor told it
+    node: bytes  # our own node's TLS key
     incarnation: int
+    peer_node: bytes = b""  # the TLS key proved for the peer's node, where it is the connection's server
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,20 @@ class Proven:
     signed_bundle: bytes
     name: str
     kind: str
+
+
+def ask(speaker: Speaker, channel: Channel, *, challenge: bytes, node_challenge: bytes, link: int) -> bytes:
+    """The proof of an OPEN: our device, on this connection, over the peer node's challenge."""
+    agent = speaker.identity.agent
+    said = encode_open(channel.server_key, agent, speaker.key.public, channel.peer, challenge, node_challenge, link)
+    return speaker.key.sign(said, OPEN_LABEL)
+
+
+def check_asker(frame: Open, server_key: bytes, node_challenge: bytes) -> None:
+    """The device that an OPEN names made its proof, here and now. Raises Malformed or BadSignature."""
+    said = encode_open(server_key, frame.frm, frame.device, frame.to, frame.challenge, node_challenge, frame.link)
+    if verify(frame.device, frame.proof, OPEN_LABEL) != said:
+        raise BadSignature("an OPEN that proves something else")
 
 
 def say(
@@ -78,6 +102,7 @@ def say(
         identity.head,
         known.n + 1 if known else 0,
         known.head if known else b"",
+        channel.node,
         channel.incarnation,
         offer,
         standing,
@@ -133,6 +158,8 @@ def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: S
     )
     if said != meant:
         raise BadSignature("a hello for another link, connection or agent")
+    if channel.peer_node and claims.node != channel.peer_node:
+        raise BadSignature("a hello of an agent that lives at another node")
     if channel.peer_device and claims.device != channel.peer_device:
         raise BadSignature("a hello of another device than the one that opened the link")
     if claims.held_n > speaker.identity.n + 1:

@@ -44,14 +44,16 @@ class _State:
     dialing: int = 0  # dials under way
     over: float = 0.0  # by then they have ended, whether or not anybody said so
     connections: set[int] = field(default_factory=set)
+    claims: set[int] = field(default_factory=set)  # connections whose other end says it is the node
     wanted: bool = False
     announced: bool = False
 
     @property
     def idle(self) -> bool:
         """Worth a dial: somebody asks for it, and no connection to its newest known incarnation stands."""
-        asked = (self.wanted or self.announced) and bool(self.addresses) and not self.dialing
-        return asked and (not self.connections or self.rumour > self.incarnation)
+        asked = self.wanted or (self.announced and not self.claims)
+        reached = bool(self.connections) and self.rumour <= self.incarnation
+        return asked and bool(self.addresses) and not self.dialing and not reached
 
 
 class Router:
@@ -83,7 +85,7 @@ class Router:
         state = self._targets.get(Target(node))
         if state:
             state.announced = False
-            if not (state.wanted or state.connections):
+            if not (state.wanted or state.connections or state.claims):
                 del self._targets[Target(node)]
 
     def want(self, target: Target, addresses: Iterable[str], now: float) -> None:
@@ -92,7 +94,8 @@ class Router:
             return
         state = self._target(target)
         if not state.wanted:
-            state.wanted, state.due, state.attempts = True, now, 0
+            patience = self._patience(target.node) if target.node else 0.0
+            state.wanted, state.due, state.attempts = True, now + patience, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
     def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
@@ -109,9 +112,14 @@ class Router:
         state.attempts = 0
         return ghosts
 
+    def claimed(self, node: bytes, connection: int) -> None:
+        """Who dialled us says it is `node`: reason enough to leave the dialling to it, unless the node is wanted."""
+        self._target(Target(node)).claims.add(connection)
+
     def closed(self, connection: int, now: float) -> None:
         """A working connection ended; dial again at once, then with backoff."""
         for state in self._targets.values():
+            state.claims.discard(connection)
             if connection in state.connections:
                 state.connections.discard(connection)
                 if not state.connections:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted, Link
 
 
+REQUEST_AGAIN_S = 3600.0  # a request that was dropped is offered again on a link that lasts
+
+
 def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
     """How our agent regards a peer."""
     contact = contacts.contact(core.db, hosted.local.id, peer)
@@ -34,10 +37,10 @@ def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
 
 
 def ask(core: Core, link: Link) -> None:
-    """We have something for a peer that has not accepted us: offer a request, once per link, or give up."""
+    """We have something for a peer that has not accepted us: offer a request, or give up."""
     if link.peer_standing is Standing.CLOSED:
         _give_up(core, link)
-    if link.peer_standing is not Standing.ASK or link.requested or link.bundle is None:
+    if link.peer_standing is not Standing.ASK or core.now() < link.request_due or link.bundle is None:
         return
     entry = outbox.first_owed(core.db, link.agent, link.peer)
     if entry is None:
@@ -57,7 +60,7 @@ def ask(core: Core, link: Link) -> None:
         link,
         Request(link.number, seal(link.bundle.prekey, signed, request_info(hosted.local.agent, link.peer))),
     )
-    link.requested = True
+    link.request_due = core.now() + REQUEST_AGAIN_S
 
 
 def _give_up(core: Core, link: Link) -> None:

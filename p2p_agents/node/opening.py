@@ -14,7 +14,7 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, presence, remembering
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import NO_SUCH_AGENT, Link, Peering, Phase
-from p2p_agents.store import agents, contacts
+from p2p_agents.store import agents, contacts, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import Credit, Hello, Node, Open, Refuse, RosterAgent
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 CHALLENGE_BYTES = 32
 DECLINED_S = 30.0  # before a link that was declined is asked for again on the same connection
+NOBODY = bytes(32)  # the agent id of no agent
 GHOST = "ghost"  # it belonged to an earlier incarnation
 
 
@@ -40,25 +41,27 @@ def connected(
     core: Core, connection: int, dialed: bool, address: str, server_key: bytes, target: Target | None
 ) -> None:
     """A QUIC connection is ready: say who lives here."""
-    peering = Peering(connection, dialed, address, server_key, target, core.now())
-    core.peerings[connection] = peering
-    core.send(connection, node_frame(core))
+    challenge = core.entropy.draw(CHALLENGE_BYTES)
+    core.peerings[connection] = peering = Peering(
+        connection, dialed, address, server_key, target, core.now(), challenge
+    )
+    core.send(connection, node_frame(core, peering))
 
 
 def disconnected(core: Core, connection: int) -> None:
     core.drop_peering(connection)
 
 
-def node_frame(core: Core) -> Node:
+def node_frame(core: Core, peering: Peering) -> Node:
     visible = [h.local for h in core.hosted.values() if not h.local.hidden][:ROSTER_AGENTS]
     roster = tuple(RosterAgent(a.agent, a.name, a.kind, a.status) for a in visible)
-    return Node(core.node, core.incarnation, p2p_agents.__version__, roster)
+    return Node(core.node, core.incarnation, p2p_agents.__version__, peering.own_challenge, roster)
 
 
 def announce_roster(core: Core) -> None:
     """Our agents changed: tell every connection."""
-    for connection in core.peerings:
-        core.send(connection, node_frame(core))
+    for peering in core.peerings.values():
+        core.send(peering.id, node_frame(core, peering))
 
 
 def on_node(core: Core, peering: Peering, frame: Node) -> None:
@@ -68,7 +71,7 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
         core.hang_up(peering.id, "self")
         return
     peering.node, peering.incarnation = frame.node, frame.incarnation
-    peering.program, peering.roster = frame.program, frame.roster
+    peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
     if _is_second(core, peering):
         core.hang_up(peering.id, "duplicate")
         return
@@ -87,34 +90,44 @@ def _is_second(core: Core, peering: Peering) -> bool:
 
 
 def _route(core: Core, peering: Peering) -> None:
-    """A dialled node is proven by TLS. An accepted one is believed only as far as leaving the dialling to it."""
+    """A dialled node is proven by TLS. An accepted one is at most left the dialling, until a contact vouches for it."""
     node = Target(peering.node)
     if peering.dialed:
         for target in {node, peering.target or node}:
             for ghost in core.router.connected(target, peering.id, peering.incarnation, proven=True):
                 core.hang_up(ghost, GHOST)
     elif peering.node < core.node:
-        core.router.connected(node, peering.id, peering.incarnation, proven=False)
+        core.router.claimed(peering.node, peering.id)
 
 
 def open_wanted(core: Core, peering: Peering) -> None:
     """Open a link for every contact that lives here and has none yet."""
     if not peering.node:
         return
-    claimed = {entry.agent for entry in peering.roster}
     for hosted in core.hosted.values():
         for contact in contacts.contacts(core.db, hosted.local.id):
             if contact.trust < Trust.ACCEPTED or contact.frozen:
                 continue
-            here = contact.peer in claimed or _is_said_to_live(core, contact.peer, peering.node)
+            here = _lives_here(core, peering, hosted, contact.peer)
             if here and _may_open(core, peering, hosted.local.id, contact.peer) and peering.opens.take(core.now()):
                 open_link(core, peering, hosted, contact.peer)
 
 
-def _is_said_to_live(core: Core, peer: bytes, node: bytes) -> bool:
-    """A record or an earlier link places the peer there: a roster names neither hidden agents nor more than it may."""
-    recorded = node in core.sightings.get(peer, {})
-    return recorded or any(known == node for _, known in contacts.addresses(core.db, peer))
+def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
+    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, it goes
+    where the peer is said to live: to a node that we dialled, or, when something is owed, to one that dialled us."""
+    homes = {node for _, node in contacts.addresses(core.db, peer)}
+    by_hand = peering.target is not None and bool(peering.target.place)
+    if homes and not by_hand:
+        return peering.dialed and peering.node in homes
+    if not _is_said_to_live(core, peering, peer):
+        return False
+    return peering.dialed or (not hosted.local.hidden and outbox.first_owed(core.db, hosted.local.id, peer) is not None)
+
+
+def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
+    """By the node's roster or by a record: a roster names neither hidden agents nor more than it may."""
+    return peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster)
 
 
 def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
@@ -146,11 +159,18 @@ def open_link(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None
         core.entropy.draw(CHALLENGE_BYTES),
         identity=known,
     )
+    link.opened = core.now()
     peering.links[link.number] = link
     held = known.n + 1 if known else 0
+    proof = hellos.ask(
+        hosted.speaker,
+        _channel(core, peering, link),
+        challenge=link.own_challenge,
+        node_challenge=peering.challenge,
+        link=link.number,
+    )
     core.send_on(
-        link,
-        Open(link.number, hosted.local.agent, hosted.local.device, peer, link.own_challenge, held),
+        link, Open(link.number, hosted.local.agent, hosted.local.device, peer, link.own_challenge, held, proof)
     )
 
 
@@ -159,13 +179,13 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
     if frame.link == 0 or ours or frame.link in peering.links or len(peering.links) >= LINKS_PER_CONNECTION:
         raise Malformed(f"OPEN of link {frame.link}, which is not free")
     hosted = core.hosted_id(frame.to)
-    if hosted is None or hosted.local.agent == frame.frm or not _may_ask(core, hosted, frame.frm):
+    known = _asker(core, peering, frame)
+    if hosted is None or hosted.local.agent == frame.frm or not _may_ask(core, hosted, frame, known):
         core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
         return
-    if _is_crowded(core, peering, hosted, frame.frm):
+    if known is None and _is_crowded(core, peering):
         core.send(peering.id, Refuse(frame.link, "busy"))
         return
-    known = agents.load_identity(core.db, frame.frm)
     link = Link(
         peering.id,
         frame.link,
@@ -176,27 +196,37 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
         peer_challenge=frame.challenge,
         peer_device=frame.device,
         held_by_peer=frame.held,
-        identity=known,
-        standing=asking.standing(core, hosted, frame.frm),
+        identity=agents.load_identity(core.db, frame.frm),
+        opened=core.now(),
+        standing=asking.standing(core, hosted, frame.frm if known else NOBODY),
     )
     peering.links[frame.link] = link
     _say_hello(core, peering, hosted, link, Role.ACCEPTOR, known)
 
 
-def _may_ask(core: Core, hosted: Hosted, peer: bytes) -> bool:
+def _asker(core: Core, peering: Peering, frame: Open) -> Identity | None:
+    """The identity of who asks, when it is known and its device proved itself. Whoever only names it is a stranger."""
+    hellos.check_asker(frame, peering.server_key, peering.own_challenge)
+    known = agents.load_identity(core.db, frame.frm)
+    return known if known is not None and frame.device in known.devices else None
+
+
+def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) -> bool:
     """Hidden agents exist for their contacts only, and nobody who is blocked learns of anyone."""
-    contact = contacts.contact(core.db, hosted.local.id, peer)
+    contact = contacts.contact(core.db, hosted.local.id, frame.frm) if known else None
     if contact is None:
         return not hosted.local.hidden
     return contact.trust is not Trust.BLOCKED and not contact.frozen
 
 
-def _is_crowded(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
+def _is_crowded(core: Core, peering: Peering) -> bool:
     """A link costs memory: strangers get few of them on a connection, contacts as many as they need."""
-    if contacts.contact(core.db, hosted.local.id, peer) is not None:
-        return False
-    strangers = [link for link in peering.links.values() if contacts.contact(core.db, link.agent, link.peer) is None]
-    return len(strangers) >= STRANGER_LINKS
+    strange = (
+        link
+        for link in peering.links.values()
+        if link.phase is Phase.ANSWERED or contacts.contact(core.db, link.agent, link.peer) is None
+    )
+    return sum(1 for _ in strange) >= STRANGER_LINKS
 
 
 def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None) -> None:
@@ -219,7 +249,8 @@ def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: R
 
 
 def _channel(core: Core, peering: Peering, link: Link) -> Channel:
-    return Channel(peering.server_key, link.peer, link.peer_device, core.incarnation)
+    peer_node = peering.server_key if peering.dialed else b""
+    return Channel(peering.server_key, link.peer, link.peer_device, core.node, core.incarnation, peer_node)
 
 
 def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
@@ -275,7 +306,7 @@ def _prove(link: Link, proven: Proven, role: Role) -> None:
     link.peer_offer = claims.offer
     link.peer_standing = claims.standing
     link.held_by_peer = claims.held_n
-    link.incarnation = claims.incarnation
+    link.node, link.incarnation = claims.node, claims.incarnation
     link.name, link.kind = proven.name, proven.kind
     if role is Role.ACCEPTOR:
         link.peer_challenge = claims.own_challenge
@@ -292,8 +323,8 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))
-    if peering.node and not peering.dialed:
-        core.router.connected(Target(peering.node), peering.id, link.incarnation, proven=False)
+    if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
+        core.router.connected(Target(link.node), peering.id, link.incarnation, proven=False)
     remembering.remember_peer(core, link)
     core.effect(PeersChanged())
     presence.tell(core, link)

@@ -20,8 +20,7 @@ def remember_peer(core: Core, link: Link) -> None:
     agents.save_identity(core.db, link.identity)
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
-    if peering.dialed:
-        contacts.remember_address(core.db, link.peer, peering.address, peering.node, now_ms)
+    contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)
     device = core.host(link.agent).local.device
     sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)
     outbox.bind_device(core.db, link.agent, link.peer, link.peer_device)

@@ -82,6 +82,8 @@ class Link:
     bundle: Bundle | None = None
     name: str = ""
     kind: str = ""
+    opened: float = 0.0
+    node: bytes = b""  # the peer's node, as its device signed it
     incarnation: int = 0
     standing: Standing = Standing.ASK  # how we regard the peer
     peer_standing: Standing = Standing.ASK
@@ -91,7 +93,7 @@ class Link:
     stamp_seen: int = 0  # of the peer's newest SYNC here
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
     disagrees: bool = False  # one is to be sent then
-    requested: bool = False  # a REQUEST went out on this link
+    request_due: float = 0.0  # no other REQUEST before this
     reads_due: bool = False
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
@@ -118,10 +120,12 @@ class Peering:
     server_key: bytes
     target: Target | None
     opened: float
+    own_challenge: bytes  # told in NODE; OPENs to us sign it
     framer: Framer = field(default_factory=lambda: Framer(UNPROVEN_FRAME_BYTES))
     bucket: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
     opens: Bucket = field(default_factory=lambda: Bucket(OPENS_BURST, OPENS_PER_S))
     node: bytes = b""  # the peer node's key: proven when dialed, else a claim
+    challenge: bytes = b""  # of the peer's NODE; our OPENs sign it
     incarnation: int = 0
     program: str = ""
     roster: tuple[RosterAgent, ...] = ()

@@ -15,7 +15,7 @@ from p2p_agents.limits import (
 )
 from p2p_agents.link.hello import Speaker
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, opening, presence, syncing
+from p2p_agents.node import asking, consent, opening, presence, syncing
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, outbox, sessions
 from p2p_agents.store.agents import Prekey
@@ -53,6 +53,9 @@ def minute(core: Core) -> None:
     if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
         agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
         expire(core)
+    for found in core.links.values():
+        for link in found:
+            consent.proceed(core, link)
     entries.index_words(core.db, INDEX_PAGE)
 
 
@@ -73,10 +76,15 @@ def dial_due(core: Core) -> None:
 
 
 def _end_silent(core: Core) -> None:
-    """A connection that said nothing about itself carries no link and never will (PROTOCOL C3)."""
+    """A connection that says nothing of itself carries no link and never will (PROTOCOL C3); nor does half a HELLO."""
+    late = core.now() - HELLO_TIMEOUT_S
     for peering in list(core.peerings.values()):
-        if not peering.node and core.now() - peering.opened > HELLO_TIMEOUT_S:
+        if not peering.node and peering.opened < late:
             core.hang_up(peering.id, "silent")
+            continue
+        for link in list(peering.links.values()):
+            if not link.up and link.opened < late:
+                core.close_link(link, "silent")
 
 
 def remember_places(core: Core) -> None:

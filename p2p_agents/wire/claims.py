@@ -1,7 +1,8 @@
 """What the signatures of a link say: HELLO, SYNC, RESET and REQUEST claims, each a CBOR array under its own label.
 
     hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
-               head n, head hash, peer n held, peer hash held, incarnation, offer, standing]
+               head n, head hash, peer n held, peer hash held, node key, incarnation, offer, standing]
+    open    = [1, server key, agent, device, peer agent, challenge, peer node's challenge, link]
     sync    = [1, agent, device, peer agent, peer device, nonce, stamp, gen, [session…], [conversation…], reply]
     session = [sid, sent, received, H received, [heal turn…]]
     conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
@@ -24,6 +25,7 @@ from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint, 
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
 
+OPEN_LABEL = "p2pa/1 open"
 HELLO_LABEL = "p2pa/1 hello"
 SYNC_LABEL = "p2pa/1 sync"
 RESET_LABEL = "p2pa/1 reset"
@@ -41,6 +43,13 @@ class Role(IntEnum):
     ACCEPTOR = 1
 
 
+def encode_open(
+    server_key: bytes, agent: bytes, device: bytes, peer: bytes, challenge: bytes, peer_challenge: bytes, link: int
+) -> bytes:
+    """What an OPEN's proof signs; the acceptor knows all of it, so it is compared and never decoded."""
+    return encode([1, server_key, agent, device, peer, challenge, peer_challenge, link])
+
+
 @dataclass(frozen=True, slots=True)
 class HelloClaims:
     role: Role
@@ -55,6 +64,7 @@ class HelloClaims:
     head: bytes
     held_n: int  # entries of the peer's identity log held, as a count
     held: bytes  # and the hash of the last of them, empty when none
+    node: bytes  # the TLS key of the speaker's node
     incarnation: int
     offer: bytes  # a fresh single-use KEM key
     standing: Standing
@@ -63,13 +73,13 @@ class HelloClaims:
 def encode_hello(c: HelloClaims) -> bytes:
     agents = [c.agent, c.device, c.peer, c.peer_device]
     identities = [c.head_n, c.head, c.held_n, c.held]
-    link = [c.incarnation, c.offer, int(c.standing)]
+    link = [c.node, c.incarnation, c.offer, int(c.standing)]
     return encode([1, int(c.role), c.server_key, *agents, c.challenge, c.own_challenge, *identities, *link])
 
 
 def decode_hello(data: bytes) -> HelloClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 16, "hello")
+    f = _claims(data, 17, "hello")
     role = Role(uint(f[1], at_most=1, what="role"))
     return HelloClaims(
         role,
@@ -81,9 +91,10 @@ def decode_hello(data: bytes) -> HelloClaims:
         head=blob(f[10], size=32, what="head"),
         held_n=uint(f[11], at_most=IDENTITY_ENTRIES, what="held n"),
         held=blob(f[12], at_most=32, what="held"),
-        incarnation=uint(f[13], what="incarnation"),
-        offer=blob(f[14], size=OFFER_BYTES, what="offer"),
-        standing=Standing(uint(f[15], at_most=2, what="standing")),
+        node=blob(f[13], size=32, what="node"),
+        incarnation=uint(f[14], what="incarnation"),
+        offer=blob(f[15], size=OFFER_BYTES, what="offer"),
+        standing=Standing(uint(f[16], at_most=2, what="standing")),
     )
 
 

@@ -36,6 +36,7 @@ PROTOCOL = 1
 KEY_BYTES = 32
 CODE_CHARS = 64
 BUNDLE_BYTES = 4096
+PROOF_BYTES = 512
 IDENTITY_ENTRY_BYTES = 1024
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
 SEALED_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
@@ -74,34 +75,37 @@ class RosterAgent:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """[0, 0, version, node key, incarnation ms, program version, [[agent, name, kind, status]…]]"""
+    """[0, 0, version, node key, incarnation ms, program version, challenge, [[agent, name, kind, status]…]]"""
 
     TYPE: ClassVar[int] = 0
     node: bytes  # the node's TLS key; proven to the dialer by TLS, a claim to the acceptor
     incarnation: int
     program: str
+    challenge: bytes  # drawn for this connection; every OPEN to this side signs it
     roster: tuple[RosterAgent, ...]
 
     def pack(self) -> list[object]:
-        return [0, 0, PROTOCOL, self.node, self.incarnation, self.program, [a.pack() for a in self.roster]]
+        roster = [agent.pack() for agent in self.roster]
+        return [0, 0, PROTOCOL, self.node, self.incarnation, self.program, self.challenge, roster]
 
     @classmethod
     def unpack(cls, f: list[Any]) -> Node:
         version(f[2])
-        _, _, _, node, incarnation, program, roster = array(f, 7, what="NODE")
+        _, _, _, node, incarnation, program, challenge, roster = array(f, 8, what="NODE")
         if not isinstance(roster, list) or len(roster) > ROSTER_AGENTS:
             raise Malformed(f"NODE: a roster has at most {ROSTER_AGENTS} agents")
         return cls(
             blob(node, size=KEY_BYTES, what="node"),
             uint(incarnation, what="incarnation"),
             text(program, at_most=CODE_CHARS, what="program"),
+            blob(challenge, size=32, what="challenge"),
             tuple(RosterAgent.unpack(a) for a in roster),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """[1, link, from agent, from device, to agent, challenge, count of the target's identity entries held]"""
+    """[1, link, from agent, from device, to agent, challenge, count of the target's identity entries held, proof]"""
 
     TYPE: ClassVar[int] = 1
     link: int
@@ -110,13 +114,14 @@ class Open:
     to: bytes
     challenge: bytes
     held: int
+    proof: bytes  # of the device: who merely names an agent learns nothing of how it is regarded
 
     def pack(self) -> list[object]:
-        return [1, self.link, self.frm, self.device, self.to, self.challenge, self.held]
+        return [1, self.link, self.frm, self.device, self.to, self.challenge, self.held, self.proof]
 
     @classmethod
     def unpack(cls, f: list[Any]) -> Open:
-        _, link, frm, device, to, challenge, held = array(f, 7, what="OPEN")
+        _, link, frm, device, to, challenge, held, proof = array(f, 8, what="OPEN")
         return cls(
             uint(link, what="link"),
             blob(frm, size=32, what="from"),
@@ -124,6 +129,7 @@ class Open:
             blob(to, size=32, what="to"),
             blob(challenge, size=32, what="challenge"),
             uint(held, at_most=IDENTITY_ENTRIES, what="held"),
+            blob(proof, at_most=PROOF_BYTES, what="proof"),
         )
 
 

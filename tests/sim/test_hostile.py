@@ -67,7 +67,7 @@ def recorded(world, kind):
 
 
 def test_a_hello_relayed_by_a_node_in_the_middle_proves_nothing(world):
-    """C2: transport: both would have to name the key of the one in the middle."""
+    """C2: transport: the proof of OPEN and both HELLOs name the key of the one in the middle."""
     alice, bob = world.agent("alice"), world.agent("bob")
     relay = Relay(world.net, 99, bob.node.address)
     world.part(alice, bob)
@@ -77,7 +77,8 @@ def test_a_hello_relayed_by_a_node_in_the_middle_proves_nothing(world):
     alice.node.run(lambda core: directory.found(core, "mdns", advert, [format_address(relay.address)]))
     hello = alice.sends(bob, "for bob")
     world.run(30)
-    assert any(isinstance(frame, Hello) for frame in relay.passed)
+    assert any(isinstance(frame, Open) for frame in relay.passed)
+    assert not any(isinstance(frame, Hello) for frame in relay.passed)
     assert alice.links(bob) == bob.links(alice) == []
     assert alice.state(hello) == "queued"
     assert bob.heard(alice) == []
@@ -262,7 +263,8 @@ def test_an_init_that_does_not_inherit_is_refused_while_both_hold_the_secret(wor
         link.heal = Heal(held.session.sid, turns, turns[-1][0], required=True)
     sids = [held.session.sid]
     link = alice.links(bob)[0]
-    link.peer_offer = link.peer_offer or next(x.peer_offer for x in alice.links(bob) if x.peer_offer)
+    bob.links(alice)[0].offer = fresh = bob.core.entropy.kem_key()
+    link.peer_offer = fresh.public
     link.heal = Heal(held.session.sid)
     alice.node.run(lambda core: resetting.begin(core, link, core.pair_key(link)))
     world.run(0.1)

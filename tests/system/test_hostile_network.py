@@ -81,9 +81,9 @@ def test_garbage_datagrams(friends: tuple[Agent, Agent], target: tuple[str, int]
 def broken() -> dict[str, bytes]:
     """Streams that break the protocol, each in its own way; all but the first begin with a proper NODE."""
     node = os.urandom(32)
-    hello = frame_bytes(encode_frame(Node(node, 1, "9.9", ())))
+    hello = frame_bytes(encode_frame(Node(node, 1, "9.9", os.urandom(32), ())))
     agent = os.urandom(32)
-    link = frame_bytes(encode_frame(Open(2, agent, os.urandom(32), os.urandom(32), os.urandom(32), 0)))
+    link = frame_bytes(encode_frame(Open(2, agent, os.urandom(32), os.urandom(32), os.urandom(32), 0, b"proof")))
     return {
         "no frame": b"GET / HTTP/1.1\r\nHost: alice\r\n\r\n",
         "endless frame": hello + (2**32 - 1).to_bytes(4, "big"),
@@ -92,12 +92,12 @@ def broken() -> dict[str, bytes]:
         "deep CBOR": hello + frame_bytes(b"\x81" * 1000 + b"\x00"),
         "empty frame": hello + frame_bytes(b""),
         "wrong shape": hello + frame_bytes(encode([1, 2, 3])),
-        "NODE of another version": frame_bytes(encode([0, 0, 2, node, 1, "9.9", []])),
+        "NODE of another version": frame_bytes(encode([0, 0, 2, node, 1, "9.9", bytes(32), []])),
         "NODE with a crowd": frame_bytes(
-            encode([0, 0, 1, node, 1, "x", [[os.urandom(32), "a", "b", "c"]] * (limits.ROSTER_AGENTS + 1)])
+            encode([0, 0, 1, node, 1, "x", bytes(32), [[os.urandom(32), "a", "b", "c"]] * (limits.ROSTER_AGENTS + 1)])
         ),
-        "OPEN of link 0": hello + frame_bytes(encode_frame(Open(0, agent, agent, agent, agent, 0))),
-        "OPEN of our numbers": hello + frame_bytes(encode_frame(Open(1, agent, agent, agent, agent, 0))),
+        "OPEN of link 0": hello + frame_bytes(encode_frame(Open(0, agent, agent, agent, agent, 0, b""))),
+        "OPEN of our numbers": hello + frame_bytes(encode_frame(Open(1, agent, agent, agent, agent, 0, b""))),
         "a flood of frames": hello + link * (limits.CONTROL_FRAMES_BURST * 3),
     }
 
@@ -124,7 +124,7 @@ def test_frames_of_links_that_do_not_stand_are_ignored_or_refused(
     known = alice.call("contacts")["contacts"]
     junk = os.urandom(200)
     frames = [
-        Node(os.urandom(32), 1, "9.9", (RosterAgent(os.urandom(32), "bob", "human", "online"),)),
+        Node(os.urandom(32), 1, "9.9", os.urandom(32), (RosterAgent(os.urandom(32), "bob", "human", "online"),)),
         Hello(2, junk, 0, (junk,), junk, "bob", "human"),
         Data(2, junk),
         Request(2, junk),

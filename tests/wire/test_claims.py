@@ -19,7 +19,7 @@ from p2p_agents.wire.payload import ReadMark
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 TIP = Tip(b"e" * 8, 7, C)
 HELLO = claims.HelloClaims(
-    Role.ACCEPTOR, A, A, B, C, A, B, C, 1, A, 0, b"", INT_MAX, bytes(OFFER_BYTES), Standing.ACCEPTS
+    Role.ACCEPTOR, A, A, B, C, A, B, C, 1, A, 0, b"", B, INT_MAX, bytes(OFFER_BYTES), Standing.ACCEPTS
 )
 SYNC = claims.SyncClaims(
     A,

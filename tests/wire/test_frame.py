@@ -15,8 +15,8 @@ from p2p_agents.wire.frame import RosterAgent, Standing, decode_frame, encode_fr
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 ALICE = RosterAgent(A, "alice", "codex", "online")
 EXAMPLES = [
-    frames.Node(A, INT_MAX, "0.1.0", (ALICE,)),
-    frames.Open(2, A, B, C, A, 0),
+    frames.Node(A, INT_MAX, "0.1.0", B, (ALICE,)),
+    frames.Open(2, A, B, C, A, 0, b"proof"),
     frames.Hello(2, b"signed", 0, (b"entry",), b"bundle", "alice", "codex"),
     frames.Refuse(3, "no_such_agent"),
     frames.Close(3, "ghost"),
@@ -67,7 +67,7 @@ def test_another_version_is_refused():
 
 def test_a_roster_is_bounded():
     with pytest.raises(Malformed):
-        decode_frame(encode_frame(frames.Node(A, 1, "x", (ALICE,) * (ROSTER_AGENTS + 1))))
+        decode_frame(encode_frame(frames.Node(A, 1, "x", B, (ALICE,) * (ROSTER_AGENTS + 1))))
 
 
 @given(st.integers(0, 13), st.lists(values, max_size=7))
