@@ -194,6 +194,6 @@ def test_what_it_reads_is_typed(tmp_path: Path) -> None:
         assert (await agent.requests())[0].direction == "in"
         await agent.accept("mallory")
         await agent.reject("mallory")
-        await agent.set_status("reviewing")
+        await agent.set_status("busy")
 
     play(tmp_path, make_world(), script)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
+from p2p_agents.wire.advert import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,6 @@ POLICIES = ("open", "ask", "closed")
 BODY_TYPES = ("text/plain", "text/markdown", "application/json")
 REFERENCE_CHARS = 128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
 QUERY_CHARS = 1_024  # words to search for
-STATUS_CHARS = 256  # what an agent says it is doing
 
 NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
@@ -211,7 +211,7 @@ _AGENTS = (
     Method(
         "status.set",
         "Say what the agent is doing.",
-        (AGENT, Param("status", str, "a short line", required=True, at_most=STATUS_CHARS)),
+        (AGENT, Param("status", str, "how busy it is", required=True, choices=STATUSES)),
         "{status}",
         _FINDS_AGENT,
     ),

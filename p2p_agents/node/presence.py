@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.node.effects import PeersChanged
+from p2p_agents.wire.advert import STATUSES
 from p2p_agents.wire.frame import Presence, Standing
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted, Link
 
 LINGER_S = 2.0  # between two waits of one loop a reader still counts as attending
-STATUSES = ("online", "busy", "idle")
 
 
 def tell(core: Core, link: Link) -> None:
@@ -69,10 +69,15 @@ def flush(core: Core) -> None:
 
 
 def on_presence(core: Core, link: Link, frame: Presence) -> None:
-    link.status = frame.status if frame.status in STATUSES else "online"
+    link.status = claimed(frame.status)
     link.attending = frame.attending
     link.last_read_ms = frame.last_read_ms
     core.effect(PeersChanged())
+
+
+def claimed(status: str) -> str:
+    """What a peer says it is doing: one of STATUSES, whatever it said."""
+    return status if status in STATUSES else "online"
 
 
 def _links_of(core: Core, agent: int) -> list[Link]:

@@ -99,7 +99,7 @@ def index(core: Core) -> bool:
 
 def search(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    words = [word.replace('"', '""') for word in params["text"].split()]
+    words = [word.replace('"', '""') for word in params["text"].replace("\0", " ").split()]
     if not words:
         raise BadParams("the search text has no words")
     query = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is FTS5 syntax

@@ -107,7 +107,7 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
     sightings = core.sightings.get(peer_id, {})
     addresses = [a for node in sightings for a in core.router.addresses(node)]
     return {
-        "status": next((s.status for s in sightings.values()), "offline") if peering else "offline",
+        "status": _announced_status(peering, peer_id) if peering else "offline",
         "reachable": peering is not None,
         "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
         "attending": None,
@@ -116,6 +116,10 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
         "path": "direct" if peering else None,
         "addresses": [peering.address] if peering else addresses,
     }
+
+
+def _announced_status(peering: Peering, peer_id: bytes) -> str:
+    return next(presence.claimed(entry.status) for entry in peering.roster if entry.agent == peer_id)
 
 
 def _connection_of(core: Core, peer_id: bytes) -> Peering | None:

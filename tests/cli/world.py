@@ -28,7 +28,7 @@ BOB = {
     "petname": None,
     "kind": "codex",
     "trust": "accepted",
-    "status": "reviewing",
+    "status": "busy",
     "reachable": True,
     "last_seen": "2026-11-20T14:01:00Z",
     "attending": True,

@@ -85,7 +85,7 @@ CASES = [
     (["use", "nobody"], 3, "no_agent"),
     (["--as", "nobody", "inbox"], 3, "no_agent"),
     (["watch", "--after", "garbage"], 3, "cursor_unknown"),
-    (["status", "set", "x" * 300], 2, "bad_params"),
+    (["status", "set", "reviewing"], 2, "usage"),
     (["frobnicate"], 2, "usage"),
     (["inbox", "--frobnicate"], 2, "usage"),
 ]

@@ -49,7 +49,7 @@ def test_first_contact_typed_by_hand(pair: tuple[Agent, Agent]) -> None:
     listed = ok(alice.node.cli("peers"))["peers"]
     assert [peer["name"] for peer in listed] == ["bob"]
     assert fields(methods.PEER_FIELDS) <= listed[0].keys()
-    assert listed[0]["trust"] == "unknown"
+    assert (listed[0]["trust"], listed[0]["status"]) == ("unknown", "online")
 
     with bob.watch("peers.watch") as bobs_view:
         sent = ok(alice.node.cli("send", "bob", "may I?"))

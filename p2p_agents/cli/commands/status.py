@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,9 +15,9 @@ app = application()
 
 @app.callback(
     epilog=examples(
-        'p2p-agents status set "reviewing"',
-        'p2p-agents status set ""',
-        'p2p-agents --as bob status set "away"',
+        "p2p-agents status set busy",
+        "p2p-agents status set online",
+        "p2p-agents --as bob status set idle",
     )
 )
 def status() -> None:
@@ -27,15 +27,17 @@ def status() -> None:
 @app.command(
     "set",
     epilog=examples(
-        'p2p-agents status set "reviewing"',
-        'p2p-agents status set ""',
-        'p2p-agents --as bob status set "away"',
+        "p2p-agents status set busy",
+        "p2p-agents status set online",
+        "p2p-agents --as bob status set idle",
     ),
 )
 def set_(
-    status: Annotated[str, typer.Argument(metavar="STATUS", help="A short line; empty takes it away.")],
+    status: Annotated[
+        Literal["online", "busy", "idle"], typer.Argument(metavar="online|busy|idle", help="How busy it is.")
+    ],
     as_: As = None,
     json: Json = False,
 ) -> int:
-    """Set the line peers see beside the name."""
+    """Set what peers see beside the name."""
     return run(lambda face: face.show(face.act("status.set", status=status), output.fields), as_, json)
