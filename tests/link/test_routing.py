@@ -1,0 +1,105 @@
+"""Which nodes are dialled, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.limits import BACKOFF_MAX_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
+from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target
+
+SMALL, OWN, LARGE = b"a" * 32, b"m" * 32, b"z" * 32
+
+
+@pytest.fixture
+def router():
+    return Router(OWN, lambda: 1.0)
+
+
+def dialled(router, now):
+    return [(dial.target.node, dial.addresses) for dial in router.due(now)]
+
+
+def test_of_two_that_find_each_other_one_dials_at_once(router):
+    """C3: the one with the smaller key; the other only when nothing came."""
+    router.found(LARGE, 1, ["a:1"], 0.0)
+    router.found(SMALL, 1, ["b:1"], 0.0)
+    assert dialled(router, 0.0) == [(LARGE, ("a:1",))]
+    assert router.next_due() == SECOND_DIALER_S
+    assert dialled(router, SECOND_DIALER_S) == [(SMALL, ("b:1",))]
+
+
+def test_a_node_does_not_dial_itself(router):
+    router.found(OWN, 1, ["a:1"], 0.0)
+    router.want(Target(OWN), ["a:1"], 0.0)
+    assert dialled(router, 9.0) == []
+
+
+def test_failures_back_off_to_a_bound(router):
+    """C3: with jitter; a bound keeps a peer that returns from waiting long."""
+    router.found(LARGE, 1, ["a:1"], 0.0)
+    now, gaps = 0.0, []
+    for _ in range(20):
+        assert dialled(router, now)
+        router.dialed(Target(LARGE))
+        due = router.next_due()
+        gaps.append(due - now)
+        now = due
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == BACKOFF_MAX_S
+
+
+def test_while_connected_nothing_is_dialled_and_a_lost_connection_is_at_once(router):
+    router.found(LARGE, 1, ["a:1"], 0.0)
+    router.due(0.0)
+    router.dialed(Target(LARGE))
+    router.connected(Target(LARGE), 7, 1, proven=True)
+    assert dialled(router, 60.0) == []
+    router.closed(7, 60.0)
+    assert dialled(router, 60.3) == [(LARGE, ("a:1",))]
+
+
+def test_a_rumour_of_a_newer_incarnation_is_dialled_and_not_believed(router):
+    """C3: only a proven connection makes ghosts of the older ones."""
+    router.connected(Target(LARGE), 7, 1, proven=True)
+    router.found(LARGE, 2, ["a:1"], 0.0)
+    assert dialled(router, 0.0) == [(LARGE, ("a:1",))]
+    assert router.connections(LARGE) == {7}
+    assert router.connected(Target(LARGE), 8, 2, proven=False) == []
+    assert router.connected(Target(LARGE), 9, 2, proven=True) == [7, 8] or router.connections(LARGE) == {9}
+
+
+def test_a_dial_nobody_reports_on_ends_by_itself(router):
+    """A6: what a failed batch never carried out must not keep a target busy for ever."""
+    router.found(LARGE, 1, ["a:1"], 0.0)
+    assert dialled(router, 0.0)
+    assert dialled(router, DIAL_TIMEOUT_S) == []
+    assert dialled(router, 2 * DIAL_TIMEOUT_S)
+
+
+def test_invented_records_are_bounded(router):
+    """Targets, addresses of one, and dials under way."""
+    for number in range(DISCOVERED_AGENTS + 50):
+        router.found(LARGE[:28] + number.to_bytes(4, "big"), 1, [f"a:{n + 1}" for n in range(50)], 0.0)
+    dials = router.due(0.0)
+    assert sum(len(dial.addresses) for dial in dials) < DIALS + CANDIDATES
+    assert all(len(dial.addresses) <= CANDIDATES for dial in dials)
+
+
+def test_a_goodbye_ends_the_dialling_unless_somebody_wants_it(router):
+    router.found(LARGE, 1, ["a:1"], 0.0)
+    router.lost(LARGE)
+    assert dialled(router, 60.0) == []
+    router.want(Target(LARGE), ["a:1"], 60.0)
+    router.lost(LARGE)
+    assert dialled(router, 60.0)
+
+
+def test_a_resume_forgives_all_backoff(router):
+    """B12"""
+    router.want(Target(b"", "a:1"), ["a:1"], 0.0)
+    for now in range(0, 200, 40):
+        router.due(float(now))
+        router.dialed(Target(b"", "a:1"))
+    assert dialled(router, 161.0) == []
+    router.resumed(161.0)
+    assert len(router.due(161.0)) == 1
