@@ -2,7 +2,8 @@
 
 Entry 0 commits to the hash of the next root key, so that a stolen root cannot take the identity over; its own
 hash is the agent id. Every entry is `Sign(root, [1, n, SHA-256(entry n-1), kind, ...])`; the kinds stand in
-one table.
+one table. A rotate is signed by the key it brings in, which only the commitment's pre-image can be, and settles what a
+thief of the old root wrote (PROTOCOL E2).
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 
 IDENTITY_LABEL = "p2pa/1 id"
 DEVICE_LABEL = "p2pa/1 id device"  # under which a device agrees to belong to an agent
+ROTATE_LABEL = "p2pa/1 id rotate"  # under which a root key, when it is not lost, agrees to its successor
 
 _INCEPTION = "inception"
 _ADD_DEVICE = "add-device"
+_REVOKE_DEVICE = "revoke-device"
+_ROTATE = "rotate"
 _KIND_CHARS = 32
 _HEAD = 4  # [version, n, prev, kind], then what the kind says
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified log says: agent, last position `n`, root key, devices in the order they were added."""
+    """What a verified log says: agent, last position `n`, root key, live devices in the order they were added."""
 
     agent: bytes
     n: int
@@ -39,11 +43,18 @@ class Identity:
     created_ms: int
     devices: tuple[bytes, ...]
     entries: tuple[bytes, ...]
+    revoked: tuple[bytes, ...] = ()
+    rotated: int = 0  # position of the last rotate, 0 before the first
 
     @property
     def head(self) -> bytes:
         """SHA-256 of the last entry: what the next one names."""
         return _hash(self.entries[-1])
+
+    def owed(self, held: int) -> tuple[int, tuple[bytes, ...]]:
+        """What to show a peer that holds `held` entries: all, once a rotate may have superseded some of those."""
+        start = 0 if self.rotated else min(held, len(self.entries))
+        return start, self.entries[start:]
 
 
 def inception(root: SigningKey, next_root_public: bytes, created_ms: int) -> bytes:
@@ -55,27 +66,57 @@ def inception(root: SigningKey, next_root_public: bytes, created_ms: int) -> byt
 
 def add_device(identity: Identity, root: SigningKey, device: SigningKey, name: str) -> bytes:
     """The next entry, adding `device`: signed by the root, and by the device over [agent id, n, prev]."""
-    n, prev = identity.n + 1, identity.head
-    consent = device.sign(encode([identity.agent, n, prev]), DEVICE_LABEL)
-    said = [device.public, text(name, at_most=NAME_CHARS, what="device name"), consent]
-    return root.sign(encode([VERSION, n, prev, _ADD_DEVICE, *said]), IDENTITY_LABEL)
+    return _next(identity, root, _ADD_DEVICE, _admission(device.public, name, consent(identity, device)))
+
+
+def consent(identity: Identity, device: SigningKey) -> bytes:
+    """The device's agreement to be added in the next entry."""
+    return device.sign(encode([identity.agent, identity.n + 1, identity.head]), DEVICE_LABEL)
+
+
+def admit_device(identity: Identity, root: SigningKey, device: bytes, name: str, agreed: bytes) -> bytes:
+    """The next entry, adding another installation's device. Raises BadIdentity unless it agreed to exactly that."""
+    entry = _next(identity, root, _ADD_DEVICE, _admission(device, name, agreed))
+    _follow(identity, entry)
+    return entry
+
+
+def revoke_device(identity: Identity, root: SigningKey, device: bytes) -> bytes:
+    """The next entry, revoking `device`: what it signed and nobody holds yet needs a cut (PROTOCOL E3)."""
+    return _next(identity, root, _REVOKE_DEVICE, [blob(device, size=32, what="device key")])
+
+
+def rotate(identity: Identity, new_root: SigningKey, next_root_public: bytes, old_root: SigningKey | None) -> bytes:
+    """The next entry, putting the committed root in force and committing to the one after it.
+
+    Signed by the new root, which alone suffices, and by the old one where it is not lost.
+    """
+    blob(next_root_public, size=32, what="next root key")
+    agreed = old_root.sign(_succession(identity, new_root.public), ROTATE_LABEL) if old_root else b""
+    return _next(identity, new_root, _ROTATE, [new_root.public, _hash(next_root_public), agreed])
+
+
+def _admission(device: bytes, name: str, agreed: bytes) -> list[Any]:
+    return [device, text(name, at_most=NAME_CHARS, what="device name"), agreed]
+
+
+def _next(identity: Identity, root: SigningKey, kind: str, said: list[Any]) -> bytes:
+    return root.sign(encode([VERSION, identity.n + 1, identity.head, kind, *said]), IDENTITY_LABEL)
 
 
 def replay(entries: Sequence[bytes]) -> Identity:
     """The identity that a whole log says. Raises BadIdentity, or UnknownVersion."""
     if not entries:
         raise BadIdentity("an identity log without entries")
-    identity = _begin(entries[0])
-    for signed in entries[1:]:
-        identity = _follow(identity, signed)
-    return identity
+    return _extend(_begin(entries[0]), entries[1:])
 
 
 def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Identity:
-    """What is known, extended by a peer's entries from position `start` on.
+    """What is known, extended by a peer's entries from position `start` on, or superseded by a rotate among them.
 
-    Raises IdentityRollback for a log that ends before what is known, IdentityFork for another entry that the
-    root did sign at a known position, BadIdentity for everything that does not follow, UnknownVersion.
+    Raises IdentityRollback for a log that ends before what is known, or that a rotate has superseded; IdentityFork for
+    two rotates of one commitment, or for another entry that the root did sign at a known position when neither branch
+    rotates; BadIdentity for everything that does not follow; UnknownVersion.
     """
     if known is None:
         if start != 0:
@@ -85,13 +126,49 @@ def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Ident
         raise BadIdentity(f"identity entries from {start} on, when {known.n} is the last one known")
     for position, signed in enumerate(offered[: known.n + 1 - start], start):
         if signed != known.entries[position]:
-            raise _difference(known, position, signed)
+            return _part(known, position, offered[position - start :])
     if start + len(offered) <= known.n:
         raise IdentityRollback(f"identity log ends before entry {known.n}, which is known")
-    identity = known
-    for signed in offered[known.n + 1 - start :]:
+    return _extend(known, offered[known.n + 1 - start :])
+
+
+def _part(known: Identity, position: int, branch: Sequence[bytes]) -> Identity:
+    """What to believe of two branches that part at `position`: the one that rotates (PROTOCOL E2).
+
+    Commitments change by rotates alone, so the first rotates of both branches would consume the same one.
+    """
+    if position == 0:
+        raise BadIdentity("the identity log of another agent")
+    base = replay(known.entries[:position])
+    try:
+        _root_entry(base, position, branch[0])
+    except (Malformed, BadSignature, BadIdentity) as error:
+        why = f"identity entry {position} is not the one known, and its root did not sign it"
+        raise BadIdentity(why) from error
+    other, fault = _as_far(base, branch)
+    if other.rotated < position <= known.rotated:
+        raise IdentityRollback(f"an identity log that was superseded by a rotate at entry {known.rotated}")
+    if (other.rotated >= position) == (known.rotated >= position):
+        raise IdentityFork(f"two different identity entries {position}")
+    if fault:
+        raise fault
+    return other
+
+
+def _extend(identity: Identity, entries: Sequence[bytes]) -> Identity:
+    for signed in entries:
         identity = _follow(identity, signed)
     return identity
+
+
+def _as_far(identity: Identity, entries: Sequence[bytes]) -> tuple[Identity, BadIdentity | None]:
+    """`identity` after as many entries as follow, and what is wrong with the next."""
+    for signed in entries:
+        try:
+            identity = _follow(identity, signed)
+        except BadIdentity as fault:
+            return identity, fault
+    return identity, None
 
 
 def _begin(signed: bytes) -> Identity:
@@ -116,7 +193,8 @@ def _follow(identity: Identity, signed: bytes) -> Identity:
     try:
         prev, kind, said = _root_entry(identity, n, signed)
         if prev != identity.head:
-            raise IdentityFork(f"identity entry {n} follows another entry {identity.n} than the one known")
+            parted = BadIdentity if kind == _ROTATE else IdentityFork  # a rotate may settle it, once all is shown
+            raise parted(f"identity entry {n} follows another entry {identity.n} than the one known")
         if kind not in _KINDS:
             raise BadIdentity(f"identity entry {n} is of an unknown kind")
         after = _KINDS[kind](identity, said)
@@ -132,28 +210,54 @@ def _add_device(identity: Identity, said: list[Any]) -> Identity:
     agreed = verify(device, blob(consent, what="the device's consent"), DEVICE_LABEL)
     if agreed != encode([identity.agent, identity.n + 1, identity.head]):
         raise BadIdentity("a device that agreed to something else")
-    if device in identity.devices:
+    if device in identity.devices or device in identity.revoked:
         raise BadIdentity("a device added twice")
     return replace(identity, devices=(*identity.devices, device))
 
 
-_KINDS: dict[str, Callable[[Identity, list[Any]], Identity]] = {_ADD_DEVICE: _add_device}
+def _revoke_device(identity: Identity, said: list[Any]) -> Identity:
+    (device,) = array(said, 1, what=_REVOKE_DEVICE)
+    if blob(device, size=32, what="device key") not in identity.devices:
+        raise BadIdentity("a device revoked that is none of the agent's")
+    devices = tuple(each for each in identity.devices if each != device)
+    return replace(identity, devices=devices, revoked=(*identity.revoked, device))
 
 
-def _difference(known: Identity, position: int, signed: bytes) -> BadIdentity:
-    """What another entry at a known position means: only one that the root signed proves a fork."""
-    if position == 0:
-        return BadIdentity("the identity log of another agent")
-    try:
-        _root_entry(known, position, signed)
-    except (Malformed, BadSignature):
-        return BadIdentity(f"identity entry {position} is not the one known, and its root did not sign it")
-    return IdentityFork(f"two different identity entries {position}")
+def _rotate(identity: Identity, said: list[Any]) -> Identity:
+    root, next_root_hash, agreed = array(said, 3, what=_ROTATE)
+    blob(next_root_hash, size=32, what="next root hash")
+    if next_root_hash == identity.next_root_hash:
+        raise BadIdentity("a rotate that commits to the key it brings in")
+    if blob(agreed, what="the old root's consent") and (
+        verify(identity.root, agreed, ROTATE_LABEL) != _succession(identity, root)
+    ):
+        raise BadIdentity("an old root that agreed to something else")
+    return replace(identity, root=root, next_root_hash=next_root_hash, rotated=identity.n + 1)
+
+
+_KINDS: dict[str, Callable[[Identity, list[Any]], Identity]] = {
+    _ADD_DEVICE: _add_device,
+    _REVOKE_DEVICE: _revoke_device,
+    _ROTATE: _rotate,
+}
 
 
 def _root_entry(identity: Identity, n: int, signed: bytes) -> tuple[bytes, str, list[Any]]:
-    """(prev, kind, what it says) of an entry `n` that the root signed."""
-    return _parts(verify(identity.root, _bounded(signed), IDENTITY_LABEL), n)
+    """(prev, kind, what it says) of an entry `n` that the root signed, or for a rotate the committed next root."""
+    _, kind, said = parts = _parts(unverified_payload(_bounded(signed)), n)
+    verify(_committed(identity, said) if kind == _ROTATE else identity.root, signed, IDENTITY_LABEL)
+    return parts
+
+
+def _committed(identity: Identity, said: list[Any]) -> bytes:
+    root = blob(said[0] if said else None, size=32, what="new root key")
+    if _hash(root) != identity.next_root_hash:
+        raise BadIdentity("a rotate without the pre-image of the commitment")
+    return root
+
+
+def _succession(identity: Identity, new_root: bytes) -> bytes:
+    return encode([identity.agent, identity.n + 1, identity.head, new_root])
 
 
 def _parts(payload: bytes, n: int) -> tuple[bytes, str, list[Any]]:

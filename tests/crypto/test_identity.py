@@ -9,12 +9,17 @@ from hypothesis import strategies as st
 from p2p_agents.crypto.identity import (
     DEVICE_LABEL,
     IDENTITY_LABEL,
+    ROTATE_LABEL,
     Identity,
     add_device,
+    admit_device,
     inception,
     merge,
     replay,
+    revoke_device,
+    rotate,
 )
+from p2p_agents.crypto.identity import consent as agree
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadIdentity, IdentityFork, IdentityRollback, Malformed, UnknownVersion
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
@@ -25,7 +30,11 @@ def key(name: str) -> SigningKey:
     return SigningKey.from_seed(hashlib.sha256(name.encode()).digest())
 
 
-ROOT, NEXT, LAPTOP, PHONE, THIEF = map(key, ("root", "next", "laptop", "phone", "thief"))
+def sha(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+ROOT, NEXT, AFTER, LAPTOP, PHONE, THIEF = map(key, ("root", "next", "after", "laptop", "phone", "thief"))
 E0 = inception(ROOT, NEXT.public, 1_800_000_000_000)
 E1 = add_device(replay([E0]), ROOT, LAPTOP, "laptop")
 E2 = add_device(replay([E0, E1]), ROOT, PHONE, "phone")
@@ -137,17 +146,150 @@ def test_a_device_is_added_once():
         merge(ONE, 2, [again])
 
 
-@pytest.mark.parametrize("kind", ["rotate", "revoke-device", "inception", "", "x"])
+@pytest.mark.parametrize("kind", ["inception", "", "x", "Rotate"])
 def test_an_unknown_kind_is_refused(kind):
     with pytest.raises(BadIdentity, match="unknown kind"):
         merge(ONE, 2, [entry(ONE, kind)])
 
 
 def test_rotate_without_the_pre_image_is_refused():
+    """E2: neither the old root nor a stranger can name the next one."""
+    for signer in (ROOT, THIEF):
+        for new in (THIEF, ROOT, LAPTOP):
+            with pytest.raises(BadIdentity):
+                merge(ONE, 2, [entry(ONE, "rotate", new.public, sha(AFTER.public), b"", signer=signer)])
     with pytest.raises(BadIdentity):
-        merge(ONE, 2, [entry(ONE, "rotate", THIEF.public, hashlib.sha256(THIEF.public).digest())])
-    with pytest.raises(BadIdentity):
-        merge(ONE, 2, [entry(ONE, "rotate", THIEF.public, bytes(32), signer=THIEF)])
+        merge(ONE, 2, [entry(ONE, "rotate", NEXT.public, sha(AFTER.public), b"", signer=ROOT)])
+
+
+def test_a_rotate_puts_the_committed_root_in_force():
+    for old in (ROOT, None):
+        rotated = merge(ONE, 2, [rotate(ONE, NEXT, AFTER.public, old)])
+        assert (rotated.root, rotated.next_root_hash) == (NEXT.public, sha(AFTER.public))
+        assert (rotated.agent, rotated.n, rotated.rotated) == (ONE.agent, 2, 2)
+        assert rotated.devices == (LAPTOP.public,)
+        assert replay(rotated.entries) == rotated
+
+
+def test_after_a_rotate_the_old_root_is_worth_nothing():
+    rotated = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, ROOT)])
+    with pytest.raises(BadIdentity) as caught:
+        merge(rotated, 3, [add_device(rotated, ROOT, THIEF, "thief")])
+    assert type(caught.value) is BadIdentity
+    assert merge(rotated, 3, [add_device(rotated, NEXT, PHONE, "phone")]).devices == TWO.devices
+
+
+def test_rotates_follow_each_other():
+    once = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, ROOT)])
+    twice = merge(once, 3, [rotate(once, AFTER, key("last").public, None)])
+    assert (twice.root, twice.rotated) == (AFTER.public, 3)
+
+
+def test_a_rotate_commits_to_another_key_than_it_brings_in():
+    with pytest.raises(BadIdentity, match="brings in"):
+        merge(ONE, 2, [rotate(ONE, NEXT, NEXT.public, ROOT)])
+
+
+def test_a_rotate_with_a_forged_consent_is_refused():
+    wrong = [
+        THIEF.sign(encode([ONE.agent, 2, ONE.head, NEXT.public]), ROTATE_LABEL),
+        ROOT.sign(encode([ONE.agent, 2, ONE.head, NEXT.public]), IDENTITY_LABEL),
+        ROOT.sign(encode([ONE.agent, 3, ONE.head, NEXT.public]), ROTATE_LABEL),
+        b"garbage",
+    ]
+    for agreed in wrong:
+        with pytest.raises(BadIdentity):
+            merge(ONE, 2, [entry(ONE, "rotate", NEXT.public, sha(AFTER.public), agreed, signer=NEXT)])
+
+
+def test_a_stolen_root_is_undone_by_a_rotate():
+    """E2: a valid rotate supersedes any non-rotate at its n, and all after it, however long that is."""
+    stolen = replay([*ONE.entries, revoke_device(ONE, ROOT, LAPTOP.public)])
+    stolen = replay([*stolen.entries, add_device(stolen, ROOT, THIEF, "thief")])
+    rotated = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, None)])
+    for start in (0, 1, 2):
+        assert merge(stolen, start, rotated.entries[start:]) == rotated
+
+
+def test_a_rotate_settles_a_fork_that_a_thief_began_before_it():
+    stolen = replay([*ONE.entries, add_device(ONE, ROOT, THIEF, "thief")])
+    rotated = replay([*TWO.entries, rotate(TWO, NEXT, AFTER.public, None)])
+    with pytest.raises(IdentityFork):
+        merge(stolen, 0, TWO.entries)
+    assert merge(stolen, 0, rotated.entries) == rotated
+
+
+def test_what_a_rotate_superseded_does_not_come_back():
+    stolen = replay([*ONE.entries, add_device(ONE, ROOT, THIEF, "thief")])
+    rotated = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, None)])
+    with pytest.raises(IdentityRollback):
+        merge(rotated, 0, stolen.entries)
+
+
+def test_two_valid_rotates_freeze():
+    """E2: only two valid rotates do, wherever they stand: they consume one commitment."""
+    one = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, None)])
+    for base in (ONE, TWO, replay([E0])):
+        other = replay([*base.entries, rotate(base, NEXT, key("other").public, None)])
+        with pytest.raises(IdentityFork):
+            merge(one, 0, other.entries)
+
+
+def test_a_stolen_later_root_cannot_rewrite_the_rotation_that_brought_it_in():
+    rotated = replay([*TWO.entries, rotate(TWO, NEXT, AFTER.public, ROOT)])
+    earlier = replay([E0, rotate(replay([E0]), NEXT, THIEF.public, None)])
+    with pytest.raises(IdentityFork):
+        merge(rotated, 0, earlier.entries)
+
+
+def test_garbage_behind_a_rotate_is_refused_with_it():
+    stolen = replay([*ONE.entries, add_device(ONE, ROOT, THIEF, "thief")])
+    rotated = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, None)])
+    with pytest.raises(BadIdentity) as caught:
+        merge(stolen, 0, [*rotated.entries, b"garbage"])
+    assert type(caught.value) is BadIdentity
+
+
+def test_a_rotate_of_another_branch_freezes_nobody_until_all_is_shown():
+    stolen = replay([*ONE.entries, add_device(ONE, ROOT, THIEF, "thief")])
+    rotated = replay([*TWO.entries, rotate(TWO, NEXT, AFTER.public, None)])
+    with pytest.raises(BadIdentity) as caught:
+        merge(stolen, 3, rotated.entries[3:])
+    assert type(caught.value) is BadIdentity
+    start, entries = rotated.owed(held=3)
+    assert merge(stolen, start, entries) == rotated
+
+
+def test_a_log_without_rotates_is_shown_from_where_the_peer_stands():
+    assert TWO.owed(held=1) == (1, (E1, E2))
+    assert TWO.owed(held=3) == TWO.owed(held=9) == (3, ())
+
+
+def test_a_revoked_device_is_none_of_the_agents():
+    after = merge(TWO, 3, [revoke_device(TWO, ROOT, LAPTOP.public)])
+    assert after.devices == (PHONE.public,)
+    assert after.revoked == (LAPTOP.public,)
+
+
+def test_a_revoked_device_does_not_come_back():
+    after = replay([*TWO.entries, revoke_device(TWO, ROOT, LAPTOP.public)])
+    with pytest.raises(BadIdentity, match="twice"):
+        merge(after, 4, [add_device(after, ROOT, LAPTOP, "laptop")])
+    with pytest.raises(BadIdentity, match="none of"):
+        merge(after, 4, [revoke_device(after, ROOT, LAPTOP.public)])
+
+
+def test_only_the_root_revokes():
+    for signer in (LAPTOP, PHONE, NEXT, THIEF):
+        with pytest.raises(BadIdentity):
+            merge(TWO, 3, [revoke_device(TWO, signer, LAPTOP.public)])
+
+
+def test_another_installation_is_admitted_by_its_consent():
+    assert replay([*ONE.entries, admit_device(ONE, ROOT, PHONE.public, "phone", agree(ONE, PHONE))]) == TWO
+    for stale in (agree(TWO, PHONE), agree(ONE, THIEF), b""):
+        with pytest.raises(BadIdentity):
+            admit_device(ONE, ROOT, PHONE.public, "phone", stale)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, True, None, -1, "2"])
@@ -211,7 +353,7 @@ def test_local_mistakes_are_refused_too():
         add_device(ONE, ROOT, PHONE, "p" * 33)
 
 
-said = st.none() | st.integers(0, 9) | st.binary(max_size=40) | st.sampled_from(["add-device", "phone", PHONE.public])
+said = st.none() | st.integers(0, 9) | st.binary(max_size=40) | st.sampled_from(["add-device", "rotate", NEXT.public])
 
 
 @given(st.binary(max_size=80) | st.lists(said, max_size=8).map(encode))

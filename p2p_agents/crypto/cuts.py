@@ -1,0 +1,95 @@
+"""What of a revoked device's entries is still believed: the ancestors of a cut that a live device signed (PROTOCOL E3).
+
+    cut = Sign(live device, [1, agent, revoked device, conversation, [tip: entry id…]], "p2pa/1 cut")
+
+One cut speaks of one conversation, so that it is shown to its members only. It names the tips of the device's chain,
+one for each epoch that was not continued; what they descend from is believed with them, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
+from p2p_agents.errors import BadIdentity, Malformed
+from p2p_agents.limits import CUT_TIPS
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from p2p_agents.crypto.identity import Identity
+
+CUT_LABEL = "p2pa/1 cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A verified cut. Building one out of bounds raises Malformed."""
+
+    agent: bytes
+    signer: bytes
+    device: bytes
+    conversation: bytes
+    tips: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        for value in (self.agent, self.signer, self.device, self.conversation, *self.tips):
+            blob(value, size=32, what="cut")
+        if len(self.tips) > CUT_TIPS or list(self.tips) != sorted(set(self.tips)):
+            raise Malformed(f"a cut names at most {CUT_TIPS} tips, in order and each once")
+        if self.signer == self.device:
+            raise Malformed("a cut by the device it is about")
+
+
+def sign_cut(key: SigningKey, agent: bytes, device: bytes, conversation: bytes, tips: Iterable[bytes]) -> bytes:
+    """What the live device of `key` holds of a revoked one in a conversation: COSE_Sign1 bytes."""
+    cut = Cut(agent, key.public, device, conversation, tuple(sorted(set(tips))))
+    return key.sign(encode([VERSION, cut.agent, key.public, cut.device, cut.conversation, list(cut.tips)]), CUT_LABEL)
+
+
+def read_cut(signed: bytes, identity: Identity) -> Cut:
+    """A cut by a live device of `identity`. Raises Malformed, UnknownVersion, BadSignature or BadIdentity."""
+    fields = array(decode(unverified_payload(signed)), what="cut")
+    version(fields[0] if fields else None)
+    _, agent, signer, device, conversation, tips = array(fields, 6, what="cut")
+    cut = Cut(agent, signer, device, conversation, tuple(array(tips, what="tips")))
+    if cut.agent != identity.agent or cut.signer not in identity.devices:
+        raise BadIdentity("a cut by none of the agent's live devices")
+    verify(cut.signer, signed, CUT_LABEL)
+    return cut
+
+
+def allowed(
+    identity: Identity,
+    device: bytes,
+    conversation: bytes,
+    entry: bytes,
+    parents: Mapping[bytes, bytes],
+    cuts: Iterable[Cut],
+) -> bool:
+    """Whether an entry not held yet may be taken from `device`: it lives, or the entry leads to a cut.
+
+    `parents` gives the prev of each entry at hand, by entry id, of that device in that conversation: those offered
+    together. Ids are hashes, so whoever is reached from a tip was there when the tip was signed.
+    """
+    if device in identity.devices:
+        return True
+    if device not in identity.revoked:
+        return False
+    sound = (c for c in cuts if c.signer in identity.devices and c.agent == identity.agent)
+    tips = (tip for c in sound if (c.device, c.conversation) == (device, conversation) for tip in c.tips)
+    return any(_descends(tip, entry, parents) for tip in tips)
+
+
+def _descends(tip: bytes, entry: bytes, parents: Mapping[bytes, bytes]) -> bool:
+    """Whether `entry` is `tip` or an ancestor of it. Hashes make no circles, but a caller's mapping might."""
+    at: bytes | None = tip
+    for _ in range(len(parents) + 1):
+        if at == entry:
+            return True
+        if at is None:
+            return False
+        at = parents.get(at)
+    return False
