@@ -17,12 +17,14 @@ AGENTS = 50
 
 def measure(quick: bool) -> list[Figure]:
     """Percent of a core and MB of a node that is connected to another one."""
-    seconds, agents = (1.0, 3) if quick else (20.0, AGENTS)
+    seconds, settling, agents = (1.0, 0.0, 3) if quick else (20.0, 10.0, AGENTS)
     with world() as made:
         alice, _ = made.pair()
+        time.sleep(settling)  # what a start and an announcement bring with them is not idling
         one_cpu, one_mb = _watch(alice, seconds)
         for number in range(1, agents):
             alice.call("init", name=f"alice-{number}")
+        time.sleep(settling)
         many_cpu, many_mb = _watch(alice, seconds)
     further = (many_mb - one_mb) / (agents - 1)
     return [

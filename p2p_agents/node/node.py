@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 TICK_S = 1.0
 TICKS_A_MINUTE = 60
+KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding messages up
 TRUNCATE_TICKS = 5  # seconds between checkpoints that empty the WAL of used keys
 
 
@@ -233,7 +234,8 @@ class Node:
 
 def _second(core: Core) -> None:
     upkeep.second(core)
-    core.entropy.refill()
+    for _ in range(KEYS_A_SECOND):
+        core.entropy.refill()
 
 
 def _truncate(core: Core) -> None:
