@@ -12,7 +12,7 @@ from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, StoreBroken
 from p2p_agents.link.hello import Speaker
 from p2p_agents.node import opening, upkeep
-from p2p_agents.node.effects import Announce
+from p2p_agents.node.effects import Announce, PeersChanged
 from p2p_agents.node.state import Hosted
 from p2p_agents.store import agents, keyring
 from p2p_agents.store.keyring import AgentSecrets
@@ -96,6 +96,7 @@ def reload(core: Core) -> None:
 
 
 def changed(core: Core) -> None:
-    """Tell the network who lives here now."""
+    """Tell the network, and who watches here, who lives here now."""
     opening.announce_roster(core)
     core.effect(Announce())
+    core.effect(PeersChanged())

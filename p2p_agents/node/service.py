@@ -116,7 +116,7 @@ class Calls:
     async def _wait(self, params: Json) -> Json:
         deadline = time.monotonic() + params["timeout"]
         page: Json
-        agent, start, page = await self._writer.call(lambda core: commands.begin_wait(core, params))
+        agent, start, page = await self._begin(lambda core: commands.begin_wait(core, params))
         try:
             while not page["messages"]:
                 rang = self._bell.event(("log", agent))
@@ -129,6 +129,19 @@ class Calls:
             return page
         finally:
             self._writer.later(lambda core: presence.reader_left(core, agent))
+
+    async def _begin(self, item: Callable[[Core], Any]) -> Any:
+        """What an item returns that counts a reader of the agent it names first; a caller that goes is uncounted."""
+        begun = self._writer.call(item)
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            begun.add_done_callback(self._leave)
+            raise
+
+    def _leave(self, begun: asyncio.Future[Any]) -> None:
+        if begun.exception() is None:
+            self._writer.later(lambda core: presence.reader_left(core, begun.result()[0]))
 
     # --- search ---
 
@@ -168,7 +181,7 @@ class Calls:
     # --- streams ---
 
     async def _watch(self, params: Json) -> AsyncIterator[Json]:
-        agent, peer, position, ready = await self._writer.call(lambda core: commands.begin_watch(core, params))
+        agent, peer, position, ready = await self._begin(lambda core: commands.begin_watch(core, params))
         changed: set[int] = set()
         self._watchers.append((agent, changed))
         try:

@@ -144,7 +144,6 @@ def test_thousands_of_connections_one_after_the_other(alice: Agent) -> None:
             client.sendall(b"x" if number % 2 else b'{"id": 1, "method": "wait", "params": {}}\n')
     assert is_served(alice)
     assert alice.node.rss_mb() - before < MEMORY_MB
-    assert alice.call("whoami")["agent"]["attending"] in (True, False)
 
 
 def test_a_client_that_never_reads_fills_nothing(alice: Agent) -> None:

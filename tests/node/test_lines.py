@@ -1,0 +1,181 @@
+"""Between endpoint and core: what becomes of bytes, closings and dials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2p_agents.errors import StoreFull, Usage
+from p2p_agents.limits import INBOUND_QUEUE_BYTES
+from p2p_agents.link.routing import Dial, Target
+from p2p_agents.node.batch import Outcome
+from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
+from p2p_agents.node.lines import Lines
+from p2p_agents.quic.connection import Closed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NODE = Target(b"n" * 32)
+GONE = Closed(0, "bye", by_peer=True, kind="closed")
+
+
+@dataclass
+class Wire:
+    """A connection that notes what is asked of it."""
+
+    id: int
+    dialed: bool = False
+    address: tuple[str, int] = ("192.0.2.7", 4433)
+    server_key: bytes = b"k" * 32
+    sent: list[bytes] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close(self, code: int = 0, reason: str = "") -> None:
+        self.closed.append(reason)
+
+
+class Queue:
+    """A writer that holds what it is given until told to go on."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Callable[[Any], Any], Callable[[Outcome], None] | None]] = []
+
+    def submit(self, item: Callable[[Any], Any], done: Callable[[Outcome], None] | None = None) -> None:
+        self.held.append((item, done))
+
+    later = submit
+
+    def settle(self, outcome: Outcome | None = None) -> None:
+        """All that is held was done, with this outcome."""
+        held, self.held = self.held, []
+        for _, done in held:
+            if done is not None:
+                done(outcome or Outcome())
+
+
+class Phone:
+    """An endpoint whose dials are numbered wires; `forbidden` hosts cannot be dialled."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[Wire, bytes | None]] = []
+        self.forbidden: set[str] = set()
+
+    def dial(self, address: tuple[str, int], *, pin: bytes | None = None) -> Wire:
+        if address[0] in self.forbidden:
+            raise Usage("no such family")
+        wire = Wire(100 + len(self.dialled), dialed=True, address=address)
+        self.dialled.append((wire, pin))
+        return wire
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def lines(queue: Queue) -> Lines:
+    made = Lines(queue)
+    made.endpoint = Phone()
+    return made
+
+
+def test_bytes_for_a_connection_leave_on_it_and_no_other(lines: Lines) -> None:
+    one, two = Wire(1), Wire(2)
+    lines.connected(one)
+    lines.connected(two)
+    assert lines.carry(Transmit(1, b"hello"))
+    assert (one.sent, two.sent) == ([b"hello"], [])
+
+
+def test_what_is_for_a_connection_that_ended_is_dropped(lines: Lines) -> None:
+    wire = Wire(1)
+    lines.connected(wire)
+    lines.closed(wire, GONE)
+    assert lines.carry(Transmit(1, b"late"))
+    assert lines.carry(Hangup(1, "late"))
+    assert (wire.sent, wire.closed) == ([], [])
+
+
+def test_other_effects_are_for_others(lines: Lines) -> None:
+    assert not lines.carry(PeersChanged())
+
+
+def test_a_peer_that_outruns_the_writer_is_cut_off(lines: Lines, queue: Queue) -> None:
+    """C1: what waits for the writer is bounded, per connection."""
+    wire, patient = Wire(1), Wire(2)
+    lines.connected(wire)
+    lines.connected(patient)
+    lines.received(wire, bytes(INBOUND_QUEUE_BYTES))
+    assert wire.closed == []
+    lines.received(wire, b"x")
+    lines.received(patient, b"x")
+    assert (wire.closed, patient.closed) == (["flood"], [])
+
+
+def test_bytes_that_were_taken_make_room(lines: Lines, queue: Queue) -> None:
+    wire = Wire(1)
+    lines.connected(wire)
+    for _ in range(5):
+        lines.received(wire, bytes(INBOUND_QUEUE_BYTES))
+        queue.settle()
+    assert wire.closed == []
+
+
+def test_bytes_that_could_not_be_worked_off_end_the_connection(lines: Lines, queue: Queue) -> None:
+    """B1: a hole in the stream is healed by the next connection."""
+    wire = Wire(1)
+    lines.connected(wire)
+    lines.received(wire, b"hello")
+    queue.settle(Outcome(error=StoreFull()))
+    assert "store_full" in wire.closed
+
+
+def test_an_outcome_after_the_end_is_of_no_interest(lines: Lines, queue: Queue) -> None:
+    wire = Wire(1)
+    lines.connected(wire)
+    lines.received(wire, b"hello")
+    lines.closed(wire, GONE)
+    queue.settle(Outcome(error=StoreFull()))
+    assert wire.closed == []
+
+
+def test_every_address_is_dialled_with_the_pin(lines: Lines) -> None:
+    lines.carry(Connect(Dial(NODE, ("192.0.2.1:1", "[2001:db8::1]:2"))))
+    assert [(wire.address, pin) for wire, pin in lines.endpoint.dialled] == [
+        (("192.0.2.1", 1), NODE.node),
+        (("2001:db8::1", 2), NODE.node),
+    ]
+
+
+def test_a_bare_place_is_dialled_without_a_pin(lines: Lines) -> None:
+    lines.carry(Connect(Dial(Target(b"", "192.0.2.1:1"), ("192.0.2.1:1",))))
+    assert [pin for _, pin in lines.endpoint.dialled] == [None]
+
+
+def test_the_end_of_every_dial_is_told_whatever_it_was(lines: Lines, queue: Queue) -> None:
+    """Or a target would count as being dialled for ever."""
+
+    class Router:
+        ended = 0
+
+        def dialed(self, target: Target) -> None:
+            assert target == NODE
+            self.ended += 1
+
+    class Core:
+        router = Router()
+
+    lines.endpoint.forbidden.add("2001:db8::1")
+    lines.carry(Connect(Dial(NODE, ("192.0.2.1:1", "[2001:db8::1]:2"))))
+    (wire, _), *_ = lines.endpoint.dialled
+    lines.closed(wire, Closed(0, "nobody", by_peer=False, kind="timeout"))
+    for item, _ in queue.held:
+        item(Core)
+    assert Core.router.ended == 2

@@ -1,0 +1,242 @@
+"""The methods that wait: registered before they look, woken by what happens, bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2p_agents.errors import NotReachable, SendUnconfirmed, WaitTimeout
+from p2p_agents.node.service import Bell, Calls
+from p2p_agents.node.writer import Writer
+from tests.node.stage import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from p2p_agents.node.core import Core
+
+PATIENCE_S = 10.0
+
+
+def play(core: Core, script: Callable[[Calls], Coroutine[Any, Any, Any]]) -> None:
+    """Run the script against the methods over a real writer."""
+
+    async def run() -> None:
+        async def read(query: Callable[[Core], Any]) -> Any:
+            return await writer.call(query)
+
+        def happen(effects: list[Any]) -> None:
+            for effect in effects:
+                calls.happened(effect)
+
+        writer = Writer(core, asyncio.get_running_loop(), happen, lambda: pytest.fail("the writer died"))
+        calls = Calls(writer, read)
+        writer.start()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await script(calls)
+        finally:
+            await asyncio.to_thread(writer.stop)
+
+    asyncio.run(run())
+
+
+def params(**given: Any) -> dict[str, Any]:
+    return DEFAULTS | {"wait": None, "timeout": PATIENCE_S} | given
+
+
+def send(text: str = "hi", **given: Any) -> dict[str, Any]:
+    return params(to="bob", text=text, **given)
+
+
+def test_a_bell_rings_for_all_who_registered_and_for_nobody_later() -> None:
+    """A7."""
+
+    async def script() -> None:
+        bell = Bell()
+        first, second = bell.event("x"), bell.event("x")
+        other = bell.event("y")
+        bell.ring("x")
+        assert first.is_set()
+        assert second.is_set()
+        assert not other.is_set()
+        assert not bell.event("x").is_set()
+        bell.ring("nobody waits for this")
+
+    asyncio.run(script())
+
+
+def test_a_wait_returns_at_once_what_is_unread(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        await calls.call("send", send())
+        page = await calls.call("wait", params(agent="bob", timeout=0.0))
+        assert [it["text"] for it in page["messages"]] == ["hi"]
+
+    play(pair, script)
+
+
+def test_a_wait_is_woken_by_the_message(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        waits = [asyncio.ensure_future(calls.call("wait", params(agent="bob"))) for _ in range(5)]  # noqa: TID251 - ours
+        await calls.call("whoami", params())
+        await calls.call("send", send())
+        pages = await asyncio.gather(*waits)
+        assert [page["messages"][0]["text"] for page in pages] == ["hi"] * 5
+
+    play(pair, script)
+
+
+def test_a_wait_that_ends_empty_names_where_to_go_on(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        with pytest.raises(WaitTimeout) as ended:
+            await calls.call("wait", params(agent="bob", timeout=0.0))
+        await calls.call("send", send())
+        page = await calls.call("wait", params(agent="bob", after=ended.value.details["cursor"]))
+        assert [it["text"] for it in page["messages"]] == ["hi"]
+
+    play(pair, script)
+
+
+def test_a_wait_for_one_peer_sleeps_through_others(pair: Core) -> None:
+    from tests.node.stage import hosts
+
+    hosts(pair, "carol")
+
+    async def script(calls: Calls) -> None:
+        waiting = asyncio.ensure_future(calls.call("wait", params(agent="bob", **{"from": "carol"})))  # noqa: TID251 - ours
+        await calls.call("send", send("from alice"))
+        await calls.call("send", send("from carol", agent="carol"))
+        assert [it["text"] for it in (await waiting)["messages"]] == ["from carol"]
+
+    play(pair, script)
+
+
+def readers(core: Core) -> int:
+    return next(hosted.readers for hosted in core.hosted.values() if hosted.local.name == "bob")
+
+
+def test_who_watches_is_attending_until_it_leaves(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        async with aclosing(calls.stream("watch", params(agent="bob"))) as events:
+            assert (await anext(events))["type"] == "ready"
+            assert readers(pair) == 1
+        await calls.call("whoami", params())
+        assert readers(pair) == 0
+
+    play(pair, script)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_wait_given_up_at_any_moment_leaves_nobody_attending(pair: Core, turns: int) -> None:
+    """A client may vanish between its request and the commit that counts it as a reader."""
+
+    async def script(calls: Calls) -> None:
+        waiting = asyncio.ensure_future(calls.call("wait", params(agent="bob")))  # noqa: TID251 - ours
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if turns == 7:
+            await calls.call("whoami", params())
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        for _ in range(3):  # the commit that counts, its news, the commit that uncounts
+            await calls.call("whoami", params())
+        assert readers(pair) == 0
+
+    play(pair, script)
+
+
+def test_a_send_may_wait_until_it_is_read(pair: Core) -> None:
+    """B8, H3."""
+
+    async def script(calls: Calls) -> None:
+        sending = asyncio.ensure_future(calls.call("send", send(wait="read")))  # noqa: TID251 - ours
+        page = await calls.call("wait", params(agent="bob"))
+        await calls.call("ack", params(agent="bob", cursor=page["cursor"]))
+        assert (await sending)["state"] == "read"
+
+    play(pair, script)
+
+
+def test_a_send_whose_wait_ran_out_stays_accepted(pair: Core) -> None:
+    """H3, B10."""
+
+    async def script(calls: Calls) -> None:
+        with pytest.raises(SendUnconfirmed) as late:
+            await calls.call("send", send(wait="read", timeout=0.0))
+        told = late.value.details
+        assert (told["accepted"], told["state"]) == (True, "delivered")
+        again = await calls.call("send", send(id=told["key"]))
+        assert (again["id"], again["duplicate"]) == (told["id"], True)
+
+    play(pair, script)
+
+
+def test_a_watch_tells_messages_and_states_in_order(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        async with aclosing(calls.stream("watch", params())) as events:
+            assert (await anext(events))["type"] == "ready"
+            sent = await calls.call("send", send())
+            await calls.call("inbox", params(agent="bob"))
+            await calls.call("ack", params(agent="bob"))
+            while (event := await anext(events))["type"] != "state" or event["state"] != "read":
+                pass
+            assert event["id"] == sent["id"]
+
+    play(pair, script)
+
+
+def test_a_watch_from_the_start_tells_everything_once(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        for number in range(120):
+            await calls.call("send", send(str(number)))
+        async with aclosing(calls.stream("watch", params(agent="bob", after="0"))) as events:
+            await anext(events)
+            heard = [(await anext(events))["message"]["text"] for _ in range(120)]
+            await calls.call("send", send("live"))
+            assert (await anext(events))["message"]["text"] == "live"
+        assert heard == [str(number) for number in range(120)]
+
+    play(pair, script)
+
+
+def test_a_watch_of_peers_tells_a_change_once(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        async with aclosing(calls.stream("peers.watch", params())) as events:
+            assert (await anext(events))["type"] == "ready"
+            first = await anext(events)
+            assert (first["name"], first["status"]) == ("bob", "online")
+            await calls.call("status.set", params(agent="bob", status="busy"))
+            await calls.call("init", {"name": "carol", "kind": "other", "policy": "ask", "hidden": False})
+            heard = {(event := await anext(events))["name"]: event["status"] for _ in range(2)}
+            assert heard == {"bob": "busy", "carol": "online"}
+
+    play(pair, script)
+
+
+def test_a_ping_of_an_agent_next_door_needs_no_network(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        assert (await calls.call("ping", params(to="bob")))["path"] == "local"
+
+    play(pair, script)
+
+
+def test_an_address_where_nobody_answers(pair: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p_agents.node.commands.ADD_PEER_S", 0.05)
+
+    async def script(calls: Calls) -> None:
+        with pytest.raises(NotReachable, match="kept and tried again"):
+            await calls.call("peers.add", params(address="192.0.2.9:9"))
+
+    play(pair, script)
+
+
+def test_a_search_finds_what_was_just_sent(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        await calls.call("send", send("the quick fox"))
+        found = await calls.call("search", params(text="quick"))
+        assert [it["text"] for it in found["messages"]] == ["the quick fox"]
+
+    play(pair, script)
