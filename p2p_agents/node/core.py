@@ -67,6 +67,7 @@ class Core:
         self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
+        self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from

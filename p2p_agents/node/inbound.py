@@ -184,7 +184,7 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
     for row, verdict in zip(rows, verdicts, strict=True):
         why = ""
         if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
-            outbox.reopen(core.db, row, now_ms)
+            outbox.hold(core.db, row)
             core.compared.pop(core.pair_key(link), None)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, tips_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Link
     from p2p_agents.store.sessions import Held, Pair
     from p2p_agents.wire.payload import ReadMark
+
+GEN_LEAP_MS = 86_400_000  # a peer's clock may be ahead of ours by a day
 
 log = logging.getLogger(__name__)
 
@@ -118,14 +121,24 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         send_sync(core, link, reply=False)
     elif claims.reply:
         send_sync(core, link, reply=False)
-    if claims.stamp > sessions.pair(core.db, *key).stamp_seen:  # else a newer one overtook it on another link
+    if not _is_overtaken(core, link, key, claims.stamp):
         _learn(core, link, key, claims)
     link.phase = Phase.SYNCED
     core.mark_ready(key)
 
 
+def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
+    """A newer SYNC of the same run of the peer came on another link. What an earlier run said counts no more: the
+    peer's clock may have gone back with its store, and the link's nonce proves that this one is fresh."""
+    return any(
+        other.stamp_seen > stamp and other.incarnation == link.incarnation
+        for other in core.links.get(key, [])
+        if other is not link
+    )
+
+
 def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
-    sessions.note_pair(core.db, *key, link.peer, stamp_seen=claims.stamp, gen_sent=_gen_floor(core, key, claims.gen))
+    sessions.note_pair(core.db, *key, link.peer, gen_sent=_gen_floor(core, key, claims.gen))
     _reconcile(core, link, key, claims)
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)
     for holding in claims.holdings:
@@ -135,8 +148,12 @@ def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
 
 
 def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
-    """After a rollback our own counter may be behind what the peer has accepted."""
-    return max(sessions.pair(core.db, *key).gen_sent, seen_by_peer)
+    """After a rollback our own counter may be behind what the peer has accepted. Raises Malformed for one that no
+    clock of ours can have given: it would use the counter up."""
+    sent = sessions.pair(core.db, *key).gen_sent
+    if seen_by_peer > max(sent, core.now_ms() + GEN_LEAP_MS):
+        raise Malformed("a SYNC that names a generation far ahead")
+    return max(sent, seen_by_peer)
 
 
 def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
@@ -211,7 +228,7 @@ def _give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView
         detail = f"{outcome.value}; the session starts anew and nothing is lost"
         contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     if outcome is Outcome.I_ROLLED_BACK:
-        core.db.renew_generation()
+        _renew_cursors(core)
 
 
 def retire(core: Core, key: PairKey, held: Held) -> None:
@@ -258,7 +275,7 @@ def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epo
             row = outbox.find(core.db, entry, link.peer, link.peer_device)
             if row is None:
                 outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
-            elif row.state in (State.DELIVERED, State.READ):
+            elif not row.owed and (row.state is not State.FAILED or entries.is_voided(core.db, entry)):
                 outbox.reopen(core.db, row.id, now_ms)
                 core.effect(Moved(link.agent, entry))
         after += len(missing)
@@ -268,7 +285,16 @@ def _noticed_loss(core: Core, link: Link) -> None:
     """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
     detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
     contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
-    core.db.renew_generation()
+    _renew_cursors(core)
+
+
+def _renew_cursors(core: Core) -> None:
+    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
+    again must not break every reader each time."""
+    if not core.cursors_renewed:
+        core.cursors_renewed = True
+        core.undo.append(partial(setattr, core, "cursors_renewed", False))
+        core.db.renew_generation()
 
 
 def mark_read(core: Core, link: Link, mark: ReadMark) -> None:

@@ -38,9 +38,10 @@ class Delivery:
     state: State
     why: str
     changed_ms: int
+    owed: bool
 
 
-_DELIVERY = "id, agent, entry, peer, device, state, why, changed_ms"
+_DELIVERY = "id, agent, entry, peer, device, state, why, changed_ms, owed"
 
 
 def owe(
@@ -140,6 +141,11 @@ def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
     return [row[0] for row in changed]
 
 
+def hold(db: Database, row: int) -> None:
+    """It cannot be taken yet; the next comparison of views owes it again."""
+    db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE id = ?", (row,))
+
+
 def reopen(db: Database, row: int, now_ms: int) -> None:
     """The peer no longer holds it."""
     db.run(
@@ -188,7 +194,7 @@ def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bo
         " WHERE owed = 1 AND state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",
         (before_ms, limit),
     )
-    return [(_delivery(row[:8]), bool(row[8])) for row in rows]
+    return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
 
 
 def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
@@ -233,8 +239,8 @@ def peers_owed(db: Database) -> list[tuple[int, bytes]]:
 
 
 def _delivery(row: Sequence[object]) -> Delivery:
-    id_, agent, entry, peer, device, state, why, changed = row
-    return Delivery(id_, agent, entry, peer, device, State(str(state)), why, changed)  # type: ignore[arg-type]  # SQLite's columns are STRICT
+    id_, agent, entry, peer, device, state, why, changed, owed = row
+    return Delivery(id_, agent, entry, peer, device, State(str(state)), why, changed, bool(owed))  # type: ignore[arg-type]  # SQLite's columns are STRICT
 
 
 # --- idempotency keys (PROTOCOL B10) ---
