@@ -90,7 +90,17 @@ def test_no_entry_calls_itself_a_void():
 def test_odd_headers_are_kept_and_not_understood():
     """A2: types and references this version does not know."""
     claims = Claims(
-        b"a" * 32, KEY.public, PLACE.conversation, PLACE.epoch, 1, FIRST, 1, 5, "poll", {"type": 7, "reply_to": b"x"}, FIRST
+        b"a" * 32,
+        KEY.public,
+        PLACE.conversation,
+        PLACE.epoch,
+        1,
+        FIRST,
+        1,
+        5,
+        "poll",
+        {"type": 7, "reply_to": b"x"},
+        FIRST,
     )
     record = read_item(Item(KEY.sign(encode_claims(claims), ENTRY_LABEL), None))
     assert (record.kind, record.type, record.reply_to) == ("poll", "", None)
@@ -102,7 +112,9 @@ def test_any_item_is_a_record_or_refused(signed, body, void):
         read_item(Item(signed, body, void))
 
 
-@given(st.recursive(st.none() | st.integers(0, 9) | st.binary(max_size=33) | st.text(max_size=9), st.lists, max_leaves=20))
+@given(
+    st.recursive(st.none() | st.integers(0, 9) | st.binary(max_size=33) | st.text(max_size=9), st.lists, max_leaves=20)
+)
 def test_any_signed_value_is_a_record_or_refused(value):
     with pytest.raises((BadSignature, Malformed, UnknownVersion)):
         read_item(Item(KEY.sign(encode(value), ENTRY_LABEL), None))

@@ -1,0 +1,44 @@
+"""A conversation to fill a store with: alice hosted here, bob somewhere else."""
+
+from __future__ import annotations
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import FIRST, Place, Record, write_message
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.store import entries, log
+from p2p_agents.store.contacts import Trust
+from p2p_agents.store.database import Database
+
+ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
+KEY = SigningKey.from_seed(b"k" * 32)
+TALK = direct_id(ALICE, BOB)
+HERE = 1  # alice's number in this store
+
+
+def record(
+    db: Database, text: str, *, epoch: bytes = b"e" * 8, conversation: bytes = TALK, author: bytes = BOB
+) -> Record:
+    """The next entry of the one device that writes here, in the given epoch."""
+    run, lamport = entries.tip(db, conversation, KEY.public, epoch)
+    run = run or entries.newest(db, conversation, KEY.public)
+    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST)
+    place = Place(conversation, epoch, seq, prev, lamport + 1)
+    return write_message(
+        KEY,
+        author,
+        place,
+        content=text.encode(),
+        salt=bytes(16),
+        content_type="text/plain",
+        reply_to=None,
+        time_ms=1,
+    )
+
+
+def hears(db: Database, *texts: str, agent: int = HERE, peer: bytes = BOB, **how: bytes) -> list[int]:
+    """Messages come in; their cursors."""
+    cursors = []
+    for text in texts:
+        entry = entries.append(db, record(db, text, **how))
+        cursors.append(log.add(db, agent, entry, peer, incoming=True, trust=Trust.ACCEPTED))
+    return cursors

@@ -1,0 +1,69 @@
+"""Contacts, pins, addresses, requests, events."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.store import contacts
+from p2p_agents.store.contacts import ADDRESSES_KEPT, EVENTS_KEPT, Event, Request, Trust
+from tests.store.log_of import BOB, CAROL
+
+
+@pytest.fixture(autouse=True)
+def agent(db):
+    db.run(
+        "INSERT INTO agents (id, agent, device, name, kind, created_ms) VALUES (1, x'01', x'02', 'alice', 'other', 1)"
+    )
+
+
+def knows(db, peer, name, trust=Trust.ACCEPTED):
+    return contacts.save_contact(db, 1, peer, name=name, kind="other", trust=trust, now_ms=1)
+
+
+def test_a_name_is_pinned_to_the_first_that_used_it(db):
+    """E5: in any spelling of its case; a later announcement changes the shown name and no pin."""
+    knows(db, BOB, "bob")
+    knows(db, CAROL, "Bob")
+    assert contacts.pinned(db, 1, "BOB") == BOB
+    contacts.announce(db, 1, CAROL, "bobby", "other")
+    assert contacts.contact(db, 1, CAROL).name == "bobby"
+    assert contacts.pinned(db, 1, "bob") == BOB
+
+
+def test_trust_changes_and_the_rest_stays(db):
+    """E4"""
+    knows(db, BOB, "bob", Trust.REQUESTED)
+    contacts.set_petname(db, 1, BOB, "robert")
+    found = knows(db, BOB, "other name", Trust.BLOCKED)
+    assert (found.trust, found.petname, found.name) == (Trust.BLOCKED, "robert", "bob")
+    assert list(Trust) == sorted(Trust)
+
+
+def test_addresses_are_bounded_and_the_newest_come_first(db):
+    for number in range(ADDRESSES_KEPT + 3):
+        contacts.remember_address(db, BOB, f"192.0.2.{number}:1", b"n" * 32, number)
+    found = [address for address, _ in contacts.addresses(db, BOB)]
+    assert len(found) == ADDRESSES_KEPT
+    assert found[0] == f"192.0.2.{ADDRESSES_KEPT + 2}:1"
+
+
+def test_requests_are_kept_decided_and_forgotten(db):
+    """B11"""
+    for peer, at in ((BOB, 1), (CAROL, 5)):
+        contacts.save_request(db, 1, Request(peer, "x", "other", b"e" * 32, "hi", at, "pending"))
+    assert contacts.pending_requests(db, 1) == 2
+    contacts.forget_requests(db, 3)
+    assert [request.peer for request in contacts.requests(db, 1)] == [CAROL]
+    contacts.settle_request(db, 1, CAROL, "rejected")
+    contacts.forget_requests(db, 99)
+    assert contacts.request(db, 1, CAROL).state == "rejected"
+
+
+def test_events_do_not_fill_the_store(db):
+    """A3: one of a kind, of a peer, an hour; and a bounded number in all."""
+    for number in range(50):
+        contacts.record(db, Event(1, BOB, "rollback", "", number))
+    assert len(contacts.events(db, 100)) == 1
+    for number in range(EVENTS_KEPT + 20):
+        contacts.record(db, Event(1, number.to_bytes(32, "big"), "rollback", "", 1))
+    assert len(contacts.events(db, 10_000)) == EVENTS_KEPT

@@ -1,0 +1,95 @@
+"""What is owed to whom, and how it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.conversation.states import State
+from p2p_agents.store import entries, outbox
+from tests.store.log_of import ALICE, BOB, HERE, KEY, TALK, record
+
+DEVICE, SID = b"d" * 32, b"s" * 32
+
+
+@pytest.fixture
+def rows(db):
+    """Three messages of alice, owed to one device of bob."""
+    owed = []
+    for text in ("one", "two", "three"):
+        entry = entries.append(db, record(db, text, author=ALICE))
+        owed.append(outbox.owe(db, HERE, entry, BOB, DEVICE, 1))
+    return owed
+
+
+def states(db, rows):
+    return [(found.state, found.why) for found in (outbox.delivery(db, row) for row in rows)]
+
+
+def unsealed(db):
+    return [owed.id for owed in outbox.unsealed(db, HERE, BOB, DEVICE, 10)]
+
+
+def test_what_is_sealed_is_not_sealed_again_until_its_session_is_gone(db, rows):
+    """B2"""
+    outbox.seal(db, rows[:2], SID)
+    assert unsealed(db) == rows[2:]
+    outbox.delivered(db, rows[:1], 2)
+    outbox.unseal(db, SID)
+    assert unsealed(db) == rows[1:]
+
+
+def test_delivered_is_never_less_than_it_was(db, rows):
+    """B6, B8: read stays read, a void leaves its entry failed, unconfirmed is overtaken."""
+    outbox.delivered(db, rows, 2)
+    outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"e" * 8, 1), 3)
+    outbox.delivered(db, rows, 4)
+    assert states(db, rows) == [(State.READ, ""), (State.DELIVERED, ""), (State.DELIVERED, "")]
+
+
+def test_unconfirmed_may_turn_out_delivered_and_a_void_may_not(db, rows):
+    """B6"""
+    outbox.fail_sealed(db, rows[0], 2)
+    outbox.fail_unsealed(db, rows[1], "expired", 2)
+    outbox.delivered(db, rows, 3)
+    assert [state for state, _ in states(db, rows)] == [State.DELIVERED, State.FAILED, State.DELIVERED]
+
+
+def test_a_loss_reopens_what_was_settled(db, rows):
+    """B1"""
+    outbox.delivered(db, rows, 2)
+    assert outbox.count_owed(db, HERE, BOB) == 0
+    outbox.reopen(db, rows[1], 3)
+    assert unsealed(db) == [rows[1]]
+    assert states(db, rows)[1][0] is State.QUEUED
+
+
+def test_only_delivered_entries_of_that_branch_become_read(db, rows):
+    """B8"""
+    outbox.delivered(db, rows[:2], 2)
+    assert outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"x" * 8, 9), 3) == []
+    assert len(outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"e" * 8, 9), 3)) == 2
+    assert states(db, rows)[2][0] is State.QUEUED
+
+
+def test_what_waits_for_any_device_is_bound_to_the_first_that_shows(db):
+    """B9"""
+    entry = entries.append(db, record(db, "one", author=ALICE))
+    outbox.owe(db, HERE, entry, BOB, outbox.NO_DEVICE, 1)
+    assert unsealed(db) == []
+    outbox.bind_device(db, HERE, BOB, DEVICE)
+    assert len(unsealed(db)) == 1
+
+
+def test_expiry_finds_the_old_and_the_queued_only(db, rows):
+    """B6"""
+    outbox.seal(db, rows[:1], SID)
+    outbox.delivered(db, rows[1:2], 1)
+    assert [(row.id, sealed) for row, sealed in outbox.expired(db, 2, 10)] == [(rows[0], True), (rows[2], False)]
+    assert outbox.expired(db, 1, 10) == []
+
+
+def test_keys_are_kept_per_agent(db, rows):
+    """B10"""
+    outbox.keep_key(db, HERE, "k", b"digest", 1)
+    assert outbox.used_key(db, HERE, "k") == (b"digest", 1)
+    assert outbox.used_key(db, HERE + 1, "k") is None
