@@ -144,7 +144,9 @@ def test_a_spoofed_node_claim_closes_nothing(world):
     end = mallory.lines.endpoint.dial(bob.node.address, pin=None)
     world.run(0.1)
     roster = (frames.RosterAgent(alice.id, "alice", "other", "online"),)
-    end.send(frame_bytes(encode_frame(frames.Node(alice.core.node, alice.core.incarnation + 10**9, "x", bytes(32), roster))))
+    end.send(
+        frame_bytes(encode_frame(frames.Node(alice.core.node, alice.core.incarnation + 10**9, "x", bytes(32), roster)))
+    )
     world.run(15)
     assert [(link.connection, link.number) for link in bob.links(alice)] == before
     still_talks(world, alice, bob, "first")
