@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -342,7 +341,3 @@ class Stream:
     def close(self) -> None:
         self._file.close()
         self._socket.close()
-
-
-def remove(path: Path) -> None:
-    shutil.rmtree(path)
