@@ -9,6 +9,7 @@ from p2p_agents.conversation.record import Place, Record, write_message
 from p2p_agents.crypto.ratchet import seal
 from p2p_agents.crypto.session import Session
 from p2p_agents.node import dispatch
+from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.store import entries
 from p2p_agents.wire.frame import Data, Frame, Node, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -68,9 +69,10 @@ class Relay:
     """A node in the middle: it claims to host everybody, and passes on what it hears in both directions."""
 
     def __init__(self, net: Pipes, number: int, victim: tuple[str, int]) -> None:
-        self.key = bytes([number]) * 32
+        certificate = NodeCertificate.from_seed(bytes([number]) * 32)
+        self.key = certificate.public
         self.address = (f"192.0.2.{number}", 4433)
-        self.host = net.host(self.address, self.key, self)
+        self.host = net.host(self.address, certificate, self)
         self.victim = victim
         self.partner: dict[End, End] = {}
         self.waiting: dict[End, list[bytes]] = {}

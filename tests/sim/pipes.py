@@ -10,6 +10,7 @@ from p2p_agents.limits import DIAL_TIMEOUT_S, IDLE_TIMEOUT_S
 from p2p_agents.quic.connection import CLOSE_REFUSED, CLOSE_TIMEOUT, Closed
 
 if TYPE_CHECKING:
+    from p2p_agents.quic.certificate import NodeCertificate
     from tests.sim.time import Time
 
 Address = tuple[str, int]
@@ -37,8 +38,8 @@ class Pipes:
         self.tamper: Callable[[End, bytes], bytes | None] = lambda _, data: data
         self._numbers = itertools.count(1)
 
-    def host(self, address: Address, key: bytes, handler: Handler) -> Host:
-        self.hosts[address] = Host(self, address, key, handler)
+    def host(self, address: Address, certificate: NodeCertificate, handler: Handler) -> Host:
+        self.hosts[address] = Host(self, address, certificate.public, handler)
         return self.hosts[address]
 
     def number(self) -> int:

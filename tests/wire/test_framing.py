@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def test_frames_come_out_as_they_went_in(payloads, cuts):
     stream = b"".join(map(frame_bytes, payloads))
     framer, found = Framer(), []
     places = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         found += framer.feed(stream[start:end])
     assert found == payloads
     assert framer.pending == 0
