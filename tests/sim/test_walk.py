@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.walk import Walk
+from tests.sim.walk import RollbackWalk, Walk
 from tests.sim.world import World
 
 
@@ -22,5 +22,14 @@ def test_three_nodes_do_not_disturb_each_other(tmp_path, seed):
     """B1, B9: three nodes, the same troubles."""
     walk = Walk(World(tmp_path, seed), seed, agents=3)
     walk.take(250)
+    walk.heal()
+    walk.check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stores_that_go_back_in_time_lose_nothing_that_a_peer_holds(tmp_path, seed):
+    """A3, B1, B5: the same troubles, and snapshots restored in the middle of them."""
+    walk = RollbackWalk(World(tmp_path, seed), seed)
+    walk.take(200)
     walk.heal()
     walk.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.sim.world import Agent, World, settled
 
@@ -113,3 +114,40 @@ class Walk:
         one, other = self.two()
         if one.node.running and other.node.running:
             self.world.join(one, other)
+
+
+class RollbackWalk(Walk):
+    """The same, with stores that go back in time: what was written since may be gone, unless a peer has it."""
+
+    def __init__(self, world: World, seed: int, agents: int = 2) -> None:
+        super().__init__(world, seed, agents)
+        self.copies: dict[str, Path] = {}
+        self.saved: dict[tuple[str, str], set[str]] = {}  # held by the peer when its author's store was restored
+        self._steps += [(1, self.copy), (1, self.restore)]
+
+    def copy(self) -> None:
+        one, _ = self.two()
+        if one.node.running and one.node.db.die_before is None and one.node.db.die_after is None:
+            self.copies[one.name] = one.node.snapshot()
+
+    def restore(self) -> None:
+        one, _ = self.two()
+        if not (one.node.running and one.name in self.copies):
+            return
+        for other in self.friends:
+            if other is not one and other.node.running:
+                self.saved.setdefault((one.name, other.name), set()).update(other.heard(one))
+        one.node.restore(self.copies[one.name])
+
+    def check(self) -> None:
+        """Nothing twice; both sides hold the same; what a peer held when its author lost it is there."""
+        for one in self.friends:
+            for other in self.friends:
+                if one is not other:
+                    heard = other.heard(one)
+                    written = [m["text"] for m in one.history(other) if m["from"]["name"] == one.name]
+                    assert len(heard) == len(set(heard))
+                    assert set(heard) == set(written)
+                    assert self.saved.get((one.name, other.name), set()) <= set(heard)
+                    assert settled(one.states(other)), one.states(other)
+                    assert one.owes(other) == 0
