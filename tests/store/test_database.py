@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from p2p_agents.errors import StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.errors import BadName, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
 from p2p_agents.store.database import Database
 
 
@@ -75,12 +75,16 @@ def test_a_full_disk_is_told_as_such(db):
     assert db.one("SELECT 1 FROM meta WHERE key = 'x'") is None
 
 
+def fails_halfway(db):
+    db.remember("gone", 1)
+    raise BadName
+
+
 def test_a_savepoint_undoes_itself_alone(db):
     """A6"""
     db.remember("kept", 1)
-    with pytest.raises(StoreFull), db.savepoint():
-        db.run("INSERT INTO meta VALUES ('gone', x'01')")
-        raise StoreFull
+    with pytest.raises(BadName), db.savepoint():
+        fails_halfway(db)
     db.commit()
     assert (db.remembered("kept"), db.remembered("gone")) == (1, 0)
 
