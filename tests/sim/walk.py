@@ -137,6 +137,7 @@ class RollbackWalk(Walk):
         for other in self.friends:
             if other is not one and other.node.running:
                 self.saved.setdefault((one.name, other.name), set()).update(other.heard(one))
+            self.saved.pop((other.name, one.name), None)  # what both have lost is lost
         one.node.restore(self.copies[one.name])
 
     def check(self) -> None:
