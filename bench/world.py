@@ -9,9 +9,10 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents import errors, limits
+from p2p_agents import limits
 from p2p_agents.control.client import Client
 from p2p_agents.paths import Home
 
@@ -30,11 +31,14 @@ class Node:
         self.environment = {"P2P_AGENTS_HOME": os.path.join(root, name), "XDG_RUNTIME_DIR": root}
         self.home = Home(self.environment)
         self._client = Client(self.home, start=True)
-        self.call("init", name=name, policy="open")
+
+    def start(self) -> None:
+        """Bring it up, its agent announced."""
+        self.call("init", name=self.name, policy="open")
         self.announced = time.perf_counter()
         self.id = str(self.call("whoami")["agent"]["id"])
         info = self.call("node.info")
-        self.pid, self.port = int(info["pid"]), int(info["port"])
+        self.pid = int(info["pid"])
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         return self._client.call(method, params)
@@ -59,15 +63,16 @@ class Node:
         return Client(self.home, start=False)
 
     def stop(self) -> None:
-        """Ask it to stop; what does not end by itself is killed."""
-        with suppress(errors.P2PError):
-            self.call("node.stop")
+        """Ask the process that holds the home to stop; what does not end by itself is killed."""
+        with suppress(FileNotFoundError, ValueError):  # it never came as far as its lock
+            pid = int(Path(self.home.lock).read_text(encoding="ascii"))
+            killer = threading.Timer(limits.NODE_STOP_S, os.kill, (pid, signal.SIGKILL))
+            killer.start()
+            with suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+                os.waitpid(pid, 0)
+            killer.cancel()
         self._client.close()
-        killer = threading.Timer(limits.NODE_STOP_S, os.kill, (self.pid, signal.SIGKILL))
-        killer.start()
-        with suppress(ChildProcessError):  # started by another process after all
-            os.waitpid(self.pid, 0)
-        killer.cancel()
 
 
 class World:
@@ -79,7 +84,8 @@ class World:
 
     def node(self, name: str) -> Node:
         node = Node(self.root, name)
-        self._stack.callback(node.stop)
+        self._stack.callback(node.stop)  # before it starts: half a start must not outlive the measurement
+        node.start()
         return node
 
     def pair(self) -> tuple[Node, Node]:
