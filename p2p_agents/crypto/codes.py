@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto import pake
 from p2p_agents.crypto.words import WORDS
 from p2p_agents.errors import BadCode
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
+    from p2p_agents.crypto.pake import Run, Side
 
 PLACE_CHARS = 5
 
@@ -47,6 +49,14 @@ class Code:
     def secret(self) -> bytes:
         """What CPace is given: never shown, stored or sent."""
         return f"{self.first}-{self.second}".upper().encode()
+
+    @property
+    def agent(self) -> None:
+        """A typed code names nobody."""
+
+    def begin(self, side: Side, *, ci: bytes, sid: bytes, ad: bytes, entropy: Entropy) -> Run:
+        """A side of one run of CPace over the words."""
+        return pake.begin(side, prs=self.secret, ci=ci, sid=sid, ad=ad, scalar=entropy.draw(pake.SCALAR_BYTES))
 
     def shown(self) -> str:
         """The code for a screen, upper case."""

@@ -81,6 +81,12 @@ def admit_device(identity: Identity, root: SigningKey, device: bytes, name: str,
     return entry
 
 
+def check_consent(identity: Identity, device: bytes, agreed: bytes) -> None:
+    """Raises BadIdentity, BadSignature or Malformed unless `device` agreed to be added in the next entry."""
+    if verify(device, agreed, DEVICE_LABEL) != encode([identity.agent, identity.n + 1, identity.head]):
+        raise BadIdentity("a device that agreed to something else")
+
+
 def revoke_device(identity: Identity, root: SigningKey, device: bytes) -> bytes:
     """The next entry, revoking `device`: what it signed and nobody holds yet needs a cut (PROTOCOL E3)."""
     return _next(identity, root, _REVOKE_DEVICE, [blob(device, size=32, what="device key")])
@@ -204,12 +210,10 @@ def _follow(identity: Identity, signed: bytes) -> Identity:
 
 
 def _add_device(identity: Identity, said: list[Any]) -> Identity:
-    device, name, consent = array(said, 3, what=_ADD_DEVICE)
+    device, name, agreed = array(said, 3, what=_ADD_DEVICE)
     blob(device, size=32, what="device key")
     text(name, at_most=NAME_CHARS, what="device name")
-    agreed = verify(device, blob(consent, what="the device's consent"), DEVICE_LABEL)
-    if agreed != encode([identity.agent, identity.n + 1, identity.head]):
-        raise BadIdentity("a device that agreed to something else")
+    check_consent(identity, device, blob(agreed, what="the device's consent"))
     if device in identity.devices or device in identity.revoked:
         raise BadIdentity("a device added twice")
     return replace(identity, devices=(*identity.devices, device))

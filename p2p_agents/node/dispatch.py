@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Link, Peering
     from p2p_agents.wire.frame import Frame
 
-CREDITED_SHARE = 1 / 16  # what DATA or CREDIT for no link that is up counts, of another frame
+LIGHT_SHARE = 1 / 16  # what a frame counts that changes a number or two, or is for no link that is up
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,11 @@ def received(core: Core, connection: int, data: bytes) -> None:
 
 def _meter(core: Core, peering: Peering, payload: bytes) -> None:
     """Count a frame before work is spent on it, whatever it turns out to be. Raises Flood."""
-    if payload[1:2] in _CREDITED:
-        amount = CREDITED_SHARE * (1 + len(payload) / CONTROL_FRAME_BYTES)
-        if any(link.up for link in peering.links.values()):  # its link's own credit counts it
-            return
-    else:
-        amount = 1 + len(payload) / CONTROL_FRAME_BYTES
-    if not peering.bucket.take(core.now(), amount):
+    kind = payload[1:2]
+    if kind in _CREDITED and any(link.up for link in peering.links.values()):
+        return  # its link's own credit counts it
+    share = LIGHT_SHARE if kind in _LIGHT else 1.0
+    if not peering.bucket.take(core.now(), share * (1 + len(payload) / CONTROL_FRAME_BYTES)):
         raise Flood("too many frames outside credit")
 
 
@@ -64,7 +62,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     assert not isinstance(frame, frames.Node)
     link = peering.links.get(frame.link)
     if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
-        if not peering.bucket.take(core.now(), CREDITED_SHARE):
+        if not peering.bucket.take(core.now(), LIGHT_SHARE):
             raise Flood("too many frames for links that are closed")
         return
     if isinstance(frame, frames.Hello):
@@ -92,8 +90,9 @@ def _renew_credit(core: Core, peering: Peering) -> None:
             core.send_on(link, frames.Credit(link.number, total))
 
 
-# DATA has credit of its own, CREDIT changes one number: their types as a frame's second byte shows them
+# Types as a frame's second byte shows them: DATA has credit of its own, CREDIT and PRESENCE cost next to nothing.
 _CREDITED = {bytes([frames.Data.TYPE]), bytes([frames.Credit.TYPE])}
+_LIGHT = {*_CREDITED, bytes([frames.Presence.TYPE])}
 
 _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Node: opening.on_node,

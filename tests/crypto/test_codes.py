@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p_agents.crypto.codes import Code, check_place, draw, nearest, parse, slips
+from p2p_agents.crypto.pake import Side
 from p2p_agents.crypto.words import WORDS
 from p2p_agents.errors import BadCode
 from tests.crypto.ends import Seeded
@@ -149,3 +150,12 @@ def test_a_place_is_checked():
     assert check_place("7Q2M0") == "7Q2M0"
     with pytest.raises(BadCode):
         check_place("7Q2MO")
+
+
+def test_two_who_hold_a_code_agree_and_a_slip_is_told():
+    entropy = Seeded("runs")
+    sides = {"ci": b"contact", "sid": bytes(32), "entropy": entropy}
+    one, two = (CODE.begin(side, ad=b"", **sides) for side in Side)
+    other = Code("coral", "coral", CODE.place).begin(Side.RESPONDER, ad=b"", **sides)
+    assert one.finish(two.share, b"").confirms(two.finish(one.share, b"").own_tag)
+    assert not one.finish(other.share, b"").confirms(other.finish(one.share, b"").own_tag)
