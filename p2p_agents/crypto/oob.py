@@ -1,0 +1,148 @@
+"""A pairing code for cameras: P2PA:P/ and base32 of CBOR [1, agent id, secret, [[address, port]…], expiry].
+
+All upper case, so that a QR code holds it in alphanumeric mode: 37 modules, an 80x24 terminal. The secret is 128 bits
+and serves once; both sides prove that they hold it by tags over everything they say of themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from p2p_agents.crypto.digest import H
+from p2p_agents.crypto.pake import KEY_BYTES, Agreed, Side
+from p2p_agents.errors import BadCode, CodeDead, Malformed
+from p2p_agents.limits import OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.entropy import Entropy
+
+PREFIX = "P2PA:P/"
+SECRET_BYTES = 16
+
+_KEY_LABEL = b"p2pa/1 qr"
+_PLACE_LABEL = "p2pa/1 qr place"
+_PORT_MAX = 65_535
+_IP_BYTES = (4, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What a displayed picture says. Building one out of bounds raises Malformed."""
+
+    agent: bytes
+    secret: bytes = field(repr=False)
+    addresses: tuple[tuple[str, int], ...]
+    expires_ms: int
+
+    def __post_init__(self) -> None:
+        blob(self.agent, size=32, what="agent id")
+        blob(self.secret, size=SECRET_BYTES, what="secret")
+        uint(self.expires_ms, what="expiry")
+        if len(self.addresses) > OOB_ADDRESSES:
+            raise Malformed(f"an invitation names at most {OOB_ADDRESSES} addresses")
+        for address in self.addresses:
+            _pack(address)
+
+    @property
+    def place(self) -> str:
+        """Where the two meet: public, and a hash of the secret, so that it gives nothing away."""
+        return H(_PLACE_LABEL, self.secret)[:10].hex().upper()
+
+    def begin(self, side: Side, *, ci: bytes, sid: bytes, ad: bytes, entropy: Entropy) -> Scan:
+        """A side of one run; the secret is long enough to need no shares, and nothing is drawn."""
+        return Scan(side, ci, sid, ad, self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One side of a run over a scanned secret: what pake.Run is for typed words."""
+
+    side: Side
+    ci: bytes
+    sid: bytes
+    ad: bytes
+    _secret: bytes = field(repr=False, compare=False)
+
+    @property
+    def share(self) -> bytes:
+        return b""
+
+    def finish(self, share: bytes, ad: bytes) -> Agreed:
+        """HKDF-SHA256 of the secret over purpose, run and ads, then an HMAC-SHA256 tag for each side."""
+        blob(share, size=0, what="share")
+        displayer, scanner = (self.ad, ad) if self.side is Side.INITIATOR else (ad, self.ad)
+        context = encode([self.ci, self.sid, displayer, scanner])
+        key = HKDF(SHA256(), KEY_BYTES, salt=None, info=_KEY_LABEL + context).derive(self._secret)
+        tags = [hmac.digest(key, encode([_KEY_LABEL, int(side)]), "sha256") for side in Side]
+        return Agreed(key, tags[self.side], tags[1 - self.side])
+
+
+def show(invitation: Invitation) -> str:
+    """The text to draw. With one IPv4 address 116 characters."""
+    packed = [_pack(address) for address in invitation.addresses]
+    said = encode([VERSION, invitation.agent, invitation.secret, packed, invitation.expires_ms // 1000])
+    return PREFIX + base64.b32encode(said).decode().rstrip("=")
+
+
+def is_invitation(text: str) -> bool:
+    """Whether this is meant to be scanned text rather than a typed code."""
+    return text.strip()[: len(PREFIX)].upper() == PREFIX
+
+
+def read(text: str, now_ms: int) -> Invitation:
+    """What was scanned, or pasted in either case. Raises BadCode, UnknownVersion, or CodeDead once it has expired."""
+    text = text[: OOB_CHARS + 1].strip().upper()
+    if len(text) > OOB_CHARS or not text.startswith(PREFIX):
+        raise BadCode(f"a scanned code begins with {PREFIX}")
+    try:
+        invitation = _parse(_unbase32(text[len(PREFIX) :]))
+    except Malformed as error:
+        raise BadCode(f"a scanned code that is damaged: {error.message}") from error
+    if invitation.expires_ms + OOB_SKEW_MS <= now_ms:
+        raise CodeDead("the scanned code has expired")
+    return invitation
+
+
+def _parse(data: bytes) -> Invitation:
+    fields = array(decode(data), what="invitation")
+    version(fields[0] if fields else None)
+    _, agent, secret, addresses, expires_s = array(fields, 5, what="invitation")
+    listed = array(addresses, *range(OOB_ADDRESSES + 1), what="addresses")
+    expires_ms = uint(expires_s, at_most=2**40, what="expiry") * 1000
+    return Invitation(agent, secret, tuple(_unpack(each) for each in listed), expires_ms)
+
+
+def _pack(address: tuple[str, int]) -> list[object]:
+    host, port = address
+    try:
+        packed = ipaddress.ip_address(host).packed
+    except ValueError:
+        raise Malformed("an address that is no IP address") from None
+    return [packed, uint(port, at_most=_PORT_MAX, what="port")]
+
+
+def _unpack(value: Any) -> tuple[str, int]:
+    host, port = array(value, 2, what="address")
+    if len(blob(host, what="IP address")) not in _IP_BYTES:
+        raise Malformed("an IP address of another length than 4 or 16 bytes")
+    return str(ipaddress.ip_address(host)), uint(port, at_most=_PORT_MAX, what="port")
+
+
+def _unbase32(text: str) -> bytes:
+    """RFC 4648 base32 without padding; one text for one value."""
+    try:
+        data = base64.b32decode(text + "=" * (-len(text) % 8))
+    except (binascii.Error, ValueError):  # ValueError: characters beyond ASCII
+        raise Malformed("not base32") from None
+    if base64.b32encode(data).decode().rstrip("=") != text:
+        raise Malformed("base32 whose spare bits are not zero")
+    return data

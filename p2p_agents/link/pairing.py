@@ -1,0 +1,117 @@
+"""Pairing over a typed or a scanned code: what its two machines, displaying.py and joining.py, have in common.
+
+Each is (event, now) -> [actions]. Times are milliseconds of the wall clock. Actions are carried out in their order, and
+what an action asks to be kept is committed before the ones behind it leave (PROTOCOL A6, F1). A run is one exchange
+with one peer; its number is the caller's, for the connection or mailbox it goes by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from p2p_agents.crypto.identity import check_consent
+from p2p_agents.errors import BadIdentity
+from p2p_agents.wire.pairing import Message, Purpose, Reason, encode_message
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.entropy import Entropy
+    from p2p_agents.crypto.introduction import Peer, Self
+    from p2p_agents.crypto.pake import Agreed, Side
+
+SALT_BYTES = 16
+
+
+class Exchange(Protocol):
+    """One side of a key exchange under way."""
+
+    @property
+    def share(self) -> bytes: ...
+
+    def finish(self, share: bytes, ad: bytes) -> Agreed: ...
+
+
+class Secret(Protocol):
+    """What both sides hold: a codes.Code that was typed, or an oob.Invitation that was scanned."""
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def agent(self) -> bytes | None: ...
+
+    def begin(self, side: Side, *, ci: bytes, sid: bytes, ad: bytes, entropy: Entropy) -> Exchange: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these bytes to the other side of `run`."""
+
+    run: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Keep that `runs` runs were made for the code of `place`, before anything behind this leaves (PROTOCOL F1)."""
+
+    place: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The peer is who it says and held the code: keep it. `gift` is what a displayer sent with DONE."""
+
+    run: int
+    peer: Peer
+    gift: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A tag was wrong: a human is to know that. `left` tries remain."""
+
+    run: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The run has ended; reason None: well."""
+
+    run: int
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The code serves no more; reason None: it has served."""
+
+    reason: Reason | None
+
+
+Action = Send | Spend | Met | Wrong | Over | Dead
+
+
+def send(run: int, message: Message) -> Send:
+    return Send(run, encode_message(message))
+
+
+def check_joiner(peer: Peer, purpose: Purpose, me: Self) -> None:
+    """Raises BadIdentity, BadSignature or Malformed for a joiner whom this purpose has no use for."""
+    assert me.identity is not None
+    if purpose is not Purpose.LINK:
+        check_other(peer, me)
+        return
+    if peer.identity is not None or peer.device in (*me.identity.devices, *me.identity.revoked):
+        raise BadIdentity("a device that belongs to an agent already")
+    check_consent(me.identity, peer.device, peer.consent)
+
+
+def check_other(peer: Peer, me: Self) -> None:
+    """Raises BadIdentity unless the peer is an agent, and another one."""
+    if peer.identity is None:
+        raise BadIdentity("an introduction without an identity")
+    if me.identity is not None and peer.identity.agent == me.identity.agent:
+        raise BadIdentity("an agent that pairs with itself")
