@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotAContact, NotReachable, Usage
+from p2p_agents.errors import NotAContact, NotReachable
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
 from p2p_agents.node.outbound import Draft
@@ -102,7 +102,7 @@ def agents_at(core: Core, params: Json, address: str) -> list[Json] | None:
     """Who the node at an address says it hosts; None while nobody answered."""
     hosted = core.acting(params["agent"]) if core.hosted else None
     for peering in core.peerings.values():
-        if peering.node and peering.dialed and peering.address == address:
+        if peering.node and peering.dialed and address in {peering.address, *peering.also}:
             claimed = {entry.agent for entry in peering.roster}
             everyone = directory.everyone(core, hosted) if hosted else []
             return [showing.peer(core, hosted, k) for k in everyone if hosted and k.agent in claimed]
@@ -184,8 +184,6 @@ def policy(core: Core, params: Json) -> Json:
 def send(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["to"])
-    if known.agent == hosted.local.agent:
-        raise Usage("an agent cannot write to itself")
     reply_to = None
     if params["reply_to"] is not None:
         reply_to = reading.find_message(core, hosted, params["reply_to"]).record.hash

@@ -137,6 +137,7 @@ def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -
 
 def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
     """Our standing towards a peer may have changed: tell it on every live link, and go on from there."""
+    core.seek_links()
     for link in list(core.links_to(hosted.local.id, peer)):
         now = asking.standing(core, hosted, peer)
         if now is not link.standing:

@@ -155,8 +155,14 @@ class Core:
         self._unlist(link)
         self.effects.append(PeersChanged())
 
+    def seek_links(self) -> None:
+        """Contacts, links or what is owed changed: every connection may have to carry a link that it lacks."""
+        for peering in self.peerings.values():
+            peering.seek = True
+
     def _unlist(self, link: Link) -> None:
         link.offer = None  # the single-use key goes with its link
+        self.seek_links()
         if not link.peer_device or link.agent not in self.hosted:
             return
         key = self.pair_key(link)

@@ -135,7 +135,7 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
         return named[0]
     if len(named) > 1:
         raise _ambiguous(word, named)
-    return _by_prefix(known, lowered, word)
+    return _by_prefix(known, lowered, word, hosted)
 
 
 def _named(core: Core, known: list[Known], lowered: str) -> list[Known]:
@@ -171,12 +171,14 @@ def _turned_away(core: Core, hosted: Hosted, peer: Known) -> bool:
     return peer.trust is Trust.BLOCKED or (request is not None and request.state == "rejected")
 
 
-def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
+def _by_prefix(known: list[Known], lowered: str, word: str, hosted: Hosted) -> Known:
     matches = [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise _ambiguous(word, matches)
+    if lowered in (hosted.local.name.lower(), id_text(hosted.local.agent)):
+        raise PeerUnknown(f"{hosted.local.name} is the agent you act for")
     raise PeerUnknown(f"no peer answers to {word[:64]!r}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from typing import TYPE_CHECKING
 
 import p2p_agents
@@ -72,21 +73,31 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
         return
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
-    if _is_second(core, peering):
-        core.hang_up(peering.id, "duplicate")
+    twin = _twin(core, peering)
+    if twin is not None:
+        _yield_to(core, peering, twin)
         return
     _route(core, peering)
     core.effect(PeersChanged())
     open_wanted(core, peering)
 
 
-def _is_second(core: Core, peering: Peering) -> bool:
-    """Another address of the same node answered first."""
-    others = core.router.connections(peering.node) - {peering.id}
-    twins = (core.peerings.get(other) for other in others)
-    return peering.dialed and any(
-        twin is not None and twin.dialed and twin.incarnation == peering.incarnation for twin in twins
-    )
+def _twin(core: Core, peering: Peering) -> Peering | None:
+    """The connection that another address of the same node answered first."""
+    for other in core.router.connections(peering.node) - {peering.id}:
+        twin = core.peerings.get(other)
+        if twin and twin.dialed and peering.dialed and twin.incarnation == peering.incarnation:
+            return twin
+    return None
+
+
+def _yield_to(core: Core, peering: Peering, twin: Peering) -> None:
+    """One connection serves every address that led to the node, those that somebody typed too."""
+    if peering.target is not None:
+        core.router.connected(peering.target, twin.id, twin.incarnation, proven=True)
+    twin.also.add(peering.address)
+    core.hang_up(peering.id, "duplicate")
+    core.effect(PeersChanged())
 
 
 def _route(core: Core, peering: Peering) -> None:
@@ -104,13 +115,17 @@ def open_wanted(core: Core, peering: Peering) -> None:
     """Open a link for every contact that lives here and has none yet."""
     if not peering.node:
         return
+    peering.seek, peering.seek_at = False, min((t for t in peering.declined.values() if t > core.now()), default=inf)
     for hosted in core.hosted.values():
         for contact in contacts.contacts(core.db, hosted.local.id):
             if contact.trust < Trust.ACCEPTED or contact.frozen:
                 continue
             here = _lives_here(core, peering, hosted, contact.peer)
-            if here and _may_open(core, peering, hosted.local.id, contact.peer) and peering.opens.take(core.now()):
-                open_link(core, peering, hosted, contact.peer)
+            if here and _may_open(core, peering, hosted.local.id, contact.peer):
+                if peering.opens.take(core.now()):
+                    open_link(core, peering, hosted, contact.peer)
+                else:
+                    peering.seek = True
 
 
 def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
@@ -139,7 +154,8 @@ def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
 
 def decline(core: Core, peering: Peering, link: Link) -> None:
     """It is not asked for again at once."""
-    peering.declined[link.agent, link.peer] = core.now() + DECLINED_S
+    peering.declined[link.agent, link.peer] = until = core.now() + DECLINED_S
+    peering.seek_at = min(peering.seek_at, until)
 
 
 # --- links ---

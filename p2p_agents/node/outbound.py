@@ -189,8 +189,11 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
     for device in devices:
         outbox.owe(core.db, local.id, entry, peer, device, core.now_ms())
         core.mark_ready((local.device, device))
-    for link in core.links_to(local.id, peer):
+    links = list(core.links_to(local.id, peer))
+    for link in links:
         consent.proceed(core, link)
+    if not links:
+        core.seek_links()
     return State.QUEUED
 
 

@@ -88,8 +88,10 @@ def history(core: Core, params: Json) -> Json:
     after = parse_cursor(core, params["after"]) if params["after"] is not None else 0
     before = parse_cursor(core, params["before"]) if params["before"] is not None else None
     lines, more = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=params["limit"])
-    top = max((line.cursor for line in lines), default=after)
-    return _page(core, hosted, lines, top) | {"more": more}
+    forward = params["after"] is not None and after > 0
+    edge = max if forward else min
+    cursor = edge((line.cursor for line in lines), default=after or before or 0)
+    return _page(core, hosted, lines, cursor) | {"more": more}
 
 
 def index(core: Core) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State
-from p2p_agents.errors import NotReachable, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
 from p2p_agents.node import commands, presence, reading
 from p2p_agents.node.effects import Echoed, Moved, PeersChanged, Wake
@@ -106,10 +106,13 @@ class Calls:
             state, why = await self._writer.call(lambda core: commands.state_of(core, entry))
             if state in awaited:
                 return str(state)
+            known = {"id": sent["id"], "key": sent["key"], "state": str(state)}
+            hint = f"run: p2p-agents show {sent['id']}"
+            if state is State.FAILED:
+                raise SendFailed(f"the message to {sent['to']['name']} failed: {why or 'no reason is known'}", **known)
             left = deadline - time.monotonic()
-            if state == State.FAILED or left <= 0 or not await _rings(moved, left):
-                message = f"the message is accepted, but it is {state}" + (f": {why}" if why else "")
-                raise SendUnconfirmed(message, accepted=True, state=str(state), id=sent["id"], key=sent["key"])
+            if left <= 0 or not await _rings(moved, left):
+                raise SendUnconfirmed(f"the message is kept, still {state}", hint=hint, accepted=True, **known)
 
     # --- wait ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -130,7 +131,10 @@ class Peering:
     program: str = ""
     roster: tuple[RosterAgent, ...] = ()
     links: dict[int, Link] = field(default_factory=dict)
+    also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
+    seek: bool = True  # a link may be wanted here that was not asked for yet
+    seek_at: float = math.inf  # or one that was declined may be asked for again
     next_number: int = 0
 
     def claim_number(self) -> int:

@@ -41,7 +41,8 @@ def second(core: Core) -> None:
     dial_due(core)
     _end_silent(core)
     for peering in list(core.peerings.values()):
-        opening.open_wanted(core, peering)
+        if peering.seek or core.now() >= peering.seek_at:
+            opening.open_wanted(core, peering)
     for found in core.links.values():
         for link in found:
             syncing.ask_due(core, link)
