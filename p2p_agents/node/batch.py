@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
-from p2p_agents.node import outbound
+from p2p_agents.node import outbound, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +40,8 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     try:
         outcomes = [_run_item(core, item) for item in items]
         _pump(core)
+        if core.waiters:
+            _run_item(core, reading.answer_waiters)
         core.db.commit()
     except EnvironmentFault as fault:
         core.db.rollback()

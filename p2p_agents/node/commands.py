@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State, best
@@ -10,6 +11,7 @@ from p2p_agents.errors import NotAContact, NotReachable
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
 from p2p_agents.node.outbound import Draft
+from p2p_agents.node.state import Waiter
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import agents as stored
 from p2p_agents.store import contacts as kept
@@ -216,8 +218,9 @@ def state_of(core: Core, entry: int) -> tuple[State, str]:
     return state, next((d.why for d in found if d.state is state), "")
 
 
-def begin_wait(core: Core, params: Json) -> tuple[int, str, Json]:
-    """(agent, cursor to go on from, what is unread already): somebody is attending from now on."""
+def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
+    """(agent, cursor to go on from, what is unread already): somebody is attending from now on, and where nothing is
+    unread the batch that brings something answers the ticket."""
     hosted = core.acting(params["agent"])
     if params.get("from"):
         directory.resolve(core, hosted, params["from"])
@@ -225,7 +228,15 @@ def begin_wait(core: Core, params: Json) -> tuple[int, str, Json]:
     reading.parse_cursor(core, start)
     page = reading.unread(core, params)
     presence.reader_came(core, hosted.local.id)
+    if not page["messages"]:
+        core.waiters[ticket] = Waiter(hosted.local.id, params)
+        core.undo.append(partial(core.waiters.pop, ticket, None))
     return hosted.local.id, start, page
+
+
+def end_wait(core: Core, agent: int, ticket: int) -> None:
+    core.waiters.pop(ticket, None)
+    presence.reader_left(core, agent)
 
 
 def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]:

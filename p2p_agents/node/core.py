@@ -15,7 +15,7 @@ from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
-from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting
+from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting, Waiter
 from p2p_agents.store import sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -67,6 +67,7 @@ class Core:
         self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
+        self.waiters: dict[int, Waiter] = {}  # by ticket
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from p2p_agents.link.routing import Dial
@@ -51,6 +51,14 @@ class Echoed:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A waiting reader has something to read: the page it gets."""
+
+    ticket: int
+    page: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PeersChanged:
     """Presence, trust or requests changed: watchers look again."""
 
@@ -60,4 +68,4 @@ class Announce:
     """The hosted agents changed: adverts are to be renewed."""
 
 
-Effect = Transmit | Hangup | Connect | Wake | Moved | Echoed | PeersChanged | Announce
+Effect = Transmit | Hangup | Connect | Wake | Moved | Echoed | Answered | PeersChanged | Announce

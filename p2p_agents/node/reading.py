@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS
 from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
 from p2p_agents.node import outbound, presence, showing
 from p2p_agents.node.directory import resolve
-from p2p_agents.node.effects import PeersChanged
+from p2p_agents.node.effects import Answered, PeersChanged, Wake
 from p2p_agents.store import entries, log, readers
 
 if TYPE_CHECKING:
@@ -56,6 +57,17 @@ def _page(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
     return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
 
 
+def answer_waiters(core: Core) -> None:
+    """Readers that wait get what the batch brought in the transaction that brought it: they are woken once, with the
+    page in hand, and no other look is needed (PROTOCOL A7)."""
+    woken = {effect.agent for effect in core.effects if isinstance(effect, Wake)}
+    for ticket, waiter in list(core.waiters.items()) if woken else ():
+        if waiter.agent in woken and (page := unread(core, waiter.params))["messages"]:
+            del core.waiters[ticket]
+            core.undo.append(partial(core.waiters.__setitem__, ticket, waiter))
+            core.effect(Answered(ticket, page))
+
+
 def acknowledge(core: Core, params: Json) -> Json:
     """Mark what was shown as read. The reader `default` owes the authors a receipt."""
     hosted = core.acting(params["agent"])
@@ -83,13 +95,13 @@ def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> 
 
 
 def history(core: Core, params: Json) -> Json:
+    """The cursor is the edge of the page to go on from: its highest with `after`, else its lowest, for `before`."""
     hosted = core.acting(params["agent"])
     peer = resolve(core, hosted, params["to"]).agent
-    after = parse_cursor(core, params["after"]) if params["after"] is not None else 0
+    after = parse_cursor(core, params["after"]) if params["after"] is not None else None
     before = parse_cursor(core, params["before"]) if params["before"] is not None else None
     lines, more = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=params["limit"])
-    forward = params["after"] is not None and after > 0
-    edge = max if forward else min
+    edge = min if after is None else max
     cursor = edge((line.cursor for line in lines), default=after or before or 0)
     return _page(core, hosted, lines, cursor) | {"more": more}
 

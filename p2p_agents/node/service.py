@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
 from p2p_agents.node import commands, presence, reading
-from p2p_agents.node.effects import Echoed, Moved, PeersChanged, Wake
+from p2p_agents.node.effects import Answered, Echoed, Moved, PeersChanged, Wake
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Calls:
         self._writer = writer
         self._reader = reader
         self._bell = Bell()
+        self._tickets = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Json]] = {}  # of readers that wait
         self._watchers: list[tuple[int, set[int]]] = []  # (agent, entries that changed state)
         self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {
             "send": self._send,
@@ -86,6 +89,9 @@ class Calls:
                 self._bell.ring(("log", agent))
             case Echoed(nonce):
                 self._bell.ring(("echo", nonce))
+            case Answered(ticket, page):
+                if (answer := self._answers.get(ticket)) is not None and not answer.done():
+                    answer.set_result(page)
             case PeersChanged():
                 self._bell.ring("peers")
 
@@ -117,34 +123,47 @@ class Calls:
     # --- wait ---
 
     async def _wait(self, params: Json) -> Json:
+        ticket = next(self._tickets)
+        answer = self._answers[ticket] = asyncio.get_running_loop().create_future()
         deadline = time.monotonic() + params["timeout"]
-        page: Json
-        agent, start, page = await self._begin(lambda core: commands.begin_wait(core, params))
         try:
-            while not page["messages"]:
-                rang = self._bell.event(("log", agent))
-                page = await self._writer.call(lambda core: reading.unread(core, params))
-                if page["messages"]:
-                    break
-                left = deadline - time.monotonic()
-                if left <= 0 or not await _rings(rang, left):
-                    raise WaitTimeout(cursor=page["cursor"] if params["after"] is None else start)
-            return page
+            begun = await self._begin(lambda core: commands.begin_wait(core, params, ticket), ticket)
+            return await self._answered(begun, answer, deadline, ticket, moves=params["after"] is None)
         finally:
-            self._writer.later(lambda core: presence.reader_left(core, agent))
+            del self._answers[ticket]
 
-    async def _begin(self, item: Callable[[Core], Any]) -> Any:
+    async def _answered(
+        self, begun: tuple[int, str, Json], answer: asyncio.Future[Json], deadline: float, ticket: int, *, moves: bool
+    ) -> Json:
+        agent, start, page = begun
+        end = partial(commands.end_wait, agent=agent, ticket=ticket)
+        try:
+            answered = bool(page["messages"]) or await _done(answer, deadline - time.monotonic())
+        except asyncio.CancelledError:
+            self._writer.later(end)
+            raise
+        if answered:
+            self._writer.later(end)
+        else:
+            await self._writer.call(end)  # what was handed over in the last moment counts as shown, so it is given
+        if answer.done():
+            return answer.result()
+        if not page["messages"]:
+            raise WaitTimeout(cursor=page["cursor"] if moves else start)
+        return page
+
+    async def _begin(self, item: Callable[[Core], Any], ticket: int = 0) -> Any:
         """What an item returns that counts a reader of the agent it names first; a caller that goes is uncounted."""
         begun = self._writer.call(item)
         try:
             return await asyncio.shield(begun)
         except asyncio.CancelledError:
-            begun.add_done_callback(self._leave)
+            begun.add_done_callback(partial(self._leave, ticket))
             raise
 
-    def _leave(self, begun: asyncio.Future[Any]) -> None:
+    def _leave(self, ticket: int, begun: asyncio.Future[Any]) -> None:
         if begun.exception() is None:
-            self._writer.later(lambda core: presence.reader_left(core, begun.result()[0]))
+            self._writer.later(partial(commands.end_wait, agent=begun.result()[0], ticket=ticket))
 
     # --- search ---
 
@@ -219,6 +238,12 @@ class Calls:
                     shown[peer["id"]] = lasting
                     yield {"type": "peer", **peer}
             await changed.wait()
+
+
+async def _done(future: asyncio.Future[Any], timeout: float) -> bool:
+    """Whether it is done within the time; it goes on either way."""
+    done, _ = await asyncio.wait([future], timeout=max(0.0, timeout))
+    return bool(done)
 
 
 async def _rings(event: asyncio.Event, timeout: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.ratchet import Party
 from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, OPENS_BURST, OPENS_PER_S, UNPROVEN_FRAME_BYTES
@@ -141,6 +141,14 @@ class Peering:
         """A free link number of our parity: even when we dialed, odd when not."""
         self.next_number += 2
         return self.next_number if self.dialed else self.next_number + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A reader that waits for something unread, and how it asked."""
+
+    agent: int
+    params: dict[str, Any]
 
 
 @dataclass(slots=True)
