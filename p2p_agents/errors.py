@@ -58,7 +58,7 @@ class Usage(LocalFault):
 
     code = "usage"
     exit = exits.USAGE
-    hint = "run: p2p-agents COMMAND --help"
+    hint = "run: p2p-agents --help"
 
 
 class BadName(LocalFault):
@@ -175,7 +175,7 @@ class OutboxFull(LocalFault):
     code = "outbox_full"
     exit = exits.REFUSED
     retryable = True
-    hint = "wait for deliveries: p2p-agents show ID tells why they wait"
+    hint = "wait for deliveries: p2p-agents show tells why a message waits"
 
 
 class WaitTimeout(LocalFault):
@@ -187,12 +187,17 @@ class WaitTimeout(LocalFault):
 
 
 class SendUnconfirmed(LocalFault):
-    """The message is accepted and kept, but did not reach the awaited state within the wait."""
+    """The message is kept and goes on, but did not reach the awaited state within the wait: do not send it again."""
 
     code = "send_unconfirmed"
     exit = exits.TIMEOUT
-    retryable = True
-    hint = "do not send again: p2p-agents show ID tells its state"
+
+
+class SendFailed(LocalFault):
+    """The message will not be delivered; the error says why."""
+
+    code = "send_failed"
+    exit = exits.REFUSED
 
 
 class NotReachable(LocalFault):

@@ -81,14 +81,12 @@ def short(identity: str) -> str:
 # --- results, by what they hold ---------------------------------------------------------------------------
 
 
-def messages(result: Mapping[str, Any]) -> str:
-    found = result["messages"]
-    if not found:
-        return "no messages"
-    shown = [message(item) for item in found]
-    return "\n".join(
-        [*shown, style("more: --after " + escape(result["cursor"]), "dim")] if result.get("more") else shown
-    )
+def messages(result: Mapping[str, Any], onwards: str = "--after") -> str:
+    """`onwards` is the option that takes the cursor of a page that is not the last."""
+    shown = [message(item) for item in result["messages"]] or ["no messages"]
+    if result.get("more"):
+        shown.append(style(f"more: {onwards} {escape(result['cursor'])}", "dim"))
+    return "\n".join(shown)
 
 
 def message(item: Mapping[str, Any]) -> str:
@@ -102,7 +100,7 @@ def message(item: Mapping[str, Any]) -> str:
 
 def sent(result: Mapping[str, Any]) -> str:
     again = " (sent before)" if result.get("duplicate") else ""
-    return f"{escape(result['state'])}{again}  {style(escape(result['id']), 'dim')}"
+    return f"{escape(result['state'])} to {escape(result['to']['name'])}{again}  {style(escape(result['id']), 'dim')}"
 
 
 def acked(result: Mapping[str, Any]) -> str:

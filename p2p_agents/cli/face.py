@@ -51,8 +51,15 @@ class Face:
     def show_error(self, error: P2PError) -> None:
         """On stdout as JSON, details among its fields; for people on stderr."""
         if self.json:
-            described = {"code": error.code, "message": error.message, "hint": error.hint}
-            _write_line(encode({"ok": False, "error": {**error.details, **described, "retryable": error.retryable}}))
+            described = {
+                "code": error.code,
+                "message": error.message,
+                "hint": error.hint,
+                "retryable": error.retryable,
+            }
+            _write_line(
+                encode({"ok": False, "error": {**described, **error.details, **described}})
+            )  # code stands first
         if not self.json or sys.stderr.isatty():
             hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
             sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")

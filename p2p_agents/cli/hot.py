@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from p2p_agents import output
+from p2p_agents import errors, exits, output
 from p2p_agents.cli.face import Face, body, run
+from p2p_agents.control.client import make_key
 
 
 def send(
@@ -20,18 +21,19 @@ def send(
 ) -> int:
     """Send one message. The exit status is 0 once it is accepted, or with `wait` once it got there."""
 
-    def act(face: Face) -> None:
-        result = face.act(
-            "send",
-            to=to,
-            text=body(text),
-            id=id,
-            type=type,
-            reply_to=reply_to,
-            wait=wait,
-            timeout=timeout if wait else None,
-        )
-        face.show(result, output.sent)
+    def act(face: Face) -> int:
+        key = make_key() if id is None else id
+        draft = {"to": to, "text": body(text), "id": key, "type": type, "reply_to": reply_to}
+        sent = face.act("send", **draft)
+        if wait is not None:
+            try:  # under the same key: it is only waited for
+                sent["state"] = face.act("send", **draft, wait=wait, timeout=timeout)["state"]
+            except KeyboardInterrupt:
+                hint = f"run: p2p-agents show {sent['id']}"
+                face.show_error(errors.SendUnconfirmed("the message is kept", hint=hint, id=sent["id"], key=key))
+                return exits.INTERRUPTED
+        face.show(sent, output.sent)
+        return exits.OK
 
     return run(act, as_, json)
 

@@ -30,7 +30,7 @@ NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter. Text has `at_most` characters; a number is `at_least` to `at_most`."""
+    """One parameter. Text has `at_least` to `at_most` characters; a number lies between them."""
 
     name: str
     type: type
@@ -60,6 +60,8 @@ class Param:
             raise _bad(self.name, "must be a string")
         if self.choices and value not in self.choices:
             raise _bad(self.name, f"must be one of {', '.join(self.choices)}")
+        if len(value) < self.at_least:
+            raise _bad(self.name, "is empty")
         if len(value) > self.at_most:
             raise _bad(self.name, f"has {len(value)} characters; at most {self.at_most:g} are allowed")
         if not value.isascii() and _has_surrogates(value):
@@ -119,7 +121,7 @@ def schema(method: Method) -> dict[str, Any]:
         if param.choices:
             described["enum"] = list(param.choices)
         elif param.type is str:
-            described["maxLength"] = int(param.at_most)
+            described |= {"minLength": int(param.at_least), "maxLength": int(param.at_most)}
         elif param.type is not bool:
             described |= {"minimum": param.at_least, "maximum": param.at_most}
         if param.default is not None:
@@ -297,7 +299,7 @@ _MESSAGES = (
                 at_most=limits.BODY_BYTES * 8,
             ),
             Param("type", str, "what the body is", default="text/plain", choices=BODY_TYPES),
-            Param("id", str, "idempotency key: the same key never sends twice", at_most=limits.KEY_CHARS),
+            Param("id", str, "idempotency key: the same key never sends twice", at_least=1, at_most=limits.KEY_CHARS),
             Param("reply_to", str, "id of the message answered"),
             Param("wait", str, "wait until the message is in this state", choices=("delivered", "read")),
             _timeout(30.0, "seconds to wait for that state"),
@@ -313,6 +315,7 @@ _MESSAGES = (
             errors.NotAContact,
             errors.OutboxFull,
             errors.SendUnconfirmed,
+            errors.SendFailed,
             *_STORES,
         ),
         body=check_body,
@@ -350,7 +353,7 @@ _MESSAGES = (
         "history",
         "The conversation with a peer, oldest first.",
         (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}; the cursor is the next `after`, else the next `before`",
         (*_FINDS_PEER, errors.CursorUnknown),
     ),
     Method(

@@ -95,14 +95,16 @@ def tail(db: Database, agent: int, after: int, limit: int) -> Page:
     return page(db, sql, (agent, after, MESSAGE), limit)
 
 
-def history(db: Database, agent: int, peer: bytes, *, after: int = 0, before: int | None = None, limit: int) -> Page:
+def history(
+    db: Database, agent: int, peer: bytes, *, after: int | None = None, before: int | None = None, limit: int
+) -> Page:
     """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
     sql = (
         f"{_LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
-        f" ORDER BY l.cursor {'ASC' if after else 'DESC'}"
+        f" ORDER BY l.cursor {'DESC' if after is None else 'ASC'}"
     )
     top = before if before is not None else CURSOR_MAX
-    lines, more = page(db, sql, (agent, peer, after, top, MESSAGE), limit)
+    lines, more = page(db, sql, (agent, peer, after or 0, top, MESSAGE), limit)
     return sorted(lines, key=lambda line: (line.record.lamport, line.record.device)), more
 
 

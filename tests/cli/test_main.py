@@ -114,6 +114,32 @@ def test_control_c_is_quiet(tmp_path: Path) -> None:
     assert (child.returncode, stdout, stderr) == (130, b"", b"")
 
 
+def test_control_c_while_a_send_waits_names_what_is_kept(tmp_path: Path) -> None:
+    """H3: the message is accepted before it is waited for, whatever ends the wait."""
+    import json
+    import signal
+
+    home = make_home(tmp_path)
+    environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
+    world = make_world()
+    kept = world.answers["send"]
+    with Served(world, home):
+        world.answers["send"] = lambda params: _never(params) if params["wait"] else kept(params)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "p2p_agents", "send", "bob", "hello", "--id", "k1", "--wait", "read"],
+            env=environ,
+            stdout=subprocess.PIPE,
+        )
+        while len(world.calls) < 2:
+            assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        stdout, _ = child.communicate(timeout=20)
+    error = json.loads(stdout)["error"]
+    assert (child.returncode, error["code"], error["retryable"]) == (130, "send_unconfirmed", False)
+    assert (error["message"], error["id"], error["key"]) == ("the message is kept", "m9", "k1")
+    assert [params["id"] for _, params in world.calls] == ["k1", "k1"]
+
+
 async def _never(params: dict[str, object]) -> dict[str, object]:
     import asyncio
 

@@ -87,12 +87,12 @@ def make_world() -> FakeService:
         ack=lambda params: {"acked": 2, "cursor": params["cursor"] or "c2"},
         wait=_wait,
         watch=_watch,
-        history={
+        history=lambda params: {
             "messages": [
                 message(1),
                 message(3, "bye", state="delivered", to={"id": BOB["id"], "name": "bob"}),
             ],
-            "cursor": "c3",
+            "cursor": "c3" if params["after"] else "c1",
             "more": True,
         },
         search=lambda params: {"messages": UNREAD[:1]},
@@ -123,8 +123,11 @@ def make_world() -> FakeService:
 def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["to"] == "nobody":
         return errors.PeerUnknown("no peer is called nobody")
+    if params["to"] == "nemo" and params["wait"]:
+        return errors.SendFailed("the message to nemo failed: not accepted", id="m9")
     if params["wait"]:
-        return errors.SendUnconfirmed(f"not {params['wait']} within {params['timeout']:g} s", id="m9", accepted=True)
+        late = f"not {params['wait']} within {params['timeout']:g} s"
+        return errors.SendUnconfirmed(late, hint="run: p2p-agents show m9", id="m9", accepted=True)
     key = params["id"]
     return {
         "id": "m9",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.node import commands
+from p2p_agents.node import commands, opening
 from p2p_agents.node.batch import run_batch
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
 from p2p_agents.node.entropy import SystemEntropy
 from p2p_agents.store.database import Database
+from p2p_agents.wire.frame import RosterAgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,3 +64,9 @@ def hosts(core: Core, name: str, **params: Any) -> str:
     """Create an agent; its id."""
     wanted = {"kind": "other", "policy": "ask", "hidden": False} | params
     return str(asks(core, commands.init, name=name, **wanted)["agent"]["id"])
+
+
+def meet(core: Core, agent: bytes, name: str, status: str = "online") -> None:
+    """A connection stands whose node names this agent."""
+    opening.connected(core, 7, True, "192.0.2.7:4433", b"k" * 32, None)
+    core.peerings[7].node, core.peerings[7].roster = b"k" * 32, (RosterAgent(agent, name, "human", status),)

@@ -107,11 +107,25 @@ def test_history_shows_the_latest_page_and_goes_back(talk: Core) -> None:
     latest = asks(talk, reading.history, to="bob", limit=3)
     assert texts(latest) == ["7", "8", "9"]
     assert latest["more"] is True
-    before = asks(talk, reading.history, to="bob", limit=3, before=latest["messages"][0]["cursor"])
+    before = asks(talk, reading.history, to="bob", limit=3, before=latest["cursor"])
     assert texts(before) == ["4", "5", "6"]
     after = asks(talk, reading.history, to="bob", limit=3, after=latest["messages"][0]["cursor"])
     assert texts(after) == ["8", "9"]
     assert after["more"] is False
+
+
+def test_a_history_is_paged_on_by_its_cursor_in_either_direction(talk: Core) -> None:
+    seen: list[str] = []
+    cursor, more = None, True
+    while more:
+        page = asks(talk, reading.history, to="bob", limit=3, before=cursor)
+        seen, cursor, more = texts(page) + seen, page["cursor"], page["more"]
+    assert seen == [str(number) for number in range(10)]
+    seen, cursor, more = [], "0", True
+    while more:
+        page = asks(talk, reading.history, to="bob", limit=3, after=cursor)
+        seen, cursor, more = seen + texts(page), page["cursor"], page["more"]
+    assert seen == [str(number) for number in range(10)]
 
 
 def test_a_message_is_found_by_its_id_or_the_beginning_of_it(talk: Core) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2p_agents.errors import NotReachable, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.limits import PAGE
+from p2p_agents.node import asking, commands
 from p2p_agents.node.service import Bell, Calls
 from p2p_agents.node.writer import Writer
-from tests.node.stage import DEFAULTS
+from p2p_agents.store import outbox
+from tests.node.stage import DEFAULTS, asks, does, meet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -170,6 +174,30 @@ def test_a_send_whose_wait_ran_out_stays_accepted(pair: Core) -> None:
         assert (told["accepted"], told["state"]) == (True, "delivered")
         again = await calls.call("send", send(id=told["key"]))
         assert (again["id"], again["duplicate"]) == (told["id"], True)
+        assert told["id"] in late.value.hint
+        assert not late.value.retryable
+
+    play(pair, script)
+
+
+def test_a_send_that_failed_says_why_at_once(pair: Core) -> None:
+    """H3: what will never arrive is no time-out."""
+    peer = os.urandom(32)
+    meet(pair, peer, "carol", "online")
+
+    def refuse(core: Core) -> None:
+        hosted = core.acting(None)
+        for row in outbox.queued_for(core.db, hosted.local.id, peer, PAGE):
+            asking.void(core, hosted.local.id, row.id, row.entry, "not accepted")
+
+    asks(pair, commands.send, to="carol", text="hi", id="k")
+    does(pair, refuse)
+
+    async def script(calls: Calls) -> None:
+        with pytest.raises(SendFailed, match="the message to carol failed: not accepted") as failed:
+            await calls.call("send", send(wait="delivered") | {"to": "carol", "id": "k"})
+        assert failed.value.details["state"] == "failed"
+        assert not failed.value.retryable
 
     play(pair, script)
 

@@ -9,9 +9,8 @@ import pytest
 
 from p2p_agents.control import methods
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.node import commands, opening, reading, showing
-from p2p_agents.wire.frame import RosterAgent
-from tests.node.stage import asks
+from p2p_agents.node import commands, reading, showing
+from tests.node.stage import asks, meet
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
 def fields(text: str) -> set[str]:
     """The names in a documented shape such as `{id, name}`."""
     return {name.strip() for name in text.strip("{}").split(",")}
-
-
-def meet(core: Core, agent: bytes, name: str, status: str) -> None:
-    """A connection stands whose node names this agent."""
-    roster = (RosterAgent(agent, name, "human", status),)
-    opening.connected(core, 7, True, "192.0.2.7:4433", b"k" * 32, None)
-    core.peerings[7].node, core.peerings[7].roster = b"k" * 32, roster
 
 
 @pytest.mark.parametrize(

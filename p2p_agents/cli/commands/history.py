@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from p2p_agents import output
-from p2p_agents.cli.face import run
+from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import After, As, Json, Limit, To, application, examples
 
 app = application()
@@ -28,9 +28,14 @@ def history(
     as_: As = None,
     json: Json = False,
 ) -> int:
-    """Show the conversation with a peer."""
-    return run(
-        lambda face: face.show(face.act("history", to=to, before=before, after=after, limit=limit), output.messages),
-        as_,
-        json,
-    )
+    """Show the conversation with a peer.
+
+    Without --after its end, and the cursor of the answer is the next --before; with --after the next --after.
+    """
+    onwards = "--before" if after is None else "--after"
+
+    def act(face: Face) -> None:
+        result = face.act("history", to=to, before=before, after=after, limit=limit)
+        face.show(result, lambda page: output.messages(page, onwards))
+
+    return run(act, as_, json)
