@@ -1,23 +1,32 @@
 """Known answers, frozen: what was sealed, signed or stored by this version opens for ever."""
 
+import base64
 import hashlib
 import hmac
 import json
 from pathlib import Path
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from p2p_agents.crypto.codes import parse
+from p2p_agents.crypto.cuts import read_cut
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.crypto.handshake import accept, read_init
 from p2p_agents.crypto.identity import add_device, inception, replay
 from p2p_agents.crypto.kem import KemKey
+from p2p_agents.crypto.oob import read
+from p2p_agents.crypto.pake import Side, begin
 from p2p_agents.crypto.ratchet import open_frame, parse_frame
 from p2p_agents.crypto.session import Party, Session
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.wire.entry import body_hash, decode_body, decode_claims, encode_claims
+from p2p_agents.wire.pairing import encode_message
 from tests.crypto.ends import Seeded
+from tests.crypto.second import cbor, h, hkdf
+from tests.link.pairs import NOW, pair, shows, types
 
 
 def vector(name: str) -> dict:
@@ -108,7 +117,62 @@ def test_a_recorded_session_still_opens():
         session = Session.load(step["row"])
 
 
-@pytest.mark.parametrize("name", ["kem", "signature", "identity", "session"])
+def test_rotation_known_answer():
+    v = vector("rotation")
+    log = replay(v["entries"])
+    assert (log.agent, log.root, list(log.devices), list(log.revoked)) == (
+        v["agent"],
+        v["root"],
+        v["devices"],
+        v["revoked"],
+    )
+    cut = read_cut(v["cut"], log)
+    assert (cut.device, cut.conversation, cut.tips) == (v["revoked"][0], b"c" * 32, (b"e" * 32, b"f" * 32))
+
+
+@pytest.mark.parametrize("name", ["typed", "scanned"])
+def test_pairing_known_answer(name):
+    v = vector("pairing")
+    secret = parse(v["code"]) if name == "typed" else read(v["picture"], NOW)
+    wire = pair(shows(code=secret), types(code=secret), gift=b"a gift")
+    assert [encode_message(message) for message in wire.messages] == v[name]
+
+
+@pytest.mark.parametrize("name", ["typed", "scanned"])
+def test_pairing_followed_by_another_implementation(name):
+    """docs/protocol.md section 11 written out, from the codes and CPace's key on."""
+    v = vector("pairing")
+    messages = [cbor2.loads(message) for message in v[name]]
+    (_, _, place, purpose, joined), (_, _, nonce, _share, ad), (_, _, their_share, their_ad, their_tag) = messages[:3]
+    ci, sid = cbor(["p2pa/1 pair", purpose, None]), h("p2pa/1 pair sid", place, nonce, joined)
+    if name == "typed":
+        assert place == v["code"].split("-")[2]
+        run = {"prs": b"CORAL-FIDDLE", "ci": ci, "sid": sid, "ad": ad, "scalar": v["scalars"][0]}
+        key = begin(Side.INITIATOR, **run).finish(their_share, their_ad).key
+        mac_key = hashlib.sha512(b"CPaceMac" + sid + key).digest()
+        assert their_tag == hmac.digest(mac_key, b"\x20" + their_share + b"\x20" + their_ad, "sha512")
+    else:
+        invitation = cbor2.loads(base64.b32decode(v["picture"][7:] + "=" * (-len(v["picture"][7:]) % 8)))
+        assert invitation[1] == v["agents"][0]
+        assert place == h("p2pa/1 qr place", invitation[2])[:10].hex().upper()
+        key = b"".join(hkdf(b"", invitation[2], b"p2pa/1 qr" + cbor([ci, sid, ad, their_ad])))
+        assert their_tag == hmac.digest(key, cbor([b"p2pa/1 qr", 1]), "sha256")
+
+    def opened(index: int, side: int) -> bytes:
+        box_key, _ = hkdf(b"", key, cbor([b"p2pa/1 pair box", side, index]))
+        return ChaCha20Poly1305(box_key).decrypt(bytes(12), messages[index][-1], None)
+
+    for index, side, agent, ads in ((3, 0, v["agents"][0], [ad, their_ad]), (4, 1, v["agents"][1], [their_ad, ad])):
+        introduction, proof, consent = cbor2.loads(opened(index, side))
+        assert h("p2pa/1 pair introduction", introduction) == ads[0]
+        _, _, device, entries, *_ = cbor2.loads(introduction)
+        assert hashlib.sha256(entries[0]).digest() == agent
+        assert verify(device, proof, "p2pa/1 pair") == cbor([side, ci, sid, *ads])
+        assert consent == b""
+    assert opened(5, 0) == b"a gift"
+
+
+@pytest.mark.parametrize("name", ["kem", "signature", "identity", "session", "rotation", "pairing"])
 def test_vectors_are_frozen(name):
     """A change here is a change of the protocol, and needs another version of it."""
     path = Path(__file__).parent.parent / "vectors" / f"{name}.json"
@@ -120,4 +184,6 @@ FROZEN = {
     "signature": "04c23290eec17a12",
     "identity": "76ad3dc6263244f2",
     "session": "40af5487ab6276f7",
+    "rotation": "0a7609e5143569aa",
+    "pairing": "f3504903dd2969c8",
 }

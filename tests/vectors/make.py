@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 from p2p_agents.crypto import identity
+from p2p_agents.crypto.cuts import sign_cut
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.crypto.kem import KemKey, seal
+from p2p_agents.crypto.oob import Invitation, show
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.wire.entry import ENTRY_LABEL, FIRST_PREV, Claims, body_hash, encode_body, encode_claims
-from tests.crypto.ends import End
+from p2p_agents.wire.pairing import encode_message
+from tests.crypto.ends import End, Seeded
+from tests.link.pairs import ALICE, BOB, CODE, NOW, pair, shows, types
 
 HERE = Path(__file__).parent
 
@@ -21,6 +25,8 @@ def main() -> None:
         ("signature", signature),
         ("identity", identity_log),
         ("session", session),
+        ("rotation", rotation),
+        ("pairing", pairing),
     ):
         (HERE / f"{name}.json").write_text(json.dumps(make(), indent=1) + "\n")
 
@@ -70,6 +76,53 @@ def identity_log() -> dict[str, object]:
         "text": id_text(agent),
         "safety_number_with_zero": safety_number(agent, bytes(32)),
     }
+
+
+def rotation() -> dict[str, object]:
+    """A log that adds two devices, revokes one and rotates, and a cut of the revoked one's chain."""
+    root, following, after, laptop, phone = (SigningKey.from_seed(bytes([i]) * 32) for i in (1, 2, 4, 3, 5))
+    log = identity.replay([identity.inception(root, following.public, 1_800_000_000_000)])
+    for make, *said in (
+        (identity.add_device, root, laptop, "laptop"),
+        (identity.add_device, root, phone, "phone"),
+        (identity.revoke_device, root, phone.public),
+        (identity.rotate, following, after.public, root),
+        (identity.rotate, after, bytes(32), None),
+    ):
+        log = identity.replay([*log.entries, make(log, *said)])
+    cut = sign_cut(laptop, log.agent, phone.public, b"c" * 32, [b"f" * 32, b"e" * 32])
+    return {
+        "seeds": [key.seed.hex() for key in (root, following, after, laptop, phone)],
+        "entries": [entry.hex() for entry in log.entries],
+        "agent": log.agent.hex(),
+        "root": log.root.hex(),
+        "devices": [device.hex() for device in log.devices],
+        "revoked": [device.hex() for device in log.revoked],
+        "cut": cut.hex(),
+    }
+
+
+def pairing() -> dict[str, object]:
+    """What crosses the wire in a typed and in a scanned run; the first two boxes are functions of these and of K."""
+    picture = Invitation(ALICE.identity.agent, bytes(range(16)), (("192.168.1.20", 4433), ("fe80::1", 1)), NOW)
+    runs = {}
+    for name, secret in (("typed", CODE), ("scanned", picture)):
+        wire = pair(shows(code=secret), types(code=secret), gift=b"a gift")
+        runs[name] = [encode_message(message).hex() for message in wire.messages]
+    return {
+        "code": CODE.shown(),
+        "picture": show(picture),
+        "place": picture.place,
+        "agents": [ALICE.identity.agent.hex(), BOB.identity.agent.hex()],
+        "scalars": [_third_draw(who).hex() for who in ("alice shows", "bob types")],
+        **runs,
+    }
+
+
+def _third_draw(who: str) -> bytes:
+    """A side draws its nonce, its salt, and then what CPace multiplies with."""
+    entropy = Seeded(who)
+    return [entropy.draw(size) for size in (16, 16, 32)][2]
 
 
 def session() -> dict[str, object]:
