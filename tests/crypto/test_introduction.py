@@ -3,6 +3,8 @@
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from p2p_agents.crypto.introduction import Meeting, Self, context, introduction_hash, session_id
 from p2p_agents.crypto.pake import Agreed, Side
@@ -134,3 +136,18 @@ def test_mistakes_of_our_own_are_refused():
 
 def test_no_key_is_shown():
     assert "agreed" not in repr(meeting(Side.INITIATOR, b"a", b"b"))
+
+
+values = st.none() | st.integers(-1, 9) | st.binary(max_size=40) | st.text(max_size=40)
+logs = st.lists(values | st.sampled_from(BOB.identity.entries + THIEF.identity.entries), max_size=4)
+fields = st.tuples(st.just(1), st.just(bytes(16)), st.sampled_from([BOB.key.public, b"x"]) | values, logs | values)
+
+
+@given(fields, st.lists(values | st.just(BOB.bundle), max_size=4))
+def test_whoever_holds_the_code_and_talks_nonsense_is_refused_or_understood(head, tail):
+    try:
+        peer = told(encode([*head, *tail]))
+    except PeerFault:
+        return
+    assert peer.device == BOB.key.public
+    assert peer.identity is None or peer.identity.devices == BOB.identity.devices

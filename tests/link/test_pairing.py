@@ -1,6 +1,9 @@
 """Whole pairings, honest and attacked: who holds the words is met, and nobody else ever is."""
 
+import contextlib
 import dataclasses
+import random
+from collections import Counter
 
 import pytest
 
@@ -8,8 +11,8 @@ from p2p_agents.crypto.identity import add_device, admit_device, merge, replay
 from p2p_agents.crypto.introduction import Self
 from p2p_agents.crypto.oob import Invitation
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import BadIdentity
-from p2p_agents.limits import IDENTITY_ENTRIES
+from p2p_agents.errors import BadIdentity, CodeDead
+from p2p_agents.limits import IDENTITY_ENTRIES, PAIRING_RUN_MS, PAIRING_WRONG
 from p2p_agents.link.pairing import Dead, Met, Send, Spend, Wrong
 from p2p_agents.wire.pairing import Answer, Ask, Confirm, Done, Offer, Purpose, Reason, Reveal
 from tests.crypto.ends import Seeded
@@ -228,3 +231,75 @@ def test_no_action_shows_a_secret():
     shown = repr([a for side in wire.wanted.values() for a in side if not isinstance(a, Send | Met)])
     assert "coral" not in shown.lower()
     assert Dead(None) in wire.wanted["displayer"]
+
+
+class Crowd:
+    """One displayer and three joiners, one with the wrong words, on a network that does what it likes."""
+
+    def __init__(self) -> None:
+        self.displayer, self.now, self.wrong = shows(), NOW, 0
+        self.joiners = [types(), types(agent("carol")), types(THIEF, code=OTHER_WORDS)]
+        self.pending: list[tuple[bool, Send]] = []  # (towards the displayer, what)
+        self.delivered: list[tuple[bool, Send]] = []
+        self.met: dict[bool, list[Met]] = {True: [], False: []}  # at the displayer, at joiners
+
+    def start(self, number: int) -> None:
+        run = number % 3
+        with contextlib.suppress(CodeDead):
+            self._do(False, self.joiners[run].start(run, self.now))
+
+    def deliver(self, number: int) -> None:
+        if self.pending:
+            self.delivered.append(self.pending.pop(number % len(self.pending)))
+            self._deliver(*self.delivered[-1])
+
+    def repeat(self, number: int) -> None:
+        if self.delivered:
+            self._deliver(*self.delivered[number % len(self.delivered)])
+
+    def drop(self, number: int) -> None:
+        if self.pending:
+            self.pending.pop(number % len(self.pending))
+
+    def close(self, number: int) -> None:
+        self._do(True, self.displayer.closed(number % 3))
+        self._do(False, self.joiners[number % 3].closed(number % 3))
+
+    def late(self, number: int) -> None:
+        self.now += PAIRING_RUN_MS
+        self._do(True, self.displayer.tick(self.now))
+        self._do(False, self.joiners[number % 3].tick(self.now))
+
+    def _deliver(self, to_displayer: bool, sent: Send) -> None:
+        machine = self.displayer if to_displayer else self.joiners[sent.run]
+        self._do(to_displayer, machine.received(sent.run, sent.data, self.now))
+
+    def _do(self, at_displayer: bool, actions: list) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self.pending.append((not at_displayer, action))
+            if isinstance(action, Wrong) and at_displayer:
+                self.wrong += 1
+            if isinstance(action, Met):
+                self.met[at_displayer].append(action)
+                self._do(True, self.displayer.kept(action.run) if at_displayer else [])
+
+
+LIKELY = [Crowd.deliver] * 24 + [Crowd.start] * 4 + [Crowd.repeat] * 2 + [Crowd.drop, Crowd.close, Crowd.late]
+
+
+def test_however_the_network_behaves_one_joiner_at_most_is_met_and_it_is_true():
+    """Messages lost, repeated and out of order; connections that go; time that passes."""
+    chance, outcomes = random.Random(1), Counter()
+    for _ in range(300):
+        crowd = Crowd()
+        for _ in range(40):
+            chance.choice(LIKELY)(crowd, chance.randrange(12))
+        shown, joined = crowd.met[True], crowd.met[False]
+        assert len(shown) <= 1
+        assert all(met.peer.identity in (BOB.identity, agent("carol").identity) for met in shown)
+        assert all(met.peer.identity == ALICE.identity for met in joined)
+        assert {met.run for met in joined} <= {met.run for met in shown}
+        assert crowd.wrong <= PAIRING_WRONG
+        outcomes[len(shown), len(joined), crowd.displayer.dead] += 1
+    assert outcomes.keys() == {(0, 0, False), (0, 0, True), (1, 0, True), (1, 1, True)}, outcomes
