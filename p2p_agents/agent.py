@@ -79,6 +79,7 @@ class Peer:
     petname: str | None
     kind: str
     trust: str
+    accepts: bool | None  # whether it has accepted us; None while there is no link to it
     status: str | None
     reachable: bool
     local: bool

@@ -119,7 +119,9 @@ def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
     name = peer["name"] if not peer.get("petname") else f"{peer['petname']} ({peer['name']})"
     reach = (peer.get("path") or "yes") if peer["reachable"] else "no"
     seen = clock(peer.get("last_seen"))
-    return name, peer["id"][:10], peer["kind"], peer["trust"], reach, seen, peer.get("status") or ""
+    asked = peer.get("accepts") is False and peer["trust"] not in ("blocked", "unknown", "requested")
+    trust = "asked" if asked else peer["trust"]
+    return name, peer["id"][:10], peer["kind"], trust, reach, seen, peer.get("status") or ""
 
 
 def peer_line(peer: Mapping[str, Any]) -> str:

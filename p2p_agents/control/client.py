@@ -27,6 +27,10 @@ CHUNK_BYTES = 64 * 1024
 KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
 
 
+class NoNode(errors.NodeUnreachable):
+    """Nobody listens, and none was to be started."""
+
+
 class Client:
     """One connection to the node of a home, opened on first use. Not for several threads at once."""
 
@@ -189,7 +193,7 @@ class Client:
                 if time.monotonic() > deadline:
                     raise errors.NodeUnreachable("the node accepts and hangs up")
             if not self._may_start:
-                raise errors.NodeUnreachable(f"no node runs for {self.home.path}", hint="run: p2p-agents node run")
+                raise NoNode(f"no node runs for {self.home.path}", hint="run: p2p-agents node run")
             if start is None:
                 from p2p_agents.control.start import NodeStart
 

@@ -168,7 +168,8 @@ MESSAGE_ID = Param("id", str, "a message id", required=True)
 
 AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, attending, created}"
 PEER_FIELDS = (
-    "{id, name, petname, kind, trust, status, reachable, last_seen, attending, last_read, local, path, addresses}"
+    "{id, name, petname, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local, path,"
+    " addresses}"
 )
 CONTACT_FIELDS = "{id, name, petname, kind, trust, since, frozen, safety_number}"
 REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
@@ -232,7 +233,16 @@ _PEERS = (
     Method(
         "peers.add",
         "Dial an address and list who is there.",
-        (AGENT, Param("address", str, "HOST:PORT or [IPV6]:PORT", required=True, at_most=300)),
+        (
+            AGENT,
+            Param(
+                "address",
+                str,
+                "HOST:PORT or [IPV6]:PORT; all addresses of a host name are tried",
+                required=True,
+                at_most=300,
+            ),
+        ),
         f"{{address, agents: [{PEER_FIELDS}]}}",
         (errors.NoAgent, errors.NotReachable),
     ),

@@ -45,7 +45,7 @@ class Mdns:
         node: bytes | None = None,
         poll_s: float = POLL_S,
     ) -> None:
-        self.problem: str | None = "not started"
+        self.problem: str | None = "starting"
         self._found = found
         self._lost = lost
         self._own = {node} if node is not None else set()

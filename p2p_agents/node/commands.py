@@ -12,14 +12,14 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
 from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
-from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import agents as stored
 from p2p_agents.store import contacts as kept
 from p2p_agents.store import entries, log, outbox, sessions
 from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from p2p_agents.node.core import Core
     from p2p_agents.node.directory import Known
@@ -90,24 +90,24 @@ def name_contact(core: Core, params: Json) -> Json:
     return {"contact": showing.contact(hosted, found)}
 
 
-def add_place(core: Core, text: str) -> str:
-    """Keep a given address and dial it. Raises Usage."""
-    address = format_address(parse_address(text))
-    kept.add_place(core.db, address, core.now_ms())
-    core.router.want(Target(b"", address), [address], core.now())
+def add_places(core: Core, addresses: Sequence[str]) -> None:
+    """Keep the addresses of one node and dial them."""
+    for address in addresses:
+        kept.add_place(core.db, address, core.now_ms())
+        core.router.want(Target(b"", address), [address], core.now())
     core.router.resumed(core.now())
     upkeep.dial_due(core)
-    return address
 
 
-def agents_at(core: Core, params: Json, address: str) -> list[Json] | None:
-    """Who the node at an address says it hosts; None while nobody answered."""
+def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, list[Json]] | None:
+    """The address that answered, and who the node there says it hosts; None while nobody answered."""
     hosted = core.acting(params["agent"]) if core.hosted else None
     for peering in core.peerings.values():
-        if peering.node and peering.dialed and address in {peering.address, *peering.also}:
+        reached = {peering.address, *peering.also} if peering.node and peering.dialed else set()
+        if address := next((address for address in addresses if address in reached), None):
             claimed = {entry.agent for entry in peering.roster}
             everyone = directory.everyone(core, hosted) if hosted else []
-            return [showing.peer(core, hosted, k) for k in everyone if hosted and k.agent in claimed]
+            return address, [showing.peer(core, hosted, k) for k in everyone if hosted and k.agent in claimed]
     return None
 
 
@@ -273,6 +273,8 @@ def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None]
     if known.trust < Trust.ACCEPTED:
         raise NotAContact(f"{known.name} has not been accepted; a ping travels the sealed link of two contacts")
     for link in core.links_to(hosted.local.id, known.agent):
+        if link.peer_standing is not Standing.ACCEPTS:
+            raise NotAContact(f"{known.name} has not accepted you yet", hint="run: p2p-agents requests list")
         key = core.pair_key(link)
         if core.newest_link(key) is link:
             nonce = core.entropy.draw(nonce_bytes)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MDNS_GROUP = "224.0.0.251"  # RFC 6762, section 3
 MDNS_PORT = 5353
 EVENTS_SHOWN = 10
+STARTING = "starting"  # what `net.mdns` gives as its problem before its first attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,14 @@ def run_checks(home: Home, live: Live | None = None) -> list[dict[str, Any]]:
         _interfaces,
         lambda: _multicast(live),
         lambda: _hints(live),
-        _rotation,
     ]
     return [check().shown() for check in checks]
 
 
-def events(core: Core) -> list[dict[str, Any]]:
-    """What happened that a human should know: rollbacks, forks, equivocations."""
-    return [
+def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
+    """How identities stand, and what happened that a human should know: rollbacks, forks, equivocations."""
+    kept = [_rotation().shown()] if core.hosted else []
+    return kept + [
         Check(event.kind, False, f"{showing.time_text(event.time_ms)} {event.peer.hex()[:12]}: {event.detail}").shown()
         for event in contacts.events(core.db, EVENTS_SHOWN)
     ]
@@ -130,6 +131,8 @@ def _interfaces() -> Check:
 
 def _multicast(live: Live | None) -> Check:
     problem = live.mdns_problem if live is not None else _join_multicast()
+    if problem == STARTING:
+        return Check("multicast", None, "multicast DNS is starting", "ask again in a second")
     if problem is None:
         return Check("multicast", True, "peers on the LAN are found by multicast DNS")
     hint = "exchange addresses by hand: p2p-agents node status shows the port, p2p-agents peers add HOST:PORT dials it"
@@ -160,5 +163,5 @@ def _hints(live: Live | None) -> Check:
 
 
 def _rotation() -> Check:
-    detail = "the next root key of each agent lies beside the present one: pre-rotation protects nothing yet"
+    detail = "the key that takes over from a stolen one lies on this disk too: who copies the disk has both"
     return Check("identity", None, detail)

@@ -216,7 +216,7 @@ class Node:
 
     async def _doctor(self) -> Json:
         live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem)
-        events = await self._writer.call(doctor.events)
+        events = await self._writer.call(doctor.what_the_store_tells)
         checks = await asyncio.to_thread(doctor.run_checks, self.home, live)
         return {"checks": checks + events}
 

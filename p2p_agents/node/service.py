@@ -13,6 +13,7 @@ from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTim
 from p2p_agents.limits import PAGE
 from p2p_agents.node import commands, presence, reading
 from p2p_agents.node.effects import Answered, Echoed, Moved, PeersChanged, Wake
+from p2p_agents.node.lookup import addresses_of
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
@@ -189,16 +190,19 @@ class Calls:
 
     async def _add_peer(self, params: Json) -> Json:
         """Dial, and wait for the node there to say who it hosts."""
-        address = await self._writer.call(lambda core: commands.add_place(core, params["address"]))
+        addresses = await addresses_of(params["address"])
+        await self._writer.call(lambda core: commands.add_places(core, addresses))
         deadline = time.monotonic() + commands.ADD_PEER_S
         while True:
             changed = self._bell.event("peers")
-            found: list[Json] | None = await self._writer.call(lambda core: commands.agents_at(core, params, address))
+            found: tuple[str, list[Json]] | None = await self._writer.call(
+                lambda core: commands.agents_at(core, params, addresses)
+            )
             if found is not None:
-                return {"address": address, "agents": found}
+                return {"address": found[0], "agents": found[1]}
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(changed, left):
-                raise NotReachable(f"nobody answers at {address}; it is kept and tried again")
+                raise NotReachable(f"nobody answers at {' or '.join(addresses)}; it is kept and tried again")
 
     # --- streams ---
 

@@ -9,6 +9,7 @@ from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.node import presence
 from p2p_agents.store import contacts, log, outbox, readers, sessions
+from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted, Link, Peering
     from p2p_agents.store.contacts import Contact, Request
     from p2p_agents.store.log import Logged
+    from p2p_agents.store.outbox import Delivery
 
 Json = dict[str, Any]
 START = "0"
@@ -75,6 +77,7 @@ def _local_presence(core: Core, local: Hosted) -> Json:
         "last_seen": time_text(core.now_ms()),
         "attending": presence.attending(core, local),
         "last_read": time_text(local.last_read_ms) if local.last_read_ms else None,
+        "accepts": True,
         "local": True,
         "path": "local",
         "addresses": [],
@@ -89,6 +92,7 @@ def _link_presence(core: Core, link: Link) -> Json:
         "last_seen": time_text(core.now_ms()),
         "attending": link.attending,
         "last_read": time_text(link.last_read_ms) if link.last_read_ms else None,
+        "accepts": link.peer_standing is Standing.ACCEPTS,
         "local": False,
         "path": "direct",
         "addresses": [peering.address],
@@ -112,6 +116,7 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
         "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
         "attending": None,
         "last_read": None,
+        "accepts": None,
         "local": False,
         "path": "direct" if peering else None,
         "addresses": [peering.address] if peering else addresses,
@@ -210,11 +215,21 @@ def recipients(core: Core, hosted: Hosted, line: Logged) -> list[Json]:
             "name": name_of(core, hosted, d.peer),
             "device": id_text(d.device) if d.device else None,
             "state": str(d.state),
-            "why": d.why or None,
+            "why": _why(core, hosted, d),
             "time": time_text(d.changed_ms),
         }
         for d in outbox.deliveries(core.db, hosted.local.id, line.entry)
     ]
+
+
+def _why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
+    """Why it failed, or what it still waits for."""
+    if delivery.why or delivery.state is not State.QUEUED:
+        return delivery.why or None
+    link = next(core.links_to(hosted.local.id, delivery.peer), None)
+    if link is None:
+        return "peer is away"
+    return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
 
 
 def last_cursor(core: Core) -> str:

@@ -17,17 +17,27 @@ MAPPED = "::ffff:"  # IPv4 as a dual-stack socket shows it
 
 def parse_address(text: str) -> Address:
     """`host:port` or `[v6]:port` with an IP literal; resolves nothing. Raises Usage."""
+    host, port = split_address(text)
+    return canonical_host(host), port
+
+
+def split_address(text: str) -> Address:
+    """The same with any host, which may be a name. Raises Usage."""
     if text.startswith("["):
         host, bracket, port = text[1:].partition("]:")
         if not bracket or ":" not in host:
             raise Usage(f"not an address: {text!r}", hint="write it as [fe80::1%2]:4433")
     else:
-        host, _, port = text.rpartition(":")
+        host, colon, port = text.rpartition(":")
+        if not colon:
+            raise Usage(
+                f"no port in {text!r}", hint=f"write it as {text or 'HOST'}:4433, with the port of the node there"
+            )
         if ":" in host:
             raise Usage(f"not an address: {text!r}", hint="put an IPv6 address in brackets: [::1]:4433")
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= PORT_MAX):
         raise Usage(f"not a port (1 to {PORT_MAX}): {text!r}")
-    return canonical_host(host), int(port)
+    return host, int(port)
 
 
 def format_address(address: Address) -> str:
@@ -43,7 +53,7 @@ def canonical_host(host: str) -> str:
     try:
         ip = ipaddress.ip_address(literal)
     except ValueError:
-        raise Usage(f"not an IP address: {host!r}", hint="host names are not resolved") from None
+        raise Usage(f"not an IP address: {host!r}") from None
     if isinstance(ip, ipaddress.IPv4Address):
         if scope:
             raise Usage(f"an IPv4 address has no scope: {host!r}")

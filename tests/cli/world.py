@@ -28,6 +28,7 @@ BOB = {
     "petname": None,
     "kind": "codex",
     "trust": "accepted",
+    "accepts": True,
     "status": "busy",
     "reachable": True,
     "last_seen": "2026-11-20T14:01:00Z",
@@ -37,6 +38,7 @@ BOB = {
     "path": "direct",
     "addresses": ["192.0.2.7:4433"],
 }
+DAVE = BOB | {"id": "daveid2345678", "name": "dave", "accepts": False, "status": "online"}
 CONTACT = {
     "id": BOB["id"],
     "name": "bob",
@@ -68,7 +70,7 @@ def make_world() -> FakeService:
             {"agent": ALICE} if params["name"] == "alice" else errors.NoAgent("no agent is called " + params["name"])
         ),
         whoami=lambda params: {"agent": ALICE} if params["agent"] in (None, "alice") else errors.NoAgent(),
-        peers={"peers": [BOB]},
+        peers={"peers": [BOB, DAVE]},
         peers__watch=_watch_peers,
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
         contacts={"contacts": [CONTACT]},

@@ -10,8 +10,9 @@ from p2p_agents.node.batch import run_batch
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
 from p2p_agents.node.entropy import SystemEntropy
+from p2p_agents.node.state import Link, Phase
 from p2p_agents.store.database import Database
-from p2p_agents.wire.frame import RosterAgent
+from p2p_agents.wire.frame import RosterAgent, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,3 +71,9 @@ def meet(core: Core, agent: bytes, name: str, status: str = "online") -> None:
     """A connection stands whose node names this agent."""
     opening.connected(core, 7, True, "192.0.2.7:4433", b"k" * 32, None)
     core.peerings[7].node, core.peerings[7].roster = b"k" * 32, (RosterAgent(agent, name, "human", status),)
+
+
+def reach(core: Core, agent: bytes, standing: Standing) -> None:
+    """A proven link to the agent stands, which regards ours so."""
+    link = Link(7, 1, core.acting(None).local.id, agent, Phase.UP, b"", peer_device=agent, peer_standing=standing)
+    core.links[core.pair_key(link)] = [link]

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.net.mdns import Mdns
 from p2p_agents.node import doctor
 from p2p_agents.node.doctor import Live, run_checks
 from p2p_agents.paths import Home
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Event
 from p2p_agents.store.database import Database
-from tests.node.stage import does
+from tests.node.stage import does, hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,7 +92,19 @@ def test_what_a_human_should_know_is_told(core: Core) -> None:
     """A3: a rollback, a fork, an equivocation."""
     peer = b"\x07" * 32
     does(core, lambda core: contacts.record(core.db, Event(1, peer, "rollback", "the store went back", 0)))
-    told = does(core, doctor.events)
+    told = does(core, doctor.what_the_store_tells)
     assert [(it["name"], it["ok"]) for it in told] == [("rollback", False)]
     assert "the store went back" in told[0]["detail"]
     assert "1970-01-01" in told[0]["detail"]
+
+
+def test_keys_are_spoken_of_once_there_is_an_agent(core: Core) -> None:
+    assert does(core, doctor.what_the_store_tells) == []
+    hosts(core, "alice")
+    assert [(it["name"], it["ok"]) for it in does(core, doctor.what_the_store_tells)] == [("identity", None)]
+
+
+def test_multicast_dns_that_still_starts_is_no_failure(home: Home) -> None:
+    starting = Mdns(lambda *_: None, lambda *_: None, node=b"n" * 32)
+    found = checks(home, Live(4433, starting.problem, None))["multicast"]
+    assert (found["ok"], found["detail"]) == (None, "multicast DNS is starting")

@@ -9,8 +9,10 @@ import pytest
 
 from p2p_agents.control import methods
 from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import NotAContact, PeerUnknown
 from p2p_agents.node import commands, reading, showing
-from tests.node.stage import asks, meet
+from p2p_agents.wire.frame import Standing
+from tests.node.stage import asks, does, meet, reach
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -89,3 +91,43 @@ def test_who_is_gone_is_offline(pair: Core) -> None:
     pair.peerings.clear()
     carol = next(it for it in asks(pair, commands.peers)["peers"] if it["id"] == id_text(agent))
     assert (carol["status"], carol["reachable"], carol["path"]) == ("offline", False, None)
+
+
+@pytest.mark.parametrize(
+    ("standing", "accepts", "why"),
+    [
+        (Standing.ASK, False, "awaits acceptance"),
+        (Standing.CLOSED, False, "awaits acceptance"),
+        (Standing.ACCEPTS, True, None),
+        (None, None, "peer is away"),
+    ],
+)
+def test_a_sender_sees_what_its_message_waits_for(
+    pair: Core, standing: Standing | None, accepts: bool | None, why: str | None
+) -> None:
+    agent = os.urandom(32)
+    meet(pair, agent, "carol")
+    sent = asks(pair, commands.send, to="carol", text="hi")
+    if standing is not None:
+        reach(pair, agent, standing)
+    assert [it["why"] for it in asks(pair, reading.show, id=sent["id"])["recipients"]] == [why]
+    carol = next(it for it in asks(pair, commands.peers)["peers"] if it["id"] == id_text(agent))
+    assert carol["accepts"] is accepts
+
+
+def test_a_ping_to_who_has_not_accepted_says_so(pair: Core) -> None:
+    agent = os.urandom(32)
+    meet(pair, agent, "carol")
+    asks(pair, commands.send, to="carol", text="hi")
+    reach(pair, agent, Standing.ASK)
+    with pytest.raises(NotAContact, match="carol has not accepted you yet"):
+        does(pair, lambda core: commands.ping(core, {"agent": None, "to": "carol"}, 8))
+
+
+@pytest.mark.parametrize("word", ["alice", "ALICE", None])
+def test_nobody_writes_to_or_pings_itself(pair: Core, word: str | None) -> None:
+    word = word or asks(pair, commands.whoami)["agent"]["id"]
+    with pytest.raises(PeerUnknown, match="alice is the agent you act for"):
+        asks(pair, commands.send, to=word, text="hi")
+    with pytest.raises(PeerUnknown, match="alice is the agent you act for"):
+        does(pair, lambda core: commands.ping(core, {"agent": None, "to": word}, 8))

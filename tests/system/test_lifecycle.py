@@ -213,7 +213,7 @@ def test_node_run_ends_on_a_signal(world: World, number: int) -> None:
 
 def test_doctor_works_without_and_with_a_node(world: World) -> None:
     node = world.node("alice")
-    alone = node.cli("doctor", P2P_AGENTS_NO_START="1").json
+    alone = node.cli("doctor").json
     assert {check["name"] for check in alone["checks"]} >= {"cryptography", "home", "store", "node", "multicast"}
     assert node.background() is None
     assert node.cli("init", "alice").status == 0

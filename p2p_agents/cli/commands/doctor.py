@@ -10,6 +10,7 @@ from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import Json, application, examples
 from p2p_agents.control import start
+from p2p_agents.control.client import NoNode
 
 app = application()
 
@@ -20,7 +21,7 @@ app = application()
 def doctor(json: Json = False) -> int:
     """Check what this machine and network allow.
 
-    Works without a node too. Status 1 when a check failed; each failed one says what to do.
+    Works without a node too, and starts none. Status 1 when a check failed; each failed one says what to do.
     """
 
     def act(face: Face) -> int:
@@ -29,13 +30,15 @@ def doctor(json: Json = False) -> int:
         face.show({"healthy": healthy, **result}, output.checks)
         return exits.OK if healthy else exits.FAILURE
 
-    return run(act, None, json)
+    return run(act, None, json, start=False)
 
 
 def _ask(face: Face) -> dict[str, Any]:
     """The node's checks; where it is out of reach, why, and the same checks from a process of their own."""
     try:
         return face.call("doctor")
+    except NoNode:
+        return {"checks": _run_checks()}
     except errors.EnvironmentFault as error:
         why = {"name": "node", "ok": False, "detail": error.message, "hint": error.hint}
         return {"checks": [why, *_run_checks()]}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p2p_agents import errors, limits, output
+from p2p_agents import limits, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import Json, application, examples
 from p2p_agents.control import start
+from p2p_agents.control.client import NoNode
 from p2p_agents.paths import Home
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def stop(json: Json = False) -> int:
     def act(face: Face) -> None:
         try:
             face.show(face.stop_node(), lambda _: "stopped")
-        except errors.NodeUnreachable:
+        except NoNode:
             face.show({"stopping": False}, lambda _: "no node runs")
 
     return run(act, None, json, start=False)
