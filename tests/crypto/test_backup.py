@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from p2p_agents.crypto import backup as backups
 from p2p_agents.crypto.backup import Backup, Cost, Pin, read, write
 from p2p_agents.crypto.identity import add_device, inception, replay
 from p2p_agents.crypto.signing import SigningKey
@@ -127,6 +128,15 @@ def test_pieces_of_another_backup_do_not_fit():
     start = 4 + int.from_bytes(WHOLE[:4], "big") + 64
     with pytest.raises(BackupDamaged):
         taken(WHOLE[:start] + file()[start:])
+
+
+def test_pieces_have_their_order(monkeypatch):
+    monkeypatch.setattr(backups, "_CONTACT", b"l")
+    monkeypatch.setattr(backups, "_LOG", b"c")
+    swapped = file()
+    monkeypatch.undo()
+    with pytest.raises(BackupDamaged, match="order"):
+        taken(swapped)
 
 
 def header(**changed) -> bytes:

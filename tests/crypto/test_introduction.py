@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.introduction import Meeting, Self, context, introduction_hash, session_id
 from p2p_agents.crypto.pake import Agreed, Side
 from p2p_agents.errors import BadIdentity, BadSeal, BadSignature, Malformed, PeerFault, UnknownVersion
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.pairing import Purpose
-from tests.link.pairs import ALICE, BOB, NOW, PHONE, THIEF
+from tests.link.pairs import ALICE, BOB, NOW, PHONE, PREKEY, THIEF
 
 STEP = 4
 FIELDS = decode(BOB.introduce(bytes(16)))
@@ -100,6 +101,19 @@ def test_a_box_opens_in_its_meeting_at_its_step_from_its_side():
 def test_a_garbled_introduction_is_refused(fields):
     with pytest.raises(PeerFault):
         told(encode(fields))
+
+
+def test_a_device_cannot_put_itself_under_anothers_log():
+    """Its signatures are right, and so is its bundle, but for whose device it is."""
+    bundle = sign_bundle(THIEF.key, BOB.identity.agent, PREKEY, NOW + 1)
+    with pytest.raises(BadIdentity, match="none of the agent's"):
+        told(encode([*FIELDS[:2], THIEF.key.public, FIELDS[3], bundle, *FIELDS[5:]]), me=THIEF)
+
+
+def test_a_bundle_for_another_agent_is_refused():
+    bundle = sign_bundle(BOB.key, THIEF.identity.agent, PREKEY, NOW + 1)
+    with pytest.raises(BadIdentity, match="another agent's"):
+        told(encode([*FIELDS[:4], bundle, *FIELDS[5:]]))
 
 
 def test_an_expired_bundle_is_refused():

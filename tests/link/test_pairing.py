@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from p2p_agents.crypto.identity import add_device, admit_device, merge, replay
-from p2p_agents.crypto.introduction import Self
+from p2p_agents.crypto.identity import add_device, admit_device, consent, merge, replay
+from p2p_agents.crypto.introduction import Peer, Self
 from p2p_agents.crypto.oob import Invitation
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import BadIdentity, CodeDead
+from p2p_agents.errors import BadIdentity, CodeDead, PeerFault
 from p2p_agents.limits import IDENTITY_ENTRIES, PAIRING_RUN_MS, PAIRING_WRONG
-from p2p_agents.link.pairing import Dead, Met, Send, Spend, Wrong
+from p2p_agents.link.pairing import Dead, Met, Send, Spend, Wrong, check_joiner
 from p2p_agents.wire.pairing import Answer, Ask, Confirm, Done, Offer, Purpose, Reason, Reveal
 from tests.crypto.ends import Seeded
 from tests.link.pairs import ALICE, BOB, CODE, NOW, OTHER_WORDS, PHONE, THIEF, Wire, agent, pair, shows, types
@@ -70,6 +70,20 @@ def test_an_installation_becomes_a_device():
     entry = admit_device(ALICE.identity, root, peer.device, peer.name, peer.consent)
     assert replay([*ALICE.identity.entries, entry]).devices == (ALICE.key.public, PHONE.key.public)
     assert wire.met("joiner").peer.identity == ALICE.identity
+
+
+def test_an_installation_that_agreed_to_something_else_is_not_taken_in():
+    older = replay(ALICE.identity.entries[:1])
+    for agreed in (
+        consent(BOB.identity, PHONE.key),
+        consent(older, PHONE.key),
+        consent(ALICE.identity, THIEF.key),
+        b"",
+    ):
+        with pytest.raises(PeerFault):
+            check_joiner(Peer(PHONE.key.public, None, b"", "phone", "phone", agreed), Purpose.LINK, ALICE)
+    good = Peer(PHONE.key.public, None, b"", "phone", "phone", consent(ALICE.identity, PHONE.key))
+    assert check_joiner(good, Purpose.LINK, ALICE) is None
 
 
 def test_the_wrong_words_meet_nobody_and_both_humans_know():
