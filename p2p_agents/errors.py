@@ -96,7 +96,7 @@ class AgentExists(LocalFault):
 
     code = "agent_exists"
     exit = exits.REFUSED
-    hint = "choose another name, or act for it with --as NAME"
+    hint = "choose another name, or act for that agent with --as"
 
 
 class PeerUnknown(LocalFault):

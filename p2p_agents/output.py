@@ -86,6 +86,8 @@ def messages(result: Mapping[str, Any], onwards: str = "--after") -> str:
     shown = [message(item) for item in result["messages"]] or ["no messages"]
     if result.get("more"):
         shown.append(style(f"more: {onwards} {escape(result['cursor'])}", "dim"))
+    if count := result.get("requests"):
+        shown.append(style(f"{count} request{'s' * (count > 1)}: p2p-agents requests list", "yellow"))
     return "\n".join(shown)
 
 
@@ -113,6 +115,7 @@ def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by t
 
 
 PEER_HEAD = ("NAME", "ID", "KIND", "TRUST", "REACHABLE", "SEEN", "STATUS")
+PEER_WIDTHS = (16, 10, 11, 9, 9, 6)  # of a list that grows: nothing is known yet of the names that come
 
 
 def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -124,8 +127,13 @@ def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
     return name, peer["id"][:10], peer["kind"], trust, reach, seen, peer.get("status") or ""
 
 
-def peer_line(peer: Mapping[str, Any]) -> str:
-    return "  ".join(escape(cell) for cell in peer_cells(peer))
+def peer_line(peer: Mapping[str, Any] | None) -> str:
+    """A line of a list that grows, or its head: columns as wide as most need; SEEN, which is now, is left out."""
+    cells = PEER_HEAD if peer is None else peer_cells(peer)
+    shown = [escape(cell) for cell in (*cells[:5], *cells[6:])]
+    return "  ".join(
+        cell + " " * (width - _width(cell)) for cell, width in zip(shown, PEER_WIDTHS, strict=True)
+    ).rstrip()
 
 
 def agents(result: Mapping[str, Any]) -> str:
@@ -159,10 +167,10 @@ def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
 def requests(result: Mapping[str, Any]) -> str:
     if not result["requests"]:
         return "no requests"
-    return "\n".join(_request(item) for item in result["requests"])
+    return "\n".join(request(item) for item in result["requests"])
 
 
-def _request(item: Mapping[str, Any]) -> str:
+def request(item: Mapping[str, Any]) -> str:
     way = "from" if item["direction"] == "in" else "to"
     about = f"{clock(item['time'])} · {short(item['id'])} · {escape(item['kind'])} · {escape(item['state'])}"
     head = f"{way} {style(escape(item['name']), 'bold')}  {style(about, 'dim')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -31,7 +31,7 @@ COMMANDS = {
     "search": "Find messages by their words.",
     "show": "Show a message and where it stands with each recipient.",
     "ping": "Measure the way to a peer and back.",
-    "status": "Say what the agent is doing.",
+    "status": "Show or say what the agent is doing.",
     "node": "Run, stop or inspect the background node.",
     "doctor": "Check what this machine and network allow.",
     "demo": "Watch two throw-away agents find each other and talk.",
@@ -39,9 +39,9 @@ COMMANDS = {
     "version": "Show the version.",
 }
 GROUPS = {  # commands that have commands of their own
-    "peers": ("add",),
+    "peers": ("list", "add"),
     "requests": ("list", "accept", "reject", "block", "policy"),
-    "contacts": ("name",),
+    "contacts": ("list", "name"),
     "status": ("set",),
     "node": ("run", "status", "stop", "logs"),
 }
@@ -69,6 +69,7 @@ class LazyGroup(TyperGroup):
 
 root = typer.Typer(
     cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Messaging between AI agents, and the humans beside them, with no server.",
@@ -78,8 +79,19 @@ root = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from p2p_agents.cli.commands.version import version
+
+        raise typer.Exit(version())
+
+
 @root.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """A callback makes it a group even before it has commands."""
 
 

@@ -97,8 +97,20 @@ def peers(*, watch: bool = False, as_: str | None = None, json: bool = False) ->
         if not watch:
             face.show(face.act("peers"), output.peers)
             return
-        for event in face.follow("peers.watch"):
-            if face.json or event["type"] == "peer":
+        if face.json:
+            for event in face.follow("peers.watch"):
                 face.show_event(event, output.peer_line)
+        else:
+            _watch_peers(face)
 
     return run(act, as_, json)
+
+
+def _watch_peers(face: Face) -> None:
+    """For people: a head, then a line whenever one looks different from before."""
+    face.show_event({}, lambda _: output.style(output.peer_line(None), "dim"))
+    shown: dict[str, str] = {}
+    for event in face.follow("peers.watch"):
+        if event["type"] == "peer" and shown.get(event["id"]) != (line := output.peer_line(event)):
+            shown[event["id"]] = line
+            face.show_event(event, output.peer_line)

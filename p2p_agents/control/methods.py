@@ -334,7 +334,7 @@ _MESSAGES = (
         "inbox",
         "Unread messages of a reader, or those after a cursor.",
         (AGENT, AFTER, LIMIT, READER),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}; `requests` counts those that wait for an answer",
         (errors.NoAgent, errors.CursorUnknown),
     ),
     Method(
@@ -348,14 +348,15 @@ _MESSAGES = (
         "wait",
         "Unread messages, waiting for the first one.",
         (AGENT, FROM, AFTER, READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor}}",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}",
         (*_FINDS_PEER, errors.CursorUnknown, errors.WaitTimeout),
     ),
     Method(
         "watch",
         "Follow messages, and the states of one's own.",
         (AGENT, AFTER, FROM),
-        '{"type": "ready", cursor}, then {"type": "message", message} and {"type": "state", id, state}',
+        '{"type": "ready", cursor, requests}, then {"type": "message", message}, {"type": "state", id, state} and'
+        ' {"type": "request", …the request\'s fields}',
         (*_FINDS_PEER, errors.CursorUnknown),
         streams=True,
     ),

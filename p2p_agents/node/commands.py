@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotAContact, NotReachable
+from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
 from p2p_agents.node.outbound import Draft
@@ -148,24 +148,33 @@ def _let_in(core: Core, hosted: Hosted, contact: Contact) -> bool:
 
 
 def accept(core: Core, params: Json) -> Json:
-    hosted, known = _whom(core, params)
+    hosted, known = _who_asked(core, params)
     return {"contact": showing.contact(hosted, consent.accept(core, hosted, known.agent))}
 
 
 def reject(core: Core, params: Json) -> Json:
-    hosted, known = _whom(core, params)
+    hosted, known = _who_asked(core, params)
     return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
 
 
 def block(core: Core, params: Json) -> Json:
-    hosted, known = _whom(core, params)
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["peer"])
     contact = consent.block(core, hosted, known.agent, known.name, known.kind)
     return {"contact": showing.contact(hosted, contact)}
 
 
-def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:
+def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
+    """Of several strangers with one name the one whose request is pending."""
     hosted = core.acting(params["agent"])
-    return hosted, directory.resolve(core, hosted, params["peer"])
+    try:
+        return hosted, directory.resolve(core, hosted, params["peer"])
+    except PeerAmbiguous:
+        pending = kept.requests(core.db, hosted.local.id)
+        asking = [found.peer for found in pending if found.name.lower() == params["peer"].lower()]
+        if len(asking) != 1:
+            raise
+        return hosted, directory.resolve(core, hosted, id_text(asking[0]))
 
 
 def policy(core: Core, params: Json) -> Json:
@@ -246,14 +255,17 @@ def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]
     after = params["after"]
     position = log.last_cursor(core.db) if after is None else reading.parse_cursor(core, after)
     presence.reader_came(core, hosted.local.id)
-    return hosted.local.id, peer, position, {"type": "ready", "cursor": showing.cursor_text(core, position)}
+    asked = kept.pending_requests(core.db, hosted.local.id)
+    ready = {"type": "ready", "cursor": showing.cursor_text(core, position), "requests": asked}
+    return hosted.local.id, peer, position, ready
 
 
-def moved(core: Core, agent: int, changed: set[int]) -> list[Json]:
-    """State events of own messages, by row id."""
+def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Json]:
+    """State events of own messages, by row id, and the pending requests of these peers."""
     hosted = core.host(agent)
-    lines = [log.line(core.db, agent, entry) for entry in sorted(changed)]
-    return [
+    lines = [log.line(core.db, agent, entry) for entry in sorted(moved)]
+    found = [kept.request(core.db, agent, peer) for peer in sorted(asked)]
+    states = [
         {
             "type": "state",
             "id": id_text(line.record.hash),
@@ -262,6 +274,7 @@ def moved(core: Core, agent: int, changed: set[int]) -> list[Json]:
         for line in lines
         if line is not None
     ]
+    return states + [{"type": "request", **showing.request(r)} for r in found if r is not None and r.state == "pending"]
 
 
 def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None]:

@@ -8,7 +8,7 @@ from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import BadSeal, Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import asking, remembering, syncing
-from p2p_agents.node.effects import PeersChanged, Wake
+from p2p_agents.node.effects import Asked, PeersChanged, Wake
 from p2p_agents.node.state import NO_SUCH_AGENT, Phase
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Contact, Trust
@@ -53,6 +53,8 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
     _keep(core, link, claims, earlier)
     if answer is Answer.ACCEPT:
         accept(core, hosted, link.peer)
+    elif earlier is None or earlier.state != "pending":
+        core.effect(Asked(link.agent, link.peer))
     core.effect(PeersChanged())
     core.effect(Wake(link.agent))
 

@@ -10,6 +10,7 @@ import copy
 import logging
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NoAgent, PeerFault
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
@@ -137,7 +138,10 @@ class Core:
 
     def list_link(self, link: Link) -> None:
         """A link was proven: it is the newest of its pair."""
-        self.links.setdefault(self.pair_key(link), []).append(link)
+        key = self.pair_key(link)
+        if key not in self.links:
+            log.info("linked to %s %s", link.name, id_text(link.peer)[:10])
+        self.links.setdefault(key, []).append(link)
         link.meter.window = window_for(sum(len(found) for found in self.links.values()))
 
     def close_link(self, link: Link, code: str) -> None:
@@ -172,8 +176,8 @@ class Core:
             found.remove(link)
         for other in found:
             other.disagrees = True  # what was under way on the lost link may be missing
-        if not found:
-            self.links.pop(key, None)
+        if not found and self.links.pop(key, None) is not None:
+            log.info("unlinked from %s %s", link.name, id_text(link.peer)[:10])
 
     def newest_link(self, key: PairKey) -> Link | None:
         """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3)."""

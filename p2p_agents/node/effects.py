@@ -44,6 +44,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """`peer` asks to be accepted by `agent`."""
+
+    agent: int
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Echoed:
     """The answer to a ping came back."""
 
@@ -68,4 +76,4 @@ class Announce:
     """The hosted agents changed: adverts are to be renewed."""
 
 
-Effect = Transmit | Hangup | Connect | Wake | Moved | Echoed | Answered | PeersChanged | Announce
+Effect = Transmit | Hangup | Connect | Wake | Moved | Asked | Echoed | Answered | PeersChanged | Announce

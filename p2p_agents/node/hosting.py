@@ -31,8 +31,9 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     The key file is whole on disk before the store names the agent: a crash between the two leaves a key nobody uses.
     """
     check_name(name)
-    if agents.agent_named(core.db, name) is not None:
-        raise AgentExists(f"an agent named {name!r} already lives on this node")
+    if (same := agents.agent_named(core.db, name)) is not None:
+        hint = f"choose another name, or act for it with --as {same.name}"
+        raise AgentExists(f"an agent named {same.name!r} already lives on this node", hint=hint)
     secrets = AgentSecrets(*(core.entropy.draw(keyring.SEED_BYTES) for _ in range(3)))
     identity = _incept(core, secrets)
     keyring.write_agent_key(core.keys, identity.agent, secrets)

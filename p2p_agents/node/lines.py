@@ -73,7 +73,7 @@ class Lines:
     def closed(self, connection: Connection, reason: Closed) -> None:
         number = connection.id
         target = self._targets.pop(number, None)
-        log.info("connection %d closed: %s %s", number, reason.kind, reason.reason)
+        log.debug("connection %d closed: %s %s", number, reason.kind, reason.reason)
         if self._connections.pop(number, None) is not None:
             del self._queued[number]
             self._writer.submit(lambda core: opening.disconnected(core, number))

@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import p2p_agents
+from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadIdentity, IdentityFork, Malformed, PeerFault
 from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
 from p2p_agents.link import hello as hellos
@@ -292,7 +293,8 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
         core.close_link(link, fork.code)
         return
     except PeerFault as fault:
-        log.warning("link to %s refused: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
+        level = logging.DEBUG if contacts.contact(core.db, link.agent, link.peer) is None else logging.WARNING
+        log.log(level, "link to %s refused: %s: %s", id_text(link.peer)[:10], fault.code, fault.message)
         core.close_link(link, fault.code)
         decline(core, peering, link)
         return
@@ -357,7 +359,7 @@ def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
 
 
 def on_close(core: Core, link: Link, frame: Close) -> None:
-    log.info("link to %s closed by the peer: %s", link.peer.hex()[:12], frame.code)
+    log.debug("link to %s closed by the peer: %s", id_text(link.peer)[:10], frame.code)
     if frame.code != GHOST:
         decline(core, core.peerings[link.connection], link)
     core.forget_link(link)

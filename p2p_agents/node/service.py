@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
 from p2p_agents.node import commands, presence, reading
-from p2p_agents.node.effects import Answered, Echoed, Moved, PeersChanged, Wake
+from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PeersChanged, Wake
 from p2p_agents.node.lookup import addresses_of
 from p2p_agents.wire.payload import ECHO_BYTES
 
@@ -48,6 +49,28 @@ class Bell:
             event.set()
 
 
+@dataclass(slots=True, eq=False)
+class _Watcher:
+    """What happened since a `watch` looked: own messages that changed state, and peers that ask to be accepted."""
+
+    agent: int
+    peer: bytes | None  # the only one whose messages and request are wanted
+    moved: set[int] = field(default_factory=set)
+    asked: set[bytes] = field(default_factory=set)
+
+    def note(self, what: int | bytes) -> None:
+        """An entry that changed state, or a peer that asks."""
+        if isinstance(what, int):
+            self.moved.add(what)
+        elif self.peer in (None, what):
+            self.asked.add(what)
+
+    def take(self) -> tuple[set[int], set[bytes]]:
+        taken = self.moved, self.asked
+        self.moved, self.asked = set(), set()
+        return taken
+
+
 class Calls:
     """The methods of the registry over the writer. `search_words` runs a query off the writer's path."""
 
@@ -57,7 +80,7 @@ class Calls:
         self._bell = Bell()
         self._tickets = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Json]] = {}  # of readers that wait
-        self._watchers: list[tuple[int, set[int]]] = []  # (agent, entries that changed state)
+        self._watchers: list[_Watcher] = []
         self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {
             "send": self._send,
             "wait": self._wait,
@@ -84,10 +107,9 @@ class Calls:
                 self._bell.ring(("log", agent))
             case Moved(agent, entry):
                 self._bell.ring(("entry", entry))
-                for watched, changed in self._watchers:
-                    if watched == agent:
-                        changed.add(entry)
-                self._bell.ring(("log", agent))
+                self._note(agent, entry)
+            case Asked(agent, peer):
+                self._note(agent, peer)
             case Echoed(nonce):
                 self._bell.ring(("echo", nonce))
             case Answered(ticket, page):
@@ -95,6 +117,12 @@ class Calls:
                     answer.set_result(page)
             case PeersChanged():
                 self._bell.ring("peers")
+
+    def _note(self, agent: int, what: int | bytes) -> None:
+        for watcher in self._watchers:
+            if watcher.agent == agent:
+                watcher.note(what)
+        self._bell.ring(("log", agent))
 
     # --- send ---
 
@@ -150,7 +178,8 @@ class Calls:
         if answer.done():
             return answer.result()
         if not page["messages"]:
-            raise WaitTimeout(cursor=page["cursor"] if moves else start)
+            hint = "run: p2p-agents requests list" if page["requests"] else ""
+            raise WaitTimeout(hint=hint, cursor=page["cursor"] if moves else start, requests=page["requests"])
         return page
 
     async def _begin(self, item: Callable[[Core], Any], ticket: int = 0) -> Any:
@@ -208,8 +237,8 @@ class Calls:
 
     async def _watch(self, params: Json) -> AsyncIterator[Json]:
         agent, peer, position, ready = await self._begin(lambda core: commands.begin_watch(core, params))
-        changed: set[int] = set()
-        self._watchers.append((agent, changed))
+        watcher = _Watcher(agent, peer)
+        self._watchers.append(watcher)
         try:
             yield ready
             while True:
@@ -220,14 +249,13 @@ class Calls:
                 )
                 for message in page:
                     yield {"type": "message", "message": message}
-                now = set(changed)
-                changed.clear()
-                for event in await self._writer.call(partial(commands.moved, agent=agent, changed=now)):
+                moved, asked = watcher.take()
+                for event in await self._writer.call(partial(commands.news, agent=agent, moved=moved, asked=asked)):
                     yield event
-                if position == after and not changed:
+                if position == after and not (watcher.moved or watcher.asked):
                     await rang.wait()
         finally:
-            self._watchers.remove((agent, changed))
+            self._watchers.remove(watcher)
             self._writer.submit(lambda core: presence.reader_left(core, agent))
 
     async def _watch_peers(self, params: Json) -> AsyncIterator[Json]:

@@ -85,6 +85,7 @@ def make_world() -> FakeService:
             "messages": UNREAD if params["after"] is None else [],
             "cursor": "c2",
             "more": False,
+            "requests": 1,
         },
         ack=lambda params: {"acked": 2, "cursor": params["cursor"] or "c2"},
         wait=_wait,
@@ -166,9 +167,12 @@ async def _watch(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     yield {"type": "ready", "cursor": params["after"] or "c0"}
     yield {"type": "message", "message": UNREAD[0]}
     yield {"type": "state", "id": "m3", "state": "delivered"}
+    yield {"type": "request", **REQUEST}
 
 
 async def _watch_peers(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
     yield {"type": "ready"}
     yield {"type": "peer", **BOB}
+    yield {"type": "peer", **BOB, "last_seen": "2026-11-20T14:02:00Z", "attending": False}
+    yield {"type": "peer", **BOB, "status": "idle"}
     await asyncio.sleep(0)

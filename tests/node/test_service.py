@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import NotReachable, PeerAmbiguous, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
 from p2p_agents.node import asking, commands
+from p2p_agents.node.effects import Asked
 from p2p_agents.node.service import Bell, Calls
 from p2p_agents.node.writer import Writer
-from p2p_agents.store import outbox
+from p2p_agents.store import contacts, outbox
+from p2p_agents.store.contacts import Request, Trust
 from tests.node.stage import DEFAULTS, asks, does, meet
 
 if TYPE_CHECKING:
@@ -214,6 +217,43 @@ def test_a_watch_tells_messages_and_states_in_order(pair: Core) -> None:
             assert event["id"] == sent["id"]
 
     play(pair, script)
+
+
+def ask(core: Core, name: str) -> bytes:
+    """A stranger's request to alice is pending."""
+    peer = os.urandom(32)
+    alice = core.acting("alice").local.id
+    contacts.save_request(core.db, alice, Request(peer, name, "human", b"e" * 32, "may I?", 0, "pending"))
+    contacts.save_contact(core.db, alice, peer, name=name, kind="human", trust=Trust.REQUESTED, now_ms=0)
+    core.effect(Asked(alice, peer))
+    return peer
+
+
+def test_a_request_is_told_to_watchers_and_ends_no_wait(pair: Core) -> None:
+    """B11: a request is no message: it is counted beside them."""
+
+    async def script(calls: Calls) -> None:
+        async with aclosing(calls.stream("watch", params())) as events:
+            assert (await anext(events))["requests"] == 0
+            await calls._writer.call(lambda core: ask(core, "carol"))
+            event = await anext(events)
+            assert (event["type"], event["name"], event["text"]) == ("request", "carol", "may I?")
+        with pytest.raises(WaitTimeout) as ended:
+            await calls.call("wait", params(timeout=0.0))
+        assert ended.value.details["requests"] == 1
+        assert "requests list" in ended.value.hint
+        assert (await calls.call("inbox", params()))["requests"] == 1
+        assert (await calls.call("inbox", params(agent="bob")))["requests"] == 0
+
+    play(pair, script)
+
+
+def test_a_request_is_accepted_by_name_where_strangers_share_it(pair: Core) -> None:
+    meet(pair, os.urandom(32), "carol")
+    peer = does(pair, lambda core: ask(core, "carol"))
+    with pytest.raises(PeerAmbiguous):
+        asks(pair, commands.send, to="carol", text="which of you?")
+    assert asks(pair, commands.accept, peer="carol")["contact"]["id"] == id_text(peer)
 
 
 def test_a_watch_from_the_start_tells_everything_once(pair: Core) -> None:

@@ -51,11 +51,17 @@ def test_first_contact_typed_by_hand(pair: tuple[Agent, Agent]) -> None:
     assert fields(methods.PEER_FIELDS) <= listed[0].keys()
     assert (listed[0]["trust"], listed[0]["status"]) == ("unknown", "online")
 
-    with bob.watch("peers.watch") as bobs_view:
+    with bob.watch("peers.watch") as bobs_view, bob.watch() as bobs_news:
         sent = ok(alice.node.cli("send", "bob", "may I?"))
         assert {"id", "cursor", "state", "duplicate", "key", "to"} <= sent.keys()
         assert sent["state"] == "queued"
         bobs_view.until(lambda it: it.get("trust") == "requested")
+        assert bobs_news.until(lambda it: it["type"] == "request")["text"] == "may I?"
+    assert ok(bob.node.cli("poll"))["requests"] == 1
+    assert ok(alice.node.cli("show", sent["id"]))["recipients"][0]["why"] == "awaits acceptance"
+    assert ok(alice.node.cli("peers", "list"))["peers"][0]["accepts"] is False
+    pinged = alice.node.cli("ping", "bob")
+    assert (pinged.code, pinged.json["error"]["message"]) == ("not_a_contact", "bob has not accepted you yet")
     ok(alice.node.cli("send", "bob", "hello?"))
     asked = ok(bob.node.cli("requests", "list"))["requests"]
     assert [(it["name"], it["text"], it["direction"], it["state"]) for it in asked] == [

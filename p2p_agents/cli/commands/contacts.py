@@ -19,8 +19,15 @@ app = application()
 )
 def contacts(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     """List contacts; give them names."""
-    if ctx.invoked_subcommand:
-        return 0
+    return 0 if ctx.invoked_subcommand else list_(as_, json)
+
+
+@app.command(
+    "list",
+    epilog=examples("p2p-agents contacts list", "p2p-agents contacts list --json", "p2p-agents --as bob contacts list"),
+)
+def list_(as_: As = None, json: Json = False) -> int:
+    """List contacts."""
     return run(lambda face: face.show(face.act("contacts"), output.contacts), as_, json)
 
 

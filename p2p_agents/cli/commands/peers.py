@@ -29,6 +29,15 @@ def peers(
 
 
 @app.command(
+    "list",
+    epilog=examples("p2p-agents peers list", "p2p-agents peers list --json", "p2p-agents --as bob peers list"),
+)
+def list_(as_: As = None, json: Json = False) -> int:
+    """List peers."""
+    return hot.peers(as_=as_, json=json)
+
+
+@app.command(
     epilog=examples(
         "p2p-agents peers add 192.168.1.20:4433",
         "p2p-agents peers add build-host.local:4433",

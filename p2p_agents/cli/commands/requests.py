@@ -14,13 +14,15 @@ app = application()
 
 
 @app.callback(
-    epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open")
+    invoke_without_command=True,
+    epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"),
 )
-def requests() -> None:
+def requests(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     """Answer those who want to write: list, accept, reject, block, policy.
 
     An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted.
     """
+    return 0 if ctx.invoked_subcommand else list_(as_, json)
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""`status set`."""
+"""`status` and `status set`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import Annotated, Literal
 import typer
 
 from p2p_agents import output
-from p2p_agents.cli.face import run
+from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, application, examples
 
 app = application()
 
 
 @app.callback(
-    epilog=examples(
-        "p2p-agents status set busy",
-        "p2p-agents status set online",
-        "p2p-agents --as bob status set idle",
-    )
+    invoke_without_command=True,
+    epilog=examples("p2p-agents status", "p2p-agents status set busy", "p2p-agents --as bob status set idle"),
 )
-def status() -> None:
-    """Say what the agent is doing."""
+def status(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+    """Show or say what the agent is doing."""
+    if ctx.invoked_subcommand:
+        return 0
+
+    def act(face: Face) -> None:
+        agent = face.act("whoami")["agent"]
+        face.show({"name": agent["name"], "status": agent["status"]}, output.fields)
+
+    return run(act, as_, json)
 
 
 @app.command(

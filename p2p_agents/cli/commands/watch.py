@@ -11,7 +11,7 @@ from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import After, As, Json, application, examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 app = application()
 
@@ -29,8 +29,9 @@ def watch(
 ) -> int:
     """Follow messages as they come.
 
-    A line per event: {"type": "ready", "cursor"}, then {"type": "message", "message"} and, of one's own
-    messages, {"type": "state", "id", "state"}. Nothing is marked as read. Ends with Ctrl-C.
+    A line per event: {"type": "ready", "cursor", "requests"}, then {"type": "message", "message"}, of one's own
+    messages {"type": "state", "id", "state"}, and {"type": "request"} with the fields of `requests list` when
+    somebody asks to be accepted. Nothing is marked as read. Ends with Ctrl-C.
     """
 
     def act(face: Face) -> None:
@@ -45,4 +46,12 @@ def _state(event: Mapping[str, Any]) -> str:
     return output.style(f"{output.short(event['id'])} is {output.escape(event['state'])}", "dim")
 
 
-HUMAN = {"message": lambda event: output.message(event["message"]), "state": _state}
+def _request(event: Mapping[str, Any]) -> str:
+    return f"request {output.request(event)}"
+
+
+HUMAN: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "message": lambda event: output.message(event["message"]),
+    "state": _state,
+    "request": _request,
+}
