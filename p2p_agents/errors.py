@@ -3,10 +3,11 @@
     P2PError
     ├── LocalFault         the caller asked for something that cannot be: usage, names, sizes, unknown things
     ├── PeerFault          bytes from a peer that break the protocol; never shown to an agent as its own mistake
-    └── EnvironmentFault   this machine: disk, network, another process
+    ├── EnvironmentFault   this machine: disk, network, another process
+    └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-middle branch stands in peer_faults.py.
+peer's branch stands in peer_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
@@ -18,7 +19,6 @@ from p2p_agents.peer_faults import (
     BadIdentity,
     BadSeal,
     BadSignature,
-    Equivocation,
     Flood,
     Gap,
     IdentityFork,
@@ -33,7 +33,6 @@ __all__ = [
     "BadIdentity",
     "BadSeal",
     "BadSignature",
-    "Equivocation",
     "Flood",
     "Gap",
     "IdentityFork",
@@ -43,7 +42,7 @@ __all__ = [
     "PeerFault",
     "Replayed",
     "UnknownVersion",
-]  # and every class below
+]  # what is imported here to be imported from here; every class below is public too
 
 
 # --- ours: what was asked for cannot be -------------------------------------------------------------------

@@ -82,7 +82,6 @@ HINT_FILES = 4_096  # directory entries looked at: anybody may write there
 HINT_FILES_PER_USER = 64  # so that no other OS user can crowd out one's own
 
 # --- requests ---
-REQUESTS_PER_PEER = 1  # an unknown peer may deliver one request (PROTOCOL B11)
 REQUESTS_PENDING = 256  # per agent, over all unknown peers
 REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
 REQUEST_DAYS = 14  # without an answer: failed, not accepted

@@ -49,11 +49,6 @@ class Home:
         return os.path.join(self.path, "node.log")
 
     @property
-    def default_agent(self) -> str:
-        """File that holds the name chosen by `use`."""
-        return os.path.join(self.path, "default-agent")
-
-    @property
     def socket(self) -> str:
         name = f"p2pa-{zlib.crc32(os.fsencode(self.path)):08x}"
         for directory in (self.runtime, self.path):

@@ -69,12 +69,6 @@ class IdentityFork(BadIdentity):
     exit = exits.HUMAN
 
 
-class Equivocation(PeerFault):
-    """Two different entries of one device, epoch, conversation and position."""
-
-    code = "equivocation"
-
-
 class Flood(PeerFault):
     """A peer sent more than it was granted."""
 

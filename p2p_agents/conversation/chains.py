@@ -61,8 +61,3 @@ def tips_of(runs: Sequence[Run], at_most: int) -> tuple[Tip, ...]:
     """The newest tips to name in a SYNC; left out are ancestors of them, or branches that fell silent long ago."""
     newest = sorted(runs, key=lambda run: run.lamport, reverse=True)[:at_most]
     return tuple(Tip(run.epoch, run.last, run.hash) for run in newest)
-
-
-def newest_run(runs: Sequence[Run]) -> Run | None:
-    """The run a new entry of the device continues."""
-    return max(runs, key=lambda run: (run.lamport, run.last), default=None)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from p2p_agents.limits import REQUESTS_PENDING, REQUESTS_PER_MINUTE
 from p2p_agents.wire.frame import Standing
-
-SOURCES_REMEMBERED = 4096  # buckets kept; the least recently used is forgotten
 
 
 @dataclass(slots=True)
@@ -32,21 +29,6 @@ class Bucket:
             return False
         self.level -= amount
         return True
-
-
-class Buckets:
-    """A bucket per source, of the sources seen last."""
-
-    def __init__(self, burst: float, per_s: float) -> None:
-        self._burst, self._per_s = burst, per_s
-        self._sources: OrderedDict[bytes, Bucket] = OrderedDict()
-
-    def take(self, source: bytes, now: float) -> bool:
-        bucket = self._sources.pop(source, None) or Bucket(self._burst, self._per_s)
-        self._sources[source] = bucket
-        if len(self._sources) > SOURCES_REMEMBERED:
-            self._sources.popitem(last=False)
-        return bucket.take(now)
 
 
 class Policy(StrEnum):

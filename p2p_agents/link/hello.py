@@ -55,7 +55,6 @@ class Proven:
     identity: Identity
     claims: HelloClaims
     bundle: Bundle
-    signed_bundle: bytes
     name: str
     kind: str
 
@@ -143,7 +142,7 @@ def check(
     bundle = read_bundle(hello.bundle, claims.device, now_ms)
     if bundle.agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
-    return Proven(identity, claims, bundle, hello.bundle, hello.name, hello.kind)
+    return Proven(identity, claims, bundle, hello.name, hello.kind)
 
 
 def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: Speaker, challenge: bytes) -> None:

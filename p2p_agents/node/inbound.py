@@ -188,7 +188,7 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
             core.compared.pop(core.pair_key(link), None)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
-            outbox.settle(core.db, row, State.FAILED, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
+            outbox.refuse(core.db, row, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
             core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
 
 

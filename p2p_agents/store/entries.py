@@ -15,6 +15,7 @@ _ENTRY = (
     "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms,"
     " e.type, e.reply_to, e.signed"
 )
+INDEXED = "indexed"  # meta: the last entry in the word index
 _RUN = "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?"
 
 
@@ -55,11 +56,7 @@ def taken(db: Database, r: Record) -> bool:
 
 
 def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
-    rows = db.all(
-        _RUN,
-        (conversation, device),
-    )
-    return [Run(*row) for row in rows]
+    return [Run(*row) for row in db.all(_RUN, (conversation, device))]
 
 
 def tip(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> tuple[Run | None, int]:
@@ -75,10 +72,7 @@ def tip(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> tuple
 
 
 def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
-    row = db.one(
-        f"{_RUN} ORDER BY lamport DESC, last DESC LIMIT 1",
-        (conversation, device),
-    )
+    row = db.one(f"{_RUN} ORDER BY lamport DESC, last DESC LIMIT 1", (conversation, device))
     return Run(*row) if row else None
 
 
@@ -151,11 +145,6 @@ def set_void(db: Database, entry: int, signed: bytes) -> None:
     db.run("INSERT OR IGNORE INTO voids VALUES (?, ?)", (entry, signed))
 
 
-def void_of(db: Database, entry: int) -> bytes | None:
-    row = db.one("SELECT signed FROM voids WHERE entry = ?", (entry,))
-    return row[0] if row else None
-
-
 def is_voided(db: Database, entry: int) -> bool:
     return db.one("SELECT 1 FROM voids WHERE entry = ?", (entry,)) is not None
 
@@ -167,7 +156,7 @@ def purge(db: Database, entry_ids: list[int]) -> None:
     """Delete bodies and all terms of the word index (PROTOCOL A5); truncate the WAL afterwards."""
     db.many("DELETE FROM bodies WHERE entry = ?", [(entry,) for entry in entry_ids])
     db.run("INSERT INTO words (words) VALUES ('delete-all')")
-    _set_indexed(db, 0)
+    db.remember(INDEXED, 0)
 
 
 def index_words(db: Database, limit: int) -> bool:
@@ -175,25 +164,16 @@ def index_words(db: Database, limit: int) -> bool:
     rows = db.all(
         "SELECT e.id, b.body, e.type FROM entries e LEFT JOIN bodies b ON b.entry = e.id"
         " WHERE e.id > ? ORDER BY e.id LIMIT ?",
-        (_indexed(db), limit),
+        (db.remembered(INDEXED), limit),
     )
     for entry, body, content_type in rows:
         if body is not None and content_type in TEXT_TYPES:
             text = _text(body)
             db.run("INSERT INTO words (rowid, body) VALUES (?, ?)", (entry, text))
     if rows:
-        _set_indexed(db, rows[-1][0])
+        db.remember(INDEXED, rows[-1][0])
     return len(rows) < limit
 
 
 def _text(body: bytes) -> str:
     return decode_body(body).decode("utf-8", errors="replace")
-
-
-def _indexed(db: Database) -> int:
-    row = db.one("SELECT value FROM meta WHERE key = 'indexed'")
-    return int.from_bytes(row[0], "big") if row else 0
-
-
-def _set_indexed(db: Database, entry: int) -> None:
-    db.run("INSERT OR REPLACE INTO meta VALUES ('indexed', ?)", (entry.to_bytes(8, "big"),))

@@ -118,19 +118,17 @@ def unseal(db: Database, sid: bytes) -> None:
     db.run("UPDATE outbox SET sid = NULL WHERE sid = ? AND owed = 1", (sid,))
 
 
-def settle(db: Database, row: int, state: State, why: str, now_ms: int) -> Delivery | None:
-    """The peer gave its verdict. `read` is never taken back to `delivered`. Returns the row when its state changed."""
-    db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE id = ?", (row,))
-    changed = db.run(
-        "UPDATE outbox SET state = ?1, why = ?2, changed_ms = ?3 WHERE id = ?4 AND state <> ?1 AND state <> 'read'"
-        " AND NOT (state = 'failed' AND ?1 = 'failed')",
-        (str(state), why, now_ms, row),
-    ).rowcount
-    return delivery(db, row) if changed else None
+def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
+    """The peer refused it for good. What it has read stays read, what failed keeps its first reason."""
+    hold(db, row)
+    db.run(
+        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state NOT IN ('failed', 'read')",
+        (why, now_ms, row),
+    )
 
 
 def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
-    """The common verdict, for many rows at once; returns their entries. A void that arrived leaves its entry
+    """The peer holds these rows; returns their entries. A void that arrived leaves its entry
     failed; what was only unconfirmed is delivered after all (PROTOCOL B6)."""
     changed = db.all(
         "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?, state = CASE WHEN state IN ('queued', 'relayed')"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p_agents.conversation.chains import Run, held_through, lost, newest_run, tips_of
+from p2p_agents.conversation.chains import Run, held_through, lost, tips_of
 from p2p_agents.wire.claims import Tip
 
 FIRST = Run(b"1" * 8, b"", 1, 5, b"h" * 32, 5)
@@ -42,8 +42,6 @@ def test_a_tip_beyond_what_i_have_is_my_loss():
 
 def test_tips_are_the_newest_and_bounded():
     assert [t.epoch for t in tips_of([FIRST, BRANCH, LATER], 2)] == [LATER.epoch, BRANCH.epoch]
-    assert newest_run([FIRST, LATER, BRANCH]) is LATER
-    assert newest_run([]) is None
 
 
 @st.composite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2p_agents.limits import REQUESTS_PENDING, REQUESTS_PER_MINUTE
-from p2p_agents.link.admission import SOURCES_REMEMBERED, Answer, Bucket, Buckets, Policy, RequestDesk, standing_of
+from p2p_agents.link.admission import Answer, Bucket, Policy, RequestDesk, standing_of
 from p2p_agents.wire.frame import Standing
 
 
@@ -20,16 +20,6 @@ def test_a_clock_that_goes_back_fills_no_bucket():
     bucket = Bucket(burst=1, per_s=1)
     assert bucket.take(10.0)
     assert not bucket.take(5.0)
-
-
-def test_sources_have_buckets_of_their_own_and_are_forgotten():
-    buckets = Buckets(burst=1, per_s=0)
-    assert buckets.take(b"a", 0)
-    assert buckets.take(b"b", 0)
-    assert not buckets.take(b"a", 0)
-    for number in range(SOURCES_REMEMBERED + 1):
-        buckets.take(number.to_bytes(4, "big"), 0)
-    assert buckets.take(b"a", 0)
 
 
 @pytest.mark.parametrize(
