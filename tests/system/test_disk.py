@@ -222,7 +222,7 @@ def test_files_are_private_from_their_first_byte(world: World) -> None:
     process = node.start(["-c", WATCHED.format(home=str(node.path))])
     alice = node.agent("alice")
     assert alice.call("inbox")["messages"] == []
-    for path in [node.path, *node.path.rglob("*"), node.runtime / Path(node.home.socket).name]:
+    for path in [node.path, *node.path.rglob("*"), Path(node.home.socket)]:
         found = path.lstat()
         assert stat.S_IMODE(found.st_mode) == (0o700 if stat.S_ISDIR(found.st_mode) else 0o600), path
     assert node.stop() == 0
