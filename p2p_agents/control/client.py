@@ -12,7 +12,7 @@ import time
 import p2p_agents
 from p2p_agents import errors, limits
 from p2p_agents.control.light import AF_UNIX, SOCK_STREAM, socket
-from p2p_agents.control.wire import decode_error, decode_line, encode_line
+from p2p_agents.control.wire import STOPPING, decode_error, decode_line, encode_line
 from p2p_agents.paths import Home
 
 TYPE_CHECKING = False
@@ -40,6 +40,7 @@ class Client:
         self._socket: socket | None = None
         self._unread = bytearray()
         self._number = 0
+        self._goodbye = ""  # what the node said before it hung up
 
     def __enter__(self) -> Client:
         return self
@@ -60,7 +61,10 @@ class Client:
             raise
 
     def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """Events, the first of type `ready`; after a lost node the stream goes on from the last cursor."""
+        """Events, the first of type `ready`; after a lost node the stream goes on from the last cursor.
+
+        It ends with NodeUnreachable when the node was told to stop.
+        """
         params = {name: value for name, value in (params or {}).items() if value is not None}
         lost = 0
         while lost <= RECONNECTS:
@@ -77,6 +81,7 @@ class Client:
                     if cursor is not None:
                         params["after"] = cursor
             except _Lost:
+                self._check_goodbye()
                 lost += 1
             finally:
                 self.close()
@@ -115,6 +120,7 @@ class Client:
                 if method in ONCE:
                     raise errors.NodeUnreachable("the node was lost before it answered") from None
                 if patience:  # the new node waits for what is left of this call's time
+                    self._check_goodbye()
                     left = deadline - time.monotonic() - limits.CALL_S
                     params["timeout"] = min(max(left, 0.0), patience)
             else:
@@ -146,11 +152,19 @@ class Client:
         """The next line for that request. Raises its error; _Lost when the node goes first."""
         while True:
             line = self._read_line(deadline)
+            if "goodbye" in line:
+                self._goodbye = line["goodbye"]
+                continue
             if line.get("id") not in (number, None):
                 continue
             if line.get("ok") is False:
                 raise decode_error(line.get("error"))
             return line
+
+    def _check_goodbye(self) -> None:
+        """A node that was told to stop stays so: what only waited does not start another."""
+        if self._goodbye == STOPPING:
+            raise stopped() from None
 
     def _read_line(self, deadline: float | None) -> dict[str, Any]:
         while (end := self._unread.find(b"\n")) < 0:
@@ -214,6 +228,7 @@ class Client:
             dialled.close()
             raise errors.NodeUnreachable(f"{self.home.socket}: {error.strerror or error}") from error
         self._unread.clear()
+        self._goodbye = ""
         self._socket = dialled
         return True
 
@@ -239,7 +254,7 @@ class Client:
 
     def _replace(self, greeting: dict[str, Any]) -> None:
         """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld when it stays."""
-        number = self._request("node.stop", {})
+        number = self._request("node.stop", {"replace": True})
         try:
             self._answer(number, time.monotonic() + limits.NODE_STOP_S)
             self.wait_end()
@@ -260,6 +275,11 @@ def call(
     """One method on a connection of its own."""
     with Client(home) as client:
         return client.call(method, params, timeout)
+
+
+def stopped() -> errors.NodeUnreachable:
+    """For what only waited when somebody stopped the node."""
+    return errors.NodeUnreachable("the node was stopped", hint="the next command starts it again")
 
 
 def make_key() -> str:

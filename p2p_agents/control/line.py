@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import p2p_agents
 from p2p_agents import errors, limits
-from p2p_agents.control.client import ONCE, RECONNECTS, Client
-from p2p_agents.control.wire import decode_error, decode_line, encode_line
+from p2p_agents.control.client import ONCE, RECONNECTS, Client, stopped
+from p2p_agents.control.wire import STOPPING, decode_error, decode_line, encode_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,8 @@ class Line:
                     self._wire = None if self._wire is wire else self._wire
                     if method in ONCE:
                         raise errors.NodeUnreachable("the node was lost before it answered") from None
+                    if wire.goodbye == STOPPING and (method == "wait" or "wait" in given):
+                        raise stopped() from None
                     if method == "wait" and "timeout" in params:  # what is left of the caller's time
                         given["timeout"] = max(params["timeout"] - (time.monotonic() - began), 0.0)
         raise errors.NodeUnreachable("the node was lost again and again")
@@ -79,6 +81,7 @@ class _Wire(asyncio.Protocol):
         self._unread = bytearray()
         self._unsent: list[bytes] = []
         self._closed = self._loop.create_future()
+        self.goodbye = ""  # what the node said before it hung up
 
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """The result of one request. Raises its error, or _Lost."""
@@ -127,6 +130,7 @@ class _Wire(asyncio.Protocol):
 
     def _settle(self, line: bytes) -> None:
         answer = decode_line(line)
+        self.goodbye = answer.get("goodbye", self.goodbye)
         waiting = self._waiting.get(answer.get("id", 0))
         if waiting is None or waiting.done():  # its caller gave up
             return

@@ -191,7 +191,12 @@ _NODE = (
         (),
         "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
     ),
-    Method("node.stop", "Stop the node.", (), "{stopping: true}"),
+    Method(
+        "node.stop",
+        "Stop the node.",
+        (Param("replace", bool, "another one comes at once: who follows goes on with it", default=False),),
+        "{stopping: true}",
+    ),
     Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"),
 )
 

@@ -69,11 +69,12 @@ class ControlServer:
         for connection in self.connections:
             connection.cancel()
 
-    async def stop(self) -> None:
-        """Flush what is answered and hang up: a client that sees the end knows that the node is done."""
+    async def stop(self, goodbye: str | None = None) -> None:
+        """Flush what is answered, say goodbye and hang up: a client that sees the end knows that the node is done."""
         self.quiesce()
         leaving = list(self.connections)
-        ends = [end for connection in leaving for end in connection.close()]
+        last = encode_line({"goodbye": goodbye}) if goodbye else b""
+        ends = [end for connection in leaving for end in connection.close(last)]
         if ends:
             await asyncio.wait(ends, timeout=FLUSH_S)
         for connection in leaving:
@@ -124,10 +125,10 @@ class Connection(asyncio.Protocol):
         for task in self._calls:
             task.cancel()
 
-    def close(self) -> list[asyncio.Future[None]]:
+    def close(self, last: bytes = b"") -> list[asyncio.Future[None]]:
         """Flush, hang up, and cancel what runs; what to wait for is returned."""
         self.cancel()
-        self._flush()
+        self._flush(last)
         if self._transport is not None:
             self._transport.close()
         return [self._closed, *self._calls]

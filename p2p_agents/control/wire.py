@@ -5,6 +5,7 @@ request    {"id": n, "method": name, "params": {…}, "client": version}
 answer     {"id": n, "ok": true, "result": {…}}
            {"id": n, "ok": false, "error": {code, message, hint, retryable, exit, details?}}
 event      {"id": n, "event": {…}}                                 of a stream, until the client closes
+goodbye    {"goodbye": "stopping" or "replaced"}                   once, from a node that was told to stop
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from p2p_agents.errors import P2PError
+
+STOPPING = "stopping"  # a goodbye for good: who follows ends
+REPLACED = "replaced"  # a newer node comes at once: who follows goes on with it
 
 _encode = make_encoder(",", ":", ascii=True)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from p2p_agents import errors, exits, limits
 from p2p_agents.control.server import ControlServer, Service
 from p2p_agents.control.start import clear_error, leave_error
+from p2p_agents.control.wire import STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ class RunnableNode(Service, Protocol):
     """What the daemon needs of a node beyond the control service."""
 
     stopping: asyncio.Event
+    goodbye: str | None  # what clients are told once it stops; nothing where it failed
 
     async def start(self) -> None: ...
 
@@ -78,7 +80,7 @@ async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
     stopping = node.stopping
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, _tell_to_stop, node)
     control = ControlServer(node, home)
     try:
         await node.start()
@@ -94,7 +96,12 @@ async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
         try:
             await node.stop()
         finally:
-            await control.stop()
+            await control.stop(node.goodbye)
+
+
+def _tell_to_stop(node: RunnableNode) -> None:
+    node.goodbye = STOPPING
+    node.stopping.set()
 
 
 def _leave(home: Home, error: errors.P2PError) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import p2p_agents
+from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoSocket
 from p2p_agents.limits import ACK_PATIENCE_S
@@ -55,6 +56,7 @@ class Node:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.stopping = asyncio.Event()
+        self.goodbye: str | None = None  # set by whoever stops the node on purpose
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
@@ -190,13 +192,13 @@ class Node:
     async def call(self, method: str, params: Json) -> Json:
         own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
         if method in own:
-            return await own[method]()
+            return await own[method](params)
         return await self._calls.call(method, params)
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
         return self._calls.stream(method, params)
 
-    async def _info(self) -> Json:
+    async def _info(self, params: Json) -> Json:
         agents = await self._writer.call(lambda core: len(core.hosted))
         return {
             "version": p2p_agents.__version__,
@@ -210,11 +212,12 @@ class Node:
             "connections": len(self._endpoint.connections),
         }
 
-    async def _stop(self) -> Json:
+    async def _stop(self, params: Json) -> Json:
+        self.goodbye = REPLACED if params["replace"] else STOPPING
         self.stopping.set()
         return {"stopping": True}
 
-    async def _doctor(self) -> Json:
+    async def _doctor(self, params: Json) -> Json:
         live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem)
         events = await self._writer.call(doctor.what_the_store_tells)
         checks = await asyncio.to_thread(doctor.run_checks, self.home, live)

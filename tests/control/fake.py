@@ -72,6 +72,10 @@ class Served:
     def run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
+    def leave(self, goodbye: str) -> None:
+        """Say goodbye and hang up, as a node that is told to stop."""
+        asyncio.run_coroutine_threadsafe(self._server.stop(goodbye), self._loop)
+
     def lose(self) -> None:
         def drop() -> None:
             for connection in list(self._server.connections):

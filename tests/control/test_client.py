@@ -111,6 +111,52 @@ def test_a_watch_survives_a_lost_node_from_its_last_cursor(home: Home) -> None:
     assert starts == [None, "c1"]
 
 
+def test_a_follower_ends_with_a_node_that_was_stopped(home: Home) -> None:
+    """H1: what somebody stopped on purpose is not started again by one who only looks."""
+    with Served(FakeService(watch=quiet), home) as node, Client(home, start=True) as client:
+        seen = client.stream("watch")
+        next(seen)
+        node.leave("stopping")
+        with pytest.raises(errors.NodeUnreachable, match="the node was stopped") as ended:
+            next(seen)
+    assert ended.value.exit == 7
+
+
+@pytest.mark.parametrize("method", ["wait", "send"])
+def test_a_wait_ends_with_a_node_that_was_stopped(home: Home, method: str) -> None:
+    async def leave(params: dict[str, Any]) -> dict[str, Any]:
+        node.leave("stopping")
+        await asyncio.Event().wait()
+        return {}
+
+    params = {"timeout": 60.0} | ({"to": "bob", "text": "hi", "wait": "read"} if method == "send" else {})
+    with (
+        Served(FakeService(**{method: leave}), home) as node,
+        Client(home, start=True) as client,
+        pytest.raises(errors.NodeUnreachable, match="the node was stopped"),
+    ):
+        client.call(method, params)
+
+
+def test_a_follower_goes_on_with_the_node_that_replaces_its_own(home: Home) -> None:
+    """H1: a newer command replaces an older node."""
+    with Served(FakeService(watch=quiet), home) as old, Client(home, start=False) as client:
+        seen = client.stream("watch")
+        next(seen)
+        newer = FakeService(watch=lambda params: quiet(params, message(1)))
+        with Served(newer, home):
+            old.leave("replaced")
+            assert next(seen)["message"]["cursor"] == "c1"
+            seen.close()  # type: ignore[attr-defined]  # a generator
+
+
+async def quiet(params: dict[str, Any], *messages: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": "ready", "cursor": params["after"] or "0"}
+    for item in messages:
+        yield {"type": "message", "message": item}
+    await asyncio.Event().wait()
+
+
 def test_init_is_not_repeated_blindly(home: Home) -> None:
     service = FakeService()
     with Served(service, home) as node, Client(home, start=False) as client:

@@ -85,6 +85,23 @@ def test_a_lost_node_is_met_again_by_every_call(tmp_path: Path) -> None:
     play(tmp_path, service, script)
 
 
+def test_a_wait_ends_with_a_node_that_was_stopped(tmp_path: Path) -> None:
+    """H1: what somebody stopped on purpose is not started again by one who only waits."""
+    service = FakeService()
+
+    async def script(line: Line, node: Served) -> None:
+        async def leave(params: dict[str, Any]) -> dict[str, Any]:
+            node.leave("stopping")
+            await asyncio.Event().wait()
+            return {}
+
+        service.answers["wait"] = leave
+        with pytest.raises(errors.NodeUnreachable, match="the node was stopped"):
+            await line.call("wait", {"timeout": 60.0})
+
+    play(tmp_path, service, script)
+
+
 def test_init_is_not_repeated_blindly(tmp_path: Path) -> None:
     service = FakeService()
 

@@ -34,6 +34,7 @@ class Node:
     def __init__(self, home):
         self.home = home
         self.stopping = asyncio.Event()
+        self.goodbye = None
     async def start(self):
         if FAIL == "known":
             raise errors.NoSocket("no UDP here")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import BadName, PeerAmbiguous, PeerUnknown
+from p2p_agents.errors import AgentExists, BadName, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
 from p2p_agents.node import commands, directory
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.advert import Advert
-from tests.node.stage import asks, does
+from tests.node.stage import asks, does, hosts
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -167,3 +167,9 @@ def test_writing_to_somebody_makes_a_contact(pair: Core) -> None:
     asks(pair, commands.send, to="carol", text="hi")
     known: directory.Known = does(pair, lambda core: directory.resolve(core, core.acting("alice"), "carol"))
     assert (known.agent, known.trust) == (agent, Trust.ACCEPTED)
+
+
+def test_an_agent_that_exists_is_named_as_it_is(pair: Core) -> None:
+    with pytest.raises(AgentExists, match="'alice'") as told:
+        hosts(pair, "Alice")
+    assert told.value.hint.endswith("--as alice")

@@ -187,6 +187,17 @@ def test_an_older_command_leaves_a_newer_node_alone(world: World) -> None:
     assert foreign.poll() is None
 
 
+def test_a_deliberate_stop_lasts(world: World) -> None:
+    """H1: a crash is survived, a stop is obeyed."""
+    alice = world.agent("alice")
+    watch = alice.node.spawn_cli("watch")
+    watch.until('"ready"')
+    assert alice.node.cli("node", "stop").json == {"ok": True, "stopping": True}
+    assert "the node was stopped" in watch.until('"node_unreachable"')
+    assert watch.end() == 7
+    assert alice.node.background() is None
+
+
 def test_a_wait_outlives_its_node(world: World) -> None:
     """H1: waits reconnect with their cursor."""
     alice, bob = world.agent("alice"), world.agent("bob")
