@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MESSAGE = "message"
 VOID = "void"
 TEXT_TYPES = ("text/plain", "text/markdown", "application/json")
-FIRST = bytes(32)  # the `prev` of a chain's first entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.signing import verify
-from p2p_agents.errors import BadSeal, Malformed, RequestUnknown
+from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
@@ -60,14 +60,7 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
 
 
 def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
-    for prekey in hosted.prekeys:
-        try:
-            signed = prekey.open(frame.payload, asking.request_info(link.peer, hosted.local.agent))
-            break
-        except BadSeal:
-            continue
-    else:
-        raise BadSeal("a request sealed to no key of ours")
+    signed = hosted.unseal(frame.payload, asking.request_info(link.peer, hosted.local.agent))
     claims = decode_request(verify(link.peer_device, signed, REQUEST_LABEL))
     if (claims.agent, claims.device, claims.peer) != (link.peer, link.peer_device, hosted.local.agent):
         raise Malformed("a request that names other agents than its link")

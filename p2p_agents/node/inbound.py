@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import FIRST, MESSAGE, VOID, Record, read_item
+from p2p_agents.conversation.record import MESSAGE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
@@ -19,6 +19,7 @@ from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.sessions import Held
+from p2p_agents.wire.entry import FIRST_PREV
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
 
@@ -259,7 +260,7 @@ def _wrote(core: Core, link: Link, r: Record) -> bool:
 
 def _judge_chain(core: Core, r: Record) -> Verdict:
     if r.seq == 1:
-        return Verdict.STORED if r.prev == FIRST else Verdict.MALFORMED
+        return Verdict.STORED if r.prev == FIRST_PREV else Verdict.MALFORMED
     before = entries.place_of(core.db, r.prev)
     if before is None:
         return Verdict.GAP

@@ -307,8 +307,8 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
 
 def _check_owner(core: Core, link: Link, proven: Proven) -> None:
     """A device key belongs to one agent for ever (PROTOCOL E1)."""
-    owner = core.db.one("SELECT agent FROM devices WHERE device = ?", (proven.claims.device,))
-    if owner is not None and owner[0] != link.peer:
+    owner = agents.owner_of(core.db, proven.claims.device)
+    if owner is not None and owner != link.peer:
         raise BadIdentity("a device key that belongs to another agent")
 
 

@@ -25,6 +25,7 @@ from p2p_agents.node import consent, opening, remembering, resetting, syncing
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.entry import SALT_BYTES
 from p2p_agents.wire.frame import Data
 from p2p_agents.wire.payload import ECHO_BYTES, Ack, Payload, ReadMark, Verdict, encode_payload
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from p2p_agents.store.outbox import Owed
     from p2p_agents.store.sessions import Held
 
-SALT_BYTES = 16
 FRAMES_PER_TURN = 8  # one pair may seal this many frames before another has its turn: fair between peers
 FRAME_OVERHEAD = 4096  # of a sealed frame over its items: header with KEM step, padding of small payloads
 
@@ -385,6 +385,6 @@ def read(core: Core, hosted: Hosted, peers: set[bytes]) -> None:
 def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
     conversation = direct_id(hosted.local.agent, author.local.agent)
     for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
-        moved = syncing.read_through(core, author.local.id, hosted.local.agent, mark)
+        moved = syncing.settle_read(core, author.local.id, hosted.local.agent, mark)
         for entry in moved:
             core.effect(Moved(author.local.id, entry))

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.ratchet import Party
+from p2p_agents.errors import BadSeal
 from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, OPENS_BURST, OPENS_PER_S, UNPROVEN_FRAME_BYTES
 from p2p_agents.link.admission import Bucket, RequestDesk
 from p2p_agents.link.credit import Allowance, Meter
@@ -42,6 +43,15 @@ class Hosted:
     @property
     def party(self) -> Party:
         return Party(self.local.agent, self.local.device)
+
+    def unseal(self, sealed: bytes, info: bytes) -> bytes:
+        """What was sealed to any of our prekeys that still exist. Raises BadSeal."""
+        for prekey in self.prekeys:
+            try:
+                return prekey.open(sealed, info)
+            except BadSeal:
+                continue
+        raise BadSeal("sealed to no key of ours")
 
 
 class Phase(Enum):

@@ -14,7 +14,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.crypto.signing import verify
-from p2p_agents.errors import BadSeal, Malformed, Replayed
+from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import PAGE_MAX, SYNC_EVERY_MS, SYNC_TIPS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
 from p2p_agents.node.effects import Moved
@@ -158,15 +158,7 @@ def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
 
 def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
     hosted = core.host(link.agent)
-    info = _info(link.peer_device, hosted.local.device)
-    for prekey in hosted.prekeys:
-        try:
-            signed = prekey.open(frame.payload, info)
-            break
-        except BadSeal:
-            continue
-    else:
-        raise BadSeal("a SYNC sealed to no key of ours")
+    signed = hosted.unseal(frame.payload, _info(link.peer_device, hosted.local.device))
     claims = decode_sync(verify(link.peer_device, signed, SYNC_LABEL))
     said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
     meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, link.own_challenge)
@@ -302,11 +294,11 @@ def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
     own = core.host(link.agent).local
     if mark.conversation != direct_id(own.agent, link.peer):
         return
-    for entry in read_through(core, link.agent, link.peer, mark):
+    for entry in settle_read(core, link.agent, link.peer, mark):
         core.effect(Moved(link.agent, entry))
 
 
-def read_through(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
+def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
     """Settle the entries that a mark covers as read; those whose state changed."""
     runs = entries.runs(core.db, mark.conversation, mark.device)
     covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])

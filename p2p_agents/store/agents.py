@@ -89,13 +89,19 @@ def load_identity(db: Database, agent: bytes) -> Identity | None:
     return replay([row[0] for row in rows]) if rows else None
 
 
+def owner_of(db: Database, device: bytes) -> bytes | None:
+    """The agent that a device key belongs to for ever (PROTOCOL E1)."""
+    row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
+    return row[0] if row else None
+
+
 def save_identity(db: Database, identity: Identity) -> None:
     """Keep a log that was merged with what was known. Raises BadIdentity for another agent's device (PROTOCOL E1)."""
     for device in identity.devices:
-        row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
-        if row is None:
+        owner = owner_of(db, device)
+        if owner is None:
             db.run("INSERT INTO devices VALUES (?, ?)", (device, identity.agent))
-        elif row[0] != identity.agent:
+        elif owner != identity.agent:
             raise BadIdentity("a device key of this identity already belongs to another agent")
     db.many(
         "INSERT OR IGNORE INTO identities VALUES (?, ?, ?)",

@@ -14,13 +14,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.wire.entry import EPOCH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Row = tuple[Any, ...]
 
-EPOCH_BYTES = 8
 GENERATION_BYTES = 5
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
 CACHE_KIB = 16 * 1024

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import Run
-from p2p_agents.conversation.record import FIRST, TEXT_TYPES, Place, Record
-from p2p_agents.wire.entry import decode_body
+from p2p_agents.conversation.record import TEXT_TYPES, Place, Record
+from p2p_agents.wire.entry import FIRST_PREV, decode_body
 
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
 
-_ENTRY = (
+ENTRY = (  # the columns of a Record, but its body
     "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms,"
     " e.type, e.reply_to, e.signed"
 )
@@ -20,7 +20,7 @@ _RUN = "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conve
 
 
 def record_of(row: Row) -> Record:
-    """From the columns of `_ENTRY` and a body."""
+    """From the columns of ENTRY and a body."""
     return Record(*row[:14])
 
 
@@ -32,7 +32,7 @@ def find(db: Database, entry_hash: bytes) -> int | None:
 
 def load(db: Database, entry: int) -> Record:
     row = db.one(
-        f"SELECT {_ENTRY}, b.body FROM entries e LEFT JOIN bodies b ON b.entry = e.id WHERE e.id = ?",  # noqa: S608 - constant
+        f"SELECT {ENTRY}, b.body FROM entries e LEFT JOIN bodies b ON b.entry = e.id WHERE e.id = ?",  # noqa: S608 - constant
         (entry,),
     )
     assert row is not None
@@ -85,7 +85,7 @@ def next_place(db: Database, conversation: bytes, device: bytes) -> Place:
     """Where the device's next entry goes, in the epoch of this opening of the store."""
     run, lamport = tip(db, conversation, device, db.epoch)
     run = run or newest(db, conversation, device)
-    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST)
+    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST_PREV)
     return Place(conversation, db.epoch, seq, prev, lamport + 1)
 
 

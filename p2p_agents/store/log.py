@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.record import MESSAGE, Record
 from p2p_agents.limits import PAGE_BYTES
 from p2p_agents.store.contacts import Trust
-from p2p_agents.store.entries import _ENTRY, record_of
+from p2p_agents.store.entries import ENTRY, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ class Logged:
     record: Record
 
 
-_LOGGED = (
-    f"SELECT {_ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
+LOGGED = (  # lines of the log, for a WHERE to choose from
+    f"SELECT {ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
     " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
 )
 
@@ -72,7 +72,7 @@ def cursor_of(db: Database, agent: int, entry: int) -> int | None:
 
 
 def line(db: Database, agent: int, entry: int) -> Logged | None:
-    row = db.one(f"{_LOGGED} WHERE l.agent = ? AND l.entry = ?", (agent, entry))
+    row = db.one(f"{LOGGED} WHERE l.agent = ? AND l.entry = ?", (agent, entry))
     return _logged(row) if row else None
 
 
@@ -85,13 +85,13 @@ def last_cursor(db: Database) -> int:
 def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | None = None) -> Page:
     """Messages of others above a cursor, in log order."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
-    sql = f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor"
+    sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor"
     return page(db, sql, (agent, after, *parameters), limit)
 
 
 def tail(db: Database, agent: int, after: int, limit: int) -> Page:
     """All messages above a cursor, own ones too."""
-    sql = f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor"
+    sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor"
     return page(db, sql, (agent, after, MESSAGE), limit)
 
 
@@ -100,7 +100,7 @@ def history(
 ) -> Page:
     """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
     sql = (
-        f"{_LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
+        f"{LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
         f" ORDER BY l.cursor {'DESC' if after is None else 'ASC'}"
     )
     top = before if before is not None else CURSOR_MAX
@@ -110,11 +110,11 @@ def history(
 
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
-    sql = f"{_LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC"
+    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC"
     return page(db, sql, (query, agent), limit)[0]
 
 
 def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:
     """The agent's messages whose hash lies in [low, high]; two suffice to know that a prefix is ambiguous."""
-    rows = db.all(f"{_LOGGED} WHERE l.agent = ? AND e.hash BETWEEN ? AND ? LIMIT 2", (agent, low, high))
+    rows = db.all(f"{LOGGED} WHERE l.agent = ? AND e.hash BETWEEN ? AND ? LIMIT 2", (agent, low, high))
     return [_logged(row) for row in rows]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.store.log import _LOGGED, CURSOR_MAX, Page, page
+from p2p_agents.store.log import CURSOR_MAX, LOGGED, Page, page
 from p2p_agents.wire.payload import READS, ReadMark
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None
     """What the reader has not acknowledged, oldest first."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
     sql = (
-        f"{_LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
+        f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
         " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
         " ORDER BY l.cursor"
     )

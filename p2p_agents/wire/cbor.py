@@ -55,6 +55,14 @@ def array(value: Any, *lengths: int, what: str = "") -> list[Any]:
     return value
 
 
+def array_of(value: Any, at_most: int, what: str) -> list[Any]:
+    """`value` as an array of at most `at_most` elements. Raises Malformed."""
+    found = array(value, what=what)
+    if len(found) > at_most:
+        raise _wrong(what, f"has {len(found)} elements; at most {at_most} are allowed")
+    return found
+
+
 def uint(value: Any, *, at_most: int = INT_MAX, what: str = "") -> int:
     """`value` as an integer from 0 to `at_most`; a boolean is not one. Raises Malformed."""
     if type(value) is not int or not 0 <= value <= at_most:

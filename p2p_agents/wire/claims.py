@@ -21,7 +21,7 @@ from typing import Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import IDENTITY_ENTRIES, SYNC_TIPS, TEXT_PREVIEW_BYTES
-from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint, version
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
 
@@ -156,8 +156,8 @@ def decode_sync(data: bytes) -> SyncClaims:
         nonce=blob(f[5], at_most=32, what="nonce"),
         stamp=uint(f[6], what="stamp"),
         gen=uint(f[7], what="gen"),
-        sessions=tuple(_session(s) for s in _list(f[8], SYNC_SESSIONS, "sessions")),
-        holdings=tuple(_holding(h) for h in _list(f[9], CONVERSATIONS, "conversations")),
+        sessions=tuple(_session(s) for s in array_of(f[8], SYNC_SESSIONS, "sessions")),
+        holdings=tuple(_holding(h) for h in array_of(f[9], CONVERSATIONS, "conversations")),
         reply=flag(f[10], what="reply"),
     )
 
@@ -234,14 +234,8 @@ def _parties(f: list[Any]) -> tuple[bytes, bytes, bytes, bytes]:
     return agent, device, peer, peer_device
 
 
-def _list(value: Any, at_most: int, what: str) -> list[Any]:
-    if not isinstance(value, list) or len(value) > at_most:
-        raise Malformed(f"{what}: an array of at most {at_most}")
-    return value
-
-
 def _heals(value: Any) -> tuple[int, ...]:
-    return tuple(uint(t, what="heal turn") for t in _list(value, HEALS, "heal turns"))
+    return tuple(uint(t, what="heal turn") for t in array_of(value, HEALS, "heal turns"))
 
 
 def _session(value: Any) -> SessionView:
@@ -264,10 +258,10 @@ def _holding(value: Any) -> Holding:
     conversation, chains, reads = array(value, 3, what="conversation")
     conversation = blob(conversation, size=32, what="conversation")
     tips: dict[bytes, tuple[Tip, ...]] = {}
-    for chain in _list(chains, SYNC_DEVICES, "devices"):
+    for chain in array_of(chains, SYNC_DEVICES, "devices"):
         device, found = array(chain, 2, what="chain")
-        tips[blob(device, size=32, what="device")] = tuple(_tip(t) for t in _list(found, SYNC_TIPS, "tips"))
-    return Holding(conversation, tips, tuple(_read(conversation, r) for r in _list(reads, SYNC_DEVICES, "reads")))
+        tips[blob(device, size=32, what="device")] = tuple(_tip(t) for t in array_of(found, SYNC_TIPS, "tips"))
+    return Holding(conversation, tips, tuple(_read(conversation, r) for r in array_of(reads, SYNC_DEVICES, "reads")))
 
 
 def _tip(value: Any) -> Tip:

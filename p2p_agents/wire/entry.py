@@ -20,7 +20,7 @@ VOID_LABEL = "p2pa/1 void"
 ID_BYTES = 32
 EPOCH_BYTES = 8
 SALT_BYTES = 16
-FIRST_PREV = bytes(ID_BYTES)  # what the first entry of a chain names as its predecessor
+FIRST_PREV = bytes(ID_BYTES)  # what a chain's first entry names as its predecessor
 
 _BODY_BYTES = 1 + (1 + SALT_BYTES) + 5 + BODY_BYTES  # array, salt, and the content with its length
 _CLAIMS_BYTES = HEADERS_BYTES + 1024  # the fixed fields take under 300 bytes, the kind at most 256

@@ -26,18 +26,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import FRAME_BYTES, IDENTITY_ENTRIES, NAME_CHARS, ROSTER_AGENTS
-from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint, version
+from p2p_agents.limits import FRAME_BYTES, IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES, NAME_CHARS, ROSTER_AGENTS
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROTOCOL = 1
-KEY_BYTES = 32
 CODE_CHARS = 64
 BUNDLE_BYTES = 4096
 PROOF_BYTES = 512
-IDENTITY_ENTRY_BYTES = 1024
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
 SEALED_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
 
@@ -92,14 +90,12 @@ class Node:
     def unpack(cls, f: list[Any]) -> Node:
         version(f[2])
         _, _, _, node, incarnation, program, challenge, roster = array(f, 8, what="NODE")
-        if not isinstance(roster, list) or len(roster) > ROSTER_AGENTS:
-            raise Malformed(f"NODE: a roster has at most {ROSTER_AGENTS} agents")
         return cls(
-            blob(node, size=KEY_BYTES, what="node"),
+            blob(node, size=32, what="node"),
             uint(incarnation, what="incarnation"),
             text(program, at_most=CODE_CHARS, what="program"),
             blob(challenge, size=32, what="challenge"),
-            tuple(RosterAgent.unpack(a) for a in roster),
+            tuple(RosterAgent.unpack(a) for a in array_of(roster, ROSTER_AGENTS, "roster")),
         )
 
 
@@ -152,8 +148,7 @@ class Hello:
     @classmethod
     def unpack(cls, f: list[Any]) -> Hello:
         _, link, signed, start, entries, bundle, name, kind = array(f, 8, what="HELLO")
-        if not isinstance(entries, list) or len(entries) > IDENTITY_ENTRIES:
-            raise Malformed(f"HELLO: at most {IDENTITY_ENTRIES} identity entries")
+        entries = array_of(entries, IDENTITY_ENTRIES, "identity entries")
         return cls(
             uint(link, what="link"),
             blob(signed, at_most=BUNDLE_BYTES, what="signed hello"),

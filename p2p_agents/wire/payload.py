@@ -17,7 +17,7 @@ from typing import Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BATCH_ENTRIES, ECHOES_PER_FRAME, FRAME_BYTES, UNACKED_FRAMES
-from p2p_agents.wire.cbor import array, blob, decode, encode, uint
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 
 ECHO_BYTES = 16
 ECHOES = 2 * ECHOES_PER_FRAME  # asks and answers in one payload
@@ -94,17 +94,11 @@ def decode_payload(data: bytes) -> Payload:
     asks, answers = _echoes(echoes)
     return Payload(
         None if ack is None else _ack(ack),
-        tuple(_item(i) for i in _bounded(items, BATCH_ENTRIES, "items")),
-        tuple(_read(r) for r in _bounded(reads, READS, "reads")),
+        tuple(_item(i) for i in array_of(items, BATCH_ENTRIES, "items")),
+        tuple(_read(r) for r in array_of(reads, READS, "reads")),
         asks,
         answers,
     )
-
-
-def _bounded(value: Any, at_most: int, what: str) -> list[Any]:
-    if not isinstance(value, list) or len(value) > at_most:
-        raise Malformed(f"{what}: an array of at most {at_most}")
-    return value
 
 
 def _ack(value: Any) -> Ack:
@@ -113,7 +107,7 @@ def _ack(value: Any) -> Ack:
         uint(turn, what="turn"),
         uint(n, what="n"),
         blob(digest, size=32, what="H"),
-        tuple(Verdict.of(uint(v, what="verdict")) for v in _bounded(verdicts, VERDICTS, "verdicts")),
+        tuple(Verdict.of(uint(v, what="verdict")) for v in array_of(verdicts, VERDICTS, "verdicts")),
     )
 
 
@@ -140,7 +134,7 @@ def _read(value: Any) -> ReadMark:
 
 def _echoes(value: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     found: tuple[list[bytes], list[bytes]] = ([], [])
-    for echo in _bounded(value, ECHOES, "echoes"):
+    for echo in array_of(value, ECHOES, "echoes"):
         kind, nonce = array(echo, 2, what="echo")
         found[uint(kind, at_most=1, what="echo kind")].append(blob(nonce, size=ECHO_BYTES, what="echo"))
     return tuple(found[0]), tuple(found[1])

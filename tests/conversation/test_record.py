@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p_agents.conversation.record import FIRST, MESSAGE, VOID, Place, read_item, write_message, write_void
+from p2p_agents.conversation.record import MESSAGE, VOID, Place, read_item, write_message, write_void
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadSignature, Malformed, UnknownVersion
 from p2p_agents.wire.cbor import encode
-from p2p_agents.wire.entry import ENTRY_LABEL, Claims, encode_claims
+from p2p_agents.wire.entry import ENTRY_LABEL, FIRST_PREV, Claims, encode_claims
 from p2p_agents.wire.payload import Item
 
 KEY = SigningKey.from_seed(b"k" * 32)
-PLACE = Place(b"c" * 32, b"e" * 8, 1, FIRST, 1)
+PLACE = Place(b"c" * 32, b"e" * 8, 1, FIRST_PREV, 1)
 
 
 def message(content=b"hello", **how):
@@ -82,7 +82,7 @@ def test_an_entry_is_no_void_and_a_void_no_entry():
 def test_no_entry_calls_itself_a_void():
     """B6: it would be sent on under the wrong label."""
     record = message()
-    claims = Claims(b"a" * 32, KEY.public, PLACE.conversation, PLACE.epoch, 1, FIRST, 1, 5, VOID, {}, record.hash)
+    claims = Claims(b"a" * 32, KEY.public, PLACE.conversation, PLACE.epoch, 1, FIRST_PREV, 1, 5, VOID, {}, record.hash)
     with pytest.raises(Malformed):
         read_item(Item(KEY.sign(encode_claims(claims), ENTRY_LABEL), None))
 
@@ -95,12 +95,12 @@ def test_odd_headers_are_kept_and_not_understood():
         PLACE.conversation,
         PLACE.epoch,
         1,
-        FIRST,
+        FIRST_PREV,
         1,
         5,
         "poll",
         {"type": 7, "reply_to": b"x"},
-        FIRST,
+        FIRST_PREV,
     )
     record = read_item(Item(KEY.sign(encode_claims(claims), ENTRY_LABEL), None))
     assert (record.kind, record.type, record.reply_to) == ("poll", "", None)

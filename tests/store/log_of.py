@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import FIRST, Place, Record, write_message
+from p2p_agents.conversation.record import Place, Record, write_message
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.store import entries, log
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.database import Database
+from p2p_agents.wire.entry import FIRST_PREV
 
 ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
 KEY = SigningKey.from_seed(b"k" * 32)
@@ -21,7 +22,7 @@ def record(
     """The next entry of the one device that writes here, in the given epoch."""
     run, lamport = entries.tip(db, conversation, KEY.public, epoch)
     run = run or entries.newest(db, conversation, KEY.public)
-    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST)
+    seq, prev = (run.last + 1, run.hash) if run else (1, FIRST_PREV)
     place = Place(conversation, epoch, seq, prev, lamport + 1)
     return write_message(
         KEY,
