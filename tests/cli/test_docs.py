@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from p2p_agents import errors, exits
 from p2p_agents.cli import app, fast
 from p2p_agents.control import methods
-
-ROOT = Path(__file__).parents[2]
+from tests.cli.pages import ROOT, examples_in, read_helps
 
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
-    """Every command's --help, as the pages have it."""
-    loader = importlib.machinery.SourceFileLoader("docs_script", str(ROOT / "scripts" / "docs"))
-    spec = importlib.util.spec_from_loader("docs_script", loader)
-    assert spec is not None
-    script: Any = importlib.util.module_from_spec(spec)
-    loader.exec_module(script)
-    return dict(script.helps())
+    return read_helps()
 
 
 def test_the_pages_match_the_code() -> None:
@@ -38,8 +27,7 @@ def test_the_pages_match_the_code() -> None:
 
 def test_every_command_has_help_with_three_examples(helps: dict[str, str]) -> None:
     for path, text in helps.items():
-        examples = [line for line in text.partition("Examples:\n")[2].splitlines() if "p2p" in line]
-        assert len(examples) == 3, path
+        assert len(examples_in(text)) == 3, path
 
 
 def test_the_table_of_commands_tells_what_their_help_tells(helps: dict[str, str]) -> None:

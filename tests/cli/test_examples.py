@@ -1,0 +1,75 @@
+"""What a help tells people to type works."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2p_agents.cli import demo
+from p2p_agents.cli.main import main
+from p2p_agents.control.client import Client
+from p2p_agents.quic.address import split_address
+from tests.cli.pages import examples_in, read_helps
+from tests.cli.world import ALICE, BOB, UNREAD, make_world
+from tests.control.fake import Served, make_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES = [example for text in read_helps().values() for example in examples_in(text)]
+PLACEHOLDERS = {"MESSAGE_ID": "m3", "CURSOR": "c1"}  # a reader sees that these are to be replaced
+PROGRAMS = ("p2p-agents", "p2pa")
+
+
+def add_peer(params: dict[str, Any]) -> dict[str, Any]:
+    split_address(params["address"])
+    return {"address": params["address"], "agents": [BOB]}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A node where everything asked for exists."""
+    world = make_world()
+    sent = {"id": "m9", "cursor": "c9", "state": "read", "duplicate": False, "key": "k", "to": BOB}
+    page = {"messages": UNREAD, "cursor": "c2", "more": False, "requests": 0}
+    for method in ("init", "use", "whoami"):
+        world.answers[method] = {"agent": ALICE}
+    world.answers |= {"send": sent, "wait": page, "peers.add": add_peer}
+    with Served(world, made := make_home(tmp_path_factory.mktemp("home"))):
+        yield made.path
+
+
+def commands_in(example: str) -> list[tuple[dict[str, str], list[str]]]:
+    """Each command of ours in a line of shell: the variables before it and its words."""
+    words = shlex.split(example, posix=True)
+    breaks = [-1, *(at for at, word in enumerate(words) if word in ("|", "&&")), len(words)]
+    pieces = [words[left + 1 : right] for left, right in pairwise(breaks)]
+    found = []
+    for piece in pieces:
+        at = next((at for at, word in enumerate(piece) if word in PROGRAMS), None)
+        if at is not None:
+            variables = dict(word.split("=", 1) for word in piece[:at])
+            found.append((variables, [PLACEHOLDERS.get(word, word) for word in piece[at + 1 :]]))
+    return found
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_can_be_typed(
+    example: str, home: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "execve", lambda *_: None)  # the node would take this process's place
+    monkeypatch.setattr(demo, "run", lambda json: 0)  # it has a test of its own
+    monkeypatch.setattr(Client, "wait_end", lambda _: None)  # the one node of all examples stays
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
+    commands = commands_in(example)
+    assert commands
+    for variables, words in commands:
+        for name, value in {"P2P_AGENTS_HOME": home, "P2P_AGENTS_NO_START": "1", **variables}.items():
+            monkeypatch.setenv(name, value)
+        assert main(words) == 0, capfd.readouterr().out
