@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BATCH_ITEMS = 256  # items in one transaction: a commit's cost is shared, and nobody waits long for one
-
-
 LINGER_S = 0.003  # items that nobody hurries are committed together with what comes within this
 
 
-def _NOTHING(_core: Core) -> None:
-    """The queue is empty."""
+class _Queue(Enum):
+    EMPTY = auto()  # what _get returns instead of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class _Queued:
 
 
 if TYPE_CHECKING:
-    _Entry = _Queued | Work | None
+    _Entry = _Queued | Work | None  # None: end
 
 
 class Writer:
@@ -110,7 +109,7 @@ class Writer:
     def _bury(self) -> None:
         """Nobody waits for a dead writer: what it took or was given is answered. Runs in the loop's thread."""
         left = self._taken
-        while (entry := self._get(0.0)) is not _NOTHING:
+        while (entry := self._get(0.0)) is not _Queue.EMPTY:
             left += [entry] if isinstance(entry, _Queued) else []
         self._finish([queued.done for queued in left], [Outcome(error=Bug("the writer died"))] * len(left), [])
         self._died()
@@ -118,15 +117,15 @@ class Writer:
     def _run(self) -> None:
         entry = self._get(None)
         while entry is not None:
-            if isinstance(entry, _Queued) or entry is _NOTHING:
+            if isinstance(entry, _Queued) or entry is _Queue.EMPTY:
                 entry = self._batch(entry)
             else:
                 self._maintain(entry)
-                entry = _NOTHING
-            if entry is _NOTHING:
+                entry = _Queue.EMPTY
+            if entry is _Queue.EMPTY:
                 entry = self._get(self._core.due_in())
 
-    def _batch(self, entry: _Entry) -> _Entry:
+    def _batch(self, entry: _Entry | _Queue) -> _Entry | _Queue:
         """Run what is queued, and what the core has due by itself; the entry after it."""
         taken: list[_Queued] = []
         hurry, until = False, time.monotonic() + LINGER_S
@@ -142,12 +141,12 @@ class Writer:
         self._taken = []
         return entry
 
-    def _get(self, timeout: float | None) -> _Entry:
-        """The next entry; _NOTHING when none comes within so many seconds."""
+    def _get(self, timeout: float | None) -> _Entry | _Queue:
+        """The next entry; _Queue.EMPTY when none comes within so many seconds."""
         try:
             return self._queue.get() if timeout is None else self._queue.get(timeout > 0, max(timeout, 0))
         except queue.Empty:
-            return _NOTHING
+            return _Queue.EMPTY
 
     def _maintain(self, work: Work) -> None:
         try:
