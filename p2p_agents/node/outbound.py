@@ -21,7 +21,7 @@ from p2p_agents.limits import (
     UNACKED_FRAMES,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, opening, remembering, resetting, syncing
+from p2p_agents.node import consent, opening, remembering, resetting, syncing, upkeep
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -124,17 +124,15 @@ def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
     for link in core.links_to(agent, draft.peer):
         remembering.remember_peer(core, link)
     consent.regard(core, hosted, draft.peer)
-    want(core, draft.peer)
+    _seek(core, draft.peer)
     core.effect(PeersChanged())
 
 
-def want(core: Core, peer: bytes) -> None:
+def _seek(core: Core, peer: bytes) -> None:
     """Keep dialling where the peer was reached or seen, and open a link where a connection stands already."""
-    now = core.now()
-    for address, node in contacts.addresses(core.db, peer):
-        core.router.want(Target(node) if node else Target(b"", address), [address], now)
+    upkeep.want(core, peer)
     for node in core.sightings.get(peer, {}):
-        core.router.want(Target(node), (), now)
+        core.router.want(Target(node), (), core.now())
     for peering in list(core.peerings.values()):
         opening.open_wanted(core, peering)
 

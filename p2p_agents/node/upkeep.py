@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.bundle import sign_bundle
@@ -13,12 +14,12 @@ from p2p_agents.limits import (
     PREKEY_KEPT_DAYS,
     REQUEST_DAYS,
 )
-from p2p_agents.link.hello import Speaker
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, opening, presence, syncing
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, outbox, sessions
 from p2p_agents.store.agents import Prekey
+from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def second(core: Core) -> None:
 
 
 def minute(core: Core) -> None:
-    """Once a minute, in a transaction of its own."""
+    """Once a minute."""
     renew_prekeys(core)
     if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
         agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
@@ -90,14 +91,18 @@ def _end_silent(core: Core) -> None:
 
 def remember_places(core: Core) -> None:
     """At start: addresses that were given, and where contacts were last reached."""
-    now = core.now()
     for place in contacts.places(core.db):
-        core.router.want(Target(b"", place), [place], now)
+        core.router.want(Target(b"", place), [place], core.now())
     for hosted in core.hosted.values():
         for contact in contacts.contacts(core.db, hosted.local.id):
-            if contact.trust >= contacts.Trust.ACCEPTED:
-                for address, node in contacts.addresses(core.db, contact.peer):
-                    core.router.want(Target(node) if node else Target(b"", address), [address], now)
+            if contact.trust >= Trust.ACCEPTED:
+                want(core, contact.peer)
+
+
+def want(core: Core, peer: bytes) -> None:
+    """Keep dialling where the peer was reached."""
+    for address, node in contacts.addresses(core.db, peer):
+        core.router.want(Target(node) if node else Target(b"", address), [address], core.now())
 
 
 # --- expiry ---
@@ -142,10 +147,5 @@ def fresh_prekey(core: Core, hosted: Hosted) -> None:
     key = KemKey.from_seed(seed)
     hosted.prekeys.insert(0, key)
     speaker = hosted.speaker
-    hosted.speaker = Speaker(
-        speaker.identity,
-        speaker.key,
-        sign_bundle(speaker.key, speaker.identity.agent, key.public, expires_ms),
-        speaker.name,
-        speaker.kind,
-    )
+    bundle = sign_bundle(speaker.key, speaker.identity.agent, key.public, expires_ms)
+    hosted.speaker = replace(speaker, bundle=bundle)
