@@ -154,10 +154,10 @@ def _record(signed: bytes, claims: Claims, body: bytes | None) -> Record:
         claims.prev,
         claims.lamport,
         claims.time_ms,
-        _type(claims.headers),
-        _reply_to(claims.headers),
-        signed,
-        body,
+        type=_type(claims.headers),
+        reply_to=_reply_to(claims.headers),
+        signed=signed,
+        body=body,
     )
 
 
@@ -174,11 +174,11 @@ def _read_void(signed: bytes) -> Record:
         v.seq,
         v.prev,
         v.lamport,
-        0,
-        "",
-        None,
-        signed,
-        None,
+        time_ms=0,
+        type="",
+        reply_to=None,
+        signed=signed,
+        body=None,
     )
 
 

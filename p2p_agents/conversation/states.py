@@ -4,7 +4,7 @@
        │           │           ▲
        └──► failed ┴───────────┘        an unconfirmed one may turn out delivered after all
 
-`delivered` may also fall back to `queued` when the peer proves that it no longer holds the entry (PROTOCOL B1).
+`delivered` and `read` fall back to `queued` when the peer proves that it no longer holds the entry (PROTOCOL B1).
 """
 
 from __future__ import annotations

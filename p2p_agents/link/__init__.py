@@ -1,1 +1,1 @@
-"""Sans-IO machines between two devices: hello, credit, delivery, owing, requests, liveness."""
+"""Sans-IO parts of a link: hello, credit, gaps, admission, reconciliation, routing, and both sides of pairing."""

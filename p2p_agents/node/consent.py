@@ -9,12 +9,12 @@ from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
-from p2p_agents.node.state import NO_SUCH_AGENT, Phase
+from p2p_agents.node.state import Phase
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
-from p2p_agents.wire.frame import Request, Stand, Standing
+from p2p_agents.wire.frame import NO_SUCH_AGENT, Request, Stand, Standing
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core

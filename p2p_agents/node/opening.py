@@ -15,11 +15,11 @@ from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, presence, remembering
 from p2p_agents.node.effects import PeersChanged
-from p2p_agents.node.state import NO_SUCH_AGENT, Link, Peering, Phase
+from p2p_agents.node.state import Link, Peering, Phase
 from p2p_agents.store import agents, contacts, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.wire.claims import Role
-from p2p_agents.wire.frame import Credit, Hello, Node, Open, Refuse, RosterAgent
+from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 CHALLENGE_BYTES = 32
 DECLINED_S = 30.0  # before a link that was declined is asked for again on the same connection
 NOBODY = bytes(32)  # the agent id of no agent
-GHOST = "ghost"  # it belonged to an earlier incarnation
 
 
 # --- connections ---
@@ -201,7 +200,7 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
         core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
         return
     if known is None and _is_crowded(core, peering):
-        core.send(peering.id, Refuse(frame.link, "busy"))
+        core.send(peering.id, Refuse(frame.link, BUSY))
         return
     link = Link(
         peering.id,

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from p2p_agents.store.agents import LocalAgent
 
 
-NO_SUCH_AGENT = "no_such_agent"  # also said for hidden agents, and by those who blocked the asker
-
-
 @dataclass(slots=True)
 class Hosted:
     """One local agent, ready to speak."""

@@ -1,1 +1,1 @@
-"""The only SQLite: schema, log, outbox, contacts, sessions, cursors. Functions never commit."""
+"""The only SQLite: entries, log, readers, outbox, contacts, sessions; the key files. Functions never commit."""

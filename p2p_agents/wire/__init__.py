@@ -1,1 +1,1 @@
-"""Bytes to values and back: strict CBOR, entries, frames, the mDNS record. No I/O, clock or randomness."""
+"""Bytes to values and back: strict CBOR, entries, frames, claims, the mDNS record. No I/O, clock or randomness."""

@@ -1,8 +1,8 @@
-"""What the signatures of a link say: HELLO, SYNC, RESET and REQUEST claims, each a CBOR array under its own label.
+"""What the signatures of a link say: OPEN, HELLO, SYNC, RESET and REQUEST, each a CBOR array under its own label.
 
-    hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
-               head n, head hash, peer n held, peer hash held, node key, incarnation, offer, standing]
     open    = [1, server key, agent, device, peer agent, challenge, peer node's challenge, link]
+    hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
+               head n, head hash, peer entries held, peer hash held, node key, incarnation, offer, standing]
     sync    = [1, agent, device, peer agent, peer device, nonce, stamp, gen, [session…], [conversation…], reply]
     session = [sid, sent, received, H received, [heal turn…]]
     conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
@@ -39,6 +39,8 @@ HEALS = 4
 
 
 class Role(IntEnum):
+    """Who asked for the link, and who answers."""
+
     OPENER = 0
     ACCEPTOR = 1
 
@@ -175,9 +177,7 @@ class ResetClaims:
 
 
 def encode_reset(c: ResetClaims) -> bytes:
-    return encode(
-        [1, c.agent, c.device, c.peer, c.peer_device, c.nonce, c.offer, c.dead, list(c.heals)],
-    )
+    return encode([1, c.agent, c.device, c.peer, c.peer_device, c.nonce, c.offer, c.dead, list(c.heals)])
 
 
 def decode_reset(data: bytes) -> ResetClaims:

@@ -1,7 +1,7 @@
 """The link protocol: every frame of a connection's message stream and its layout. Version 1.
 
 A frame is a CBOR array [type, link, fields…]. Link 0 speaks for the node; other numbers are lanes of one agent pair,
-even when the dialer of the connection opened them, odd when the acceptor did.
+even when the dialer of the connection opened them, odd when the other side did.
 
     either   NODE      who lives here, first on every connection and again on change
     opener   OPEN      I am agent A on device D; I want agent B
@@ -13,7 +13,9 @@ even when the dialer of the connection opened them, odd when the acceptor did.
     either   CREDIT    you may have sent this many DATA bytes in all
     either   RESET     open a new session to this fresh key
     either   REQUEST   may I write to you; STANDING answers
+    either   STANDING  how I regard you changed
     either   PRESENCE  my agent's status and attention
+    either   CLOSE     the link ends
 
 Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
 out as below is Malformed and ends the connection.
@@ -37,7 +39,13 @@ CODE_CHARS = 64
 BUNDLE_BYTES = 4096
 PROOF_BYTES = 512
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
-SEALED_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
+PAYLOAD_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
+
+
+# Codes of REFUSE and CLOSE that more than a log reads; the others are those of errors.
+NO_SUCH_AGENT = "no_such_agent"  # also said for hidden agents, and by those who blocked the asker
+BUSY = "busy"  # a stranger among too many
+GHOST = "ghost"  # the link belonged to an earlier incarnation: ask for it anew
 
 
 class Standing(IntEnum):
@@ -196,7 +204,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """[5, link, bytes]: DATA bytes that may have been sent on this link since it opened, in all."""
+    """[5, link, total]: DATA bytes that may have been sent on this link since it opened, in all."""
 
     TYPE: ClassVar[int] = 5
     link: int
@@ -212,8 +220,8 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sealed:
-    """[type, link, bytes]: an opaque payload for the ring above."""
+class _Opaque:
+    """[type, link, payload]: bytes that a ring above reads."""
 
     TYPE: ClassVar[int] = -1
     link: int
@@ -225,38 +233,38 @@ class _Sealed:
     @classmethod
     def unpack(cls, f: list[Any]) -> Any:
         _, link, payload = array(f, 3, what=cls.__name__.upper())
-        return cls(uint(link, what="link"), blob(payload, at_most=SEALED_BYTES, what="payload"))
+        return cls(uint(link, what="link"), blob(payload, at_most=PAYLOAD_BYTES, what="payload"))
 
 
-class Sync(_Sealed):
+class Sync(_Opaque):
     """[6, link, HPKE(signed sync)]"""
 
     __slots__ = ()
     TYPE: ClassVar[int] = 6
 
 
-class Init(_Sealed):
+class Init(_Opaque):
     """[7, link, signed init]"""
 
     __slots__ = ()
     TYPE: ClassVar[int] = 7
 
 
-class Data(_Sealed):
+class Data(_Opaque):
     """[8, link, session frame]"""
 
     __slots__ = ()
     TYPE: ClassVar[int] = 8
 
 
-class Reset(_Sealed):
+class Reset(_Opaque):
     """[9, link, signed reset]"""
 
     __slots__ = ()
     TYPE: ClassVar[int] = 9
 
 
-class Request(_Sealed):
+class Request(_Opaque):
     """[10, link, HPKE(signed request)]"""
 
     __slots__ = ()
