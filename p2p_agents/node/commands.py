@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous
+from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
 from p2p_agents.node.outbound import Draft
@@ -165,11 +165,11 @@ def block(core: Core, params: Json) -> Json:
 
 
 def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
-    """Of several strangers with one name the one whose request is pending."""
+    """Of several strangers with one name, which may be our own, the one whose request is pending."""
     hosted = core.acting(params["agent"])
     try:
         return hosted, directory.resolve(core, hosted, params["peer"])
-    except PeerAmbiguous:
+    except (PeerAmbiguous, PeerUnknown):
         pending = kept.requests(core.db, hosted.local.id)
         asking = [found.peer for found in pending if found.name.lower() == params["peer"].lower()]
         if len(asking) != 1:

@@ -267,5 +267,8 @@ class Core:
 
     def refuse_peer(self, connection: int, fault: PeerFault) -> None:
         """A peer broke the protocol: its connection ends, others do not notice."""
-        log.warning("connection %d: %s: %s", connection, fault.code, fault.message)
+        peering = self.peerings.get(connection)
+        proven = peering is not None and any(link.up for link in peering.links.values())
+        level = logging.WARNING if proven else logging.DEBUG  # strangers may come again and again
+        log.log(level, "connection %d: %s: %s", connection, fault.code, fault.message)
         self.hang_up(connection, fault.code)

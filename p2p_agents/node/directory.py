@@ -130,12 +130,15 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     for peer in known:
         if peer.petname is not None and peer.petname.lower() == lowered:
             return peer
+    own = lowered == hosted.local.name.lower() and contacts.pinned(core.db, hosted.local.id, word) is None
+    if own or lowered == id_text(hosted.local.agent):
+        raise PeerUnknown(f"{hosted.local.name} is the agent you act for", hint="others of that name have an id prefix")
     named = _trusted_first(core, hosted, word, _named(core, known, lowered))
     if len(named) == 1:
         return named[0]
     if len(named) > 1:
         raise _ambiguous(word, named)
-    return _by_prefix(known, lowered, word, hosted)
+    return _by_prefix(known, lowered, word)
 
 
 def _named(core: Core, known: list[Known], lowered: str) -> list[Known]:
@@ -171,14 +174,12 @@ def _turned_away(core: Core, hosted: Hosted, peer: Known) -> bool:
     return peer.trust is Trust.BLOCKED or (request is not None and request.state == "rejected")
 
 
-def _by_prefix(known: list[Known], lowered: str, word: str, hosted: Hosted) -> Known:
+def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
     matches = [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise _ambiguous(word, matches)
-    if lowered in (hosted.local.name.lower(), id_text(hosted.local.agent)):
-        raise PeerUnknown(f"{hosted.local.name} is the agent you act for")
     raise PeerUnknown(f"no peer answers to {word[:64]!r}")
 
 

@@ -228,7 +228,7 @@ def _why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
         return delivery.why or None
     link = next(core.links_to(hosted.local.id, delivery.peer), None)
     if link is None:
-        return "peer is away"
+        return "peer does not answer" if _connection_of(core, delivery.peer) else "peer is away"
     return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotReachable, PeerAmbiguous, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import NotReachable, PeerAmbiguous, PeerUnknown, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
 from p2p_agents.node import asking, commands
 from p2p_agents.node.effects import Asked
@@ -254,6 +254,14 @@ def test_a_request_is_accepted_by_name_where_strangers_share_it(pair: Core) -> N
     with pytest.raises(PeerAmbiguous):
         asks(pair, commands.send, to="carol", text="which of you?")
     assert asks(pair, commands.accept, peer="carol")["contact"]["id"] == id_text(peer)
+
+
+def test_a_name_of_our_own_means_ourselves_until_another_was_accepted(pair: Core) -> None:
+    """E5: nobody takes a name over, least of all our own."""
+    peer = does(pair, lambda core: ask(core, "alice"))
+    with pytest.raises(PeerUnknown, match="alice is the agent you act for"):
+        asks(pair, commands.send, to="alice", text="hello, me?")
+    assert asks(pair, commands.accept, peer="alice")["contact"]["id"] == id_text(peer)
 
 
 def test_a_watch_from_the_start_tells_everything_once(pair: Core) -> None:

@@ -87,8 +87,9 @@ def test_a_stranger_is_shown_as_its_roster_says(pair: Core, said: str, shown: st
 def test_who_is_gone_is_offline(pair: Core) -> None:
     agent = os.urandom(32)
     meet(pair, agent, "carol", "busy")
-    asks(pair, commands.send, to="carol", text="hi")
+    sent = asks(pair, commands.send, to="carol", text="hi")
     pair.peerings.clear()
+    assert asks(pair, reading.show, id=sent["id"])["recipients"][0]["why"] == "peer is away"
     carol = next(it for it in asks(pair, commands.peers)["peers"] if it["id"] == id_text(agent))
     assert (carol["status"], carol["reachable"], carol["path"]) == ("offline", False, None)
 
@@ -99,7 +100,7 @@ def test_who_is_gone_is_offline(pair: Core) -> None:
         (Standing.ASK, False, "awaits acceptance"),
         (Standing.CLOSED, False, "awaits acceptance"),
         (Standing.ACCEPTS, True, None),
-        (None, None, "peer is away"),
+        (None, None, "peer does not answer"),
     ],
 )
 def test_a_sender_sees_what_its_message_waits_for(

@@ -202,6 +202,20 @@ def test_acting_for_one_of_several(world: World) -> None:
     assert alice.node.cli("--as", "nobody", "whoami").code == "no_agent"
 
 
+def test_a_rejected_sender_is_told_at_once(pair: tuple[Agent, Agent]) -> None:
+    """H3: a message that will never arrive is refused, not late."""
+    alice, bob = pair
+    alice.until_peer(bob, reachable=True)
+    with bob.watch() as news:
+        waiting = alice.node.spawn_cli("send", "bob", "may I?", "--wait", "delivered", "--timeout", "20")
+        news.until(lambda it: it["type"] == "request")
+    ok(bob.node.cli("requests", "reject", "alice"))
+    error = json.loads(waiting.until('"send_failed"'))["error"]
+    assert waiting.end() == 5
+    assert error["message"] == "the message to bob failed: not accepted"
+    assert ok(alice.node.cli("show", error["id"]))["message"]["state"] == "failed"
+
+
 def test_a_blocked_peer_is_silent_and_may_not_be_written_to(friends: tuple[Agent, Agent]) -> None:
     alice, bob = friends
     assert ok(bob.node.cli("requests", "block", "alice"))["contact"]["trust"] == "blocked"
