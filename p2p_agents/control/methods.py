@@ -339,7 +339,7 @@ _MESSAGES = (
         "inbox",
         "Unread messages of a reader, or those after a cursor.",
         (AGENT, AFTER, LIMIT, READER),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}; `requests` counts those that wait for an answer",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending",
         (errors.NoAgent, errors.CursorUnknown),
     ),
     Method(
@@ -369,7 +369,7 @@ _MESSAGES = (
         "history",
         "The conversation with a peer, oldest first.",
         (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}; the cursor is the next `after`, else the next `before`",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}, cursor: the next after, else the next before",
         (*_FINDS_PEER, errors.CursorUnknown),
     ),
     Method(
