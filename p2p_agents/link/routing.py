@@ -48,12 +48,15 @@ class _State:
     wanted: bool = False
     announced: bool = False
 
-    @property
-    def idle(self) -> bool:
-        """Worth a dial: somebody asks for it, and no connection to its newest known incarnation stands."""
-        asked = self.wanted or (self.announced and not self.claims)
+    def idle(self, missed: bool) -> bool:
+        """Worth a dial: somebody asks for it, and no connection to its newest known incarnation stands.
+
+        A claim is left the dialling as long as nothing is `missed`.
+        """
         reached = bool(self.connections) and self.rumour <= self.incarnation
-        return asked and bool(self.addresses) and not self.dialing and not reached
+        if reached or self.dialing or not self.addresses:
+            return False
+        return (self.wanted and missed) or (not self.claims and (self.wanted or self.announced))
 
 
 class Router:
@@ -71,13 +74,10 @@ class Router:
         if node == self._own:
             return
         state = self._target(Target(node))
-        news = [a for a in addresses if a not in state.addresses]
-        state.addresses = [*news, *state.addresses][:CANDIDATES]
+        state.addresses = [*(a for a in addresses if a not in state.addresses), *state.addresses][:CANDIDATES]
         if incarnation > state.rumour:
             state.rumour, state.attempts = incarnation, 0
-            state.due = now + self._patience(node)
-        elif news or not state.announced:
-            state.due = min(state.due, now + self._patience(node))
+        state.due = min(state.due, now + self._patience(node)) if state.announced else now + self._patience(node)
         state.announced = True
 
     def lost(self, node: bytes) -> None:
@@ -98,23 +98,24 @@ class Router:
             state.wanted, state.due, state.attempts = True, now + patience, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
-    def connected(self, target: Target, connection: int, incarnation: int, *, proven: bool) -> list[int]:
-        """A connection stands. Returns ghosts to close: connections to an earlier incarnation of a `proven` node."""
+    def connected(self, target: Target, connection: int, incarnation: int) -> list[int]:
+        """A connection stands to the node, as TLS proved. Returns ghosts to close: those to an earlier incarnation."""
         state = self._target(target)
-        ghosts: list[int] = []
-        if proven:
-            if incarnation > state.incarnation > 0:
-                ghosts = [c for c in state.connections if c != connection]
-            state.incarnation = max(incarnation, state.incarnation)
-            state.rumour = state.incarnation
+        ghosts = [c for c in state.connections if c != connection] if incarnation > state.incarnation > 0 else []
+        state.incarnation = max(incarnation, state.incarnation)
+        state.rumour = state.incarnation
         state.connections -= set(ghosts)
         state.connections.add(connection)
         state.attempts = 0
         return ghosts
 
     def claimed(self, node: bytes, connection: int) -> None:
-        """Who dialled us says it is `node`: reason enough to leave the dialling to it, unless the node is wanted."""
-        self._target(Target(node)).claims.add(connection)
+        """Who dialled us says it is `node`: it is left the dialling for as long as nothing is missed there."""
+        for state in self._targets.values():
+            state.claims.discard(connection)
+        state_of_node = self._targets.get(Target(node))
+        if state_of_node is not None:
+            state_of_node.claims.add(connection)
 
     def closed(self, connection: int, now: float) -> None:
         """A working connection ended; dial again at once, then with backoff."""
@@ -138,25 +139,25 @@ class Router:
 
     # --- what to do ---
 
-    def due(self, now: float) -> list[Dial]:
+    def due(self, now: float, missed: Callable[[bytes], bool] = lambda node: True) -> list[Dial]:
+        """The dials to make now. `missed(node)`: something that should be linked to that node is not."""
         dials: list[Dial] = []
         for state in self._targets.values():
             if now >= state.over:
                 state.dialing = 0
         under_way = sum(state.dialing for state in self._targets.values())
         for target, state in self._targets.items():
-            if state.idle and state.due <= now and under_way < DIALS:
-                under_way += len(state.addresses)
-                dials.append(Dial(target, tuple(state.addresses)))
-                state.dialing, state.over = len(state.addresses), now + 2 * DIAL_TIMEOUT_S
-                ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
-                state.attempts += 1
-                state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
+            if state.due > now or not state.idle(bool(state.claims) and missed(target.node)):
+                continue
+            if under_way + len(state.addresses) > DIALS:
+                break
+            under_way += len(state.addresses)
+            dials.append(Dial(target, tuple(state.addresses)))
+            state.dialing, state.over = len(state.addresses), now + 2 * DIAL_TIMEOUT_S
+            ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
+            state.attempts += 1
+            state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
         return dials
-
-    def next_due(self) -> float | None:
-        """When `due` will have something to say, if nothing happens before."""
-        return min((s.due for s in self._targets.values() if s.idle), default=None)
 
     def connections(self, node: bytes) -> frozenset[int]:
         state = self._targets.get(Target(node))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
 from p2p_agents.node import outbound, reading
+from p2p_agents.node.effects import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,8 +41,7 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     try:
         outcomes = [_run_item(core, item) for item in items]
         _pump(core)
-        if core.waiters:
-            _run_item(core, reading.answer_waiters)
+        _answer(core)
         core.db.commit()
     except EnvironmentFault as fault:
         core.db.rollback()
@@ -58,6 +58,14 @@ def _pump(core: Core) -> None:
         if failed is not None:
             log.error("nothing can be sent for a pair: %s: %s", failed.code, failed.message)
             outbound.give_up(core, key, failed.code)
+
+
+def _answer(core: Core) -> None:
+    """Each waiting reader is an item of its own: what one cannot read keeps nothing from another."""
+    for ticket in reading.woken(core):
+        failed = _run_item(core, partial(reading.answer, ticket=ticket)).error
+        if failed is not None:
+            reading.dismiss(core, ticket, Answered(ticket, None, failed))
 
 
 def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:

@@ -231,14 +231,13 @@ def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
     """(agent, cursor to go on from, what is unread already): somebody is attending from now on, and where nothing is
     unread the batch that brings something answers the ticket."""
     hosted = core.acting(params["agent"])
-    if params.get("from"):
-        directory.resolve(core, hosted, params["from"])
+    peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
     start = params["after"] if params["after"] is not None else showing.START
     reading.parse_cursor(core, start)
-    page = reading.unread(core, params)
+    page = reading.unread_of(core, hosted, peer, params)
     presence.reader_came(core, hosted.local.id)
     if not page["messages"]:
-        core.waiters[ticket] = Waiter(hosted.local.id, params)
+        core.waiters[ticket] = Waiter(hosted.local.id, peer, params)
         core.undo.append(partial(core.waiters.pop, ticket, None))
     return hosted.local.id, start, page
 

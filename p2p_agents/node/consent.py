@@ -39,7 +39,8 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
     """Raises Malformed, BadSignature or BadSeal; what a flood sends is dropped without a word."""
     hosted = core.host(link.agent)
     claims = _open(hosted, link, frame)
-    if link.standing is not Standing.ASK:
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    if link.standing is not Standing.ASK or (contact is not None and contact.trust >= Trust.ACCEPTED):
         return
     earlier = contacts.request(core.db, link.agent, link.peer)
     answer = hosted.desk.decide(
@@ -155,4 +156,5 @@ def _fall_back(link: Link) -> None:
     """Views count no more once one side takes nothing: they are exchanged anew if it changes its mind."""
     if Standing.ACCEPTS is not link.standing or Standing.ACCEPTS is not link.peer_standing:
         link.sync_sent = False
-        link.phase = Phase.UP
+        if link.phase is Phase.SYNCED:
+            link.phase = Phase.UP

@@ -62,8 +62,8 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
 
 def _forget_excess(core: Core, nodes: dict[bytes, Sighting]) -> None:
     """Anyone on the LAN may invent records: beyond the bounds the oldest go."""
-    while len(nodes) > NODES_PER_AGENT:
-        nodes.pop(next(iter(nodes)))
+    while len(nodes) > NODES_PER_AGENT:  # who was heard first, or is connected, is not pushed out by inventions
+        nodes.pop(next((node for node in reversed(nodes) if not core.router.connections(node)), next(iter(nodes))))
     while len(core.sightings) > DISCOVERED_AGENTS:
         core.sightings.pop(next(iter(core.sightings)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from p2p_agents.errors import Flood, PeerFault
+from p2p_agents.errors import Flood, Malformed, PeerFault
 from p2p_agents.limits import CONTROL_FRAME_BYTES
 from p2p_agents.node import consent, inbound, opening, presence, resetting, syncing
 from p2p_agents.node.effects import Hangup
@@ -68,6 +68,8 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     if isinstance(frame, frames.Hello):
         opening.on_hello(core, peering, link, frame)
         return
+    if not link.up and not isinstance(frame, frames.Close):
+        raise Malformed("a frame on a link that has proved nothing yet")
     try:
         _LINK_HANDLERS[type(frame)](core, link, frame)
     except Flood:

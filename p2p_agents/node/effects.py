@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from p2p_agents.errors import P2PError
     from p2p_agents.link.routing import Dial
 
 
@@ -60,10 +61,11 @@ class Echoed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A waiting reader has something to read: the page it gets."""
+    """A waiting reader has something to read: the page it gets, or why it cannot be read any more."""
 
     ticket: int
-    page: dict[str, Any]
+    page: dict[str, Any] | None
+    error: P2PError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
@@ -100,6 +101,7 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
         return False
     sessions.note_received(core.db, frame.sid, held.session.received, frame.turn, frame.n, frame.digest)
     held.session = session
+    core.undo.append(partial(core.heard.pop, frame.sid, None))
     core.heard[frame.sid] = link.incarnation
     core.touch(held)
     _settle_payload(core, link, key, held, plaintext)

@@ -71,6 +71,8 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
     if frame.node == core.node:
         core.hang_up(peering.id, "self")
         return
+    if peering.node not in (b"", frame.node):
+        raise Malformed("a node that changes its key")
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
     twin = _twin(core, peering)
@@ -94,7 +96,7 @@ def _twin(core: Core, peering: Peering) -> Peering | None:
 def _yield_to(core: Core, peering: Peering, twin: Peering) -> None:
     """One connection serves every address that led to the node, those that somebody typed too."""
     if peering.target is not None:
-        core.router.connected(peering.target, twin.id, twin.incarnation, proven=True)
+        core.router.connected(peering.target, twin.id, twin.incarnation)
     twin.also.add(peering.address)
     core.hang_up(peering.id, "duplicate")
     core.effect(PeersChanged())
@@ -105,7 +107,7 @@ def _route(core: Core, peering: Peering) -> None:
     node = Target(peering.node)
     if peering.dialed:
         for target in {node, peering.target or node}:
-            for ghost in core.router.connected(target, peering.id, peering.incarnation, proven=True):
+            for ghost in core.router.connected(target, peering.id, peering.incarnation):
                 core.hang_up(ghost, GHOST)
     elif peering.node < core.node:
         core.router.claimed(peering.node, peering.id)
@@ -115,7 +117,8 @@ def open_wanted(core: Core, peering: Peering) -> None:
     """Open a link for every contact that lives here and has none yet."""
     if not peering.node:
         return
-    peering.seek, peering.seek_at = False, min((t for t in peering.declined.values() if t > core.now()), default=inf)
+    peering.declined = {pair: until for pair, until in peering.declined.items() if until > core.now()}
+    peering.seek, peering.seek_at = False, min(peering.declined.values(), default=inf)
     for hosted in core.hosted.values():
         for contact in contacts.contacts(core.db, hosted.local.id):
             if contact.trust < Trust.ACCEPTED or contact.frozen:
@@ -153,7 +156,9 @@ def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
 
 
 def decline(core: Core, peering: Peering, link: Link) -> None:
-    """It is not asked for again at once."""
+    """It is not asked for again at once. What strangers opened is never asked for by us, so it leaves no trace."""
+    if contacts.contact(core.db, link.agent, link.peer) is None:
+        return
     peering.declined[link.agent, link.peer] = until = core.now() + DECLINED_S
     peering.seek_at = min(peering.seek_at, until)
 
@@ -341,7 +346,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
-        core.router.connected(Target(link.node), peering.id, link.incarnation, proven=False)
+        core.router.claimed(link.node, peering.id)
     remembering.remember_peer(core, link)
     core.effect(PeersChanged())
     presence.tell(core, link)

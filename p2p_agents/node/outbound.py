@@ -192,6 +192,7 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
         consent.proceed(core, link)
     if not links:
         core.seek_links()
+        upkeep.want(core, peer)
     return State.QUEUED
 
 

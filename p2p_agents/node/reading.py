@@ -40,6 +40,11 @@ def unread(core: Core, params: Json) -> Json:
     """What the reader has not acknowledged, or what came after a cursor; the cursor of the reader does not move."""
     hosted = core.acting(params["agent"])
     peer = resolve(core, hosted, params["from"]).agent if params.get("from") else None
+    return unread_of(core, hosted, peer, params)
+
+
+def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> Json:
+    """As `unread`, of a peer that was found already."""
     limit = params["limit"]
     agent, reader = hosted.local.id, params["reader"]
     if params["after"] is not None:
@@ -58,15 +63,25 @@ def _page(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
     return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
 
 
-def answer_waiters(core: Core) -> None:
-    """Readers that wait get what the batch brought in the transaction that brought it: they are woken once, with the
+def woken(core: Core) -> list[int]:
+    """The tickets of waiting readers whose log grew in this batch."""
+    agents = {effect.agent for effect in core.effects if isinstance(effect, Wake)}
+    return [ticket for ticket, waiter in core.waiters.items() if waiter.agent in agents] if agents else []
+
+
+def answer(core: Core, ticket: int) -> None:
+    """A reader that waits gets what the batch brought in the transaction that brought it: it is woken once, with the
     page in hand, and no other look is needed (PROTOCOL A7)."""
-    woken = {effect.agent for effect in core.effects if isinstance(effect, Wake)}
-    for ticket, waiter in list(core.waiters.items()) if woken else ():
-        if waiter.agent in woken and (page := unread(core, waiter.params))["messages"]:
-            del core.waiters[ticket]
-            core.undo.append(partial(core.waiters.__setitem__, ticket, waiter))
-            core.effect(Answered(ticket, page))
+    waiter = core.waiters[ticket]
+    page = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
+    if page["messages"]:
+        dismiss(core, ticket, Answered(ticket, page))
+
+
+def dismiss(core: Core, ticket: int, last_word: Answered) -> None:
+    """The reader waits no more, once the batch is committed."""
+    core.undo.append(partial(core.waiters.__setitem__, ticket, core.waiters.pop(ticket)))
+    core.effect(last_word)
 
 
 def acknowledge(core: Core, params: Json) -> Json:

@@ -112,9 +112,12 @@ class Calls:
                 self._note(agent, peer)
             case Echoed(nonce):
                 self._bell.ring(("echo", nonce))
-            case Answered(ticket, page):
+            case Answered(ticket, page, error):
                 if (answer := self._answers.get(ticket)) is not None and not answer.done():
-                    answer.set_result(page)
+                    if page is not None:
+                        answer.set_result(page)
+                    elif error is not None:
+                        answer.set_exception(error)
             case PeersChanged():
                 self._bell.ring("peers")
 

@@ -155,6 +155,7 @@ class Waiter:
     """A reader that waits for something unread, and how it asked."""
 
     agent: int
+    peer: bytes | None  # whose messages alone it waits for
     params: dict[str, Any]
 
 

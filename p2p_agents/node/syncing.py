@@ -144,6 +144,7 @@ def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     for holding in claims.holdings:
         if holding.conversation == conversation:
             _settle_holding(core, link, holding)
+    core.undo.append(partial(core.compared.pop, key, None))
     core.compared[key] = link.incarnation
 
 

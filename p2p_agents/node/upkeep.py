@@ -73,8 +73,13 @@ def resumed(core: Core) -> None:
 
 
 def dial_due(core: Core) -> None:
-    for dial in core.router.due(core.now()):
+    for dial in core.router.due(core.now(), lambda node: _is_missed(core, node)):
         core.effect(Connect(dial))
+
+
+def _is_missed(core: Core, node: bytes) -> bool:
+    """A contact was proven to live at the node, and no link to it is up: who says to be that node does not serve."""
+    return any(next(core.links_to(agent, peer), None) is None for agent, peer in contacts.homed_at(core.db, node))
 
 
 def _end_silent(core: Core) -> None:

@@ -107,6 +107,15 @@ def addresses(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
     return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))
 
 
+def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
+    """(agent, peer) of the contacts that were proven to live at a node."""
+    return db.all(
+        "SELECT DISTINCT c.agent, c.peer FROM addresses a JOIN contacts c ON c.peer = a.peer"
+        " WHERE a.node = ? AND c.trust >= ? AND c.frozen IS NULL",
+        (node, int(Trust.ACCEPTED)),
+    )
+
+
 def add_place(db: Database, address: str, now_ms: int) -> None:
     db.run("INSERT OR IGNORE INTO places VALUES (?, ?)", (address, now_ms))
 

@@ -189,7 +189,7 @@ def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bo
     """Queued since before `before_ms`; with each, whether it is sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
-        " WHERE owed = 1 AND state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",
+        " WHERE state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",
         (before_ms, limit),
     )
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]

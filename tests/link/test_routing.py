@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.limits import BACKOFF_MAX_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
+from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
 from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target
 
 SMALL, OWN, LARGE = b"a" * 32, b"m" * 32, b"z" * 32
@@ -24,7 +24,7 @@ def test_of_two_that_find_each_other_one_dials_at_once(router):
     router.found(LARGE, 1, ["a:1"], 0.0)
     router.found(SMALL, 1, ["b:1"], 0.0)
     assert dialled(router, 0.0) == [(LARGE, ("a:1",))]
-    assert router.next_due() == SECOND_DIALER_S
+    assert dialled(router, SECOND_DIALER_S - 0.01) == []
     assert dialled(router, SECOND_DIALER_S) == [(SMALL, ("b:1",))]
 
 
@@ -38,12 +38,14 @@ def test_failures_back_off_to_a_bound(router):
     """C3: with jitter; a bound keeps a peer that returns from waiting long."""
     router.found(LARGE, 1, ["a:1"], 0.0)
     now, gaps = 0.0, []
+    assert dialled(router, now)
     for _ in range(20):
-        assert dialled(router, now)
         router.dialed(Target(LARGE))
-        due = router.next_due()
-        gaps.append(due - now)
-        now = due
+        wait = 0.0
+        while not dialled(router, now + wait):
+            wait += BACKOFF_MIN_S
+        gaps.append(wait)
+        now += wait
     assert gaps == sorted(gaps)
     assert gaps[-1] == BACKOFF_MAX_S
 
@@ -52,20 +54,31 @@ def test_while_connected_nothing_is_dialled_and_a_lost_connection_is_at_once(rou
     router.found(LARGE, 1, ["a:1"], 0.0)
     router.due(0.0)
     router.dialed(Target(LARGE))
-    router.connected(Target(LARGE), 7, 1, proven=True)
+    router.connected(Target(LARGE), 7, 1)
     assert dialled(router, 60.0) == []
     router.closed(7, 60.0)
     assert dialled(router, 60.3) == [(LARGE, ("a:1",))]
 
 
 def test_a_rumour_of_a_newer_incarnation_is_dialled_and_not_believed(router):
-    """C3: only a proven connection makes ghosts of the older ones."""
-    router.connected(Target(LARGE), 7, 1, proven=True)
+    """C3: only a connection that TLS proved makes ghosts of the older ones."""
+    router.connected(Target(LARGE), 7, 1)
     router.found(LARGE, 2, ["a:1"], 0.0)
     assert dialled(router, 0.0) == [(LARGE, ("a:1",))]
     assert router.connections(LARGE) == {7}
-    assert router.connected(Target(LARGE), 8, 2, proven=False) == []
-    assert router.connected(Target(LARGE), 9, 2, proven=True) == [7, 8] or router.connections(LARGE) == {9}
+    assert router.connected(Target(LARGE), 8, 2) == [7]
+    assert router.connections(LARGE) == {8}
+
+
+def test_a_claim_is_left_the_dialling_while_nothing_is_missed(router):
+    """C2, C3: who dialled us and says it is the node serves only as long as what should be linked there is."""
+    router.want(Target(LARGE), ["a:1"], 0.0)
+    router.claimed(LARGE, 7)
+    assert router.due(60.0, lambda node: False) == []
+    assert [dial.target.node for dial in router.due(60.0, lambda node: True)] == [LARGE]
+    router.claimed(SMALL, 7)
+    router.dialed(Target(LARGE))
+    assert [dial.target.node for dial in router.due(120.0, lambda node: False)] == [LARGE]
 
 
 def test_a_dial_nobody_reports_on_ends_by_itself(router):

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Malformed
-from p2p_agents.node import inbound, syncing
+from p2p_agents.node import commands, inbound, syncing
 from p2p_agents.node.asking import void
-from p2p_agents.store import outbox, sessions
+from p2p_agents.node.effects import Answered
+from p2p_agents.node.state import Waiter
+from p2p_agents.store import contacts, outbox, sessions
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire import frame as frames
+from p2p_agents.wire.claims import OPEN_LABEL, encode_open
+from p2p_agents.wire.frame import encode_frame
+from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Verdict
 
 
@@ -81,3 +89,56 @@ def test_gap_verdicts_cost_no_stream_of_frames(world, monkeypatch):
     world.run(10)
     (held,) = alice.core.pair_sessions((alice.device, bob.device))
     assert 10 < held.session.sent < 100
+
+
+def test_a_link_that_proved_nothing_is_obeyed_in_nothing(world):
+    """C2, E4: a stranger that names a contact and never says HELLO can speak neither STANDING nor REQUEST for it."""
+    alice, bob = friends(world)
+    mallory = world.node()
+    key = SigningKey.from_seed(b"m" * 32)
+    end = mallory.lines.endpoint.dial(alice.node.address, pin=None)
+    world.run(0.1)
+    peering = next(p for p in alice.core.peerings.values() if not p.links)
+    end.send(frame_bytes(encode_frame(frames.Node(mallory.certificate.public, 1, "x", bytes(32), ()))))
+    said = encode_open(alice.node.certificate.public, bob.id, key.public, alice.id, bytes(32), peering.own_challenge, 2)
+    asking = frames.Open(2, bob.id, key.public, alice.id, bytes(32), 0, key.sign(said, OPEN_LABEL))
+    end.send(frame_bytes(encode_frame(asking)))
+    world.run(0.1)
+    end.send(frame_bytes(encode_frame(frames.Stand(2, frames.Standing.ACCEPTS))))
+    world.run(0.1)
+    assert not any(link.up for link in peering.links.values())
+    assert contacts.contact(alice.core.db, alice.hosted.local.id, bob.id).trust is Trust.ACCEPTED
+    bob.sends(alice, "still here")
+    world.settle()
+    assert alice.heard(bob) == ["still here"]
+
+
+def test_one_reader_that_cannot_be_answered_keeps_nothing_from_others(world):
+    """A7: each waiting reader is an item of its own."""
+    alice, bob = friends(world)
+    params = {"agent": "alice", "from": None, "reader": "default", "limit": 10}
+    bad = alice.core.db.generation + "-999"
+    alice.node.run(lambda core: core.waiters.update({1: Waiter(alice.hosted.local.id, None, params | {"after": bad})}))
+    alice.node.run(lambda core: commands.begin_wait(core, params | {"after": None}, 2))
+    answers = []
+    effects = alice.node.lines.carry
+    alice.node.lines.carry = lambda effect: answers.append(effect) or effects(effect)
+    bob.sends(alice, "hello")
+    world.settle()
+    said = {effect.ticket: effect for effect in answers if isinstance(effect, Answered)}
+    assert said[1].error.code == "cursor_unknown"
+    assert [message["text"] for message in said[2].page["messages"]] == ["hello"]
+
+
+def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
+    """B5, B6: a peer that answers GAP and goes away does not keep a message queued for ever."""
+    alice, bob = friends(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(inbound, "_take_item", lambda core, link, item: Verdict.GAP)
+        patch.setattr(syncing, "_owe_missing", lambda *_: None)
+        message = alice.sends(bob, "held")
+        world.run(2)
+        world.part(alice, bob)
+    alice.node.clock.wall_offset_ms += 15 * 86_400_000
+    world.run(800)  # the wall clock jumped: it is believed after ten minutes
+    assert alice.state(message) == "failed"
