@@ -29,7 +29,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.RELAYED: frozenset({State.QUEUED, State.DELIVERED, State.FAILED}),
     State.DELIVERED: frozenset({State.READ, State.QUEUED}),
     State.READ: frozenset({State.QUEUED}),
-    State.FAILED: frozenset({State.DELIVERED, State.READ}),
+    State.FAILED: frozenset({State.DELIVERED}),
 }
 
 _RANK = {State.FAILED: 0, State.QUEUED: 1, State.RELAYED: 2, State.DELIVERED: 3, State.READ: 4}

@@ -119,10 +119,10 @@ def unseal(db: Database, sid: bytes) -> None:
 
 
 def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
-    """The peer refused it for good. What it has read stays read, what failed keeps its first reason."""
+    """The peer refused it for good. What it took before stays so, what failed keeps its first reason."""
     hold(db, row)
     db.run(
-        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state NOT IN ('failed', 'read')",
+        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state IN ('queued', 'relayed')",
         (why, now_ms, row),
     )
 

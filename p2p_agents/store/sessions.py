@@ -132,7 +132,6 @@ def received_digest(db: Database, sid: bytes, turn: int, n: int) -> bytes | None
 class Pair:
     """What is known between one device of ours and one of a peer."""
 
-    bundle: bytes | None
     gen_sent: int
     gen_seen: int
     stamp_sent: int
@@ -140,8 +139,8 @@ class Pair:
     heard_ms: int
 
 
-_NONE = Pair(None, 0, 0, 0, 0, 0)
-_PAIR = ("bundle", "gen_sent", "gen_seen", "stamp_sent", "stamp_seen", "heard_ms")
+_NONE = Pair(0, 0, 0, 0, 0)
+_PAIR = ("gen_sent", "gen_seen", "stamp_sent", "stamp_seen", "heard_ms")
 
 
 def pair(db: Database, device: bytes, peer_device: bytes) -> Pair:
@@ -152,7 +151,7 @@ def pair(db: Database, device: bytes, peer_device: bytes) -> Pair:
     return Pair(*row) if row else _NONE
 
 
-def note_pair(db: Database, device: bytes, peer_device: bytes, peer: bytes, **changes: int | bytes) -> None:
+def note_pair(db: Database, device: bytes, peer_device: bytes, peer: bytes, **changes: int) -> None:
     """Create the pair or change what `changes` names."""
     db.run(
         "INSERT OR IGNORE INTO pairs (device, peer_device, peer) VALUES (?, ?, ?)",

@@ -7,7 +7,7 @@ from p2p_agents.conversation.states import State, best, may
 
 def test_nothing_leads_from_failed_but_an_arrival():
     """B6"""
-    assert [state for state in State if may(State.FAILED, state)] == [State.DELIVERED, State.READ]
+    assert [state for state in State if may(State.FAILED, state)] == [State.DELIVERED]
 
 
 def test_an_arrival_is_taken_back_only_by_a_loss():

@@ -36,7 +36,6 @@ CREATE TABLE pairs (                          -- what is known of a peer's devic
     device      BLOB NOT NULL,                -- ours
     peer_device BLOB NOT NULL,
     peer        BLOB NOT NULL,                -- agent id of the peer
-    bundle      BLOB,                         -- its newest signed key bundle
     gen_sent    INTEGER NOT NULL DEFAULT 0,   -- of inits
     gen_seen    INTEGER NOT NULL DEFAULT 0,
     stamp_sent  INTEGER NOT NULL DEFAULT 0,   -- of syncs
