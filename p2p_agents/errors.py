@@ -7,14 +7,26 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py.
+peer's branch stands in peer_faults.py, what concerns pairing in pairing_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
 from __future__ import annotations
 
 from p2p_agents import exits
-from p2p_agents.fault import P2PError
+from p2p_agents.fault import LocalFault, P2PError
+from p2p_agents.pairing_faults import (
+    BadCode,
+    CodeDead,
+    CodeExpired,
+    CodeUsed,
+    CodeWrong,
+    NobodyFound,
+    NumberDiffers,
+    PairCancelled,
+    PairFailed,
+    PairUnknown,
+)
 from p2p_agents.peer_faults import (
     BadIdentity,
     BadSeal,
@@ -30,15 +42,26 @@ from p2p_agents.peer_faults import (
 )
 
 __all__ = [
+    "BadCode",
     "BadIdentity",
     "BadSeal",
     "BadSignature",
+    "CodeDead",
+    "CodeExpired",
+    "CodeUsed",
+    "CodeWrong",
     "Flood",
     "Gap",
     "IdentityFork",
     "IdentityRollback",
+    "LocalFault",
     "Malformed",
+    "NobodyFound",
+    "NumberDiffers",
     "P2PError",
+    "PairCancelled",
+    "PairFailed",
+    "PairUnknown",
     "PeerFault",
     "Replayed",
     "UnknownVersion",
@@ -46,10 +69,6 @@ __all__ = [
 
 
 # --- ours: what was asked for cannot be -------------------------------------------------------------------
-
-
-class LocalFault(P2PError):
-    """The request cannot be carried out as asked."""
 
 
 class Usage(LocalFault):
@@ -221,30 +240,6 @@ class HumanRequired(LocalFault):
 
     code = "human_required"
     exit = exits.HUMAN
-
-
-class BadCode(LocalFault):
-    """That is not a pairing code: two words of the list and five characters, such as CORAL-FIDDLE-7Q2MX."""
-
-    code = "bad_code"
-    exit = exits.USAGE
-    hint = "type it as the other side shows it: WORD-WORD-XXXXX"
-
-
-class CodeWrong(LocalFault):
-    """The two sides did not hold the same code, or somebody stood between them."""
-
-    code = "code_wrong"
-    exit = exits.REFUSED
-    hint = "compare the words with what the other side shows, and type them again"
-
-
-class CodeDead(LocalFault):
-    """The pairing code was used, has expired, or was guessed at too often."""
-
-    code = "code_dead"
-    exit = exits.REFUSED
-    hint = "have the other side show a new code"
 
 
 class BackupPassphrase(LocalFault):

@@ -22,3 +22,7 @@ class P2PError(Exception):
     @property
     def message(self) -> str:
         return str(self.args[0])
+
+
+class LocalFault(P2PError):
+    """The request cannot be carried out as asked."""

@@ -164,6 +164,40 @@ def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
     return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], item["trust"], since
 
 
+def paired(result: Mapping[str, Any]) -> str:
+    """Whom a code brought."""
+    found = result["contact"]
+    name = found.get("petname") or found["name"]
+    return f"paired with {style(escape(name), 'bold')}  {short(found['id'])} · {escape(result['trust'])}"
+
+
+def code_state(result: Mapping[str, Any]) -> str:
+    """How a code stands."""
+    if result["state"] == "paired":
+        return paired(result)
+    left = f" · {result['tries']} tries left · until {clock(result['expires'])}" if result["state"] == "waiting" else ""
+    return f"{escape(result['state'])}{left}"
+
+
+def trust(result: Mapping[str, Any]) -> str:
+    """What a human compares and decides by."""
+    peer = result["peer"]
+    frozen = [f"frozen: {escape(result['frozen'])}"] if result.get("frozen") else []
+    events = [
+        f"{clock(event['time'])}  {escape(event['kind'])}: {escape(event['detail'])}" for event in result["events"]
+    ]
+    head = (
+        f"{style(escape(peer.get('petname') or peer['name']), 'bold')}  {short(peer['id'])} · {escape(result['trust'])}"
+    )
+    return "\n".join([head, *frozen, digits(result["safety_number"]), *events])
+
+
+def digits(number: str) -> str:
+    """A safety number in three rows of four groups, to be read aloud."""
+    groups = number.split()
+    return "\n".join("  " + " ".join(groups[row : row + 4]) for row in range(0, len(groups), 4))
+
+
 def requests(result: Mapping[str, Any]) -> str:
     if not result["requests"]:
         return "no requests"

@@ -20,6 +20,8 @@ COMMANDS = {
     "whoami": "Show the agent acted for.",
     "peers": "List peers; follow them; add one by address.",
     "requests": "Answer those who want to write: list, accept, reject, block, policy.",
+    "pair": "Become contacts over a code: show one, or type the other side's.",
+    "trust": "Compare safety numbers; verify, block and unblock peers.",
     "contacts": "List contacts; give them names.",
     "send": "Send a message.",
     "inbox": "Show unread messages and leave them unread.",
@@ -41,6 +43,8 @@ COMMANDS = {
 GROUPS = {  # commands that have commands of their own
     "peers": ("list", "add"),
     "requests": ("list", "accept", "reject", "block", "policy"),
+    "pair": ("join", "status", "cancel"),
+    "trust": ("show", "verify", "block", "unblock"),
     "contacts": ("list", "name"),
     "status": ("set",),
     "node": ("run", "status", "stop", "logs"),

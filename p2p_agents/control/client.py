@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
-ONCE = frozenset({"init", "node.stop"})  # repeating these after a lost answer could mean something else
+ONCE = frozenset({"init", "node.stop", "pair.start", "pair.join"})  # repeated after a lost answer, they mean another
 CHUNK_BYTES = 64 * 1024
 KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
 
@@ -305,8 +305,10 @@ class _Lost(Exception):
 
 def _own_wait(method: str, params: dict[str, Any]) -> float:
     """Seconds the method itself may take: the defaults stand in the registry too."""
-    if method == "wait":
+    if method in ("wait", "pair.join"):
         return float(params.get("timeout", limits.WAIT_DEFAULT_S))
+    if method == "pair.wait":
+        return float(params.get("timeout", limits.PAIRING_CODE_MS / 1000))
     if method == "send":
         return float(params.get("timeout", 30.0)) if "wait" in params else 0.0
     return float(params.get("timeout", 5.0)) if method == "ping" else 0.0

@@ -6,88 +6,25 @@ The node, the CLI reference, the API schema and the MCP tools are drawn from thi
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
+from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
 from p2p_agents.wire.advert import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from p2p_agents.errors import P2PError
+
+__all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "check_body", "schema", "validate"]
 
 PROTOCOL = 1  # raised when an older command could misread a newer node
 ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
 KINDS = ("claude-code", "codex", "openclaw", "human", "other")
 POLICIES = ("open", "ask", "closed")
 BODY_TYPES = ("text/plain", "text/markdown", "application/json")
-REFERENCE_CHARS = 128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
 QUERY_CHARS = 1_024  # words to search for
-
-NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
-
-
-@dataclass(frozen=True, slots=True)
-class Param:
-    """One parameter. Text has `at_least` to `at_most` characters; a number lies between them."""
-
-    name: str
-    type: type
-    help: str
-    required: bool = False
-    default: Any = None
-    choices: tuple[str, ...] = ()
-    at_least: float = 0
-    at_most: float = REFERENCE_CHARS
-
-    def __post_init__(self) -> None:
-        if self.type not in NAMES or (self.required and self.default is not None):
-            raise ValueError(self.name)
-
-    def check(self, value: Any) -> Any:
-        """The value as the node uses it. Raises BadParams naming the parameter and its bound."""
-        if self.type is str:
-            return self._check_text(value)
-        if self.type is bool:
-            if value is True or value is False:
-                return value
-            raise _bad(self.name, "must be true or false")
-        return self._check_number(value)
-
-    def _check_text(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise _bad(self.name, "must be a string")
-        if self.choices and value not in self.choices:
-            raise _bad(self.name, f"must be one of {', '.join(self.choices)}")
-        if len(value) < self.at_least:
-            raise _bad(self.name, "is empty")
-        if len(value) > self.at_most:
-            raise _bad(self.name, f"has {len(value)} characters; at most {self.at_most:g} are allowed")
-        if not value.isascii() and _has_surrogates(value):
-            raise _bad(self.name, "is not valid Unicode text")
-        return value
-
-    def _check_number(self, value: Any) -> int | float:
-        whole = self.type is int
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise _bad(self.name, f"must be {'a whole number' if whole else 'a number'}")
-        if not self.at_least <= value <= self.at_most:  # NaN is within no bounds
-            raise _bad(self.name, f"must be from {self.at_least:g} to {self.at_most:g}")
-        return value if whole else float(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One method. `errors` are its own, beyond ALWAYS; `body` checks what no single parameter can."""
-
-    name: str
-    help: str
-    params: tuple[Param, ...]
-    result: str
-    errors: tuple[type[P2PError], ...] = ()
-    streams: bool = False
-    body: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def validate(method: str, params: object) -> dict[str, Any]:
@@ -103,32 +40,14 @@ def validate(method: str, params: object) -> dict[str, Any]:
         if value is not None:
             checked[param.name] = param.check(value)
         elif param.required:
-            raise _bad(param.name, "is missing")
+            raise bad_param(param.name, "is missing")
         else:
             checked[param.name] = param.default
     if len(params) > len(checked) or not params.keys() <= checked.keys():
-        raise _bad(min(map(str, params.keys() - checked.keys()))[:64], "is not a parameter of this method")
+        raise bad_param(min(map(str, params.keys() - checked.keys()))[:64], "is not a parameter of this method")
     if known.body is not None:
         known.body(checked)
     return checked
-
-
-def schema(method: Method) -> dict[str, Any]:
-    """The JSON schema of a method's parameters."""
-    properties: dict[str, Any] = {}
-    for param in method.params:
-        described: dict[str, Any] = {"type": NAMES[param.type], "description": param.help}
-        if param.choices:
-            described["enum"] = list(param.choices)
-        elif param.type is str:
-            described |= {"minLength": int(param.at_least), "maxLength": int(param.at_most)}
-        elif param.type is not bool:
-            described |= {"minimum": param.at_least, "maximum": param.at_most}
-        if param.default is not None:
-            described["default"] = param.default
-        properties[param.name] = described
-    required = [param.name for param in method.params if param.required]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def check_body(params: Mapping[str, Any]) -> None:
@@ -142,18 +61,6 @@ def check_body(params: Mapping[str, Any]) -> None:
             json.loads(text)
         except (ValueError, RecursionError) as error:
             raise errors.BadBody(f"the text is not JSON: {str(error)[:200]}") from None
-
-
-def _bad(name: str, why: str) -> errors.BadParams:
-    return errors.BadParams(f"parameter {name!r} {why}", param=name)
-
-
-def _has_surrogates(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 AGENT = Param("agent", str, "name of the local agent to act for; without it the default one")
@@ -299,6 +206,81 @@ _REQUESTS = (
     ),
 )
 
+_CODE = Param("code", str, "a code, its text or its id; without it the newest", at_most=limits.OOB_CHARS)
+_PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
+_PAIR_STATE = f"{{id, state, tries, expires, contact?: {CONTACT_FIELDS}, trust?}}"
+_ENDED = (errors.CodeExpired, errors.CodeDead)
+
+_PAIRING = (
+    Method(
+        "pair.start",
+        "Show a pairing code, the agent's only one; it lives ten minutes, and no longer than the node.",
+        (AGENT, _PETNAME),
+        "{id, code, uri, expires, agent}",
+        (errors.NoAgent, errors.BadName),
+    ),
+    Method(
+        "pair.status",
+        "How a code stands: waiting, paired, dead, expired or cancelled; after `tries` more wrong ones it is dead.",
+        (AGENT, _CODE),
+        _PAIR_STATE,
+        (errors.NoAgent, errors.PairUnknown),
+    ),
+    Method(
+        "pair.wait",
+        "Wait until somebody held the code.",
+        (AGENT, _CODE, _timeout(limits.PAIRING_CODE_MS / 1000, "seconds to wait")),
+        f"{{id, contact: {CONTACT_FIELDS}, trust}}",
+        (errors.NoAgent, errors.PairUnknown, *_ENDED, errors.PairCancelled, errors.WaitTimeout),
+    ),
+    Method("pair.cancel", "Take a code back.", (AGENT, _CODE), _PAIR_STATE, (errors.NoAgent, errors.PairUnknown)),
+    Method(
+        "pair.join",
+        "Pair with whoever shows this code.",
+        (
+            AGENT,
+            Param("code", str, "what the other side shows, typed or scanned", required=True, at_most=limits.OOB_CHARS),
+            _PETNAME,
+            _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
+        ),
+        f"{{contact: {CONTACT_FIELDS}, trust}}",
+        (
+            errors.NoAgent,
+            errors.BadName,
+            errors.BadCode,
+            errors.UnknownVersion,
+            *_ENDED,
+            errors.CodeUsed,
+            errors.CodeWrong,
+            errors.NobodyFound,
+            errors.PairFailed,
+            errors.PairCancelled,
+        ),
+    ),
+    Method(
+        "trust.show",
+        "What a human decides by: trust, safety number, events.",
+        (AGENT, PEER),
+        "{peer: {id, name, petname}, trust, frozen, safety_number, events: [{kind, detail, time}]}",
+        _FINDS_PEER,
+    ),
+    Method(
+        "trust.verify",
+        "A human compared the safety number: the contact is verified. No program may say so for them.",
+        (AGENT, PEER, Param("digits", str, "the 60 digits that were compared", required=True)),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*_FINDS_PEER, errors.NotAContact, errors.NumberDiffers),
+    ),
+    Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", _FINDS_PEER),
+    Method(
+        "trust.unblock",
+        "Unblock a peer: it is unknown again.",
+        (AGENT, PEER),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*_FINDS_PEER, errors.NotAContact),
+    ),
+)
+
 _MESSAGES = (
     Method(
         "send",
@@ -388,4 +370,6 @@ _MESSAGES = (
     ),
 )
 
-METHODS: dict[str, Method] = {method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_MESSAGES)}
+METHODS: dict[str, Method] = {
+    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_PAIRING, *_MESSAGES)
+}

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.pake import KEY_BYTES, Agreed, Side
-from p2p_agents.errors import BadCode, CodeDead, Malformed
+from p2p_agents.errors import BadCode, CodeExpired, Malformed
 from p2p_agents.limits import OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
 
@@ -99,7 +99,7 @@ def is_invitation(text: str) -> bool:
 
 
 def read(text: str, now_ms: int) -> Invitation:
-    """What was scanned, or pasted in either case. Raises BadCode, UnknownVersion, or CodeDead once it has expired."""
+    """What was scanned, or pasted in either case. Raises BadCode, UnknownVersion, or CodeExpired."""
     text = text[: OOB_CHARS + 1].strip().upper()
     if len(text) > OOB_CHARS or not text.startswith(PREFIX):
         raise BadCode(f"a scanned code begins with {PREFIX}")
@@ -108,7 +108,7 @@ def read(text: str, now_ms: int) -> Invitation:
     except Malformed as error:
         raise BadCode(f"a scanned code that is damaged: {error.message}") from error
     if invitation.expires_ms + OOB_SKEW_MS <= now_ms:
-        raise CodeDead("the scanned code has expired")
+        raise CodeExpired("the scanned code has expired")
     return invitation
 
 

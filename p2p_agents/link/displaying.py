@@ -65,6 +65,15 @@ class Displayer:
     def dead(self) -> bool:
         return self._dead
 
+    @property
+    def taken(self) -> bool:
+        """A right tag came: the code is one joiner's."""
+        return self._taken
+
+    def end(self) -> list[Action]:
+        """Take the code back; whoever is at it is refused."""
+        return self._die(Reason.DEAD)
+
     def deadline_ms(self) -> int | None:
         """When `tick` is due next."""
         if self._dead:

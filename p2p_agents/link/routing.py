@@ -98,6 +98,12 @@ class Router:
             state.wanted, state.due, state.attempts = True, now + patience, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
+    def leave(self, target: Target) -> None:
+        """Nobody asks for it any more."""
+        state = self._targets.get(target)
+        if state:
+            state.wanted = False
+
     def connected(self, target: Target, connection: int, incarnation: int) -> list[int]:
         """A connection stands to the node, as TLS proved. Returns ghosts to close: those to an earlier incarnation."""
         state = self._target(target)

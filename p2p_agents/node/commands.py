@@ -9,7 +9,19 @@ from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, directory, hosting, outbound, presence, reading, showing, upkeep
+from p2p_agents.node import (
+    asking,
+    consent,
+    directory,
+    hosting,
+    inviting,
+    outbound,
+    presence,
+    reading,
+    showing,
+    trusting,
+    upkeep,
+)
 from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
 from p2p_agents.store import agents as stored
@@ -310,6 +322,13 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "requests.reject": reject,
     "requests.block": block,
     "requests.policy": policy,
+    "pair.start": inviting.start,
+    "pair.status": inviting.status,
+    "pair.cancel": inviting.cancel,
+    "trust.show": trusting.show,
+    "trust.verify": trusting.verify,
+    "trust.block": trusting.block,
+    "trust.unblock": trusting.unblock,
     "inbox": reading.unread,
     "ack": reading.acknowledge,
     "history": reading.history,

@@ -15,6 +15,7 @@ from p2p_agents.errors import NoAgent, PeerFault
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
+from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
 from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting, Waiter
 from p2p_agents.store import sessions
@@ -69,6 +70,7 @@ class Core:
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.waiters: dict[int, Waiter] = {}  # by ticket
+        self.desk = Desk()  # pairing codes that are shown or tried
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Flood, Malformed, PeerFault
 from p2p_agents.limits import CONTROL_FRAME_BYTES
-from p2p_agents.node import consent, inbound, opening, presence, resetting, syncing
+from p2p_agents.node import consent, inbound, opening, pairing, presence, resetting, syncing
 from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
@@ -59,7 +59,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     if handler is not None:
         handler(core, peering, frame)
         return
-    assert not isinstance(frame, frames.Node)
+    assert not isinstance(frame, frames.Node | frames.Pair)
     link = peering.links.get(frame.link)
     if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
         if not peering.bucket.take(core.now(), LIGHT_SHARE):
@@ -77,6 +77,11 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     except PeerFault as fault:  # only this pair of agents misbehaved
         log.warning("link to %s: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
         core.close_link(link, fault.code)
+
+
+def _on_node(core: Core, peering: Peering, frame: frames.Node) -> None:
+    opening.on_node(core, peering, frame)
+    pairing.offered(core)
 
 
 def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
@@ -97,9 +102,10 @@ _CREDITED = {bytes([frames.Data.TYPE]), bytes([frames.Credit.TYPE])}
 _LIGHT = {*_CREDITED, bytes([frames.Presence.TYPE])}
 
 _NODE_HANDLERS: dict[type, Callable[..., None]] = {
-    frames.Node: opening.on_node,
+    frames.Node: _on_node,
     frames.Open: opening.on_open,
     frames.Refuse: opening.on_refuse,
+    frames.Pair: pairing.on_pair,
 }
 
 _LINK_HANDLERS: dict[type, Callable[..., None]] = {

@@ -69,6 +69,11 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class PairingMoved:
+    """A code that is shown or tried may have come to something."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeersChanged:
     """Presence, trust or requests changed: watchers look again."""
 
@@ -78,4 +83,4 @@ class Announce:
     """The hosted agents changed: adverts are to be renewed."""
 
 
-Effect = Transmit | Hangup | Connect | Wake | Moved | Asked | Echoed | Answered | PeersChanged | Announce
+Effect = Transmit | Hangup | Connect | Wake | Moved | Asked | Echoed | Answered | PairingMoved | PeersChanged | Announce

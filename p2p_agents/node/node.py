@@ -16,7 +16,7 @@ from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoSocket
 from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
-from p2p_agents.net.interfaces import InterfaceWatch
+from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
 from p2p_agents.node import directory, doctor, hosting, upkeep
 from p2p_agents.node.clock import SystemClock
@@ -193,6 +193,8 @@ class Node:
         own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
         if method in own:
             return await own[method](params)
+        if method == "pair.start":
+            params = params | {"addresses": await asyncio.to_thread(self._shown_addresses)}
         return await self._calls.call(method, params)
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
@@ -211,6 +213,11 @@ class Node:
             "agents": agents,
             "connections": len(self._endpoint.connections),
         }
+
+    def _shown_addresses(self) -> list[Address]:
+        """For a picture that is to fit a small terminal: where most peers reach this node."""
+        plain = [host for host in local_addresses() if "%" not in host]
+        return [(host, self._endpoint.port) for host in plain[:1]]
 
     async def _stop(self, params: Json) -> Json:
         self.goodbye = REPLACED if params["replace"] else STOPPING

@@ -56,7 +56,8 @@ def disconnected(core: Core, connection: int) -> None:
 def node_frame(core: Core, peering: Peering) -> Node:
     visible = [h.local for h in core.hosted.values() if not h.local.hidden][:ROSTER_AGENTS]
     roster = tuple(RosterAgent(a.agent, a.name, a.kind, a.status) for a in visible)
-    return Node(core.node, core.incarnation, p2p_agents.__version__, peering.own_challenge, roster)
+    places = tuple(core.desk.places())
+    return Node(core.node, core.incarnation, p2p_agents.__version__, peering.own_challenge, roster, places)
 
 
 def announce_roster(core: Core) -> None:
@@ -75,6 +76,7 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
         raise Malformed("a node that changes its key")
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
+    peering.places = frame.places
     twin = _twin(core, peering)
     if twin is not None:
         _yield_to(core, peering, twin)
@@ -129,6 +131,12 @@ def open_wanted(core: Core, peering: Peering) -> None:
                     open_link(core, peering, hosted, contact.peer)
                 else:
                     peering.seek = True
+
+
+def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
+    """Open a link to a peer that was just met on this connection: its HELLO proves whether it lives there."""
+    if _may_open(core, peering, hosted.local.id, peer):
+        open_link(core, peering, hosted, peer)
 
 
 def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:

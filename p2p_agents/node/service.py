@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State
-from p2p_agents.errors import NotReachable, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import NotReachable, P2PError, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
-from p2p_agents.node import commands, presence, reading
-from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PeersChanged, Wake
+from p2p_agents.node import commands, inviting, presence, reading
+from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
 from p2p_agents.node.lookup import addresses_of
 from p2p_agents.wire.payload import ECHO_BYTES
 
@@ -87,6 +87,8 @@ class Calls:
             "search": self._search,
             "ping": self._ping,
             "peers.add": self._add_peer,
+            "pair.wait": self._wait_for_pairing,
+            "pair.join": self._join,
         }
 
     async def call(self, method: str, params: Json) -> Json:
@@ -118,6 +120,8 @@ class Calls:
                         answer.set_result(page)
                     elif error is not None:
                         answer.set_exception(error)
+            case PairingMoved():
+                self._bell.ring("pairing")
             case PeersChanged():
                 self._bell.ring("peers")
 
@@ -235,6 +239,43 @@ class Calls:
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(changed, left):
                 raise NotReachable(f"nobody answers at {' or '.join(addresses)}; it is kept and tried again")
+
+    # --- pair ---
+
+    async def _wait_for_pairing(self, params: Json) -> Json:
+        """Until somebody held the code, or it ended otherwise."""
+        found = await self._until_paired(lambda core: inviting.outcome(core, params), params["timeout"])
+        if found is None:
+            raise WaitTimeout("nobody has held the code yet; it goes on")
+        result: Json = found
+        return result
+
+    async def _join(self, params: Json) -> Json:
+        begun = self._writer.call(lambda core: inviting.begin_join(core, params))
+        try:
+            attempt: str = await asyncio.shield(begun)
+            await self._until_paired(lambda core: inviting.is_over(core, attempt), params["timeout"])
+        except asyncio.CancelledError:
+            begun.add_done_callback(self._give_up)
+            raise
+        ended: Json | P2PError = await self._writer.call(lambda core: inviting.end_join(core, attempt))
+        if isinstance(ended, P2PError):
+            raise ended
+        return ended
+
+    def _give_up(self, begun: asyncio.Future[str]) -> None:
+        if begun.exception() is None:
+            self._writer.submit(partial(inviting.end_join, attempt=begun.result()))
+
+    async def _until_paired(self, look: Callable[[Core], Any], timeout: float) -> Any:
+        """What `look` found at last; nothing when the time is over."""
+        deadline = time.monotonic() + timeout
+        while True:
+            moved = self._bell.event("pairing")
+            found = await self._writer.call(look)
+            left = deadline - time.monotonic()
+            if found or left <= 0 or not await _rings(moved, left):
+                return found
 
     # --- streams ---
 

@@ -137,6 +137,7 @@ class Peering:
     incarnation: int = 0
     program: str = ""
     roster: tuple[RosterAgent, ...] = ()
+    places: tuple[str, ...] = ()  # where pairing codes that are shown there are met
     links: dict[int, Link] = field(default_factory=dict)
     also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before

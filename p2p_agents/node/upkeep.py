@@ -10,14 +10,15 @@ from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.limits import (
     EXPIRY_DAYS,
     HELLO_TIMEOUT_S,
+    PAIRING_TRIES_MS,
     PREKEY_DAYS,
     PREKEY_KEPT_DAYS,
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, opening, presence, syncing
+from p2p_agents.node import asking, consent, opening, pairing, presence, syncing
 from p2p_agents.node.effects import Connect, Moved
-from p2p_agents.store import agents, contacts, entries, outbox, sessions
+from p2p_agents.store import agents, contacts, entries, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ECHO_BYTES
@@ -41,6 +42,7 @@ def second(core: Core) -> None:
     presence.flush(core)
     dial_due(core)
     _end_silent(core)
+    pairing.tick(core)
     for peering in list(core.peerings.values()):
         if peering.seek or core.now() >= peering.seek_at:
             opening.open_wanted(core, peering)
@@ -55,6 +57,7 @@ def minute(core: Core) -> None:
     if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
         agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
         expire(core)
+        pairings.forget(core.db, core.now_ms() - PAIRING_TRIES_MS)
     for found in core.links.values():
         for link in found:
             consent.proceed(core, link)

@@ -203,6 +203,15 @@ def record(db: Database, event: Event) -> None:
         db.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
 
 
+def events_of(db: Database, agent: int, peer: bytes, limit: int) -> list[Event]:
+    """Those of one peer, newest first."""
+    rows = db.all(
+        "SELECT agent, peer, kind, detail, time_ms FROM events WHERE agent = ? AND peer = ? ORDER BY id DESC LIMIT ?",
+        (agent, peer, limit),
+    )
+    return [Event(*row) for row in rows]
+
+
 def events(db: Database, limit: int = 50) -> list[Event]:
     """Newest first."""
     rows = db.all("SELECT agent, peer, kind, detail, time_ms FROM events ORDER BY id DESC LIMIT ?", (limit,))

@@ -15,6 +15,7 @@ even when the dialer of the connection opened them, odd when the other side did.
     either   REQUEST   may I write to you; STANDING answers
     either   STANDING  how I regard you changed
     either   PRESENCE  my agent's status and attention
+    either   PAIR      a message between the two sides of a pairing code
     either   CLOSE     the link ends
 
 Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
@@ -28,8 +29,17 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import FRAME_BYTES, IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES, NAME_CHARS, ROSTER_AGENTS
+from p2p_agents.limits import (
+    FRAME_BYTES,
+    IDENTITY_ENTRIES,
+    IDENTITY_ENTRY_BYTES,
+    NAME_CHARS,
+    PAIRING_MESSAGE_BYTES,
+    PAIRING_PLACES,
+    ROSTER_AGENTS,
+)
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
+from p2p_agents.wire.pairing import PLACE_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +91,7 @@ class RosterAgent:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """[0, 0, version, node key, incarnation ms, program version, challenge, [[agent, name, kind, status]…]]"""
+    """[0, 0, version, node key, incarnation ms, program version, challenge, [roster agent…], [place…]]"""
 
     TYPE: ClassVar[int] = 0
     node: bytes  # the node's TLS key; proven to the dialer by TLS, a claim to the acceptor
@@ -89,21 +99,23 @@ class Node:
     program: str
     challenge: bytes  # drawn for this connection; every OPEN to this side signs it
     roster: tuple[RosterAgent, ...]
+    places: tuple[str, ...] = ()  # where pairing codes shown here are met
 
     def pack(self) -> list[object]:
         roster = [agent.pack() for agent in self.roster]
-        return [0, 0, PROTOCOL, self.node, self.incarnation, self.program, self.challenge, roster]
+        return [0, 0, PROTOCOL, self.node, self.incarnation, self.program, self.challenge, roster, list(self.places)]
 
     @classmethod
     def unpack(cls, f: list[Any]) -> Node:
         version(f[2])
-        _, _, _, node, incarnation, program, challenge, roster = array(f, 8, what="NODE")
+        _, _, _, node, incarnation, program, challenge, roster, places = array(f, 9, what="NODE")
         return cls(
             blob(node, size=32, what="node"),
             uint(incarnation, what="incarnation"),
             text(program, at_most=CODE_CHARS, what="program"),
             blob(challenge, size=32, what="challenge"),
             tuple(RosterAgent.unpack(a) for a in array_of(roster, ROSTER_AGENTS, "roster")),
+            tuple(text(p, at_most=PLACE_CHARS, what="place") for p in array_of(places, PAIRING_PLACES, "places")),
         )
 
 
@@ -312,11 +324,34 @@ class Presence:
         )
 
 
-Frame = Node | Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """[13, 0, run, side of the sender, pairing message]: `run` is the joiner's number on this connection."""
+
+    TYPE: ClassVar[int] = 13
+    run: int
+    joiner: bool  # the side that sends it: 0 is the displayer, 1 the joiner
+    message: bytes
+
+    def pack(self) -> list[object]:
+        return [13, 0, self.run, int(self.joiner), self.message]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Pair:
+        _, link, run, side, message = array(f, 5, what="PAIR")
+        uint(link, at_most=0, what="link")
+        return cls(
+            uint(run, what="run"),
+            uint(side, at_most=1, what="side") == 1,
+            blob(message, at_most=PAIRING_MESSAGE_BYTES, what="message"),
+        )
+
+
+Frame = Node | Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence | Pair
 
 _READERS: dict[int, Callable[[list[Any]], Frame]] = {
     kind.TYPE: kind.unpack
-    for kind in (Node, Open, Hello, Refuse, Close, Credit, Sync, Init, Data, Reset, Request, Stand, Presence)
+    for kind in (Node, Open, Hello, Refuse, Close, Credit, Sync, Init, Data, Reset, Request, Stand, Presence, Pair)
 }
 
 

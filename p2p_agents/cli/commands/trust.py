@@ -1,0 +1,94 @@
+"""`trust show`, `verify`, `block`, `unblock`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from p2p_agents import errors, output
+from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.options import As, Json, Peer, application, examples
+
+app = application()
+
+
+@app.callback(
+    epilog=examples("p2p-agents trust show bob", "p2p-agents trust verify bob", "p2p-agents trust block mallory")
+)
+def trust() -> None:
+    """Compare safety numbers; verify, block and unblock peers.
+
+    From low to high: blocked, unknown, requested, accepted, paired (over a code), verified (by a human).
+    """
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents trust show bob",
+        "p2p-agents trust show k7wq2 --json",
+        "p2p-agents trust show bob --json | jq -r .safety_number",
+    )
+)
+def show(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Show how far a peer is trusted, and the 60 digits that are the same on both sides."""
+    return run(lambda face: face.show(face.act("trust.show", peer=peer), output.trust), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents trust verify bob",
+        "p2p-agents trust verify bob --i-compared",
+        "p2p-agents --as alice trust verify bob",
+    )
+)
+def verify(
+    peer: Peer,
+    i_compared: Annotated[bool, typer.Option("--i-compared", help="You compared the digits already.")] = False,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Compare the digits with the other side, and say so: the contact is verified. At a terminal only."""
+
+    def act(face: Face) -> None:
+        shown = face.act("trust.show", peer=peer)
+        _require_human(peer)
+        if not i_compared:
+            _ask(shown["safety_number"])
+        face.show(face.act("trust.verify", peer=shown["peer"]["id"], digits=shown["safety_number"]), output.contact)
+
+    return run(act, as_, json)
+
+
+def _require_human(peer: str) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise errors.HumanRequired(hint=f"have a human run, at a terminal: p2p-agents trust verify {peer}")
+
+
+def _ask(number: str) -> None:
+    """Raises NumberDiffers unless the human says that the numbers are the same."""
+    sys.stderr.write(f"{output.digits(number)}\nDoes the other side show the same 60 digits? Type yes: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise errors.NumberDiffers("not verified")
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents trust block mallory", "p2p-agents trust block k7wq2", "p2p-agents trust block mallory --json"
+    )
+)
+def block(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Block a peer: nothing of it is shown any more."""
+    return run(lambda face: face.show(face.act("trust.block", peer=peer), output.contact), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents trust unblock bob", "p2p-agents trust unblock k7wq2", "p2p-agents trust unblock bob --json"
+    )
+)
+def unblock(peer: Peer, as_: As = None, json: Json = False) -> int:
+    """Unblock a peer: it is unknown again."""
+    return run(lambda face: face.show(face.act("trust.unblock", peer=peer), output.contact), as_, json)

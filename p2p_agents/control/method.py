@@ -1,0 +1,110 @@
+"""What a control method is, and each of its parameters: names, types, bounds, and the errors beyond them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from p2p_agents.errors import P2PError
+
+REFERENCE_CHARS = 128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
+
+NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter. Text has `at_least` to `at_most` characters; a number lies between them."""
+
+    name: str
+    type: type
+    help: str
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    at_least: float = 0
+    at_most: float = REFERENCE_CHARS
+
+    def __post_init__(self) -> None:
+        if self.type not in NAMES or (self.required and self.default is not None):
+            raise ValueError(self.name)
+
+    def check(self, value: Any) -> Any:
+        """The value as the node uses it. Raises BadParams naming the parameter and its bound."""
+        if self.type is str:
+            return self._check_text(value)
+        if self.type is bool:
+            if value is True or value is False:
+                return value
+            raise bad_param(self.name, "must be true or false")
+        return self._check_number(value)
+
+    def _check_text(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise bad_param(self.name, "must be a string")
+        if self.choices and value not in self.choices:
+            raise bad_param(self.name, f"must be one of {', '.join(self.choices)}")
+        if len(value) < self.at_least:
+            raise bad_param(self.name, "is empty")
+        if len(value) > self.at_most:
+            raise bad_param(self.name, f"has {len(value)} characters; at most {self.at_most:g} are allowed")
+        if not value.isascii() and _has_surrogates(value):
+            raise bad_param(self.name, "is not valid Unicode text")
+        return value
+
+    def _check_number(self, value: Any) -> int | float:
+        whole = self.type is int
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise bad_param(self.name, f"must be {'a whole number' if whole else 'a number'}")
+        if not self.at_least <= value <= self.at_most:  # NaN is within no bounds
+            raise bad_param(self.name, f"must be from {self.at_least:g} to {self.at_most:g}")
+        return value if whole else float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. `errors` are its own, beyond ALWAYS; `body` checks what no single parameter can."""
+
+    name: str
+    help: str
+    params: tuple[Param, ...]
+    result: str
+    errors: tuple[type[P2PError], ...] = ()
+    streams: bool = False
+    body: Callable[[Mapping[str, Any]], None] | None = None
+
+
+def schema(method: Method) -> dict[str, Any]:
+    """The JSON schema of a method's parameters."""
+    properties: dict[str, Any] = {}
+    for param in method.params:
+        described: dict[str, Any] = {"type": NAMES[param.type], "description": param.help}
+        if param.choices:
+            described["enum"] = list(param.choices)
+        elif param.type is str:
+            described |= {"minLength": int(param.at_least), "maxLength": int(param.at_most)}
+        elif param.type is not bool:
+            described |= {"minimum": param.at_least, "maximum": param.at_most}
+        if param.default is not None:
+            described["default"] = param.default
+        properties[param.name] = described
+    required = [param.name for param in method.params if param.required]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def bad_param(name: str, why: str) -> errors.BadParams:
+    """A parameter is not what it must be."""
+    return errors.BadParams(f"parameter {name!r} {why}", param=name)
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,98 @@
+"""Pairing codes that are shown or tried here, in memory alone: a restart of the node ends them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from p2p_agents.crypto.codes import Code
+    from p2p_agents.crypto.oob import Invitation
+    from p2p_agents.errors import P2PError
+    from p2p_agents.link.displaying import Displayer
+    from p2p_agents.link.joining import Joiner
+
+HERE = -1  # the connection between two agents of this node, which is none
+
+
+class CodeState(StrEnum):
+    """What has become of a code that is shown."""
+
+    WAITING = "waiting"
+    PAIRED = "paired"
+    DEAD = "dead"  # guessed at too often, or the exchange broke off after the right words
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class Display:
+    """One code on show: words to type and a picture to scan, of which whatever is taken first ends the other."""
+
+    id: str
+    agent: int
+    code: Code
+    invitation: Invitation
+    petname: str | None
+    machines: dict[str, Displayer]  # by place
+    ends_ms: int
+    state: CodeState = CodeState.WAITING
+    wrong: int = 0
+    peer: bytes = b""
+
+
+@dataclass(slots=True)
+class Join:
+    """One attempt with somebody else's code, over every responder there is."""
+
+    id: str
+    agent: int
+    place: str
+    petname: str | None
+    machine: Joiner
+    dialled: tuple[str, ...]  # addresses that the scanned code named
+    asked: set[int] = field(default_factory=set)  # connections
+    over: bool = False
+    peer: bytes = b""
+    error: P2PError | None = None  # the most telling one so far
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One exchange with one peer. `number` is ours, `theirs` the one that frames carry: the joiner's."""
+
+    number: int
+    connection: int
+    theirs: int
+    owner: Display | Join
+    machine: Displayer | Joiner
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything about pairing that the core remembers."""
+
+    displays: dict[str, Display] = field(default_factory=dict)  # oldest first
+    joins: dict[str, Join] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    asked: dict[tuple[int, int], Run] = field(default_factory=dict)  # of displays, by (connection, the joiner's number)
+    here: deque[tuple[int, bool, bytes]] = field(default_factory=deque)  # (run, of the joiner, message) under way HERE
+    announced: float = -math.inf  # when NODE last told places
+    stale: bool = False  # it tells others than there are
+    fallen: bool = False  # a batch failed and took something with it: who waits is to look
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def shown(self) -> list[Display]:
+        return [display for display in self.displays.values() if display.state is CodeState.WAITING]
+
+    def places(self) -> list[str]:
+        return [place for display in self.shown() for place in display.machines]
+
+    def running(self, join: Join) -> bool:
+        return any(run.owner is join for run in self.runs.values())

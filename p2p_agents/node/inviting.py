@@ -1,0 +1,196 @@
+"""The control methods of pairing: codes that are shown, and codes of others that are tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.crypto import codes, oob
+from p2p_agents.crypto.introduction import Self
+from p2p_agents.errors import (
+    Busy,
+    CodeDead,
+    CodeExpired,
+    CodeUsed,
+    NobodyFound,
+    PairCancelled,
+    PairUnknown,
+)
+from p2p_agents.limits import (
+    OOB_ADDRESSES,
+    PAIRING_CODE_MS,
+    PAIRING_REMEMBERED,
+    PAIRING_SHOWN,
+    PAIRING_WRONG,
+)
+from p2p_agents.link.displaying import Displayer
+from p2p_agents.link.joining import Joiner
+from p2p_agents.node import directory, pairing, showing
+from p2p_agents.node.desk import CodeState, Display, Join
+from p2p_agents.quic.address import format_address
+from p2p_agents.store import contacts, pairings
+from p2p_agents.wire.pairing import Purpose
+
+if TYPE_CHECKING:
+    from p2p_agents.errors import P2PError
+    from p2p_agents.link.pairing import Secret
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+
+Json = dict[str, Any]
+
+ID_BYTES = 8
+ANY_PEER = b""  # a petname is checked before anybody is known
+
+
+# --- showing a code ---
+
+
+def start(core: Core, params: Json) -> Json:
+    """A fresh code, the agent's only one. `addresses` are where this node listens, (IP, port) each."""
+    hosted = core.acting(params["agent"])
+    petname = _petname(core, hosted, params)
+    earlier = [display for display in core.desk.shown() if display.agent == hosted.local.id]
+    if len(core.desk.shown()) - len(earlier) >= PAIRING_SHOWN:
+        raise Busy(f"this node shows {PAIRING_SHOWN} codes already")
+    for display in earlier:
+        pairing.withdraw(core, display)
+    display = _draw(core, hosted, petname, tuple(params.get("addresses", ()))[:OOB_ADDRESSES])
+    pairing.show(core, display)
+    _forget_ended(core)
+    return {
+        "id": display.id,
+        "code": display.code.shown(),
+        "uri": oob.show(display.invitation),
+        "expires": showing.time_text(display.ends_ms),
+        "agent": hosted.local.name,
+    }
+
+
+def status(core: Core, params: Json) -> Json:
+    """How a code stands; `tries` wrong tags and it is dead."""
+    hosted = core.acting(params["agent"])
+    return _shown(core, hosted, _find(core, hosted, params["code"]))
+
+
+def cancel(core: Core, params: Json) -> Json:
+    """Take a code back."""
+    hosted = core.acting(params["agent"])
+    display = _find(core, hosted, params["code"])
+    pairing.withdraw(core, display)
+    return _shown(core, hosted, display)
+
+
+def outcome(core: Core, params: Json) -> Json | None:
+    """The contact that came of a code; None while it waits. Raises CodeExpired, CodeDead or PairCancelled."""
+    hosted = core.acting(params["agent"])
+    display = _find(core, hosted, params["code"])
+    match display.state:
+        case CodeState.WAITING:
+            return None
+        case CodeState.PAIRED:
+            return {"id": display.id, **_contact(core, hosted, display.peer)}
+        case CodeState.EXPIRED:
+            raise CodeExpired(hint="run: p2p-agents pair")
+        case CodeState.CANCELLED:
+            raise PairCancelled
+    often = display.wrong >= PAIRING_WRONG
+    told = f"the code was tried {PAIRING_WRONG} times with other words" if often else "the exchange broke off"
+    raise CodeDead(told, hint="run: p2p-agents pair")
+
+
+def _draw(core: Core, hosted: Hosted, petname: str | None, addresses: tuple[tuple[str, int], ...]) -> Display:
+    now_ms = core.now_ms()
+    ends_ms = now_ms + PAIRING_CODE_MS
+    code = codes.draw(core.entropy)
+    invitation = oob.Invitation(hosted.local.agent, core.entropy.draw(oob.SECRET_BYTES), addresses, ends_ms)
+    machines = {
+        secret.place: Displayer(secret, Purpose.CONTACT, _self(hosted), core.entropy, now_ms)
+        for secret in (code, invitation)
+    }
+    identity = core.entropy.draw(ID_BYTES).hex()
+    return Display(identity, hosted.local.id, code, invitation, petname, machines, ends_ms)
+
+
+def _self(hosted: Hosted) -> Self:
+    speaker = hosted.speaker
+    return Self(speaker.key, speaker.identity, speaker.bundle, speaker.name, speaker.kind)
+
+
+def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
+    """By its id, its words or its text; without any the newest. Raises PairUnknown."""
+    own = [display for display in core.desk.displays.values() if display.agent == hosted.local.id]
+    for display in reversed(own):
+        if word is None or word in (display.id, oob.show(display.invitation)) or word.upper() == display.code.shown():
+            return display
+    raise PairUnknown
+
+
+def _forget_ended(core: Core) -> None:
+    displays = core.desk.displays
+    ended = [display.id for display in displays.values() if display.state is not CodeState.WAITING]
+    for identity in ended[: max(0, len(displays) - PAIRING_REMEMBERED)]:
+        del displays[identity]
+
+
+def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
+    shown = {
+        "id": display.id,
+        "state": str(display.state),
+        "tries": max(0, PAIRING_WRONG - display.wrong),
+        "expires": showing.time_text(display.ends_ms),
+    }
+    return shown | (_contact(core, hosted, display.peer) if display.state is CodeState.PAIRED else {})
+
+
+def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:
+    found = contacts.contact(core.db, hosted.local.id, peer)
+    assert found is not None
+    return {"contact": showing.contact(hosted, found), "trust": found.trust.name.lower()}
+
+
+def _petname(core: Core, hosted: Hosted, params: Json) -> str | None:
+    name: str | None = params["name"]
+    return None if name is None else directory.check_petname(core, hosted, ANY_PEER, name)
+
+
+# --- trying a code ---
+
+
+def begin_join(core: Core, params: Json) -> str:
+    """Begin to try a code; the attempt's id. Raises BadCode, CodeDead and its kin, UnknownVersion, BadName or Busy."""
+    hosted = core.acting(params["agent"])
+    petname = _petname(core, hosted, params)
+    secret = _read(params["code"], core.now_ms())
+    pairing.check_other(core, hosted.local.id, secret.place)
+    if any(attempt.place == secret.place for attempt in core.desk.joins.values()):
+        raise Busy("this code is being tried already")
+    spent, used = pairings.tries(core.db, secret.place)
+    if used:
+        raise CodeUsed
+    if spent >= PAIRING_WRONG:
+        raise CodeDead(f"this code was tried {PAIRING_WRONG} times here")
+    machine = Joiner(secret, Purpose.CONTACT, _self(hosted), core.entropy, core.now_ms(), spent=spent)
+    dialled = tuple(map(format_address, secret.addresses)) if isinstance(secret, oob.Invitation) else ()
+    attempt = Join(core.entropy.draw(ID_BYTES).hex(), hosted.local.id, secret.place, petname, machine, dialled)
+    pairing.join(core, attempt)
+    return attempt.id
+
+
+def is_over(core: Core, attempt: str) -> bool:
+    found = core.desk.joins.get(attempt)
+    return found is None or found.over
+
+
+def end_join(core: Core, attempt: str) -> Json | P2PError:
+    """What an attempt came to; one that still goes on is given up. Errors are returned: what ends it is to be kept."""
+    found = core.desk.joins.get(attempt)
+    if found is None:
+        return PairCancelled()
+    pairing.leave(core, found)
+    if found.peer:
+        return _contact(core, core.host(found.agent), found.peer)
+    return found.error or NobodyFound()
+
+
+def _read(text: str, now_ms: int) -> Secret:
+    return oob.read(text, now_ms) if oob.is_invitation(text) else codes.parse(text)

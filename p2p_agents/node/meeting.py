@@ -1,0 +1,63 @@
+"""A peer that was met over a pairing code becomes a contact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.identity import merge
+from p2p_agents.errors import BadIdentity, BadName, IdentityFork, LocalFault
+from p2p_agents.node import directory
+from p2p_agents.store import agents, contacts
+from p2p_agents.store.contacts import Event, Trust
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.identity import Identity
+    from p2p_agents.crypto.introduction import Peer
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
+
+
+class Unwelcome(LocalFault):
+    """A contact that was blocked or frozen here is let in by a human's decision, and by no code."""
+
+
+def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
+    """Keep the identity and the contact, trusted as paired or more; its id. All of it, or it raises a PeerFault or
+    Unwelcome and nothing."""
+    assert peer.identity is not None
+    agent, local = peer.identity.agent, hosted.local.id
+    earlier = contacts.contact(core.db, local, agent)
+    if earlier is not None and (earlier.trust is Trust.BLOCKED or earlier.frozen):
+        raise Unwelcome(f"{earlier.name} is {'frozen' if earlier.frozen else 'blocked'} here")
+    identity = _merged(core, hosted, peer.identity)
+    if peer.device not in identity.devices:
+        raise BadIdentity("a device that is no longer the agent's")
+    with core.db.savepoint():
+        agents.save_identity(core.db, identity)
+        trust = max(Trust.PAIRED, earlier.trust) if earlier else Trust.PAIRED
+        contacts.save_contact(core.db, local, agent, name=peer.name, kind=peer.kind, trust=trust, now_ms=core.now_ms())
+        contacts.announce(core.db, local, agent, peer.name, peer.kind)
+        contacts.settle_request(core.db, local, agent, "accepted")
+        _name(core, hosted, agent, petname)
+    return agent
+
+
+def _merged(core: Core, hosted: Hosted, offered: Identity) -> Identity:
+    """The log as shown, following what is known of it. A fork freezes the contact (PROTOCOL E2)."""
+    try:
+        return merge(agents.load_identity(core.db, offered.agent), 0, offered.entries)
+    except IdentityFork as fork:
+        contacts.freeze(core.db, offered.agent, str(fork))
+        event = Event(hosted.local.id, offered.agent, "identity_fork", str(fork), core.now_ms())
+        contacts.record(core.db, event)
+        raise
+
+
+def _name(core: Core, hosted: Hosted, agent: bytes, petname: str | None) -> None:
+    """The name the human chose, unless another contact got it meanwhile."""
+    if petname is None:
+        return
+    try:
+        contacts.set_petname(core.db, hosted.local.id, agent, directory.check_petname(core, hosted, agent, petname))
+    except BadName:
+        return

@@ -1,0 +1,75 @@
+"""The control methods by which a human decides how far a peer is trusted (PROTOCOL E4)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.crypto.fingerprint import id_text, safety_number
+from p2p_agents.errors import NotAContact, NumberDiffers
+from p2p_agents.node import consent, directory, showing
+from p2p_agents.store import contacts
+from p2p_agents.store.contacts import Trust
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.directory import Known
+    from p2p_agents.node.state import Hosted
+
+Json = dict[str, Any]
+
+EVENTS_SHOWN = 20
+
+
+def show(core: Core, params: Json) -> Json:
+    """What a human compares and decides by."""
+    hosted, known = _whom(core, params)
+    found = contacts.contact(core.db, hosted.local.id, known.agent)
+    return {
+        "peer": {"id": id_text(known.agent), "name": known.name, "petname": known.petname},
+        "trust": known.trust.name.lower(),
+        "frozen": found.frozen if found else None,
+        "safety_number": safety_number(hosted.local.agent, known.agent),
+        "events": [
+            {"kind": event.kind, "detail": event.detail, "time": showing.time_text(event.time_ms)}
+            for event in contacts.events_of(core.db, hosted.local.id, known.agent, EVENTS_SHOWN)
+        ],
+    }
+
+
+def verify(core: Core, params: Json) -> Json:
+    """A human compared the safety number. Raises NumberDiffers or NotAContact."""
+    hosted, known = _whom(core, params)
+    if known.trust < Trust.ACCEPTED or contacts.contact(core.db, hosted.local.id, known.agent) is None:
+        raise NotAContact(f"{known.name} is no contact of {hosted.local.name} yet", hint="run: p2p-agents pair")
+    ours = safety_number(hosted.local.agent, known.agent).replace(" ", "")
+    if not hmac.compare_digest(ours.encode(), "".join(params["digits"].split()).encode()):
+        raise NumberDiffers
+    return _set(core, hosted, known, Trust.VERIFIED)
+
+
+def block(core: Core, params: Json) -> Json:
+    hosted, known = _whom(core, params)
+    contact = consent.block(core, hosted, known.agent, known.name, known.kind)
+    return {"contact": showing.contact(hosted, contact)}
+
+
+def unblock(core: Core, params: Json) -> Json:
+    """It is unknown again, whatever it was before. Raises NotAContact for one that is not blocked."""
+    hosted, known = _whom(core, params)
+    if known.trust is not Trust.BLOCKED:
+        raise NotAContact(f"{known.name} is not blocked", hint="run: p2p-agents contacts")
+    return _set(core, hosted, known, Trust.UNKNOWN)
+
+
+def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:
+    hosted = core.acting(params["agent"])
+    return hosted, directory.resolve(core, hosted, params["peer"])
+
+
+def _set(core: Core, hosted: Hosted, known: Known, trust: Trust) -> Json:
+    contact = contacts.save_contact(
+        core.db, hosted.local.id, known.agent, name=known.name, kind=known.kind, trust=trust, now_ms=core.now_ms()
+    )
+    consent.regard(core, hosted, known.agent)
+    return {"contact": showing.contact(hosted, contact)}

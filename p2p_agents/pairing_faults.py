@@ -1,0 +1,82 @@
+"""The errors of pairing and of trust. Import them from errors.py."""
+
+from __future__ import annotations
+
+from p2p_agents import exits
+from p2p_agents.fault import LocalFault
+
+
+class BadCode(LocalFault):
+    """That is not a pairing code: two words of the list and five characters, such as CORAL-FIDDLE-7Q2MX."""
+
+    code = "bad_code"
+    exit = exits.USAGE
+    hint = "type it as the other side shows it: WORD-WORD-XXXXX"
+
+
+class CodeWrong(LocalFault):
+    """The two sides did not hold the same code, or somebody stood between them."""
+
+    code = "code_wrong"
+    exit = exits.REFUSED
+    hint = "compare the words with what the other side shows, and type them again"
+
+
+class CodeDead(LocalFault):
+    """The pairing code was used, has expired, or was guessed at too often."""
+
+    code = "code_dead"
+    exit = exits.REFUSED
+    hint = "have the other side show a new code"
+
+
+class CodeExpired(CodeDead):
+    """The pairing code has expired: it lives ten minutes."""
+
+    code = "code_expired"
+
+
+class CodeUsed(CodeDead):
+    """The pairing code has served already; each serves once."""
+
+    code = "code_used"
+
+
+class NobodyFound(LocalFault):
+    """No node within reach shows that code."""
+
+    code = "nobody_found"
+    exit = exits.NOT_FOUND
+    retryable = True
+    hint = "compare the last five characters; where nodes do not see each other, run: p2p-agents peers add HOST:PORT"
+
+
+class PairFailed(LocalFault):
+    """The exchange broke off, or one side could not keep the other."""
+
+    code = "pair_failed"
+    exit = exits.REFUSED
+    hint = "show a new code and try again"
+
+
+class PairCancelled(LocalFault):
+    """The code was taken back before anybody held it."""
+
+    code = "pair_cancelled"
+    exit = exits.REFUSED
+
+
+class PairUnknown(LocalFault):
+    """This agent shows no such code; a restart of the node ends codes."""
+
+    code = "pair_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-agents pair"
+
+
+class NumberDiffers(LocalFault):
+    """That is not the safety number of the two agents."""
+
+    code = "number_differs"
+    exit = exits.REFUSED
+    hint = "if the other side shows another number, somebody may stand between you: do not trust this contact"
