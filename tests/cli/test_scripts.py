@@ -65,6 +65,7 @@ def environ(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
         shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m p2p_agents "$@"\n')
         shim.chmod(0o755)
     return {
+        "PYTHONIOENCODING": "utf-8",
         "PATH": f"{bin_}:{os.environ['PATH']}",
         "P2P_AGENTS_HOME": home.path,
         "P2P_AGENTS_NO_START": "1",

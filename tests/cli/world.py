@@ -56,6 +56,23 @@ REQUEST = {
     "direction": "in",
     "state": "pending",
 }
+SHOWN = {
+    "id": "code1",
+    "code": "CORAL-FIDDLE-7Q2MX",
+    "uri": "P2PA:P/" + "A" * 109,
+    "expires": "2026-11-20T14:10:00Z",
+    "agent": "alice",
+}
+PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "expires": SHOWN["expires"]}
+PAIRED = {"id": "code1", "contact": CONTACT | {"trust": "paired"}, "trust": "paired"}
+DIGITS = " ".join(["01234"] * 12)
+TRUST = {
+    "peer": {"id": BOB["id"], "name": "bob", "petname": None},
+    "trust": "paired",
+    "frozen": None,
+    "safety_number": DIGITS,
+    "events": [],
+}
 UNREAD = [message(1, "hello\nworld"), message(2, "\x1b]0;owned\x07 \u202egnp.exe")]
 
 
@@ -75,6 +92,17 @@ def make_world() -> FakeService:
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
         contacts={"contacts": [CONTACT]},
         contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
+        pair__start=lambda params: SHOWN,
+        pair__status=lambda params: PAIR_STATUS,
+        pair__wait=lambda params: PAIRED if params["code"] == SHOWN["id"] else errors.PairUnknown(),
+        pair__cancel=lambda params: PAIR_STATUS | {"state": "cancelled"},
+        pair__join=_join,
+        trust__show=TRUST,
+        trust__verify=lambda params: (
+            {"contact": CONTACT | {"trust": "verified"}} if params["digits"] == DIGITS else errors.NumberDiffers()
+        ),
+        trust__block={"contact": CONTACT | {"trust": "blocked"}},
+        trust__unblock={"contact": CONTACT | {"trust": "unknown"}},
         requests__list={"requests": [REQUEST]},
         requests__accept={"contact": CONTACT},
         requests__reject={"contact": CONTACT},
@@ -161,6 +189,14 @@ def _show(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         "time": None,
     }
     return {"message": sent, "recipients": [waiting]}
+
+
+def _join(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if "coral" not in params["code"].lower() and not params["code"].startswith("P2PA:"):
+        return errors.BadCode("'corel' is not a word of pairing codes; did you mean coral?", nearest=("coral",))
+    if params["name"] == "wrong":
+        return errors.CodeWrong(left=2)
+    return {"contact": CONTACT | {"trust": "paired", "petname": params["name"]}, "trust": "paired"}
 
 
 async def _watch(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
