@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from p2p_agents.limits import PAIRING_WRONG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,7 +45,7 @@ class Display:
     machines: dict[str, Displayer]  # by place
     ends_ms: int
     state: CodeState = CodeState.WAITING
-    wrong: int = 0
+    tries: int = PAIRING_WRONG  # wrong tags until it is dead
     peer: bytes = b""
 
 

@@ -93,8 +93,8 @@ def outcome(core: Core, params: Json) -> Json | None:
             raise CodeExpired(hint="run: p2p-agents pair")
         case CodeState.CANCELLED:
             raise PairCancelled
-    often = display.wrong >= PAIRING_WRONG
-    told = f"the code was tried {PAIRING_WRONG} times with other words" if often else "the exchange broke off"
+    often = f"the code was tried {PAIRING_WRONG} times with other words"
+    told = "the exchange broke off" if display.tries else often
     raise CodeDead(told, hint="run: p2p-agents pair")
 
 
@@ -136,7 +136,7 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
     shown = {
         "id": display.id,
         "state": str(display.state),
-        "tries": max(0, PAIRING_WRONG - display.wrong),
+        "tries": display.tries,
         "expires": showing.time_text(display.ends_ms),
     }
     return shown | (_contact(core, hosted, display.peer) if display.state is CodeState.PAIRED else {})

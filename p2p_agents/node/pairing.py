@@ -205,7 +205,7 @@ def _tell_wrong(core: Core, owner: Display | Join, left: int) -> None:
         owner.error = CodeWrong(f"{CodeWrong().message} {left} tries are left with this code.", left=left)
         what = "a code that was typed here was not the one the other side shows"
     else:
-        owner.wrong += 1
+        owner.tries = min(owner.tries, left)
         what = "somebody tried a code shown here with other words"
     contacts.record(core.db, Event(owner.agent, NOBODY, "pairing_wrong", what, core.now_ms()))
     core.effect(PairingMoved())

@@ -165,6 +165,22 @@ def test_a_met_peer_is_kept_even_when_it_is_gone():
     assert kept(1) == []
 
 
+def test_a_code_that_is_taken_back_refuses_who_is_at_it():
+    """F1: also who held it already but has not been met."""
+    for steps in (1, 3):
+        displayer = shows()
+        wire = Wire(displayer, types()).begin()
+        for _ in range(steps):
+            wire.step()
+        assert displayer.taken is (steps == 3)
+        ended = displayer.end()
+        assert said(ended, 1) == [Refuse(Reason.DEAD)]
+        assert ended[-1] == Dead(Reason.DEAD)
+        assert displayer.dead
+        assert displayer.end() == []
+        assert pair(displayer, types(), run=9).ends("joiner") == [Reason.DEAD]
+
+
 def test_an_installation_without_an_agent_shows_nothing():
     with pytest.raises(BadIdentity):
         Displayer(CODE, Purpose.LINK, PHONE, Seeded("x"), NOW)

@@ -107,6 +107,14 @@ def test_a_goodbye_ends_the_dialling_unless_somebody_wants_it(router):
     assert dialled(router, 60.0)
 
 
+def test_what_nobody_wants_any_more_is_not_dialled(router):
+    place = Target(b"", "a:1")
+    router.leave(place)
+    router.want(place, ["a:1"], 0.0)
+    router.leave(place)
+    assert dialled(router, 99.0) == []
+
+
 def test_a_resume_forgives_all_backoff(router):
     """B12"""
     router.want(Target(b"", "a:1"), ["a:1"], 0.0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import INT_MAX, ROSTER_AGENTS
+from p2p_agents.limits import INT_MAX, PAIRING_PLACES, ROSTER_AGENTS
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.cbor import encode
 from p2p_agents.wire.frame import RosterAgent, Standing, decode_frame, encode_frame
@@ -28,6 +28,9 @@ EXAMPLES = [
     frames.Request(2, b"x"),
     frames.Stand(2, Standing.CLOSED),
     frames.Presence(2, "online", True, 0),
+    frames.Node(A, 1, "0.1.0", B, (), ("7Q2MX", "0123456789ABCDEF0123")),
+    frames.Pair(7, True, b"message"),
+    frames.Pair(0, False, b""),
 ]
 
 values = st.recursive(
@@ -70,7 +73,19 @@ def test_a_roster_is_bounded():
         decode_frame(encode_frame(frames.Node(A, 1, "x", B, (ALICE,) * (ROSTER_AGENTS + 1))))
 
 
-@given(st.integers(0, 13), st.lists(values, max_size=7))
+def test_places_are_bounded():
+    for places in (("X",) * (PAIRING_PLACES + 1), ("X" * 33,)):
+        with pytest.raises(Malformed):
+            decode_frame(encode_frame(frames.Node(A, 1, "x", B, (), places)))
+
+
+@pytest.mark.parametrize("fields", [[1, 7, 0, b"x"], [0, 7, 2, b"x"], [0, -1, 0, b"x"], [0, 7, 0, "x"], [0, 7, 0]])
+def test_a_pairing_frame_is_the_nodes_and_of_one_side(fields):
+    with pytest.raises(Malformed):
+        decode_frame(encode([13, *fields]))
+
+
+@given(st.integers(0, 14), st.lists(values, max_size=7))
 def test_any_fields_are_a_frame_or_refused(kind, fields):
     try:
         frame = decode_frame(encode([kind, *fields]))

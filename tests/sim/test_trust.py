@@ -1,0 +1,46 @@
+"""How far a peer is trusted is a human's to say."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.errors import NotAContact, NumberDiffers
+from p2p_agents.node import trusting
+
+
+def shown(agent, peer):
+    return agent.call(trusting.show, peer=peer.name)
+
+
+def test_both_sides_see_one_number(world):
+    """E4"""
+    alice, bob = world.friends("alice", "bob")
+    assert shown(alice, bob)["safety_number"] == shown(bob, alice)["safety_number"]
+    assert shown(alice, bob)["trust"] == "accepted"
+    assert shown(alice, bob)["events"] == []
+
+
+def test_a_compared_number_verifies_and_another_does_not(world):
+    """E4"""
+    alice, bob, carol = world.friends("alice", "bob", "carol")
+    other = shown(alice, carol)["safety_number"]
+    with pytest.raises(NumberDiffers):
+        alice.call(trusting.verify, peer="bob", digits=other)
+    assert shown(alice, bob)["trust"] == "accepted"
+    digits = shown(alice, bob)["safety_number"].replace(" ", "")
+    assert alice.call(trusting.verify, peer="bob", digits=digits)["contact"]["trust"] == "verified"
+
+
+def test_only_a_contact_is_verified_and_only_a_blocked_one_unblocked(world):
+    """E4"""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    world.settle()
+    with pytest.raises(NotAContact):
+        alice.call(trusting.verify, peer="bob", digits=shown(alice, bob)["safety_number"])
+    with pytest.raises(NotAContact):
+        alice.call(trusting.unblock, peer="bob")
+    assert alice.call(trusting.block, peer="bob")["contact"]["trust"] == "blocked"
+    assert alice.call(trusting.unblock, peer="bob")["contact"]["trust"] == "unknown"
+    bob.sends(alice, "me again")
+    world.settle()
+    assert alice.requests() == ["me again"]
