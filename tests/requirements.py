@@ -32,7 +32,7 @@ IN_SCOPE: dict[str, str] = {
     "E1": "a device belongs to one agent, by the consent of both",
     "E4": "trust rises by decisions only",
     "E5": "an announced name is pinned to the first id that used it",
-    "F1": "a pairing code serves once, for ten minutes and few wrong tags; a joiner's tries are on disk before they leave",
+    "F1": "a pairing code serves once, lives ten minutes and few wrong tags; a joiner's tries are on disk first",
     "H1": "a store of a newer release is refused untouched",
     "H2": "a reader acknowledges what it was shown and nothing else",
     "H3": "a committed send is a success",

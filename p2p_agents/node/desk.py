@@ -59,7 +59,7 @@ class Join:
     petname: str | None
     machine: Joiner
     dialled: tuple[str, ...]  # addresses that the scanned code named
-    asked: set[int] = field(default_factory=set)  # connections
+    asked: dict[bytes, int] = field(default_factory=dict)  # node -> the connection it was last asked on
     over: bool = False
     peer: bytes = b""
     error: P2PError | None = None  # the most telling one so far
@@ -95,6 +95,9 @@ class Desk:
 
     def places(self) -> list[str]:
         return [place for display in self.shown() for place in display.machines]
+
+    def trying(self) -> list[Join]:
+        return [join for join in self.joins.values() if not join.over]
 
     def running(self, join: Join) -> bool:
         return any(run.owner is join for run in self.runs.values())

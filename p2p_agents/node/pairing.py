@@ -89,7 +89,7 @@ def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
 
 def offered(core: Core) -> None:
     """Places were told or taken back somewhere."""
-    for attempt in list(core.desk.joins.values()):
+    for attempt in core.desk.trying():
         _seek(core, attempt)
 
 
@@ -99,7 +99,7 @@ def tick(core: Core) -> None:
     for display in core.desk.shown():
         for machine in display.machines.values():
             _act(core, display, machine, machine.tick(now_ms))
-    for attempt in list(core.desk.joins.values()):
+    for attempt in core.desk.trying():
         _act(core, attempt, attempt.machine, attempt.machine.tick(now_ms))
     for run in list(core.desk.runs.values()):
         if run.connection not in (HERE, *core.peerings):
@@ -283,25 +283,39 @@ def _seek(core: Core, attempt: Join) -> None:
     """Ask the next responder when no run is under way; end when the last one gave an answer that will not change."""
     if attempt.over or core.desk.running(attempt):
         return
-    connection = next((each for each in _responders(core, attempt) if each not in attempt.asked), None)
-    if connection is None:
-        if attempt.error is not None and not isinstance(attempt.error, PairFailed):
-            _end_attempt(core, attempt)
-        return
-    attempt.asked.add(connection)
+    broken = isinstance(attempt.error, PairFailed)  # the line, perhaps: worth another
+    for node, connection in _responders(core, attempt):
+        if node not in attempt.asked or (broken and attempt.asked[node] != connection):
+            attempt.asked[node] = connection
+            _begin(core, attempt, connection)
+            return
+    if attempt.error is not None and not broken:
+        _end_attempt(core, attempt)
+
+
+def _begin(core: Core, attempt: Join, connection: int) -> None:
     number = next(core.desk.numbers)
+    try:
+        actions = attempt.machine.start(number, core.now_ms())
+    except CodeDead:  # its time came since the last tick
+        attempt.error = CodeExpired()
+        _end_attempt(core, attempt)
+        return
     core.desk.runs[number] = Run(number, connection, number, attempt, attempt.machine)
-    _act(core, attempt, attempt.machine, attempt.machine.start(number, core.now_ms()))
+    _act(core, attempt, attempt.machine, actions)
 
 
-def _responders(core: Core, attempt: Join) -> Iterator[int]:
-    """Who says it shows the code: agents of this node, nodes that we dialled, nodes that dialled us."""
+def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
+    """Who says it shows the code, by node: agents of this one, nodes that we dialled, nodes that dialled us.
+
+    Two connections to one node are one responder: a slip is not to cost two tries.
+    """
     display = _shown_at(core, attempt.place)
     if display is not None and display.agent != attempt.agent:
-        yield HERE
+        yield core.node, HERE
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
         if peering.node and attempt.place in peering.places:
-            yield peering.id
+            yield peering.node, peering.id
 
 
 def check_other(core: Core, agent: int, place: str) -> None:

@@ -23,7 +23,8 @@ from p2p_agents.errors import (
     PairUnknown,
 )
 from p2p_agents.limits import PAIRING_CODE_MS, PAIRING_RUN_MS, PAIRING_SHOWN
-from p2p_agents.node import inviting, trusting
+from p2p_agents.node import commands, inviting, trusting
+from p2p_agents.quic.address import format_address
 from p2p_agents.store import contacts, pairings
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.database import Database
@@ -456,3 +457,31 @@ def test_messages_of_no_run_are_refused_once(world):
     world.run(5.0)
     assert alice.core.desk.runs == bob.core.desk.runs == {}
     assert bob.core.peerings
+
+
+def test_a_slip_costs_one_try_over_two_connections(world):
+    """F1: a node is asked once, however many lines lead to it."""
+    alice, bob = strangers(world)
+    address = format_address(alice.node.address)
+    bob.node.run(lambda core: commands.add_places(core, [address]))
+    alice.node.run(lambda core: commands.add_places(core, [format_address(bob.node.address)]))
+    world.settle()
+    code = shows(alice)["code"]
+    with pytest.raises(CodeWrong) as wrong:
+        joins(world, bob, other_words(code))
+    assert wrong.value.details["left"] == 2
+
+
+def test_an_attempt_that_is_left_says_so_and_is_forgotten(world):
+    alice, bob = strangers(world)
+    code = shows(alice)["code"]
+    attempt = tries(bob, code)
+    with pytest.raises(Busy):
+        tries(bob, code)
+    with pytest.raises(PairFailed):
+        ends(bob, attempt)
+    with pytest.raises(PairCancelled):
+        ends(bob, attempt)
+    world.run(2.0)
+    assert bob.core.desk.runs == alice.core.desk.runs == {}
+    assert joins(world, bob, code)["trust"] == "paired"
