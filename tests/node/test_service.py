@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotReachable, PeerAmbiguous, PeerUnknown, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import (
+    NobodyFound,
+    NotReachable,
+    PairCancelled,
+    PeerAmbiguous,
+    PeerUnknown,
+    SendFailed,
+    SendUnconfirmed,
+    WaitTimeout,
+)
 from p2p_agents.limits import PAGE
 from p2p_agents.node import asking, commands
 from p2p_agents.node.effects import Asked
@@ -314,5 +323,42 @@ def test_a_search_finds_what_was_just_sent(pair: Core) -> None:
         await calls.call("send", send("the quick fox"))
         found = await calls.call("search", params(text="quick"))
         assert [it["text"] for it in found["messages"]] == ["the quick fox"]
+
+    play(pair, script)
+
+
+# --- pair ---
+
+
+def test_a_wait_for_a_pairing_ends_with_it_and_in_time(pair: Core) -> None:
+    """A7, F1: woken by the end of the code, whatever it is; a code that goes on is a timeout."""
+
+    async def script(calls: Calls) -> None:
+        shown = await calls.call("pair.start", params(name=None, addresses=()))
+        with pytest.raises(WaitTimeout):
+            await calls.call("pair.wait", params(code=shown["id"], timeout=0.0))
+        waiting = asyncio.ensure_future(calls.call("pair.wait", params(code=shown["id"])))  # noqa: TID251 - ours
+        await calls.call("pair.cancel", params(code=shown["id"]))
+        with pytest.raises(PairCancelled):
+            await waiting
+
+    play(pair, script)
+
+
+def test_a_joiner_who_hangs_up_gives_the_attempt_up(pair: Core) -> None:
+    """F1: and one who finds nobody is told so in time."""
+
+    async def script(calls: Calls) -> None:
+        code = params(code="coral-fiddle-00000", name=None)
+        with pytest.raises(NobodyFound):
+            await calls.call("pair.join", code | {"timeout": 0.0})
+        joining = asyncio.ensure_future(calls.call("pair.join", code))  # noqa: TID251 - ours
+        await asyncio.sleep(0)
+        await calls.call("whoami", params())
+        assert len(pair.desk.joins) == 1
+        joining.cancel()
+        await asyncio.gather(joining, return_exceptions=True)
+        await calls.call("whoami", params())
+        assert pair.desk.joins == {}
 
     play(pair, script)

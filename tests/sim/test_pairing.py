@@ -475,6 +475,7 @@ def test_a_slip_costs_one_try_over_two_connections(world):
 def test_an_attempt_that_is_left_says_so_and_is_forgotten(world):
     alice, bob = strangers(world)
     code = shows(alice)["code"]
+    world.run(1.0)
     attempt = tries(bob, code)
     with pytest.raises(Busy):
         tries(bob, code)
