@@ -114,16 +114,21 @@ class Calls:
                 self._note(agent, peer)
             case Echoed(nonce):
                 self._bell.ring(("echo", nonce))
-            case Answered(ticket, page, error):
-                if (answer := self._answers.get(ticket)) is not None and not answer.done():
-                    if page is not None:
-                        answer.set_result(page)
-                    elif error is not None:
-                        answer.set_exception(error)
+            case Answered():
+                self._answer(effect)
             case PairingMoved():
                 self._bell.ring("pairing")
             case PeersChanged():
                 self._bell.ring("peers")
+
+    def _answer(self, answered: Answered) -> None:
+        answer = self._answers.get(answered.ticket)
+        if answer is None or answer.done():
+            return
+        if answered.page is not None:
+            answer.set_result(answered.page)
+        elif answered.error is not None:
+            answer.set_exception(answered.error)
 
     def _note(self, agent: int, what: int | bytes) -> None:
         for watcher in self._watchers:
