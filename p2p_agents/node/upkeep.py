@@ -81,8 +81,11 @@ def dial_due(core: Core) -> None:
 
 
 def _is_missed(core: Core, node: bytes) -> bool:
-    """A contact was proven to live at the node, and no link to it is up: who says to be that node does not serve."""
-    return any(next(core.links_to(agent, peer), None) is None for agent, peer in contacts.homed_at(core.db, node))
+    """A contact was proven, or is said, to live at the node, and no link to it is up: who claims the node does not
+    serve, or may not be asked for that link."""
+    said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {})]
+    homed = contacts.homed_at(core.db, node)
+    return any(next(core.links_to(agent, peer), None) is None for agent, peer in (*homed, *said))
 
 
 def _end_silent(core: Core) -> None:

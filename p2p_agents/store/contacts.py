@@ -107,6 +107,11 @@ def addresses(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
     return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))
 
 
+def accepted(db: Database) -> list[tuple[int, bytes]]:
+    """(agent, peer) of everybody that may have a link."""
+    return db.all("SELECT agent, peer FROM contacts WHERE trust >= ? AND frozen IS NULL", (int(Trust.ACCEPTED),))
+
+
 def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
     """(agent, peer) of the contacts that were proven to live at a node."""
     return db.all(

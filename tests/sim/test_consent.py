@@ -255,3 +255,18 @@ def test_a_hidden_agent_exists_for_its_contacts_only(world):
     assert alice.state(hello) == "queued"
     assert [peer["name"] for peer in alice.call(commands.peers)["peers"]] == ["secret"]
     assert secret.requests() == []
+
+
+@pytest.mark.parametrize("first", ["hidden", "visible"])
+def test_a_hidden_agent_makes_its_first_contact_whoever_dialled(world, first):
+    """E4, C3: it asks only where it dialled itself, so its node dials though the other side has done so already."""
+    homes = [world.node(), world.node()]
+    if first == "visible":
+        homes.reverse()
+    shade = world.agent("shade", homes[0], hidden=True)
+    world.agent("host", homes[0])
+    alice = world.agent("alice", homes[1])
+    world.run(5)
+    shade.sends(alice, "hello from nowhere")
+    world.run(5)
+    assert alice.requests() == ["hello from nowhere"]
