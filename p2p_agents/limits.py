@@ -117,7 +117,6 @@ PAIRING_SHOWN = 4  # codes one node shows at once; each has two places to meet, 
 PAIRING_PLACES = 8  # that a NODE names
 PAIRING_REMEMBERED = 64  # codes that ended, whose end can still be asked for
 PAIRING_TRIES_MS = 86_400_000  # tries are remembered for a day: the code they were made with is dead long before
-PAIRING_WAIT_S = 60.0  # a joiner looks for the displayer this long unless told otherwise
 OOB_ADDRESSES = 4  # in a scanned code: more would not fit a small terminal
 OOB_CHARS = 512  # a scanned text is read no further
 OOB_SKEW_MS = 300_000  # clocks of two machines may differ by this; the displayer is the judge

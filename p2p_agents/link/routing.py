@@ -117,11 +117,10 @@ class Router:
 
     def claimed(self, node: bytes, connection: int) -> None:
         """Who dialled us says it is `node`: it is left the dialling for as long as nothing is missed there."""
-        for state in self._targets.values():
+        for target, state in self._targets.items():
             state.claims.discard(connection)
-        state_of_node = self._targets.get(Target(node))
-        if state_of_node is not None:
-            state_of_node.claims.add(connection)
+            if target == Target(node):
+                state.claims.add(connection)
 
     def closed(self, connection: int, now: float) -> None:
         """A working connection ended; dial again at once, then with backoff."""

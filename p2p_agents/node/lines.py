@@ -10,6 +10,7 @@ from p2p_agents.limits import INBOUND_QUEUE_BYTES
 from p2p_agents.node import dispatch, opening
 from p2p_agents.node.effects import Connect, Hangup, Transmit
 from p2p_agents.quic.address import format_address, parse_address
+from p2p_agents.quic.connection import CLOSE_OWNER
 
 if TYPE_CHECKING:
     from p2p_agents.link.routing import Dial, Target
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLOSE_BY_CORE = 0x10
-CLOSE_FLOOD = 0x11
+CLOSE_BY_CORE = CLOSE_OWNER
+CLOSE_OUTRUN = CLOSE_OWNER + 1
 
 
 class Lines:
@@ -57,7 +58,7 @@ class Lines:
         self._queued[number] += size
         if self._queued[number] > INBOUND_QUEUE_BYTES:
             log.warning("connection %d: more than %d bytes wait", number, INBOUND_QUEUE_BYTES)
-            connection.close(CLOSE_FLOOD, "flood")
+            connection.close(CLOSE_OUTRUN, "flood")
             return
         self._writer.submit(
             lambda core: dispatch.received(core, number, data), lambda outcome: self._taken(number, size, outcome)
