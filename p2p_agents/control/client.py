@@ -197,23 +197,32 @@ class Client:
         """Reach the node: start it when none runs, replace it when it is older. Raises EnvironmentFault."""
         deadline = time.monotonic() + limits.NODE_START_S
         start = None
-        while True:
-            if self._dial():
-                try:
-                    if self._greet(deadline):
-                        return
-                except _Lost:  # it was just stopping
-                    pass
-                if time.monotonic() > deadline:
-                    raise errors.NodeUnreachable("the node accepts and hangs up")
-            if not self._may_start:
-                raise NoNode(f"no node runs for {self.home.path}", hint="run: p2p-agents node run")
-            if start is None:
-                from p2p_agents.control.start import NodeStart
+        try:
+            while not self._reach(deadline):
+                if not self._may_start:
+                    raise NoNode(f"no node runs for {self.home.path}", hint="run: p2p-agents node run")
+                if start is None:
+                    from p2p_agents.control.start import NodeStart
 
-                self.home.create()
-                start = NodeStart(self.home, deadline)
-            start.wait()
+                    self.home.create()
+                    start = NodeStart(self.home, deadline)
+                start.wait()
+        finally:
+            if start is not None:
+                start.end()
+
+    def _reach(self, deadline: float) -> bool:
+        """Whether a node listens that is one to talk to."""
+        if not self._dial():
+            return False
+        try:
+            if self._greet(deadline):
+                return True
+        except _Lost:  # it was just stopping
+            pass
+        if time.monotonic() > deadline:
+            raise errors.NodeUnreachable("the node accepts and hangs up")
+        return False
 
     def _dial(self) -> bool:
         """Whether somebody listens."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -16,28 +17,57 @@ if TYPE_CHECKING:
     from p2p_agents.errors import P2PError
     from p2p_agents.paths import Home
 
-POLL_S = 0.01  # between two looks at a starting node
+POLL_MIN_S = 0.005  # between two looks at a starting node, first
+POLL_MAX_S = 0.05  # and later: many commands may be waiting for one node
 ERROR_BYTES = 64 * 1024  # a start error is a few hundred
 
 
 class NodeStart:
-    """One attempt to bring up the node of a home; other commands may be trying the same."""
+    """One attempt to bring up the node of a home. Of many commands that try at once, one launches it."""
 
     def __init__(self, home: Home, deadline: float) -> None:
         self._home = home
         self._deadline = deadline
+        self._turn = -1  # the home's directory, locked: it is this command that launches
         self._child = 0
+        self._poll = POLL_MIN_S
 
     def wait(self) -> None:
-        """Launch unless that is done, pause a moment. Raises the node's own reason, or NodeUnreachable."""
-        if not self._child:
+        """Launch unless that is done, pause a moment. Raises the node's own reason, or NodeUnreachable.
+
+        The caller looks for the node between taking the turn and launching: another may have just had it.
+        """
+        if self._turn < 0:
+            if self._take_turn():
+                return
+        elif not self._child:
             clear_error(self._home)
             self._child = launch(self._home)
         elif self._has_ended():
             self._child = 0
         if time.monotonic() > self._deadline:
             raise errors.NodeUnreachable("the node was started but does not answer")
-        time.sleep(POLL_S)
+        time.sleep(self._poll)
+        self._poll = min(self._poll * 2, POLL_MAX_S)
+
+    def end(self) -> None:
+        """Let the next command try: this one has its node, or its reason."""
+        if self._turn >= 0:
+            os.close(self._turn)
+            self._turn = -1
+
+    def _take_turn(self) -> bool:
+        try:
+            turn = os.open(self._home.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise errors.UnsafeHome(f"{self._home.path} cannot be read: {error.strerror}") from error
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(turn)
+            return False
+        self._turn = turn
+        return True
 
     def _has_ended(self) -> bool:
         """Whether the child left because another node holds the lock; any other end is an error."""

@@ -87,18 +87,42 @@ def test_losing_the_race_for_the_lock_is_no_error(home: Home, monkeypatch: pytes
     stand_in(monkeypatch, f"import sys; sys.exit({errors.AlreadyRunning.exit})")
     attempt = start.NodeStart(home, time.monotonic() + 5)
     attempt.wait()
+    attempt.wait()
+    assert attempt._child
     while attempt._child:
         attempt.wait()
     attempt.wait()
     assert attempt._child
+    attempt.end()
     os.wait()
+
+
+def test_of_many_commands_one_launches_and_the_next_only_after_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty commands must not cost fifty interpreters."""
+    launched = []
+    monkeypatch.setattr(start, "launch", lambda home: launched.append(home) or os.getpid())
+    first, second = (start.NodeStart(home, time.monotonic() + 5) for _ in range(2))
+    first.wait()
+    for _ in range(3):
+        second.wait()
+    assert not launched
+    first.wait()
+    assert len(launched) == 1
+    first.end()
+    second.wait()
+    assert len(launched) == 1, "it looks for the first one's node before it launches"
+    second.wait()
+    assert len(launched) == 2
+    second.end()
 
 
 def test_a_start_has_an_end(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "pass")
     attempt = start.NodeStart(home, time.monotonic() - 1)
+    attempt.wait()
     with pytest.raises(errors.NodeUnreachable, match="does not answer"):
         attempt.wait()
+    attempt.end()
     os.wait()
 
 
