@@ -7,13 +7,14 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, what concerns pairing in pairing_faults.py.
+peer's branch stands in peer_faults.py, what concerns pairing and bridges in pairing_faults.py and bridge_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
 from __future__ import annotations
 
 from p2p_agents import exits
+from p2p_agents.bridge_faults import BadBridge, BridgeImpostor, BridgeRefused, BridgeUnknown, BridgeUnreachable
 from p2p_agents.fault import LocalFault, P2PError
 from p2p_agents.pairing_faults import (
     BadCode,
@@ -42,10 +43,15 @@ from p2p_agents.peer_faults import (
 )
 
 __all__ = [
+    "BadBridge",
     "BadCode",
     "BadIdentity",
     "BadSeal",
     "BadSignature",
+    "BridgeImpostor",
+    "BridgeRefused",
+    "BridgeUnknown",
+    "BridgeUnreachable",
     "CodeDead",
     "CodeExpired",
     "CodeUsed",

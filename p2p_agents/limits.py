@@ -132,3 +132,11 @@ BACKUP_CONTACTS = 4_096
 # --- the clock ---
 CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)
 CLOCK_TRUST_S = 600.0  # and is believed after this
+
+# --- the bridge ---
+BLOB_BYTES = 512 * KIB  # one sealed blob in a queue: the largest frame with its padding and verdicts
+BLOB_FLOOR_BYTES = 4 * KIB  # short blobs all look alike, and a first flight like a word (PROTOCOL G1)
+BLOB_FRAMES = 256  # frames in one blob
+DELIVERED_BLOBS = 64  # in one message of a bridge
+MEETING_BYTES = PAIRING_MESSAGE_BYTES + KIB  # one message of a meeting place: a pairing message and its run
+WORK_BITS_MAX = 28  # a bridge that asks for more work than half a minute is asking for too much

@@ -1,0 +1,46 @@
+"""What can go wrong with a bridge. Import them from errors.py."""
+
+from __future__ import annotations
+
+from p2p_agents import exits
+from p2p_agents.fault import LocalFault
+
+
+class BadBridge(LocalFault):
+    """Not the address of a bridge."""
+
+    code = "bad_bridge"
+    exit = exits.USAGE
+    hint = "copy it whole, as the bridge printed it: bridge://HOST:PORT#KEY"
+
+
+class BridgeUnknown(LocalFault):
+    """No bridge of this node has that address."""
+
+    code = "bridge_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-agents bridge list"
+
+
+class BridgeUnreachable(LocalFault):
+    """The bridge does not answer; messages stay queued and go when it does."""
+
+    code = "bridge_unreachable"
+    retryable = True
+    hint = "check the address and the network: p2p-agents bridge status"
+
+
+class BridgeImpostor(LocalFault):
+    """What answers there does not hold the key in the bridge's address."""
+
+    code = "bridge_impostor"
+    exit = exits.REFUSED
+    hint = "ask the bridge's operator for its address again; nothing was sent"
+
+
+class BridgeRefused(LocalFault):
+    """The bridge does not admit this node, or takes no more from it."""
+
+    code = "bridge_refused"
+    exit = exits.REFUSED
+    hint = "ask the bridge's operator for a token: p2p-agents bridge add ADDRESS --token-file FILE"

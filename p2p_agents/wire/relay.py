@@ -1,0 +1,89 @@
+"""What a client and a bridge say to each other: CBOR arrays [type, request number, fields…]. Version 1.
+
+Over QUIC they travel framed on the one message stream; over a WebSocket, each binary message holds whole frames.
+
+    client   KNOCK     a nonce; first on every connection
+    bridge   WELCOME   its key, proven over the nonce; a challenge; whom it admits and how much it takes
+    client   LOGIN     an account's key, proven over the challenge; a token where one is demanded
+    client   CREATE    a queue: who may read it, proven over the challenge; the hash of what may write to it
+    client   PUT       a blob for a queue, with its write token, or with work where the queue is public
+    client   READ      deliver this queue from a cursor on, proven over the challenge, now and as more comes
+    client   ACK       what was kept: the bridge forgets a queue's blobs up to a cursor
+    client   DROP      the bridge forgets the queue
+    client   MEET      take one of the two sides of a meeting place
+    client   TELL      a message for the other side
+    client   LEAVE     the place is given up for both
+    bridge   DONE      a request was carried out; for PUT the blob's cursor
+    bridge   FAIL      and why it was not; when to try again
+    bridge   DELIVER   blobs of a queue
+    bridge   TOLD      what the other side of a meeting place said
+    bridge   NOTICE    something the client should know of the bridge: it restarts in so many ms
+
+KNOCK, WELCOME, DELIVER, TOLD and NOTICE answer no request: their number is 0. A queue's name is the hash of its read
+key, so whoever made it can make it again elsewhere, and nobody else. Messages of unknown types are skipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.errors import Malformed
+from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.wire.cbor import VERSION, decode, encode, uint
+from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Notice, Told, Welcome
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MESSAGE_ITEMS = 2_048  # values in one message: a DELIVER carries pairs
+
+WELCOME_LABEL = "p2pa/1 bridge welcome"
+LOGIN_LABEL = "p2pa/1 bridge login"
+CREATE_LABEL = "p2pa/1 bridge create"
+READ_LABEL = "p2pa/1 bridge read"
+
+Request = Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave
+Message = Knock | Welcome | Request | Done | Fail | Deliver | Told | Notice
+
+_KINDS = (Knock, Welcome, Login, Create, Put, Read, Ack, Drop, Meet, Tell, Leave, Done, Fail, Deliver, Told, Notice)
+_READERS: dict[int, Callable[[list[Any]], Message]] = {kind.TYPE: kind.unpack for kind in _KINDS}
+
+
+def encode_message(message: Message) -> bytes:
+    """The message as CBOR, not framed yet."""
+    return encode(message.pack())
+
+
+def decode_message(data: bytes) -> Message | None:
+    """The message, or None for a type this version does not know. Raises Malformed or UnknownVersion."""
+    fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
+    if not isinstance(fields, list) or len(fields) < 3:
+        raise Malformed("a message is an array of a type, a request number and fields")
+    kind = uint(fields[0], what="message type")
+    uint(fields[1], what="request")
+    reader = _READERS.get(kind)
+    return reader(fields) if reader else None
+
+
+# What the proofs are signed over, each under its own label and with the key it names.
+
+
+def welcome_claim(key: bytes, nonce: bytes, challenge: bytes) -> bytes:
+    """Signed by the bridge's key under WELCOME_LABEL."""
+    return encode([VERSION, key, nonce, challenge])
+
+
+def login_claim(bridge: bytes, challenge: bytes, account: bytes) -> bytes:
+    """Signed by the account's key: worthless at another bridge, and at this one another time."""
+    return encode([VERSION, bridge, challenge, account])
+
+
+def create_claim(bridge: bytes, challenge: bytes, token_hash: bytes, public: bool) -> bytes:
+    """Signed by the queue's read key."""
+    return encode([VERSION, bridge, challenge, token_hash, public])
+
+
+def read_claim(bridge: bytes, challenge: bytes, queue: bytes) -> bytes:
+    """Signed by the queue's read key."""
+    return encode([VERSION, bridge, challenge, queue])
