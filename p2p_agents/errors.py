@@ -7,7 +7,8 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, what concerns pairing and bridges in pairing_faults.py and bridge_faults.py.
+peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns pairing and bridges in
+pairing_faults.py and bridge_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
@@ -15,6 +16,20 @@ from __future__ import annotations
 
 from p2p_agents import exits
 from p2p_agents.bridge_faults import BadBridge, BridgeImpostor, BridgeRefused, BridgeUnknown, BridgeUnreachable
+from p2p_agents.environment_faults import (
+    AlreadyRunning,
+    EnvironmentFault,
+    NodeTooNew,
+    NodeTooOld,
+    NodeUnreachable,
+    NoPostQuantum,
+    NoSocket,
+    StoreBroken,
+    StoreFull,
+    StoreNewer,
+    StoreReadOnly,
+    UnsafeHome,
+)
 from p2p_agents.fault import LocalFault, P2PError
 from p2p_agents.pairing_faults import (
     BadCode,
@@ -43,6 +58,7 @@ from p2p_agents.peer_faults import (
 )
 
 __all__ = [
+    "AlreadyRunning",
     "BadBridge",
     "BadCode",
     "BadIdentity",
@@ -56,13 +72,19 @@ __all__ = [
     "CodeExpired",
     "CodeUsed",
     "CodeWrong",
+    "EnvironmentFault",
     "Flood",
     "Gap",
     "IdentityFork",
     "IdentityRollback",
     "LocalFault",
     "Malformed",
+    "NoPostQuantum",
+    "NoSocket",
     "NobodyFound",
+    "NodeTooNew",
+    "NodeTooOld",
+    "NodeUnreachable",
     "NumberDiffers",
     "P2PError",
     "PairCancelled",
@@ -70,7 +92,12 @@ __all__ = [
     "PairUnknown",
     "PeerFault",
     "Replayed",
+    "StoreBroken",
+    "StoreFull",
+    "StoreNewer",
+    "StoreReadOnly",
     "UnknownVersion",
+    "UnsafeHome",
 ]  # what is imported here to be imported from here; every class below is public too
 
 
@@ -282,96 +309,6 @@ class Busy(LocalFault):
     code = "busy"
     exit = exits.REFUSED
     retryable = True
-
-
-# --- the environment's ------------------------------------------------------------------------------------
-
-
-class EnvironmentFault(P2PError):
-    """This machine stands in the way."""
-
-
-class NodeUnreachable(EnvironmentFault):
-    """The node does not answer and could not be started."""
-
-    code = "node_unreachable"
-    exit = exits.NODE
-    retryable = True
-    hint = "run: p2p-agents node logs, or p2p-agents node run to see why"
-
-
-class NodeTooOld(EnvironmentFault):
-    """The running node is older than this command and could not be replaced."""
-
-    code = "node_too_old"
-    exit = exits.NODE
-    hint = "run: p2p-agents node stop"
-
-
-class NodeTooNew(EnvironmentFault):
-    """The running node is newer than this command."""
-
-    code = "node_too_new"
-    exit = exits.NODE
-    hint = "install the newer release here too"
-
-
-class AlreadyRunning(EnvironmentFault):
-    """Another node already runs for this home."""
-
-    code = "already_running"
-    exit = exits.REFUSED
-
-
-class NoSocket(EnvironmentFault):
-    """The node could not bind a UDP socket."""
-
-    code = "no_socket"
-    exit = exits.NODE
-    hint = "run: p2p-agents doctor"
-
-
-class StoreFull(EnvironmentFault):
-    """The disk is full; nothing was half-written."""
-
-    code = "store_full"
-    retryable = True
-    hint = "free some space and try again"
-
-
-class StoreReadOnly(EnvironmentFault):
-    """The store cannot be written; nothing was half-written."""
-
-    code = "store_read_only"
-    hint = "check the owner and mode of the state directory: p2p-agents doctor"
-
-
-class StoreBroken(EnvironmentFault):
-    """The store cannot be read: it is damaged or not a store."""
-
-    code = "store_broken"
-    hint = "restore it from a copy; keep the broken one"
-
-
-class StoreNewer(EnvironmentFault):
-    """The store was written by a newer release."""
-
-    code = "store_newer"
-    hint = "install the newer release"
-
-
-class NoPostQuantum(EnvironmentFault):
-    """The installed cryptography library lacks ML-KEM-768; there is no weaker mode."""
-
-    code = "no_post_quantum"
-    hint = "install cryptography>=50 from PyPI wheels (OpenSSL 3.5 or newer inside)"
-
-
-class UnsafeHome(EnvironmentFault):
-    """The state directory can be read or written by others."""
-
-    code = "unsafe_home"
-    hint = "chmod 700 it, or choose another with P2P_AGENTS_HOME"
 
 
 class Bug(P2PError):
