@@ -7,8 +7,8 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns pairing and bridges in
-pairing_faults.py and bridge_faults.py.
+peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, pairing and
+bridges in consent_faults.py, pairing_faults.py and bridge_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from p2p_agents import exits
 from p2p_agents.bridge_faults import BadBridge, BridgeImpostor, BridgeRefused, BridgeUnknown, BridgeUnreachable
+from p2p_agents.consent_faults import AllowlistFull, NotAContact, NotListed, PeerBlocked, RequestUnknown
 from p2p_agents.environment_faults import (
     AlreadyRunning,
     EnvironmentFault,
@@ -58,6 +59,7 @@ from p2p_agents.peer_faults import (
 )
 
 __all__ = [
+    "AllowlistFull",
     "AlreadyRunning",
     "BadBridge",
     "BadCode",
@@ -85,13 +87,17 @@ __all__ = [
     "NodeTooNew",
     "NodeTooOld",
     "NodeUnreachable",
+    "NotAContact",
+    "NotListed",
     "NumberDiffers",
     "P2PError",
     "PairCancelled",
     "PairFailed",
     "PairUnknown",
+    "PeerBlocked",
     "PeerFault",
     "Replayed",
+    "RequestUnknown",
     "StoreBroken",
     "StoreFull",
     "StoreNewer",
@@ -174,14 +180,6 @@ class MessageUnknown(LocalFault):
     hint = "run: p2p-agents history NAME"
 
 
-class RequestUnknown(LocalFault):
-    """No pending request matches."""
-
-    code = "request_unknown"
-    exit = exits.NOT_FOUND
-    hint = "run: p2p-agents requests list"
-
-
 class CursorUnknown(LocalFault):
     """The cursor is not one of this store: the store was replaced, rolled back, or the cursor is garbled."""
 
@@ -211,13 +209,6 @@ class IdConflict(LocalFault):
     code = "id_conflict"
     exit = exits.REFUSED
     hint = "use a fresh --id, or none"
-
-
-class PeerBlocked(LocalFault):
-    """That peer is blocked here."""
-
-    code = "peer_blocked"
-    exit = exits.REFUSED
 
 
 class OutboxFull(LocalFault):
@@ -258,14 +249,6 @@ class NotReachable(LocalFault):
     exit = exits.FAILURE
     retryable = True
     hint = "messages to it are kept and delivered when it returns; run: p2p-agents doctor"
-
-
-class NotAContact(LocalFault):
-    """The peer has not accepted this agent yet, or this agent has not accepted the peer."""
-
-    code = "not_a_contact"
-    exit = exits.REFUSED
-    hint = "send it a message: the first one is a request to be accepted"
 
 
 class HumanRequired(LocalFault):

@@ -85,6 +85,7 @@ HINT_FILES_PER_USER = 64  # so that no other OS user can crowd out one's own
 REQUESTS_PENDING = 256  # per agent, over all unknown peers
 REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
 REQUEST_DAYS = 14  # without an answer: failed, not accepted
+ALLOWED_AGENTS = 4_096  # on the allowlist of one agent: more than a list that somebody looks through
 
 # --- log and outbox ---
 EXPIRY_DAYS = 14  # what nobody could take is given up and its sender told

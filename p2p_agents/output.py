@@ -160,8 +160,23 @@ def contact(result: Mapping[str, Any]) -> str:
 
 
 def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
-    since = clock(item.get("since"))
-    return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], item["trust"], since
+    trust = f"{item['trust']}, allowed" if item.get("allowed") else item["trust"]
+    return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], trust, clock(item.get("since"))
+
+
+def allowlist(result: Mapping[str, Any]) -> str:
+    rows = [_allowed_cells(entry) for entry in result["allowed"]]
+    return table(("NAME", "PETNAME", "ID", "TRUST", "SINCE"), rows) if rows else "the allowlist is empty"
+
+
+def allowed(result: Mapping[str, Any]) -> str:
+    """One line of the allowlist, its id whole where it has no name."""
+    entry = result["allowed"]
+    return "  ".join(escape(cell) for cell in _allowed_cells(entry, None if not entry["name"] else 10) if cell)
+
+
+def _allowed_cells(item: Mapping[str, Any], chars: int | None = 10) -> tuple[str, ...]:
+    return item["name"] or "", item["petname"] or "", item["id"][:chars], item["trust"], clock(item["since"])
 
 
 def paired(result: Mapping[str, Any]) -> str:
@@ -182,13 +197,13 @@ def code_state(result: Mapping[str, Any]) -> str:
 def trust(result: Mapping[str, Any]) -> str:
     """What a human compares and decides by."""
     peer = result["peer"]
+    allowed = " · allowed" if result.get("allowed") else ""
     frozen = [f"frozen: {escape(result['frozen'])}"] if result.get("frozen") else []
     events = [
         f"{clock(event['time'])}  {escape(event['kind'])}: {escape(event['detail'])}" for event in result["events"]
     ]
-    head = (
-        f"{style(escape(peer.get('petname') or peer['name']), 'bold')}  {short(peer['id'])} · {escape(result['trust'])}"
-    )
+    name = style(escape(peer.get("petname") or peer["name"]), "bold")
+    head = f"{name}  {short(peer['id'])} · {escape(result['trust'])}{allowed}"
     return "\n".join([head, *frozen, digits(result["safety_number"]), *events])
 
 

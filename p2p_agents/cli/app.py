@@ -20,6 +20,7 @@ COMMANDS = {
     "whoami": "Show the agent acted for.",
     "peers": "List peers; follow them; add one by address.",
     "requests": "Answer those who want to write: list, accept, reject, block, policy.",
+    "allow": "Keep the allowlist: who may write without a request.",
     "pair": "Become contacts over a code: show one, or type the other side's.",
     "trust": "Compare safety numbers; verify, block and unblock peers.",
     "contacts": "List contacts; give them names.",
@@ -43,6 +44,7 @@ COMMANDS = {
 GROUPS = {  # commands that have commands of their own
     "peers": ("list", "add"),
     "requests": ("list", "accept", "reject", "block", "policy"),
+    "allow": ("add", "remove", "list"),
     "pair": ("join", "status", "cancel"),
     "trust": ("show", "verify", "block", "unblock"),
     "contacts": ("list", "name"),

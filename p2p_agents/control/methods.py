@@ -9,7 +9,29 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
+from p2p_agents.control.consent_methods import CONSENT
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
+from p2p_agents.control.params import (
+    AFTER,
+    AGENT,
+    AGENT_FIELDS,
+    BODY_TYPES,
+    CONTACT_FIELDS,
+    FINDS_AGENT,
+    FINDS_PEER,
+    FROM,
+    KINDS,
+    LIMIT,
+    MESSAGE_FIELDS,
+    MESSAGE_ID,
+    NAME,
+    PEER,
+    PEER_FIELDS,
+    POLICIES,
+    READER,
+    STORES,
+    TO,
+)
 from p2p_agents.wire.advert import STATUSES
 
 if TYPE_CHECKING:
@@ -21,9 +43,6 @@ __all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "check_b
 
 PROTOCOL = 1  # raised when an older command could misread a newer node
 ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
-KINDS = ("claude-code", "codex", "openclaw", "human", "other")
-POLICIES = ("open", "ask", "closed")
-BODY_TYPES = ("text/plain", "text/markdown", "application/json")
 QUERY_CHARS = 1_024  # words to search for
 
 
@@ -63,30 +82,6 @@ def check_body(params: Mapping[str, Any]) -> None:
             raise errors.BadBody(f"the text is not JSON: {str(error)[:200]}") from None
 
 
-AGENT = Param("agent", str, "name of the local agent to act for; without it the default one")
-READER = Param("reader", str, "whose place in the log: each reader has its own", default="default")
-LIMIT = Param("limit", int, "messages at most", default=limits.PAGE, at_least=1, at_most=limits.PAGE_MAX)
-AFTER = Param("after", str, "only what follows this cursor; 0 is the start")
-FROM = Param("from", str, "only messages of this peer: a name, petname or id prefix")
-TO = Param("to", str, "a peer: name, petname or id prefix", required=True)
-PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
-NAME = Param("name", str, "name of a local agent", required=True)
-MESSAGE_ID = Param("id", str, "a message id", required=True)
-
-AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, attending, created}"
-PEER_FIELDS = (
-    "{id, name, petname, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local, path,"
-    " addresses}"
-)
-CONTACT_FIELDS = "{id, name, petname, kind, trust, since, frozen, safety_number}"
-REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
-MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
-
-_FINDS_AGENT = (errors.NoAgent,)
-_FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
-_STORES = (errors.StoreFull, errors.StoreReadOnly)
-
-
 def _timeout(default: float, text: str) -> Param:
     return Param("timeout", float, text, default=default, at_most=limits.WAIT_MAX_S)
 
@@ -118,28 +113,28 @@ _AGENTS = (
             Param("policy", str, "who may write first", default="ask", choices=POLICIES),
         ),
         f"{{agent: {AGENT_FIELDS}}}",
-        (errors.BadName, errors.AgentExists, *_STORES),
+        (errors.BadName, errors.AgentExists, *STORES),
     ),
     Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}"),
-    Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", _FINDS_AGENT),
-    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", _FINDS_AGENT),
+    Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
+    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
     Method(
         "status.set",
         "Say what the agent is doing.",
         (AGENT, Param("status", str, "how busy it is", required=True, choices=STATUSES)),
         "{status}",
-        _FINDS_AGENT,
+        FINDS_AGENT,
     ),
 )
 
 _PEERS = (
-    Method("peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", _FINDS_AGENT),
+    Method("peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", FINDS_AGENT),
     Method(
         "peers.watch",
         "Follow peers as they come, change and go.",
         (AGENT,),
         '{"type": "ready"}, then {"type": "peer", …the peer\'s fields}',
-        _FINDS_AGENT,
+        FINDS_AGENT,
         streams=True,
     ),
     Method(
@@ -163,48 +158,18 @@ _PEERS = (
         "Measure the way to a peer and back.",
         (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
         "{to, rtt_ms, path}",
-        (*_FINDS_PEER, errors.NotReachable),
+        (*FINDS_PEER, errors.NotReachable),
     ),
-    Method("contacts", "List contacts.", (AGENT,), f"{{contacts: [{CONTACT_FIELDS}]}}", _FINDS_AGENT),
+    Method("contacts", "List contacts.", (AGENT,), f"{{contacts: [{CONTACT_FIELDS}]}}", FINDS_AGENT),
     Method(
         "contacts.name",
         "Give a peer a name of one's own.",
         (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
         f"{{contact: {CONTACT_FIELDS}}}",
-        (*_FINDS_PEER, errors.BadName),
+        (*FINDS_PEER, errors.BadName),
     ),
 )
 
-
-def _answer_request(verb: str, text: str) -> Method:
-    return Method(
-        f"requests.{verb}",
-        text,
-        (AGENT, PEER),
-        f"{{contact: {CONTACT_FIELDS}}}",
-        (*_FINDS_PEER, errors.RequestUnknown),
-    )
-
-
-_REQUESTS = (
-    Method(
-        "requests.list",
-        "List requests, both ways.",
-        (AGENT,),
-        f"{{requests: [{REQUEST_FIELDS}]}}",
-        _FINDS_AGENT,
-    ),
-    _answer_request("accept", "Accept a peer: its messages arrive from now on."),
-    _answer_request("reject", "Reject a peer's request."),
-    _answer_request("block", "Block a peer: nothing of it is shown any more."),
-    Method(
-        "requests.policy",
-        "Say, or ask, who may write first.",
-        (AGENT, Param("policy", str, "open, ask or closed; without it nothing changes", choices=POLICIES)),
-        "{policy}",
-        _FINDS_AGENT,
-    ),
-)
 
 _CODE = Param("code", str, "a code, its text or its id; without it the newest", at_most=limits.OOB_CHARS)
 _PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
@@ -261,23 +226,23 @@ _PAIRING = (
         "trust.show",
         "What a human decides by: trust, safety number, events.",
         (AGENT, PEER),
-        "{peer: {id, name, petname}, trust, frozen, safety_number, events: [{kind, detail, time}]}",
-        _FINDS_PEER,
+        "{peer: {id, name, petname}, trust, allowed, frozen, safety_number, events: [{kind, detail, time}]}",
+        FINDS_PEER,
     ),
     Method(
         "trust.verify",
         "A human compared the safety number: the contact is verified. No program may say so for them.",
         (AGENT, PEER, Param("digits", str, "the 60 digits that were compared", required=True)),
         f"{{contact: {CONTACT_FIELDS}}}",
-        (*_FINDS_PEER, errors.NotAContact, errors.NumberDiffers),
+        (*FINDS_PEER, errors.NotAContact, errors.NumberDiffers),
     ),
-    Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", _FINDS_PEER),
+    Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", FINDS_PEER),
     Method(
         "trust.unblock",
         "Unblock a peer: it is unknown again.",
         (AGENT, PEER),
         f"{{contact: {CONTACT_FIELDS}}}",
-        (*_FINDS_PEER, errors.NotAContact),
+        (*FINDS_PEER, errors.NotAContact),
     ),
 )
 
@@ -303,7 +268,7 @@ _MESSAGES = (
         ),
         "{id, cursor, state, duplicate, key, to}",
         (
-            *_FINDS_PEER,
+            *FINDS_PEER,
             errors.TooLarge,
             errors.BadBody,
             errors.IdConflict,
@@ -313,7 +278,7 @@ _MESSAGES = (
             errors.OutboxFull,
             errors.SendUnconfirmed,
             errors.SendFailed,
-            *_STORES,
+            *STORES,
         ),
         body=check_body,
     ),
@@ -336,7 +301,7 @@ _MESSAGES = (
         "Unread messages, waiting for the first one.",
         (AGENT, FROM, AFTER, READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}",
-        (*_FINDS_PEER, errors.CursorUnknown, errors.WaitTimeout),
+        (*FINDS_PEER, errors.CursorUnknown, errors.WaitTimeout),
     ),
     Method(
         "watch",
@@ -344,7 +309,7 @@ _MESSAGES = (
         (AGENT, AFTER, FROM),
         '{"type": "ready", cursor, requests}, then {"type": "message", message}, {"type": "state", id, state} and'
         ' {"type": "request", …the request\'s fields}',
-        (*_FINDS_PEER, errors.CursorUnknown),
+        (*FINDS_PEER, errors.CursorUnknown),
         streams=True,
     ),
     Method(
@@ -352,14 +317,14 @@ _MESSAGES = (
         "The conversation with a peer, oldest first.",
         (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}, cursor: the next after, else the next before",
-        (*_FINDS_PEER, errors.CursorUnknown),
+        (*FINDS_PEER, errors.CursorUnknown),
     ),
     Method(
         "search",
         "Messages that hold the words.",
         (AGENT, Param("text", str, "words", required=True, at_most=QUERY_CHARS), LIMIT),
         f"{{messages: [{MESSAGE_FIELDS}]}}",
-        _FINDS_AGENT,
+        FINDS_AGENT,
     ),
     Method(
         "show",
@@ -371,5 +336,5 @@ _MESSAGES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *_REQUESTS, *_PAIRING, *_MESSAGES)
+    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES)
 }

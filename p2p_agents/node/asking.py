@@ -10,7 +10,7 @@ from p2p_agents.crypto.kem import seal
 from p2p_agents.limits import PAGE_MAX, TEXT_PREVIEW_BYTES
 from p2p_agents.link.admission import Policy, standing_of
 from p2p_agents.node.effects import Moved
-from p2p_agents.store import contacts, entries, outbox
+from p2p_agents.store import allowed, contacts, entries, outbox
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, encode_request
 from p2p_agents.wire.frame import Request, Standing
@@ -28,7 +28,9 @@ def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
     contact = contacts.contact(core.db, hosted.local.id, peer)
     if contact is not None and (contact.trust is Trust.BLOCKED or contact.frozen):
         return Standing.CLOSED
-    accepted = contact is not None and contact.trust >= Trust.ACCEPTED
+    accepted = (contact is not None and contact.trust >= Trust.ACCEPTED) or allowed.holds(
+        core.db, hosted.local.id, peer
+    )
     if not accepted:
         earlier = contacts.request(core.db, hosted.local.id, peer)
         if earlier is not None and earlier.state == "rejected":
@@ -38,7 +40,7 @@ def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
 
 def ask(core: Core, link: Link) -> None:
     """We have something for a peer that has not accepted us: offer a request, or give up."""
-    if link.peer_standing is Standing.CLOSED:
+    if link.peer_standing is Standing.CLOSED and link.allowance.granted:  # its HELLO may have been for any stranger
         _give_up(core, link)
     if link.peer_standing is not Standing.ASK or core.now() < link.request_due or link.bundle is None:
         return

@@ -10,6 +10,7 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
 from p2p_agents.node import (
+    allowing,
     asking,
     consent,
     directory,
@@ -322,6 +323,9 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "requests.reject": reject,
     "requests.block": block,
     "requests.policy": policy,
+    "allow.add": allowing.add,
+    "allow.remove": allowing.remove,
+    "allow.list": allowing.list_,
     "pair.start": inviting.start,
     "pair.status": inviting.status,
     "pair.cancel": inviting.cancel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.signing import verify
@@ -10,7 +11,7 @@ from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
 from p2p_agents.node.state import Phase
-from p2p_agents.store import agents, contacts
+from p2p_agents.store import agents, allowed, contacts
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
@@ -19,6 +20,8 @@ from p2p_agents.wire.frame import NO_SUCH_AGENT, Request, Stand, Standing
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted, Link
+
+ENTRY_BYTES = 32  # the id of an entry
 
 
 def proceed(core: Core, link: Link) -> None:
@@ -91,13 +94,35 @@ def _keep(core: Core, link: Link, claims: RequestClaims, earlier: Kept | None) -
 # --- deciding ---
 
 
+def welcome(core: Core, link: Link) -> None:
+    """Who stands on the allowlist and proved it needs no request. Blocked and frozen count for more."""
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    if contact is not None and (contact.frozen or contact.trust is Trust.BLOCKED or contact.trust >= Trust.ACCEPTED):
+        return
+    if not allowed.holds(core.db, link.agent, link.peer):
+        return
+    assert link.identity is not None
+    agents.save_identity(core.db, link.identity)
+    contacts.settle_request(core.db, link.agent, link.peer, "accepted")
+    contacts.save_contact(
+        core.db,
+        link.agent,
+        link.peer,
+        name=link.name,
+        kind=link.kind,
+        trust=Trust.ACCEPTED,
+        now_ms=core.now_ms(),
+    )
+
+
 def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact:
     """Raises RequestUnknown when the peer asked nothing."""
     return _decide(core, hosted, peer, Trust.ACCEPTED, "accepted")
 
 
 def reject(core: Core, hosted: Hosted, peer: bytes) -> Contact:
-    """The sender is told; a later request of the same peer is not looked at."""
+    """The sender is told; a later request of the same peer is not looked at, whether or not it was allowlisted."""
+    allowed.remove(core.db, hosted.local.id, peer)
     return _decide(core, hosted, peer, Trust.UNKNOWN, "rejected")
 
 
@@ -120,13 +145,15 @@ def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Cont
 
 def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -> Contact:
     agent = hosted.local.id
-    request = contacts.request(core.db, agent, peer) or contacts.contact(core.db, agent, peer)
-    if request is None:
+    now_ms = core.now_ms()
+    request, known = contacts.request(core.db, agent, peer), contacts.contact(core.db, agent, peer)
+    asker = request or known
+    if asker is None:
         raise RequestUnknown
-    contacts.settle_request(core.db, agent, peer, state)
-    contact = contacts.save_contact(
-        core.db, agent, peer, name=request.name, kind=request.kind, trust=trust, now_ms=core.now_ms()
-    )
+    if request is None:  # it never had to ask: what was decided holds all the same
+        request = Kept(peer, asker.name, asker.kind, bytes(ENTRY_BYTES), "", now_ms, state)
+    contacts.save_request(core.db, agent, replace(request, state=state))
+    contact = contacts.save_contact(core.db, agent, peer, name=asker.name, kind=asker.kind, trust=trust, now_ms=now_ms)
     regard(core, hosted, peer)
     return contact
 

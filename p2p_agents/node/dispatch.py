@@ -85,9 +85,11 @@ def _on_node(core: Core, peering: Peering, frame: frames.Node) -> None:
 
 
 def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
+    first = not link.allowance.granted
     link.allowance.grant(frame.total)
-    if link.up:
-        core.mark_ready(core.pair_key(link))
+    core.mark_ready(core.pair_key(link))
+    if first:  # the peer's standing is known now
+        consent.proceed(core, link)
 
 
 def _renew_credit(core: Core, peering: Peering) -> None:

@@ -16,7 +16,7 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, presence, remembering
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Link, Peering, Phase
-from p2p_agents.store import agents, contacts, outbox
+from p2p_agents.store import agents, allowed, contacts, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
@@ -241,10 +241,11 @@ def _asker(core: Core, peering: Peering, frame: Open) -> Identity | None:
 
 
 def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) -> bool:
-    """Hidden agents exist for their contacts only, and nobody who is blocked learns of anyone."""
-    contact = contacts.contact(core.db, hosted.local.id, frame.frm) if known else None
+    """Hidden agents exist for their contacts and their allowlist only, and nobody who is blocked learns of anyone."""
+    agent = hosted.local.id
+    contact = contacts.contact(core.db, agent, frame.frm) if known else None
     if contact is None:
-        return not hosted.local.hidden
+        return not hosted.local.hidden or (known is not None and allowed.holds(core.db, agent, frame.frm))
     return contact.trust is not Trust.BLOCKED and not contact.frozen
 
 
@@ -350,15 +351,16 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
         core.close_link(ghost, GHOST)
     core.list_link(link)
     peering.framer.limit = FRAME_BYTES
-    total = link.meter.renew()
-    assert total is not None  # a fresh meter always grants
-    core.send_on(link, Credit(link.number, total))
+    consent.welcome(core, link)
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
         core.router.claimed(link.node, peering.id)
     remembering.remember_peer(core, link)
     core.effect(PeersChanged())
     presence.tell(core, link)
     consent.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
+    total = link.meter.renew()
+    assert total is not None  # a fresh meter always grants
+    core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our mind
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:

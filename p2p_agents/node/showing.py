@@ -143,6 +143,7 @@ def contact(hosted: Hosted, found: Contact) -> Json:
         "petname": found.petname,
         "kind": found.kind,
         "trust": found.trust.name.lower(),
+        "allowed": found.allowed,
         "since": time_text(found.since_ms),
         "frozen": found.frozen,
         "safety_number": safety_number(hosted.local.agent, found.peer),

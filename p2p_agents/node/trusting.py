@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.errors import NotAContact, NumberDiffers
 from p2p_agents.node import consent, directory, showing
-from p2p_agents.store import contacts
+from p2p_agents.store import allowed, contacts
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def show(core: Core, params: Json) -> Json:
     return {
         "peer": {"id": id_text(known.agent), "name": known.name, "petname": known.petname},
         "trust": known.trust.name.lower(),
+        "allowed": allowed.holds(core.db, hosted.local.id, known.agent),
         "frozen": found.frozen if found else None,
         "safety_number": safety_number(hosted.local.agent, known.agent),
         "events": [

@@ -30,14 +30,18 @@ class Contact:
     trust: Trust
     frozen: str | None
     since_ms: int
+    allowed: bool = False  # it stands on the agent's allowlist, whatever its trust
 
 
-_COLUMNS = "peer, petname, name, kind, trust, frozen, since_ms"
+_COLUMNS = (
+    "peer, petname, name, kind, trust, frozen, since_ms,"
+    " EXISTS (SELECT 1 FROM allowed a WHERE a.agent = contacts.agent AND a.peer = contacts.peer)"
+)
 
 
 def _contact(row: Row) -> Contact:
-    peer, petname, name, kind, trust, frozen, since_ms = row
-    return Contact(peer, petname, name, kind, Trust(trust), frozen, since_ms)
+    peer, petname, name, kind, trust, frozen, since_ms, allowed = row
+    return Contact(peer, petname, name, kind, Trust(trust), frozen, since_ms, bool(allowed))
 
 
 def contact(db: Database, agent: int, peer: bytes) -> Contact | None:

@@ -45,8 +45,10 @@ CONTACT = {
     "petname": None,
     "kind": "codex",
     "trust": "accepted",
+    "allowed": False,
     "since": "2026-11-20T14:01:00Z",
 }
+ALLOWED = {"id": BOB["id"], "name": "bob", "petname": None, "trust": "accepted", "since": "2026-11-20T14:01:00Z"}
 REQUEST = {
     "id": "malloryid23456",
     "name": "mallory",
@@ -69,6 +71,7 @@ DIGITS = " ".join(["01234"] * 12)
 TRUST = {
     "peer": {"id": BOB["id"], "name": "bob", "petname": None},
     "trust": "paired",
+    "allowed": True,
     "frozen": None,
     "safety_number": DIGITS,
     "events": [],
@@ -107,6 +110,9 @@ def make_world() -> FakeService:
         requests__accept={"contact": CONTACT},
         requests__reject={"contact": CONTACT},
         requests__block={"contact": CONTACT | {"trust": "blocked"}},
+        allow__add=_allow,
+        allow__remove=lambda params: {"allowed": ALLOWED} if params["peer"] != "carol" else errors.NotListed(),
+        allow__list={"allowed": [ALLOWED]},
         requests__policy=lambda params: {"policy": params["policy"] or "ask"},
         send=_send,
         inbox=lambda params: {
@@ -168,6 +174,10 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         "key": key,
         "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
     }
+
+
+def _allow(params: dict[str, Any]) -> dict[str, Any]:
+    return {"allowed": ALLOWED if params["peer"] == "bob" else ALLOWED | {"id": params["peer"], "name": None}}
 
 
 def _wait(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:

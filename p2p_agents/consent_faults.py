@@ -1,0 +1,45 @@
+"""The errors that concern who may write to whom. Import them from errors.py."""
+
+from __future__ import annotations
+
+from p2p_agents import exits
+from p2p_agents.fault import LocalFault
+
+
+class RequestUnknown(LocalFault):
+    """No pending request matches."""
+
+    code = "request_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-agents requests list"
+
+
+class PeerBlocked(LocalFault):
+    """That peer is blocked here."""
+
+    code = "peer_blocked"
+    exit = exits.REFUSED
+
+
+class NotAContact(LocalFault):
+    """The peer has not accepted this agent yet, or this agent has not accepted the peer."""
+
+    code = "not_a_contact"
+    exit = exits.REFUSED
+    hint = "send it a message: the first one is a request to be accepted"
+
+
+class NotListed(LocalFault):
+    """That peer does not stand on the allowlist."""
+
+    code = "not_listed"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-agents allow list"
+
+
+class AllowlistFull(LocalFault):
+    """The allowlist holds as many ids as it may."""
+
+    code = "allowlist_full"
+    exit = exits.REFUSED
+    hint = "take some off: p2p-agents allow remove PEER"

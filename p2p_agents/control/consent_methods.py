@@ -1,0 +1,70 @@
+"""The methods that decide who may write to whom: requests, and the allowlist."""
+
+from __future__ import annotations
+
+from p2p_agents import errors
+from p2p_agents.control.method import Method, Param
+from p2p_agents.control.params import (
+    AGENT,
+    CONTACT_FIELDS,
+    FINDS_AGENT,
+    FINDS_PEER,
+    PEER,
+    POLICIES,
+    REQUEST_FIELDS,
+    STORES,
+)
+
+
+def _answer_request(verb: str, text: str) -> Method:
+    return Method(
+        f"requests.{verb}",
+        text,
+        (AGENT, PEER),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*FINDS_PEER, errors.RequestUnknown),
+    )
+
+
+REQUESTS = (
+    Method(
+        "requests.list",
+        "List requests, both ways.",
+        (AGENT,),
+        f"{{requests: [{REQUEST_FIELDS}]}}",
+        FINDS_AGENT,
+    ),
+    _answer_request("accept", "Accept a peer: its messages arrive from now on."),
+    _answer_request("reject", "Reject a peer's request."),
+    _answer_request("block", "Block a peer: nothing of it is shown any more."),
+    Method(
+        "requests.policy",
+        "Say, or ask, who may write first.",
+        (AGENT, Param("policy", str, "open, ask or closed; without it nothing changes", choices=POLICIES)),
+        "{policy}",
+        FINDS_AGENT,
+    ),
+)
+
+ALLOWED_FIELDS = "{id, name, petname, trust, since}"
+_ID_OR_PEER = Param("peer", str, "a whole agent id, known or not, or a known name, petname or id prefix", required=True)
+
+ALLOWLIST = (
+    Method(
+        "allow.add",
+        "Put a peer on the allowlist: once it proved who it is, it is accepted without a request. Blocked wins.",
+        (AGENT, _ID_OR_PEER),
+        f"{{allowed: {ALLOWED_FIELDS}}}",
+        (*FINDS_PEER, errors.AllowlistFull, *STORES),
+    ),
+    Method(
+        "allow.remove",
+        "Take a peer off the allowlist; who was accepted stays a contact.",
+        (AGENT, _ID_OR_PEER),
+        f"{{allowed: {ALLOWED_FIELDS}}}",
+        (*FINDS_PEER, errors.NotListed),
+    ),
+    Method("allow.list", "List the allowlist.", (AGENT,), f"{{allowed: [{ALLOWED_FIELDS}]}}", FINDS_AGENT),
+)
+
+CONSENT = (*REQUESTS, *ALLOWLIST)

@@ -1,0 +1,33 @@
+"""Parameters, shapes of results and errors that many methods share."""
+
+from __future__ import annotations
+
+from p2p_agents import errors, limits
+from p2p_agents.control.method import Param
+
+KINDS = ("claude-code", "codex", "openclaw", "human", "other")
+POLICIES = ("open", "ask", "closed")
+BODY_TYPES = ("text/plain", "text/markdown", "application/json")
+
+AGENT = Param("agent", str, "name of the local agent to act for; without it the default one")
+READER = Param("reader", str, "whose place in the log: each reader has its own", default="default")
+LIMIT = Param("limit", int, "messages at most", default=limits.PAGE, at_least=1, at_most=limits.PAGE_MAX)
+AFTER = Param("after", str, "only what follows this cursor; 0 is the start")
+FROM = Param("from", str, "only messages of this peer: a name, petname or id prefix")
+TO = Param("to", str, "a peer: name, petname or id prefix", required=True)
+PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
+NAME = Param("name", str, "name of a local agent", required=True)
+MESSAGE_ID = Param("id", str, "a message id", required=True)
+
+AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, attending, created}"
+PEER_FIELDS = (
+    "{id, name, petname, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local, path,"
+    " addresses}"
+)
+CONTACT_FIELDS = "{id, name, petname, kind, trust, allowed, since, frozen, safety_number}"
+REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
+MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
+
+FINDS_AGENT = (errors.NoAgent,)
+FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
+STORES = (errors.StoreFull, errors.StoreReadOnly)
