@@ -51,10 +51,34 @@ class Identity:
         """SHA-256 of the last entry: what the next one names."""
         return _hash(self.entries[-1])
 
-    def owed(self, held: int) -> tuple[int, tuple[bytes, ...]]:
-        """What to show a peer that holds `held` entries: all, once a rotate may have superseded some of those."""
-        start = 0 if self.rotated else min(held, len(self.entries))
+    def owed(self, held: int, head: bytes) -> tuple[int, tuple[bytes, ...]]:
+        """(start, entries) to show a peer that holds `held` entries, the last with the hash `head`: what it lacks, or
+        all where it holds another branch."""
+        ours = 0 < held <= len(self.entries) and _hash(self.entries[held - 1]) == head
+        start = held if ours else 0
         return start, self.entries[start:]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one entry of a log says, for people: `device` and `name` where it is about one."""
+
+    n: int
+    kind: str
+    device: bytes = b""
+    name: str = ""
+
+
+def read_out(identity: Identity) -> list[Said]:
+    """The entries of a verified log, in order."""
+    return [_read_out(n, signed) for n, signed in enumerate(identity.entries)]
+
+
+def _read_out(n: int, signed: bytes) -> Said:
+    _, kind, said = _parts(unverified_payload(signed), n)
+    if kind not in (_ADD_DEVICE, _REVOKE_DEVICE):
+        return Said(n, kind)
+    return Said(n, kind, said[0], said[1] if kind == _ADD_DEVICE else "")
 
 
 def inception(root: SigningKey, next_root_public: bytes, created_ms: int) -> bytes:
@@ -121,8 +145,8 @@ def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Ident
     """What is known, extended by a peer's entries from position `start` on, or superseded by a rotate among them.
 
     Raises IdentityRollback for a log that ends before what is known, or that a rotate has superseded; IdentityFork for
-    two rotates of one commitment, or for another entry that the root did sign at a known position when neither branch
-    rotates; BadIdentity for everything that does not follow; UnknownVersion.
+    two rotates of one commitment, which is `final`, or for another entry that the root did sign at a known position
+    when neither branch rotates; BadIdentity for everything that does not follow; UnknownVersion.
     """
     if known is None:
         if start != 0:
@@ -155,7 +179,7 @@ def _part(known: Identity, position: int, branch: Sequence[bytes]) -> Identity:
     if other.rotated < position <= known.rotated:
         raise IdentityRollback(f"an identity log that was superseded by a rotate at entry {known.rotated}")
     if (other.rotated >= position) == (known.rotated >= position):
-        raise IdentityFork(f"two different identity entries {position}")
+        raise IdentityFork(f"two different identity entries {position}", final=bool(known.rotated >= position))
     if fault:
         raise fault
     return other

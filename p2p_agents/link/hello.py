@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2p_agents.crypto.bundle import Bundle, read_bundle
+from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import Identity, merge
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
-from p2p_agents.errors import BadIdentity, BadSignature, Malformed
+from p2p_agents.errors import BadIdentity, BadSignature, IdentityFork, IdentityRollback
 from p2p_agents.wire.claims import (
     HELLO_LABEL,
     OPEN_LABEL,
@@ -23,6 +24,8 @@ from p2p_agents.wire.claims import (
     encode_open,
 )
 from p2p_agents.wire.frame import Hello, Open, Standing
+
+FINGERPRINT_CHARS = 20  # of a device key in base32, 100 bits: what a human compares
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,12 @@ def say(
     own_challenge: bytes,
     known: Identity | None,
     held_by_peer: int,
+    held_head: bytes,
     offer: bytes,
     standing: Standing,
 ) -> Hello:
-    """Our HELLO, with the identity entries the peer lacks. `known` is what we hold of the peer's identity."""
+    """Our HELLO, with the identity entries the peer lacks. `known` is what we hold of the peer's identity; the peer
+    said that it holds `held_by_peer` entries of ours, the last of which has the hash `held_head`."""
     identity = speaker.identity
     claims = HelloClaims(
         role,
@@ -106,12 +111,12 @@ def say(
         offer,
         standing,
     )
-    start = min(held_by_peer, len(identity.entries))
+    start, entries = identity.owed(held_by_peer, held_head)
     return Hello(
         link,
         speaker.key.sign(encode_hello(claims), HELLO_LABEL),
         start,
-        identity.entries[start:],
+        entries,
         speaker.bundle,
         speaker.name,
         speaker.kind,
@@ -132,17 +137,40 @@ def check(
     claims = decode_hello(unverified_payload(hello.signed))
     verify(claims.device, hello.signed, HELLO_LABEL)
     _check_context(claims, role, channel, speaker, challenge)
-    identity = merge(known, hello.start, hello.entries)
+    identity = _merged(hello, claims.device, known)
     if identity.agent != channel.peer:
         raise BadIdentity("the identity log is another agent's")
     if (identity.n, identity.head) != (claims.head_n, claims.head):
         raise BadIdentity("the identity log ends elsewhere than the hello says")
     if claims.device not in identity.devices:
-        raise BadIdentity("the device is none of the agent's")
+        raise _another_key(claims.device, identity, "its identity log does not bring it in")
     bundle = read_bundle(hello.bundle, claims.device, now_ms)
     if bundle.agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
     return Proven(identity, claims, bundle, hello.name, hello.kind)
+
+
+def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:
+    """A contact whose key changed shows the log entry that says so, or it is not the contact."""
+    try:
+        return merge(known, hello.start, hello.entries)
+    except (IdentityFork, IdentityRollback):
+        raise
+    except BadIdentity as fault:
+        if known is None or device in known.devices:
+            raise
+        raise _another_key(device, known, fault.message) from fault
+
+
+def _another_key(device: bytes, identity: Identity, why: str) -> BadIdentity:
+    """A hard failure, which names what spoke and what should have."""
+    named = ", ".join(_fingerprint(each) for each in identity.devices) or "no device any more"
+    spoke = "a revoked device" if device in identity.revoked else "another key"
+    return BadIdentity(f"{spoke} spoke for this agent: {_fingerprint(device)}; known is {named}; {why}")
+
+
+def _fingerprint(device: bytes) -> str:
+    return id_text(device)[:FINGERPRINT_CHARS]
 
 
 def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: Speaker, challenge: bytes) -> None:
@@ -161,5 +189,3 @@ def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: S
         raise BadSignature("a hello of an agent that lives at another node")
     if channel.peer_device and claims.device != channel.peer_device:
         raise BadSignature("a hello of another device than the one that opened the link")
-    if claims.held_n > speaker.identity.n + 1:
-        raise Malformed("the peer claims to hold more of our identity log than there is")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
-from p2p_agents.node import asking, remembering, syncing
+from p2p_agents.node import adopting, asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
 from p2p_agents.node.state import Phase
-from p2p_agents.store import agents, allowed, contacts
+from p2p_agents.store import allowed, contacts
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
@@ -73,7 +73,7 @@ def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
 
 def _keep(core: Core, link: Link, claims: RequestClaims, earlier: Kept | None) -> None:
     assert link.identity is not None
-    agents.save_identity(core.db, link.identity)
+    link.identity = adopting.adopt(core, link.identity)
     time_ms = earlier.time_ms if earlier else core.now_ms()
     contacts.save_request(
         core.db,
@@ -102,7 +102,7 @@ def welcome(core: Core, link: Link) -> None:
     if not allowed.holds(core.db, link.agent, link.peer):
         return
     assert link.identity is not None
-    agents.save_identity(core.db, link.identity)
+    link.identity = adopting.adopt(core, link.identity)
     contacts.settle_request(core.db, link.agent, link.peer, "accepted")
     contacts.save_contact(
         core.db,

@@ -14,7 +14,7 @@ from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import resetting, syncing
+from p2p_agents.node import resetting, syncing, vouching
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -140,8 +140,9 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
         _settle_ack(core, link, held, payload.ack)
     if len(held.verdicts) + len(payload.items) > VERDICTS_HELD:
         raise Flood("more items than the peer lets us acknowledge")
+    believed = vouching.believed(link, payload) if payload.cuts else frozenset()
     for item in payload.items:
-        held.verdicts.append(int(_take_item(core, link, item)))
+        held.verdicts.append(int(_take_item(core, link, item, believed)))
     if payload.elicits:
         held.ack_due = True
     _settle_reads_and_echoes(core, link, payload)
@@ -206,14 +207,15 @@ def _refused_before(core: Core, row: int) -> str:
 # --- items ---
 
 
-def _take_item(core: Core, link: Link, item: Item) -> Verdict:
+def _take_item(core: Core, link: Link, item: Item, believed: frozenset[bytes]) -> Verdict:
+    """`believed` are the entries of revoked devices that a cut leads to."""
     try:
         record = read_item(item)
     except BadSignature:
         return Verdict.BAD_SIGNATURE
     except (Malformed, UnknownVersion):
         return Verdict.MALFORMED
-    verdict = _judge(core, link, record)
+    verdict = _judge(core, link, record, believed)
     if verdict is Verdict.STORED:
         _append(core, link, record)
     elif verdict is Verdict.DUPLICATE:
@@ -221,11 +223,12 @@ def _take_item(core: Core, link: Link, item: Item) -> Verdict:
     return verdict
 
 
-def _judge(core: Core, link: Link, r: Record) -> Verdict:
-    me = core.host(link.agent).local.agent
-    if not _wrote(core, link, r):
+def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Verdict:
+    own = core.host(link.agent).speaker.identity
+    author = own if r.author == own.agent else link.identity  # we ourselves, given back what we lost, or the peer
+    if author is None or r.author != author.agent or r.device not in (*author.devices, *author.revoked):
         return Verdict.WRONG_AUTHOR
-    if r.conversation != direct_id(me, link.peer):
+    if r.conversation != direct_id(own.agent, link.peer):
         return Verdict.WRONG_CONVERSATION
     run, lamport = entries.tip(core.db, r.conversation, r.device, r.epoch)
     extends = _extends(run, r)
@@ -234,6 +237,8 @@ def _judge(core: Core, link: Link, r: Record) -> Verdict:
         return (
             Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
         )
+    if r.device not in author.devices and r.hash not in believed:
+        return Verdict.REVOKED
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
@@ -250,14 +255,6 @@ def _extends(run: Run | None, r: Record) -> bool:
     return (
         run is not None and r.kind != VOID and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
     )
-
-
-def _wrote(core: Core, link: Link, r: Record) -> bool:
-    """The author is the peer, or we ourselves, given back what we lost; and the device is the author's."""
-    if r.author == link.peer:
-        return link.identity is not None and r.device in link.identity.devices
-    own = core.host(link.agent).speaker.identity
-    return r.author == own.agent and r.device in own.devices
 
 
 def _judge_chain(core: Core, r: Record) -> Verdict:

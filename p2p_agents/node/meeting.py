@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import merge
 from p2p_agents.errors import BadIdentity, BadName, IdentityFork, LocalFault
-from p2p_agents.node import directory
+from p2p_agents.node import adopting, directory
 from p2p_agents.store import agents, contacts
-from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
@@ -29,11 +29,11 @@ def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
     earlier = contacts.contact(core.db, local, agent)
     if earlier is not None and (earlier.trust is Trust.BLOCKED or earlier.frozen):
         raise Unwelcome(f"{earlier.name} is {'frozen' if earlier.frozen else 'blocked'} here")
-    identity = _merged(core, hosted, peer.identity)
+    identity = _merged(core, peer.identity)
     if peer.device not in identity.devices:
         raise BadIdentity("a device that is no longer the agent's")
     with core.db.savepoint():
-        agents.save_identity(core.db, identity)
+        adopting.adopt(core, identity)
         trust = max(Trust.PAIRED, earlier.trust) if earlier else Trust.PAIRED
         contacts.save_contact(core.db, local, agent, name=peer.name, kind=peer.kind, trust=trust, now_ms=core.now_ms())
         contacts.announce(core.db, local, agent, peer.name, peer.kind)
@@ -42,14 +42,12 @@ def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
     return agent
 
 
-def _merged(core: Core, hosted: Hosted, offered: Identity) -> Identity:
+def _merged(core: Core, offered: Identity) -> Identity:
     """The log as shown, following what is known of it. A fork freezes the contact (PROTOCOL E2)."""
     try:
         return merge(agents.load_identity(core.db, offered.agent), 0, offered.entries)
     except IdentityFork as fork:
-        contacts.freeze(core.db, offered.agent, str(fork))
-        event = Event(hosted.local.id, offered.agent, "identity_fork", str(fork), core.now_ms())
-        contacts.record(core.db, event)
+        adopting.freeze(core, offered.agent, fork)
         raise
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import p2p_agents
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import BadIdentity, IdentityFork, Malformed, PeerFault
+from p2p_agents.errors import IdentityRollback, Malformed, PeerFault
 from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, presence, remembering
+from p2p_agents.node import asking, consent, presence, proving, remembering
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Link, Peering, Phase
 from p2p_agents.store import agents, allowed, contacts, outbox
-from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
 
@@ -198,9 +198,9 @@ def open_link(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None
         node_challenge=peering.challenge,
         link=link.number,
     )
-    core.send_on(
-        link, Open(link.number, hosted.local.agent, hosted.local.device, peer, link.own_challenge, held, proof)
-    )
+    head = known.head if known else b""
+    local = hosted.local
+    core.send_on(link, Open(link.number, local.agent, local.device, peer, link.own_challenge, held, proof, head))
 
 
 def on_open(core: Core, peering: Peering, frame: Open) -> None:
@@ -225,6 +225,7 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
         peer_challenge=frame.challenge,
         peer_device=frame.device,
         held_by_peer=frame.held,
+        held_head=frame.head,
         identity=agents.load_identity(core.db, frame.frm),
         opened=core.now(),
         standing=asking.standing(core, hosted, frame.frm if known else NOBODY),
@@ -241,12 +242,13 @@ def _asker(core: Core, peering: Peering, frame: Open) -> Identity | None:
 
 
 def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) -> bool:
-    """Hidden agents exist for their contacts and their allowlist only, and nobody who is blocked learns of anyone."""
+    """Hidden agents exist for their contacts and their allowlist only, and nobody who is blocked learns of anyone. A
+    frozen contact may show the rotation that lifts the freeze."""
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, frame.frm) if known else None
     if contact is None:
         return not hosted.local.hidden or (known is not None and allowed.holds(core.db, agent, frame.frm))
-    return contact.trust is not Trust.BLOCKED and not contact.frozen
+    return contact.trust is not Trust.BLOCKED and not contact.final
 
 
 def _is_crowded(core: Core, peering: Peering) -> bool:
@@ -272,6 +274,7 @@ def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: R
             own_challenge=link.own_challenge if role is Role.ACCEPTOR else b"",
             known=known,
             held_by_peer=link.held_by_peer,
+            held_head=link.held_head,
             offer=link.offer.public,
             standing=link.standing,
         ),
@@ -290,6 +293,7 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
         raise Malformed("a HELLO on a link that is up")
     role = roles[link.phase]
     hosted = core.host(link.agent)
+    link.identity = agents.load_identity(core.db, link.peer)  # it may have grown since the link was asked for
     try:
         proven = hellos.check(
             frame,
@@ -300,34 +304,18 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
             known=link.identity,
             now_ms=core.now_ms(),
         )
-        _check_owner(core, link, proven)
-    except IdentityFork as fork:
-        _freeze(core, link, str(fork))
-        core.close_link(link, fork.code)
-        return
+        proving.check(core, link, proven)
     except PeerFault as fault:
-        level = logging.DEBUG if contacts.contact(core.db, link.agent, link.peer) is None else logging.WARNING
-        log.log(level, "link to %s refused: %s: %s", id_text(link.peer)[:10], fault.code, fault.message)
+        proving.failed(core, link, fault)
         core.close_link(link, fault.code)
         decline(core, peering, link)
         return
+    proving.look_back(core, link, hosted.speaker.identity, proven)
     _prove(link, proven, role)
     if role is Role.ACCEPTOR:
         link.standing = asking.standing(core, hosted, link.peer)
         _say_hello(core, peering, hosted, link, Role.OPENER, proven.identity)
     link_up(core, peering, link)
-
-
-def _check_owner(core: Core, link: Link, proven: Proven) -> None:
-    """A device key belongs to one agent for ever (PROTOCOL E1)."""
-    owner = agents.owner_of(core.db, proven.claims.device)
-    if owner is not None and owner != link.peer:
-        raise BadIdentity("a device key that belongs to another agent")
-
-
-def _freeze(core: Core, link: Link, why: str) -> None:
-    contacts.freeze(core.db, link.peer, why)
-    contacts.record(core.db, Event(link.agent, link.peer, "identity_fork", why, core.now_ms()))
 
 
 def _prove(link: Link, proven: Proven, role: Role) -> None:
@@ -336,7 +324,7 @@ def _prove(link: Link, proven: Proven, role: Role) -> None:
     link.peer_device = claims.device
     link.peer_offer = claims.offer
     link.peer_standing = claims.standing
-    link.held_by_peer = claims.held_n
+    link.held_by_peer, link.held_head = claims.held_n, claims.held
     link.node, link.incarnation = claims.node, claims.incarnation
     link.name, link.kind = proven.name, proven.kind
     if role is Role.ACCEPTOR:
@@ -376,4 +364,6 @@ def on_close(core: Core, link: Link, frame: Close) -> None:
     log.debug("link to %s closed by the peer: %s", id_text(link.peer)[:10], frame.code)
     if frame.code != GHOST:
         decline(core, core.peerings[link.connection], link)
+    if frame.code == IdentityRollback.code and link.up:
+        proving.fell_behind(core, link)
     core.forget_link(link)

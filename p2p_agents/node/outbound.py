@@ -21,7 +21,7 @@ from p2p_agents.limits import (
     UNACKED_FRAMES,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, opening, remembering, resetting, syncing, upkeep
+from p2p_agents.node import consent, opening, remembering, resetting, syncing, upkeep, vouching
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -327,6 +327,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
         tuple(_reads(core, link)),
         tuple(link.asks[:ECHOES_PER_FRAME]) or _nudge(core, held, owed),
         tuple(link.answers[:ECHOES_PER_FRAME]),
+        vouching.cuts(core, link, owed),
     )
     before = held.session
     session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.store import agents, contacts, outbox, sessions
+from p2p_agents.node import adopting
+from p2p_agents.store import contacts, outbox, sessions
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -17,7 +18,7 @@ def remember_peer(core: Core, link: Link) -> None:
         return
     assert link.identity is not None
     now_ms = core.now_ms()
-    agents.save_identity(core.db, link.identity)
+    link.identity = adopting.adopt(core, link.identity)
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
     contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)

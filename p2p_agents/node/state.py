@@ -83,6 +83,7 @@ class Link:
     peer_challenge: bytes = b""
     peer_device: bytes = b""
     held_by_peer: int = 0  # identity entries of ours
+    held_head: bytes = b""  # and the hash of the last of them
     offer: KemKey | None = None  # single-use: destroyed on use or close
     peer_offer: bytes | None = None
     reset_asked: bool = False  # the offer went out in a RESET

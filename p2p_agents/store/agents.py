@@ -96,17 +96,24 @@ def owner_of(db: Database, device: bytes) -> bytes | None:
 
 
 def save_identity(db: Database, identity: Identity) -> None:
-    """Keep a log that was merged with what was known. Raises BadIdentity for another agent's device (PROTOCOL E1)."""
-    for device in identity.devices:
+    """Keep a log that was merged with what was known: a tail that a rotate superseded is replaced, its devices stay
+    the agent's. Raises BadIdentity for another agent's device (PROTOCOL E1, E2)."""
+    for device in (*identity.devices, *identity.revoked):
         owner = owner_of(db, device)
         if owner is None:
             db.run("INSERT INTO devices VALUES (?, ?)", (device, identity.agent))
         elif owner != identity.agent:
             raise BadIdentity("a device key of this identity already belongs to another agent")
+    db.run("DELETE FROM identities WHERE agent = ?", (identity.agent,))
     db.many(
-        "INSERT OR IGNORE INTO identities VALUES (?, ?, ?)",
+        "INSERT INTO identities VALUES (?, ?, ?)",
         [(identity.agent, n, entry) for n, entry in enumerate(identity.entries)],
     )
+
+
+def forget_identity(db: Database, agent: bytes) -> None:
+    """The next log it shows is believed as a stranger's is. Its devices stay bound to it."""
+    db.run("DELETE FROM identities WHERE agent = ?", (agent,))
 
 
 # --- prekeys of our devices ---

@@ -29,19 +29,20 @@ class Contact:
     kind: str
     trust: Trust
     frozen: str | None
+    final: bool  # no rotate lifts the freeze
     since_ms: int
     allowed: bool = False  # it stands on the agent's allowlist, whatever its trust
 
 
 _COLUMNS = (
-    "peer, petname, name, kind, trust, frozen, since_ms,"
+    "peer, petname, name, kind, trust, frozen, final, since_ms,"
     " EXISTS (SELECT 1 FROM allowed a WHERE a.agent = contacts.agent AND a.peer = contacts.peer)"
 )
 
 
 def _contact(row: Row) -> Contact:
-    peer, petname, name, kind, trust, frozen, since_ms, allowed = row
-    return Contact(peer, petname, name, kind, Trust(trust), frozen, since_ms, bool(allowed))
+    peer, petname, name, kind, trust, frozen, final, since_ms, allowed = row
+    return Contact(peer, petname, name, kind, Trust(trust), frozen, bool(final), since_ms, bool(allowed))
 
 
 def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
@@ -81,9 +82,16 @@ def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> N
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 
 
-def freeze(db: Database, peer: bytes, why: str) -> None:
-    """Exchange nothing with `peer`, for any agent of this node, until a human decides."""
-    db.run("UPDATE contacts SET frozen = ? WHERE peer = ?", (why, peer))
+def freeze(db: Database, peer: bytes, why: str, *, final: bool) -> None:
+    """Exchange nothing with `peer`, for any agent of this node, until it rotates; when `final`, until a human decides
+    (PROTOCOL E2)."""
+    db.run("UPDATE contacts SET frozen = ?, final = max(final, ?) WHERE peer = ?", (why, int(final), peer))
+
+
+def thaw(db: Database, peer: bytes) -> bool:
+    """Lift a freeze that is not final; whether there was one."""
+    changed = db.run("UPDATE contacts SET frozen = NULL WHERE peer = ? AND frozen IS NOT NULL AND final = 0", (peer,))
+    return changed.rowcount > 0
 
 
 def pinned(db: Database, agent: int, name: str) -> bytes | None:

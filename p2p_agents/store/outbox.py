@@ -23,6 +23,8 @@ class Owed:
     """A row and what its frame is to carry: the entry, or the void that stands for it."""
 
     id: int
+    device: bytes  # that wrote the entry
+    entry: bytes  # its hash
     item: Item
 
 
@@ -67,17 +69,33 @@ def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
         "UPDATE OR IGNORE outbox SET device = ? WHERE agent = ? AND peer = ? AND device = ? AND owed = 1",
         (device, agent, peer, NO_DEVICE),
     )
+    db.run(  # what is owed to that device already waits for no other
+        "DELETE FROM outbox WHERE agent = ? AND peer = ? AND device = ? AND owed = 1", (agent, peer, NO_DEVICE)
+    )
+
+
+def orphan(db: Database, agent: int, peer: bytes, device: bytes) -> None:
+    """A device of the recipient is no more: what it did not get waits for another one, unless that one has it or is
+    owed it already. What it did get stays delivered."""
+    owed = "agent = ?1 AND peer = ?2 AND device = ?3 AND owed = 1"
+    db.run(
+        f"DELETE FROM outbox WHERE {owed} AND EXISTS (SELECT 1 FROM outbox o WHERE o.entry = outbox.entry"  # noqa: S608 - constant
+        " AND o.peer = ?2 AND o.device <> ?3)",
+        (agent, peer, device),
+    )
+    db.run(f"UPDATE outbox SET device = ?4, sid = NULL WHERE {owed}", (agent, peer, device, NO_DEVICE))  # noqa: S608 - constant
 
 
 def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
     """Owed and not in any frame, in the author's order."""
     rows = db.all(
-        "SELECT o.id, v.signed, e.signed, b.body, e.kind FROM outbox o JOIN entries e ON e.id = o.entry"
+        "SELECT o.id, e.device, e.hash, v.signed, e.signed, b.body, e.kind"
+        " FROM outbox o JOIN entries e ON e.id = o.entry"
         " LEFT JOIN bodies b ON b.entry = o.entry LEFT JOIN voids v ON v.entry = o.entry AND o.state = 'failed'"
         " WHERE o.owed = 1 AND o.sid IS NULL AND o.agent = ? AND o.peer = ? AND o.device = ? ORDER BY o.id LIMIT ?",
         (agent, peer, device, limit),
     )
-    return [Owed(row[0], _item(*row[1:])) for row in rows]
+    return [Owed(row[0], row[1], row[2], _item(*row[3:])) for row in rows]
 
 
 def _item(void: bytes | None, signed: bytes, body: bytes | None, kind: str) -> Item:

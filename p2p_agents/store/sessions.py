@@ -172,6 +172,11 @@ def peer_devices(db: Database, device: bytes, peer: bytes) -> list[bytes]:
     return [row[0] for row in rows]
 
 
+def forget_pair(db: Database, device: bytes, peer_device: bytes) -> None:
+    """The peer's device is no more."""
+    db.run("DELETE FROM pairs WHERE device = ? AND peer_device = ?", (device, peer_device))
+
+
 def ever_met(db: Database, device: bytes, peer: bytes) -> bool:
     """Whether a session with any device of the peer ever began."""
     row = db.one("SELECT 1 FROM pairs WHERE device = ? AND peer = ? AND (gen_sent > 0 OR gen_seen > 0)", (device, peer))

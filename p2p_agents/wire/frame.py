@@ -121,7 +121,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """[1, link, from agent, from device, to agent, challenge, count of the target's identity entries held, proof]"""
+    """[1, link, from agent, from device, to agent, challenge, held of the target's identity log, proof, its head]"""
 
     TYPE: ClassVar[int] = 1
     link: int
@@ -131,13 +131,14 @@ class Open:
     challenge: bytes
     held: int
     proof: bytes  # of the device: who merely names an agent learns nothing of how it is regarded
+    head: bytes = b""  # SHA-256 of the last of the entries held; empty when none is
 
     def pack(self) -> list[object]:
-        return [1, self.link, self.frm, self.device, self.to, self.challenge, self.held, self.proof]
+        return [1, self.link, self.frm, self.device, self.to, self.challenge, self.held, self.proof, self.head]
 
     @classmethod
     def unpack(cls, f: list[Any]) -> Open:
-        _, link, frm, device, to, challenge, held, proof = array(f, 8, what="OPEN")
+        _, link, frm, device, to, challenge, held, proof, head = array(f, 9, what="OPEN")
         return cls(
             uint(link, what="link"),
             blob(frm, size=32, what="from"),
@@ -146,6 +147,7 @@ class Open:
             blob(challenge, size=32, what="challenge"),
             uint(held, at_most=IDENTITY_ENTRIES, what="held"),
             blob(proof, at_most=PROOF_BYTES, what="proof"),
+            blob(head, at_most=32, what="head"),
         )
 
 

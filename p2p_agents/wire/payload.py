@@ -1,10 +1,11 @@
-"""What a sealed session frame carries: acknowledgement, entries, read marks, echoes.
+"""What a sealed session frame carries: acknowledgement, entries, read marks, echoes, cuts.
 
-    payload = [ack or null, [item…], [read…], [echo…]]
+    payload = [ack or null, [item…], [read…], [echo…], [cut…]]
     ack     = [turn, n, H, [verdict…]]      cumulative; a verdict per item of the frames since the last ack
     item    = [0, signed entry, encoded body or null when purged] or [1, signed void]
     read    = [conversation, device, epoch, seq]      read through here by the reader `default`
     echo    = [0, nonce] asks, [1, nonce] answers
+    cut     = signed: which of the items beside it are believed though their device was revoked (crypto/cuts.py)
 
 A payload without items and without asking echoes elicits no acknowledgement (PROTOCOL B3).
 """
@@ -22,6 +23,8 @@ from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 ECHO_BYTES = 16
 ECHOES = 2 * ECHOES_PER_FRAME  # asks and answers in one payload
 READS = 64
+CUTS = 16  # revoked devices whose entries one payload holds
+CUT_BYTES = 16_384  # the most tips a cut names, and its signature
 VERDICTS = UNACKED_FRAMES * BATCH_ENTRIES  # all items of all frames that may be unacknowledged
 
 
@@ -37,7 +40,8 @@ class Verdict(IntEnum):
     GAP = 6  # the entry before it is not held: a SYNC follows
     EQUIVOCATION = 7
     LAMPORT = 8
-    REFUSED = 9  # a refusal this version has no name for
+    REVOKED = 9  # of a device that was revoked, and no cut here leads to it
+    REFUSED = 10  # a refusal this version has no name for
 
     @classmethod
     def of(cls, value: int) -> Verdict:
@@ -74,6 +78,7 @@ class Payload:
     reads: tuple[ReadMark, ...] = ()
     asks: tuple[bytes, ...] = ()
     answers: tuple[bytes, ...] = ()
+    cuts: tuple[bytes, ...] = ()
 
     @property
     def elicits(self) -> bool:
@@ -85,12 +90,12 @@ def encode_payload(p: Payload) -> bytes:
     items = [[1, i.signed] if i.void else [0, i.signed, i.body] for i in p.items]
     reads = [[r.conversation, r.device, r.epoch, r.seq] for r in p.reads]
     echoes = [[0, nonce] for nonce in p.asks] + [[1, nonce] for nonce in p.answers]
-    return encode([ack, items, reads, echoes])
+    return encode([ack, items, reads, echoes, list(p.cuts)])
 
 
 def decode_payload(data: bytes) -> Payload:
     """Raises Malformed."""
-    ack, items, reads, echoes = array(decode(data, limit=FRAME_BYTES), 4, what="payload")
+    ack, items, reads, echoes, cuts = array(decode(data, limit=FRAME_BYTES), 5, what="payload")
     asks, answers = _echoes(echoes)
     return Payload(
         None if ack is None else _ack(ack),
@@ -98,6 +103,7 @@ def decode_payload(data: bytes) -> Payload:
         tuple(_read(r) for r in array_of(reads, READS, "reads")),
         asks,
         answers,
+        tuple(blob(c, at_most=CUT_BYTES, what="cut") for c in array_of(cuts, CUTS, "cuts")),
     )
 
 

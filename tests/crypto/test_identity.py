@@ -15,6 +15,7 @@ from p2p_agents.crypto.identity import (
     admit_device,
     inception,
     merge,
+    read_out,
     replay,
     revoke_device,
     rotate,
@@ -256,13 +257,33 @@ def test_a_rotate_of_another_branch_freezes_nobody_until_all_is_shown():
     with pytest.raises(BadIdentity) as caught:
         merge(stolen, 3, rotated.entries[3:])
     assert type(caught.value) is BadIdentity
-    start, entries = rotated.owed(held=3)
+    start, entries = rotated.owed(3, stolen.head)
+    assert start == 0
     assert merge(stolen, start, entries) == rotated
 
 
-def test_a_log_without_rotates_is_shown_from_where_the_peer_stands():
-    assert TWO.owed(held=1) == (1, (E1, E2))
-    assert TWO.owed(held=3) == TWO.owed(held=9) == (3, ())
+def test_a_log_is_shown_from_where_the_peer_stands():
+    rotated = replay([*ONE.entries, rotate(ONE, NEXT, AFTER.public, None)])
+    assert TWO.owed(2, ONE.head) == (2, (E2,))
+    assert TWO.owed(3, TWO.head) == (3, ())
+    assert rotated.owed(2, ONE.head) == (2, rotated.entries[2:])
+
+
+@pytest.mark.parametrize("held", [(0, b""), (3, bytes(32)), (9, TWO.head), (2, TWO.head), (3, b"")])
+def test_a_log_is_shown_whole_to_a_peer_that_holds_something_else(held):
+    assert TWO.owed(*held) == (0, TWO.entries)
+
+
+def test_a_log_is_read_out_for_people():
+    after = replay([*TWO.entries, revoke_device(TWO, ROOT, LAPTOP.public)])
+    said = [(each.kind, each.device, each.name) for each in read_out(after)]
+    assert said == [
+        ("inception", b"", ""),
+        ("add-device", LAPTOP.public, "laptop"),
+        ("add-device", PHONE.public, "phone"),
+        ("revoke-device", LAPTOP.public, ""),
+    ]
+    assert [each.n for each in read_out(after)] == [0, 1, 2, 3]
 
 
 def test_a_revoked_device_is_none_of_the_agents():

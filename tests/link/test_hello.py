@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import pytest
 
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.bundle import sign_bundle
+from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
 from p2p_agents.errors import BadIdentity, BadSeal, BadSignature, IdentityRollback, Malformed
@@ -49,6 +51,7 @@ def said(*, by=BOB, to=ALICE, challenge=CHALLENGE, known=None, held=0, server=SE
         own_challenge=OWN if role is Role.ACCEPTOR else b"",
         known=known,
         held_by_peer=held,
+        held_head=hashlib.sha256(by.identity.entries[held - 1]).digest() if held else b"",
         offer=OFFER,
         standing=Standing.ASK,
     )
@@ -145,10 +148,29 @@ def test_another_devices_bundle_is_refused():
         checked(said(), now_ms=EXPIRES_MS)
 
 
-def test_nobody_holds_more_of_my_log_than_there_is():
-    """C2"""
-    with pytest.raises(Malformed):
-        checked(forged(said(), BOB.key, held_n=99))
+def test_a_peer_may_hold_more_of_my_log_than_there_is():
+    """E2: a tail that a rotate superseded, or what this installation lost; the peer is shown everything then."""
+    assert checked(forged(said(), BOB.key, held_n=99)).claims.held_n == 99
+
+
+def test_another_key_without_an_entry_for_it_names_both():
+    """E1: a contact's key changed: a hard failure, which says what spoke and what should have."""
+    theirs, known = (id_text(key.key.public)[:20] for key in (CAROL, BOB))
+    with pytest.raises(BadIdentity, match=f"{theirs}.*{known}"):
+        checked(forged(said(), CAROL.key, device=CAROL.key.public))
+    invented = dataclasses.replace(said(), entries=(*BOB.identity.entries, b"\x80"))
+    with pytest.raises(BadIdentity, match=f"{theirs}.*{known}"):
+        checked(forged(invented, CAROL.key, device=CAROL.key.public), known=BOB.identity)
+
+
+def test_a_revoked_device_is_told_apart():
+    """E3"""
+    root = SigningKey.from_seed(b"br" * 16)
+    revoke = identities.revoke_device(BOB.identity, root, BOB.key.public)
+    after = identities.replay([*BOB.identity.entries, revoke])
+    late = dataclasses.replace(BOB, identity=after)
+    with pytest.raises(BadIdentity, match="a revoked device spoke"):
+        checked(said(by=late))
 
 
 def test_every_byte_of_a_hello_is_signed():

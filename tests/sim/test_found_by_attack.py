@@ -84,7 +84,7 @@ def test_claims_of_loss_renew_cursors_once_an_opening(world):
 def test_gap_verdicts_cost_no_stream_of_frames(world, monkeypatch):
     """B5: a peer that answers GAP to everything is asked for its view once a second, and sent nothing in between."""
     alice, bob = friends(world)
-    monkeypatch.setattr(inbound, "_take_item", lambda core, link, item: Verdict.GAP)
+    monkeypatch.setattr(inbound, "_take_item", lambda *_: Verdict.GAP)
     alice.sends(bob, "x" * 20_000)
     world.run(10)
     (held,) = alice.core.pair_sessions((alice.device, bob.device))
@@ -134,7 +134,7 @@ def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
     """B5, B6: a peer that answers GAP and goes away does not keep a message queued for ever."""
     alice, bob = friends(world)
     with monkeypatch.context() as patch:
-        patch.setattr(inbound, "_take_item", lambda core, link, item: Verdict.GAP)
+        patch.setattr(inbound, "_take_item", lambda *_: Verdict.GAP)
         patch.setattr(syncing, "_owe_missing", lambda *_: None)
         message = alice.sends(bob, "held")
         world.run(2)

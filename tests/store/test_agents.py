@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.crypto.identity import add_device, inception, replay
+from p2p_agents.crypto.identity import add_device, inception, merge, replay, rotate
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadIdentity
 from p2p_agents.store import agents
@@ -55,3 +55,19 @@ def test_prekeys_come_newest_first_and_are_destroyed_by_age(db):
     assert [prekey.created_ms for prekey in agents.prekeys(db, DEVICE.public)] == [3, 2, 1]
     agents.destroy_prekeys(db, 3)
     assert [prekey.created_ms for prekey in agents.prekeys(db, DEVICE.public)] == [3]
+
+
+def test_a_superseded_tail_is_replaced_and_its_devices_stay_bound(db):
+    """E1, E2"""
+    first = replay([inception(ROOT, NEXT.public, 1)])
+    thief = SigningKey.from_seed(b"t" * 32)
+    stolen = replay([*first.entries, add_device(first, ROOT, DEVICE, "d")])
+    stolen = replay([*stolen.entries, add_device(stolen, ROOT, thief, "thief")])
+    agents.save_identity(db, stolen)
+    rotated = merge(stolen, 0, [*first.entries, rotate(first, NEXT, thief.public, ROOT)])
+    agents.save_identity(db, rotated)
+    assert agents.load_identity(db, first.agent) == rotated
+    assert agents.owner_of(db, thief.public) == first.agent
+    agents.forget_identity(db, first.agent)
+    assert agents.load_identity(db, first.agent) is None
+    assert agents.owner_of(db, DEVICE.public) == first.agent

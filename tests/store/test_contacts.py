@@ -67,3 +67,16 @@ def test_events_do_not_fill_the_store(db):
     for number in range(EVENTS_KEPT + 20):
         contacts.record(db, Event(1, number.to_bytes(32, "big"), "rollback", "", 1))
     assert len(contacts.events(db, 10_000)) == EVENTS_KEPT
+
+
+def test_a_rotation_lifts_a_freeze_but_not_a_final_one(db):
+    """E2"""
+    knows(db, BOB, "bob")
+    contacts.freeze(db, BOB, "forked", final=False)
+    assert contacts.thaw(db, BOB)
+    assert contacts.contact(db, 1, BOB).frozen is None
+    assert not contacts.thaw(db, BOB)
+    contacts.freeze(db, BOB, "two rotates", final=True)
+    contacts.freeze(db, BOB, "again", final=False)
+    assert not contacts.thaw(db, BOB)
+    assert contacts.contact(db, 1, BOB).final

@@ -93,3 +93,18 @@ def test_keys_are_kept_per_agent(db, rows):
     outbox.keep_key(db, HERE, "k", b"digest", 1)
     assert outbox.used_key(db, HERE, "k") == (b"digest", 1)
     assert outbox.used_key(db, HERE + 1, "k") is None
+
+
+def test_what_a_lost_device_did_not_get_waits_for_another(db, rows):
+    """B9, E3: and what another one is owed already, or has, does not wait twice."""
+    phone = b"p" * 32
+    outbox.delivered(db, rows[:1], 2)
+    entry = outbox.entry_of(db, rows[1])
+    outbox.owe(db, HERE, entry, BOB, phone, 1)
+    outbox.orphan(db, HERE, BOB, DEVICE)
+    assert outbox.delivery(db, rows[0]).state is State.DELIVERED
+    assert [d.device for d in outbox.deliveries(db, HERE, entry)] == [phone]
+    assert outbox.delivery(db, rows[2]).device == outbox.NO_DEVICE
+    outbox.bind_device(db, HERE, BOB, phone)
+    assert outbox.delivery(db, rows[2]).device == phone
+    assert outbox.count_owed(db, HERE, BOB) == 2

@@ -17,6 +17,7 @@ ALICE = RosterAgent(A, "alice", "codex", "online")
 EXAMPLES = [
     frames.Node(A, INT_MAX, "0.1.0", B, (ALICE,)),
     frames.Open(2, A, B, C, A, 0, b"proof"),
+    frames.Open(2, A, B, C, A, 3, b"proof", B),
     frames.Hello(2, b"signed", 0, (b"entry",), b"bundle", "alice", "codex"),
     frames.Refuse(3, "no_such_agent"),
     frames.Close(3, "ghost"),

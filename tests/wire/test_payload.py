@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BATCH_ENTRIES, ECHOES_PER_FRAME, INT_MAX
 from p2p_agents.wire.cbor import encode
-from p2p_agents.wire.payload import ECHO_BYTES, Ack, Item, Payload, ReadMark, Verdict, decode_payload, encode_payload
+from p2p_agents.wire.payload import (
+    CUT_BYTES,
+    CUTS,
+    ECHO_BYTES,
+    Ack,
+    Item,
+    Payload,
+    ReadMark,
+    Verdict,
+    decode_payload,
+    encode_payload,
+)
 
 hashes = st.binary(min_size=32, max_size=32)
 numbers = st.integers(0, INT_MAX)
@@ -25,6 +36,7 @@ payloads = st.builds(
     st.lists(st.builds(ReadMark, hashes, hashes, st.binary(min_size=8, max_size=8), numbers), max_size=3).map(tuple),
     echoes,
     echoes,
+    st.lists(st.binary(max_size=20), max_size=3).map(tuple),
 )
 
 
@@ -44,7 +56,7 @@ def test_what_only_acknowledges_elicits_nothing():
 
 def test_a_verdict_of_a_later_version_is_a_refusal():
     """B3"""
-    ack = decode_payload(encode([[0, 0, bytes(32), [0, 250]], [], [], []])).ack
+    ack = decode_payload(encode([[0, 0, bytes(32), [0, 250]], [], [], [], []])).ack
     assert ack is not None
     assert ack.verdicts == (Verdict.STORED, Verdict.REFUSED)
 
@@ -59,17 +71,19 @@ def test_as_many_asks_and_answers_as_may_be_sent_can_be_read():
     "fields",
     [
         [],
-        [None, [], []],
-        [0, [], [], []],
-        [[0, 0, bytes(31), []], [], [], []],
-        [[-1, 0, bytes(32), []], [], [], []],
-        [None, [[0, b"", None]] * (BATCH_ENTRIES + 1), [], []],
-        [None, [[0, b""]], [], []],
-        [None, [[1, b"", b""]], [], []],
-        [None, [[2, b""]], [], []],
-        [None, [], [[bytes(32), bytes(32), bytes(7), 0]], []],
-        [None, [], [], [[2, bytes(ECHO_BYTES)]]],
-        [None, [], [], [[0, bytes(ECHO_BYTES - 1)]]],
+        [None, [], [], []],
+        [0, [], [], [], []],
+        [[0, 0, bytes(31), []], [], [], [], []],
+        [[-1, 0, bytes(32), []], [], [], [], []],
+        [None, [[0, b"", None]] * (BATCH_ENTRIES + 1), [], [], []],
+        [None, [[0, b""]], [], [], []],
+        [None, [[1, b"", b""]], [], [], []],
+        [None, [[2, b""]], [], [], []],
+        [None, [], [[bytes(32), bytes(32), bytes(7), 0]], [], []],
+        [None, [], [], [[2, bytes(ECHO_BYTES)]], []],
+        [None, [], [], [[0, bytes(ECHO_BYTES - 1)]], []],
+        [None, [], [], [], [bytes(CUT_BYTES + 1)]],
+        [None, [], [], [], [b""] * (CUTS + 1)],
     ],
 )
 def test_another_shape_is_malformed(fields):
