@@ -7,8 +7,8 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, pairing and
-bridges in consent_faults.py, pairing_faults.py and bridge_faults.py.
+peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, pairing,
+pictures of codes and bridges in consent_faults.py, pairing_faults.py, scan_faults.py and bridge_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
@@ -57,6 +57,18 @@ from p2p_agents.peer_faults import (
     Replayed,
     UnknownVersion,
 )
+from p2p_agents.scan_faults import (
+    CameraUnavailable,
+    ForeignCode,
+    ImageBroken,
+    ImageTooLarge,
+    ImageUnreadable,
+    NoCamera,
+    NoCodeFound,
+    NotAnImage,
+    ScanUnavailable,
+    SeveralCodes,
+)
 
 __all__ = [
     "AllowlistFull",
@@ -70,17 +82,24 @@ __all__ = [
     "BridgeRefused",
     "BridgeUnknown",
     "BridgeUnreachable",
+    "CameraUnavailable",
     "CodeDead",
     "CodeExpired",
     "CodeUsed",
     "CodeWrong",
     "EnvironmentFault",
     "Flood",
+    "ForeignCode",
     "Gap",
     "IdentityFork",
     "IdentityRollback",
+    "ImageBroken",
+    "ImageTooLarge",
+    "ImageUnreadable",
     "LocalFault",
     "Malformed",
+    "NoCamera",
+    "NoCodeFound",
     "NoPostQuantum",
     "NoSocket",
     "NobodyFound",
@@ -88,6 +107,7 @@ __all__ = [
     "NodeTooOld",
     "NodeUnreachable",
     "NotAContact",
+    "NotAnImage",
     "NotListed",
     "NumberDiffers",
     "P2PError",
@@ -98,6 +118,8 @@ __all__ = [
     "PeerFault",
     "Replayed",
     "RequestUnknown",
+    "ScanUnavailable",
+    "SeveralCodes",
     "StoreBroken",
     "StoreFull",
     "StoreNewer",

@@ -18,9 +18,9 @@ Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname
 To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]
 
 
-def _check_number(value: float) -> float:
+def check_number(value: float | None) -> float | None:
     """NaN passes every bound."""
-    if math.isnan(value):
+    if value is not None and math.isnan(value):
         raise typer.BadParameter("nan is no number of seconds.")
     return value
 
@@ -28,7 +28,7 @@ def _check_number(value: float) -> float:
 Timeout = Annotated[
     float,
     typer.Option(
-        "--timeout", metavar="S", min=0, max=limits.WAIT_MAX_S, callback=_check_number, help="Seconds to wait."
+        "--timeout", metavar="S", min=0, max=limits.WAIT_MAX_S, callback=check_number, help="Seconds to wait."
     ),
 ]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents import exits
-from p2p_agents.cli import demo
+from p2p_agents.cli import demo, scan
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
 from p2p_agents.quic.address import split_address
 from tests.cli.pages import examples_in, read_helps
-from tests.cli.world import ALICE, BOB, UNREAD, make_world
+from tests.cli.world import ALICE, BOB, SHOWN, UNREAD, make_world
 from tests.control.fake import Served, make_home
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def test_an_example_can_be_typed(
 ) -> None:
     monkeypatch.setattr(os, "execve", lambda *_: None)  # the node would take this process's place
     monkeypatch.setattr(demo, "run", lambda json: 0)  # it has a test of its own
+    monkeypatch.setattr(scan, "read", lambda path: SHOWN["uri"])  # what a file may hold has tests of its own
     monkeypatch.setattr(Client, "wait_end", lambda _: None)  # the one node of all examples stays
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
     commands = commands_in(example)

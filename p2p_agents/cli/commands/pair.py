@@ -9,11 +9,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from p2p_agents import exits, limits, output
+from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli.face import Face, run
-from p2p_agents.cli.options import As, Json, Timeout, application, examples
+from p2p_agents.cli.options import As, Json, Timeout, application, check_number, examples
 
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your name for whoever is met.")]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="S",
+        min=0,
+        max=limits.WAIT_MAX_S,
+        callback=check_number,
+        help="Seconds to wait for the other side; else 60 with a picture, and as long as the code lives without.",
+    ),
+]
 Which = Annotated[str | None, typer.Argument(metavar="[CODE]", help="A code or its id; without it the newest.")]
 
 
@@ -29,7 +40,7 @@ app = application(cls=CodeGroup)
 
 @app.callback(
     invoke_without_command=True,
-    epilog=examples("p2p-agents pair", "p2p-agents pair coral-fiddle-7q2mx", "p2p-agents pair --no-wait --json"),
+    epilog=examples("p2p-agents pair", "p2p-agents pair coral-fiddle-7q2mx", "p2p-agents pair --image photo.jpg"),
 )
 def pair(
     ctx: typer.Context,
@@ -38,18 +49,30 @@ def pair(
     svg: Annotated[str | None, typer.Option("--svg", metavar="FILE", help="Save the picture as SVG too.")] = None,
     png: Annotated[str | None, typer.Option("--png", metavar="FILE", help="Save the picture as PNG too.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="FILE", help="Read the other side's code: photo, screenshot, terminal text."),
+    ] = None,
+    camera: Annotated[bool, typer.Option("--camera", help="Read the other side's code with a camera.")] = False,
+    timeout: Wait = None,
     as_: As = None,
     json: Json = False,
 ) -> int:
     """Become contacts over a code: show one, or type the other side's.
 
     Without a code it shows a new one, as words and as a picture, and waits until the other side held it: ten
-    minutes at most. `pair CODE` is the other side. A code serves once; three wrong tries and it is dead.
+    minutes at most. `pair CODE` is the other side, and so are --image and --camera, which read the picture
+    (extras `scan` and `camera`). A code serves once; three wrong tries and it is dead.
     """
+    reads = image is not None or camera
+    if reads and (ctx.invoked_subcommand or no_qr or svg or png or no_wait or (image is not None and camera)):
+        raise typer.BadParameter("one of: show a code, type one, --image FILE, --camera.")
     if ctx.invoked_subcommand:
         return exits.OK
 
     def act(face: Face) -> int:
+        if reads:
+            return _join(face, _look(image), name, limits.WAIT_DEFAULT_S if timeout is None else timeout)
         shown = face.act("pair.start", name=name)
         for path, kind in ((svg, "svg"), (png, "png")):
             if path is not None:
@@ -58,15 +81,35 @@ def pair(
             _show(shown, picture=not no_qr)
         if face.json:
             face.show(shown, output.fields)
-        return exits.OK if no_wait else _wait(face, shown["id"])
+        return exits.OK if no_wait else _wait(face, shown["id"], timeout)
 
     return run(act, as_, json)
 
 
-def _wait(face: Face, code: str) -> int:
-    """Until somebody held it; who leaves takes it back."""
+def _look(image: str | None) -> str:
+    """The code in a file, or before the camera. Raises an error of scan_faults.py."""
     try:
-        face.show(face.act("pair.wait", code=code, timeout=limits.PAIRING_CODE_MS / 1000), output.paired)
+        from p2p_agents.cli import scan
+    except ImportError as error:
+        raise errors.ScanUnavailable from error
+    if image is not None:
+        return scan.read(image)
+    from p2p_agents.cli import camera
+
+    sys.stderr.write(f"Hold the code before the camera, for {limits.CAMERA_S:g} s at most; Ctrl-C ends.\n")
+    return camera.read()
+
+
+def _join(face: Face, code: str, name: str | None, timeout: float) -> int:
+    face.show(face.act("pair.join", code=code, name=name, timeout=timeout), output.paired)
+    return exits.OK
+
+
+def _wait(face: Face, code: str, timeout: float | None) -> int:
+    """Until somebody held it; who leaves takes it back."""
+    timeout = limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout
+    try:
+        face.show(face.act("pair.wait", code=code, timeout=timeout), output.paired)
     except KeyboardInterrupt:
         face.close()  # the connection still waits for that answer
         face.act("pair.cancel", code=code)
@@ -114,12 +157,9 @@ def join(
     Any case, dashes or spaces. A mistyped word is noticed here and costs no try.
     """
     before = ctx.parent.params if ctx.parent else {}
-
-    def act(face: Face) -> None:
-        called = name or before.get("name")
-        face.show(face.act("pair.join", code=" ".join(code), name=called, timeout=timeout), output.paired)
-
-    return run(act, as_ or before.get("as_"), json or bool(before.get("json")))
+    called, text = name or before.get("name"), " ".join(code)
+    as_, json = as_ or before.get("as_"), json or bool(before.get("json"))
+    return run(lambda face: _join(face, text, called, timeout), as_, json)
 
 
 @app.command(
