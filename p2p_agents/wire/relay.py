@@ -1,6 +1,7 @@
 """What a client and a bridge say to each other: CBOR arrays [type, request number, fields…]. Version 1.
 
-Over QUIC they travel framed on the one message stream; over a WebSocket, each binary message holds whole frames.
+Over QUIC they travel framed on the one message stream; over a WebSocket, at WEBSOCKET_PATH, each binary message holds
+whole frames, length and all.
 
     client   KNOCK     a nonce; first on every connection
     bridge   WELCOME   its key, proven over the nonce; a challenge; whom it admits and how much it takes
@@ -36,6 +37,8 @@ from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Logi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ALPN = "p2pa-bridge/1"  # of QUIC; and the subprotocol of a WebSocket
+WEBSOCKET_PATH = "/bridge"
 MESSAGE_ITEMS = 2_048  # values in one message: a DELIVER carries pairs
 
 WELCOME_LABEL = "p2pa/1 bridge welcome"

@@ -1,0 +1,88 @@
+"""Every bound of a bridge: a name, a unit, a reason. What its operator may choose stands in `Quotas`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2p_agents.limits import BLOB_BYTES, KIB, MIB, WORK_BITS_MAX
+
+DAY_S = 86_400
+
+# --- one connection ---
+KNOCK_S = 10.0  # a connection that has not knocked by then ends
+KNOCK_BYTES = 1 * KIB  # of a frame before the KNOCK: what a stranger can make us hold
+PENDING_REQUESTS = 1_024  # of one connection that the store has not answered
+PENDING_BYTES = 8 * MIB  # and their bytes
+ALL_PENDING_BYTES = 128 * MIB  # of all connections together
+ALL_PARTIAL_BYTES = 256 * MIB  # of frames that all connections have begun and not ended
+SUBSCRIPTIONS = 4_096  # queues one connection reads: 64 agents with 64 contacts each
+READERS = 8  # connections that read one queue; a further one ends the oldest
+WINDOW_BLOBS = 64  # of one queue, delivered and not acknowledged
+WINDOW_BYTES = 1 * MIB
+CONNECTION_WINDOW_BYTES = 4 * MIB  # over all queues of a connection: under what its transport may hold
+FETCH_BYTES = 512 * KIB  # blobs in one DELIVER, unless a single one is larger: a frame holds 1 MiB
+OUTGOING_BYTES = 8 * MIB  # written and not taken by a WebSocket's client: it has stopped reading
+STOP_NOTICE_MS = (500, 5_000)  # a client comes back between these: not all at once
+RETRY_BUSY_MS = 100  # the store is behind
+RETRY_FULL_MS = 30_000  # a disk is emptied by people, or by expiry
+DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
+
+# --- connections ---
+CONNECTIONS = 10_000
+CONNECTIONS_PER_ADDRESS = 512  # an office behind one address; loopback is exempt
+HANDSHAKES_PER_S = 256  # a handshake costs 2 ms
+ADDRESSES = 65_536  # whose pace is remembered
+
+# --- meeting places ---
+PLACES = 10_000
+PLACE_MS = 600_000  # a code lives ten minutes
+LONELY_PLACE_MS = 60_000  # that only a joiner took: the displayer comes first, or soon
+PLACE_MESSAGES = 16  # kept for a side that is away: a run has three each way
+PLACE_BYTES = 1 * MIB  # and their bytes
+
+# --- the store ---
+BATCH_ITEMS = 1_024  # requests in one transaction
+BATCH_BYTES = 16 * MIB
+EXPIRE_EVERY_S = 30.0
+EXPIRE_BLOBS = 4_096  # forgotten in one transaction
+QUEUE_IDLE_DAYS = 90  # a queue nobody read for so long is forgotten, and a further account of that age without one
+CURSOR_SLACK_US = DAY_S * 1_000_000  # a reader's cursor may lie ahead of this clock by so much
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A token bucket: so many a second, and so many at once."""
+
+    per_s: float
+    burst: float
+
+    def __post_init__(self) -> None:
+        if self.per_s <= 0 or self.burst < 1:
+            raise ValueError("a pace is positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What an operator may choose. Sizes in bytes."""
+
+    queue_blobs: int = 10_000
+    queue_bytes: int = 64 * MIB
+    kept_s: int = 14 * DAY_S  # a blob nobody acknowledged
+    account_queues: int = 4_096
+    account_bytes: int = 1024 * MIB
+    token_accounts: int = 64  # that one admission token admits, unless it was made for another number
+    work_bits: int = 18  # of a stamp for a public queue: a fifth of a second
+    disk_reserve: int = 64 * MIB  # kept free, so that acknowledging always finds room
+    requests: Pace = Pace(2_000, 8_000)  # of one connection
+    traffic: Pace = Pace(16 * MIB, 64 * MIB)  # bytes of one connection
+    meets: Pace = Pace(1, 30)  # of one connection: places are few, and guessing at them is slow
+    per_address: int = 4  # an address has the pace of so many connections; loopback is exempt
+
+    def __post_init__(self) -> None:
+        counts = (self.queue_blobs, self.queue_bytes, self.kept_s, self.account_queues, self.account_bytes)
+        if min(*counts, self.token_accounts, self.per_address) < 1 or self.disk_reserve < 0:
+            raise ValueError("every quota is at least 1")
+        if self.queue_bytes < BLOB_BYTES:
+            raise ValueError(f"a queue holds at least one blob of {BLOB_BYTES} bytes")
+        if not 0 <= self.work_bits <= WORK_BITS_MAX:
+            raise ValueError(f"work is 0 to {WORK_BITS_MAX} bits")

@@ -1,0 +1,309 @@
+"""What one transaction does to the rows of a bridge's store: every check before the first write.
+
+Queue and account rows are read once in a transaction and written once at its end, however many blobs came meanwhile.
+"""
+
+from __future__ import annotations
+
+import hmac
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from bridge import bounds
+from bridge.store import Allowed, Placed, Refused, Stats, Token
+from p2p_agents.wire.relay_answers import Admission, Refusal
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bridge.bounds import Quotas
+
+HOUR_MS = 3_600_000
+DAY_MS = bounds.DAY_S * 1_000
+
+
+@dataclass(slots=True)
+class Account:
+    """A row of accounts; `queues` and `bytes` change."""
+
+    id: int
+    queues: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class Queue:
+    """A row of queues; all but the first two change."""
+
+    id: int
+    account: int
+    token_hash: bytes
+    public: bool
+    blobs: int
+    bytes: int
+    last: int
+    read_ms: int
+
+
+class Rows:
+    """One transaction's view; `flush` writes what changed, before the commit."""
+
+    def __init__(self, connection: sqlite3.Connection, quotas: Quotas) -> None:
+        self._run = connection.execute
+        self._many = connection.executemany
+        self._quotas = quotas
+        self._queues: dict[bytes, Queue] = {}
+        self._accounts: dict[int, Account] = {}
+        self._changed: dict[int, Queue] = {}
+
+    def flush(self) -> None:
+        """Write the rows that changed."""
+        self._many(
+            "UPDATE queues SET token_hash = ?, public = ?, blobs = ?, bytes = ?, last = ?, read_ms = ? WHERE id = ?",
+            [(q.token_hash, q.public, q.blobs, q.bytes, q.last, q.read_ms, q.id) for q in self._changed.values()],
+        )
+        self._many(
+            "UPDATE accounts SET queues = ?, bytes = ? WHERE id = ?",
+            [(a.queues, a.bytes, a.id) for a in self._accounts.values()],
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        """Before statements that change rows behind this view, and after those that were undone."""
+        self._queues.clear()
+        self._accounts.clear()
+        self._changed.clear()
+
+    # --- who is admitted ---
+
+    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> None:
+        if admission is Admission.LIST:
+            self._demand(self._one("SELECT 1 FROM allowed WHERE account = ?", (account,)))
+        hashed = sha256(token.encode()).digest() if admission is Admission.TOKEN else None
+        known = self._one("SELECT id, token FROM accounts WHERE key = ?", (account,))
+        if hashed is not None:
+            row = self._one("SELECT accounts FROM tokens WHERE hash = ?", (hashed,))
+            self._demand(row)
+            (used,) = self._sure("SELECT count(*) FROM accounts WHERE token = ?", (hashed,))
+            self._demand((known and known[1] == hashed) or (row and used < row[0]))
+        if known:
+            self._run("UPDATE accounts SET seen_ms = ?, token = ? WHERE id = ?", (now_ms, hashed, known[0]))
+        else:
+            self._run("INSERT INTO accounts (key, token, seen_ms) VALUES (?, ?, ?)", (account, hashed, now_ms))
+
+    def _demand(self, found: object) -> None:
+        if not found:
+            raise Refused(Refusal.ADMISSION)
+
+    # --- queues ---
+
+    def create(self, name: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> None:
+        queue = self._queue(name)
+        if queue is not None:
+            queue.token_hash, queue.public = token_hash, public
+            self._changed[queue.id] = queue
+            return
+        row = self._one("SELECT id FROM accounts WHERE key = ?", (account,))
+        if row is None:
+            self._run("INSERT INTO accounts (key, seen_ms) VALUES (?, ?)", (account, now_ms))
+            row = self._sure("SELECT id FROM accounts WHERE key = ?", (account,))
+        owner = self._account(row[0])
+        if owner.queues >= self._quotas.account_queues:
+            raise Refused(Refusal.ACCOUNT)
+        owner.queues += 1
+        self._run(
+            "INSERT INTO queues (name, account, token_hash, public, read_ms) VALUES (?, ?, ?, ?, ?)",
+            (name, owner.id, token_hash, public, now_ms),
+        )
+
+    def put(self, name: bytes, token_hash: bytes, blob: bytes, now_ms: int, worked: bool) -> Placed:
+        queue = self._queue(name)
+        if queue is None:
+            raise Refused(Refusal.GONE)
+        if queue.public:
+            if not worked:
+                raise Refused(Refusal.WORK)
+        elif not hmac.compare_digest(queue.token_hash, token_hash):
+            raise Refused(Refusal.TOKEN)
+        quotas, size = self._quotas, len(blob)
+        if queue.blobs >= quotas.queue_blobs or queue.bytes + size > quotas.queue_bytes:
+            raise Refused(Refusal.QUOTA, bounds.RETRY_FULL_MS)
+        owner = self._account(queue.account)
+        if owner.bytes + size > quotas.account_bytes:
+            raise Refused(Refusal.ACCOUNT, bounds.RETRY_FULL_MS)
+        placed = Placed(max(queue.last + 1, now_ms * 1_000), queue.last)
+        self._run(
+            "INSERT INTO blobs (queue, cursor, time_ms, size, content) VALUES (?, ?, ?, ?, ?)",
+            (queue.id, placed.cursor, now_ms, size, blob),
+        )
+        queue.last = placed.cursor
+        self._count(queue, 1, size)
+        return placed
+
+    def open(self, name: bytes, after: int, now_ms: int) -> int:
+        queue = self._queue(name)
+        if queue is None:
+            raise Refused(Refusal.GONE)
+        if after > max(queue.last, now_ms * 1_000 + bounds.CURSOR_SLACK_US):
+            raise Refused(Refusal.BAD)
+        if after > queue.last or now_ms - queue.read_ms > HOUR_MS:
+            queue.last, queue.read_ms = max(queue.last, after), now_ms
+            self._changed[queue.id] = queue
+        return queue.last
+
+    def ack(self, name: bytes, cursor: int, now_ms: int) -> int:
+        queue = self._queue(name)
+        if queue is None:
+            return 0
+        where, chosen = "FROM blobs WHERE queue = ? AND cursor <= ?", (queue.id, cursor)
+        blobs, size = self._sure(f"SELECT count(*), coalesce(sum(size), 0) {where}", chosen)
+        if blobs:
+            self._run(f"DELETE {where}", chosen)
+            self._count(queue, -blobs, -size)
+        if now_ms - queue.read_ms > HOUR_MS:
+            queue.read_ms = now_ms
+            self._changed[queue.id] = queue
+        return int(blobs)
+
+    def drop(self, name: bytes) -> int:
+        """How many blobs it held."""
+        queue = self._queue(name)
+        if queue is None:
+            return 0
+        owner = self._account(queue.account)
+        owner.queues -= 1
+        owner.bytes -= queue.bytes
+        self._run("DELETE FROM blobs WHERE queue = ?", (queue.id,))
+        self._run("DELETE FROM queues WHERE id = ?", (queue.id,))
+        del self._queues[name]
+        self._changed.pop(queue.id, None)
+        return queue.blobs
+
+    # --- upkeep ---
+
+    def expire(self, now_ms: int) -> int:
+        """At most EXPIRE_BLOBS blobs and as many idle queues; call again while it finds some."""
+        old = self._run(
+            "SELECT b.id, q.name, b.size FROM blobs b JOIN queues q ON q.id = b.queue"
+            " WHERE b.time_ms <= ? ORDER BY b.time_ms LIMIT ?",
+            (now_ms - self._quotas.kept_s * 1_000, bounds.EXPIRE_BLOBS),
+        ).fetchall()
+        for _, name, size in old:
+            queue = self._queue(name)
+            assert queue is not None
+            self._count(queue, -1, -size)
+        self._many("DELETE FROM blobs WHERE id = ?", [(row[0],) for row in old])
+        before = now_ms - bounds.QUEUE_IDLE_DAYS * DAY_MS
+        idle = self._run("SELECT name FROM queues WHERE read_ms < ? LIMIT ?", (before, bounds.EXPIRE_BLOBS)).fetchall()
+        dropped = sum(self.drop(name) for (name,) in idle)
+        self.flush()
+        self._run("DELETE FROM accounts WHERE queues = 0 AND seen_ms < ?", (before,))
+        return len(old) + dropped
+
+    def purge(self, account: bytes) -> int:
+        row = self._one("SELECT id FROM accounts WHERE key = ?", (account,))
+        if row is None:
+            return 0
+        names = self._run("SELECT name FROM queues WHERE account = ?", row).fetchall()
+        blobs = sum(self.drop(name) for (name,) in names)
+        self.flush()
+        self._run("DELETE FROM accounts WHERE id = ?", row)
+        return blobs
+
+    # --- the operator's ---
+
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> None:
+        self._run("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", (token_hash, label, accounts, now_ms))
+
+    def remove_token(self, token_hash: bytes) -> bool:
+        return bool(self._run("DELETE FROM tokens WHERE hash = ?", (token_hash,)).rowcount)
+
+    def allow(self, account: bytes, label: str, now_ms: int) -> None:
+        self._run("INSERT OR REPLACE INTO allowed VALUES (?, ?, ?)", (account, label, now_ms))
+
+    def disallow(self, account: bytes) -> bool:
+        return bool(self._run("DELETE FROM allowed WHERE account = ?", (account,)).rowcount)
+
+    # --- private ---
+
+    def _queue(self, name: bytes) -> Queue | None:
+        queue = self._queues.get(name)
+        if queue is None:
+            row = self._one(
+                "SELECT id, account, token_hash, public, blobs, bytes, last, read_ms FROM queues WHERE name = ?",
+                (name,),
+            )
+            if row is None:
+                return None
+            queue = self._queues[name] = Queue(*row)
+        return queue
+
+    def _account(self, number: int) -> Account:
+        account = self._accounts.get(number)
+        if account is None:
+            row = self._sure("SELECT id, queues, bytes FROM accounts WHERE id = ?", (number,))
+            account = self._accounts[number] = Account(*row)
+        return account
+
+    def _count(self, queue: Queue, blobs: int, size: int) -> None:
+        queue.blobs += blobs
+        queue.bytes += size
+        self._account(queue.account).bytes += size
+        self._changed[queue.id] = queue
+
+    def _one(self, sql: str, parameters: tuple[object, ...]) -> tuple[Any, ...] | None:
+        with closing(self._run(sql, parameters)) as found:
+            row: tuple[Any, ...] | None = found.fetchone()
+            return row
+
+    def _sure(self, sql: str, parameters: tuple[object, ...]) -> tuple[Any, ...]:
+        row = self._one(sql, parameters)
+        assert row is not None
+        return row
+
+
+# --- what needs no transaction of the writer's ---
+
+
+def read(connection: sqlite3.Connection, name: bytes, after: int, blobs: int, size: int) -> list[tuple[int, bytes]]:
+    """Store.read."""
+    found: list[tuple[int, bytes]] = []
+    with closing(
+        connection.execute(
+            "SELECT b.cursor, b.content FROM queues q JOIN blobs b ON b.queue = q.id"
+            " WHERE q.name = ? AND b.cursor > ? ORDER BY b.cursor LIMIT ?",
+            (name, after, blobs),
+        )
+    ) as rows:
+        for cursor, content in rows:
+            size -= len(content)
+            if size < 0 and found:
+                break
+            found.append((cursor, content))
+    return found
+
+
+def stats(connection: sqlite3.Connection) -> Stats:
+    """Store.stats."""
+    queues, blobs, size = connection.execute(
+        "SELECT count(*), coalesce(sum(blobs), 0), coalesce(sum(bytes), 0) FROM queues"
+    ).fetchone()
+    (accounts,) = connection.execute("SELECT count(*) FROM accounts").fetchone()
+    (oldest,) = connection.execute("SELECT coalesce(min(time_ms), 0) FROM blobs").fetchone()
+    return Stats(queues, blobs, size, accounts, oldest)
+
+
+def tokens(connection: sqlite3.Connection) -> list[Token]:
+    """Store.tokens."""
+    rows = connection.execute(
+        "SELECT t.hash, t.label, t.accounts, (SELECT count(*) FROM accounts a WHERE a.token = t.hash), t.made_ms"
+        " FROM tokens t ORDER BY t.made_ms, t.hash"
+    )
+    return [Token(*row) for row in rows]
+
+
+def allowed(connection: sqlite3.Connection) -> list[Allowed]:
+    """Store.allowed."""
+    return [Allowed(*row) for row in connection.execute("SELECT * FROM allowed ORDER BY made_ms, account")]

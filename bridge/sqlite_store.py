@@ -1,0 +1,299 @@
+"""The store of one bridge process: SQLite, one writer thread, many requests in one durable commit.
+
+DONE means kept: nothing is answered before a commit with synchronous=FULL. When a commit fails, all of it is undone and
+its requests are tried again one by one, so that those that make room succeed where those that need it do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from bridge import bounds, rows
+from bridge.rows import Rows
+from bridge.store import Allowed, Placed, Refused, Stats, Token
+from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.wire.relay_answers import Admission, Refusal
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from bridge.bounds import Quotas
+
+    Work = Callable[[Rows], Any]
+    Item = tuple[Work, Future[Any], int]
+
+log = logging.getLogger(__name__)
+
+BUSY_MS = 5_000  # a backup or another command may hold the file this long
+CACHE_KIB = 32 * 1024
+CHECKPOINT_PAGES = 8_000  # about 32 MiB of WAL before SQLite checkpoints by itself
+
+
+class SqliteStore:
+    """A `bridge.store.Store` in one file. Opened in the loop's thread."""
+
+    def __init__(self, path: str, quotas: Quotas) -> None:
+        self.grown: Callable[[bytes], None] = lambda queue: None
+        self._path = path
+        self._quotas = quotas
+        self._loop = asyncio.get_running_loop()
+        self._work: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._connection = _connect(path)
+        self._reader = _connect(path, read_only=True)
+        self._rows = Rows(self._connection, quotas)
+        self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    async def open_file(cls, path: str, quotas: Quotas) -> SqliteStore:
+        """Raises an EnvironmentFault that says why the store cannot be used."""
+        await asyncio.to_thread(prepare, path)
+        return cls(path, quotas)
+
+    async def close(self) -> None:
+        self._work.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._reading.shutdown()
+        self._reader.close()
+        self._connection.close()
+
+    # --- Store: who is admitted, queues ---
+
+    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> Future[None]:
+        return self._queue(lambda kept: kept.admit(account, admission, token, now_ms))
+
+    def create(self, queue: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> Future[None]:
+        return self._queue(lambda kept: kept.create(queue, account, token_hash, public, now_ms))
+
+    def put(self, queue: bytes, token_hash: bytes, blob: bytes, now_ms: int, *, worked: bool = False) -> Future[Placed]:
+        return self._queue(lambda kept: kept.put(queue, token_hash, blob, now_ms, worked), len(blob))
+
+    def open(self, queue: bytes, after: int, now_ms: int) -> Future[int]:
+        return self._queue(lambda kept: kept.open(queue, after, now_ms))
+
+    def read(self, queue: bytes, after: int, blobs: int, size: int) -> Future[list[tuple[int, bytes]]]:
+        return self._read(lambda reader: rows.read(reader, queue, after, blobs, size))
+
+    def ack(self, queue: bytes, cursor: int, now_ms: int) -> Future[int]:
+        return self._queue(lambda kept: kept.ack(queue, cursor, now_ms))
+
+    def drop(self, queue: bytes) -> Future[None]:
+        def work(kept: Rows) -> None:
+            kept.drop(queue)
+
+        return self._queue(work)
+
+    def listen(self, queue: bytes) -> None:
+        """Nobody else writes here."""
+
+    def unlisten(self, queue: bytes) -> None:
+        """Nor was anybody listened to."""
+
+    # --- Store: upkeep, the operator's ---
+
+    def expire(self, now_ms: int) -> Future[int]:
+        return self._queue(lambda kept: kept.expire(now_ms))
+
+    def stats(self) -> Future[Stats]:
+        return self._read(rows.stats)
+
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]:
+        return self._queue(lambda kept: kept.add_token(token_hash, label, accounts, now_ms))
+
+    def tokens(self) -> Future[list[Token]]:
+        return self._read(rows.tokens)
+
+    def remove_token(self, token_hash: bytes) -> Future[bool]:
+        return self._queue(lambda kept: kept.remove_token(token_hash))
+
+    def allow(self, account: bytes, label: str, now_ms: int) -> Future[None]:
+        return self._queue(lambda kept: kept.allow(account, label, now_ms))
+
+    def allowed(self) -> Future[list[Allowed]]:
+        return self._read(rows.allowed)
+
+    def disallow(self, account: bytes) -> Future[bool]:
+        return self._queue(lambda kept: kept.disallow(account))
+
+    def purge(self, account: bytes) -> Future[int]:
+        return self._queue(lambda kept: kept.purge(account))
+
+    # --- reading ---
+
+    def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
+        """Off the writer's path: it sees committed rows only."""
+        return self._loop.run_in_executor(self._reading, self._answer, query)
+
+    def _answer(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
+        try:
+            return query(self._reader)
+        except sqlite3.Error as error:
+            log.error("reading the store: %s", error)
+            raise Refused(Refusal.FULL, bounds.RETRY_BUSY_MS) from error
+
+    # --- writing ---
+
+    def _queue(self, work: Work, size: int = 0) -> Future[Any]:
+        future: Future[Any] = self._loop.create_future()
+        self._work.put((work, future, size))
+        return future
+
+    def _write(self) -> None:
+        """The writer's thread: all that is queued is one transaction, up to a bound."""
+        ending = False
+        while not ending:
+            items, ending = self._take()
+            if items:
+                answers = self._transact(items)
+                self._loop.call_soon_threadsafe(_settle, items, answers)
+
+    def _take(self) -> tuple[list[Item], bool]:
+        item = self._work.get()
+        items: list[Item] = []
+        size = 0
+        while item is not None:
+            items.append(item)
+            size += item[2]
+            if len(items) >= bounds.BATCH_ITEMS or size >= bounds.BATCH_BYTES or self._work.empty():
+                return items, False
+            item = self._work.get()
+        return items, True
+
+    def _transact(self, items: list[Item]) -> list[Any]:
+        """What each item answers: a value or an exception."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            reserved = self._reserved()
+            answers = [self._do(work, full=reserved and size > 0) for work, _, size in items]
+            self._rows.flush()
+            self._connection.execute("COMMIT")
+        except Exception as error:
+            self._undo()
+            if len(items) > 1:
+                return [answer for item in items for answer in self._transact([item])]
+            log.warning("the store refused: %s", error)
+            return [Refused(Refusal.FULL, bounds.RETRY_FULL_MS)]
+        return answers
+
+    def _do(self, work: Work, *, full: bool) -> Any:
+        if full:
+            return Refused(Refusal.FULL, bounds.RETRY_FULL_MS)
+        try:
+            return work(self._rows)
+        except Refused as refused:  # it checked before it wrote: the rest of the transaction stands
+            return refused
+
+    def _undo(self) -> None:
+        self._rows.forget()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _reserved(self) -> bool:
+        """Whether only the reserve is left of the disk, which is for what makes room."""
+        if not self._quotas.disk_reserve:
+            return False
+        disk = os.statvfs(os.path.dirname(self._path) or ".")
+        return disk.f_bavail * disk.f_frsize < self._quotas.disk_reserve
+
+
+def _settle(items: list[Item], answers: list[Any]) -> None:
+    """In the loop's thread, after the commit."""
+    for (_, future, _), answer in zip(items, answers, strict=True):
+        if future.cancelled():
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+# --- the file ---
+
+
+def prepare(path: str) -> None:
+    """Create the store, 0600 from its first byte, or bring it to this release's schema. Raises EnvironmentFault."""
+    try:
+        if not os.path.exists(path):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+        connection = _connect(path)
+        try:
+            _migrate(connection)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+    except OSError as error:
+        raise StoreReadOnly(f"the bridge's data cannot be used: {error.strerror}: {path}") from error
+
+
+def backup(path: str, target: str) -> None:
+    """A whole copy of the store at `path`, also of one in use, at `target`, which must not exist."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    source, copy = _connect(path, read_only=True), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+    finally:
+        copy.close()
+        source.close()
+
+
+def check(path: str) -> str:
+    """ "ok", or the first thing SQLite finds wrong with the file."""
+    connection = _connect(path, read_only=True)
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return str(found)
+    except sqlite3.Error as error:
+        return str(error)
+    finally:
+        connection.close()
+
+
+def _connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=128)
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that reaches the disk
+    connection.execute("PRAGMA secure_delete = FAST")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    scripts = sorted(
+        (int(item.name[:3]), item.read_text(encoding="utf-8"))
+        for item in (files("bridge") / "schema").iterdir()
+        if item.name.endswith(".sql")
+    )
+    (at,) = connection.execute("PRAGMA user_version").fetchone()
+    if at > scripts[-1][0]:
+        raise StoreNewer(f"the bridge's store has schema {at}; this release knows {scripts[-1][0]}")
+    for number, script in scripts:
+        if number > at:
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _translated(error: sqlite3.Error) -> EnvironmentFault:
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return StoreFull(f"the disk refused a write of the bridge's store: {error}")
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return StoreReadOnly(f"the bridge's store cannot be written: {error}")
+    return StoreBroken(f"the bridge's store is damaged: {error}")

@@ -1,0 +1,150 @@
+"""What a bridge keeps, whatever keeps it: queues of blobs, the accounts that made them, and who is admitted.
+
+Every method of a `Store` starts its work when it is called and answers by a future, in the loop's thread: puts of one
+queue are kept in the order of the calls. A future ends with `Refused` where the request cannot be carried out; nothing
+is answered before it is durable. Time comes in as an argument, in ms since 1970.
+
+**Cursors.** A blob's cursor is max(the queue's last + 1, the time in microseconds). So they rise within a queue
+whatever the clock does, and a store that was brought back from an older copy gives none a second time: it goes on above
+all that it gave before. Where the clock went back as well, a reader still loses nothing: one that opens a queue with a
+cursor beyond its last lifts the last to it. Opening with a cursor beyond the clock by more than CURSOR_SLACK_US is bad.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from p2p_agents.wire.relay_answers import Admission, Refusal
+
+LABEL_CHARS = 64
+
+
+class Refused(Exception):
+    """A request that cannot be carried out: `retry_ms` says when it may, 0 that asking again is no use."""
+
+    def __init__(self, refusal: Refusal, retry_ms: int = 0) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+        self.retry_ms = retry_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A blob is kept under `cursor`; `previous` is the last cursor that its queue gave before."""
+
+    cursor: int
+    previous: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An admission token, known by its hash. `accounts` is how many it may admit, `used` how many it has."""
+
+    hash: bytes = field(repr=False)
+    label: str
+    accounts: int
+    used: int
+    made_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """An account on the list."""
+
+    account: bytes
+    label: str
+    made_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the store holds. `oldest_ms` is when the oldest blob came, 0 where there is none."""
+
+    queues: int
+    blobs: int
+    bytes: int
+    accounts: int
+    oldest_ms: int
+
+
+class Store(Protocol):
+    """Kept with the quotas it was opened with. `grown(queue)` is called for a queue that another process wrote to."""
+
+    grown: Callable[[bytes], None]
+
+    # --- who is admitted ---
+
+    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> Future[None]:
+        """Whether this account may make queues. Refused: ADMISSION."""
+        ...
+
+    # --- queues ---
+
+    def create(self, queue: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> Future[None]:
+        """Make a queue, or give one that is there another token; it stays with its first account. Refused: ACCOUNT."""
+        ...
+
+    def put(self, queue: bytes, token_hash: bytes, blob: bytes, now_ms: int, *, worked: bool = False) -> Future[Placed]:
+        """Keep a blob. Refused: GONE, TOKEN, WORK (a public queue, and not `worked`), QUOTA, ACCOUNT, FULL."""
+        ...
+
+    def open(self, queue: bytes, after: int, now_ms: int) -> Future[int]:
+        """Somebody reads the queue from `after` on: its last cursor, lifted to `after`. Refused: GONE, BAD."""
+        ...
+
+    def read(self, queue: bytes, after: int, blobs: int, size: int) -> Future[list[tuple[int, bytes]]]:
+        """The next (cursor, blob), at most so many and of so many bytes together, but one at least if there is one."""
+        ...
+
+    def ack(self, queue: bytes, cursor: int, now_ms: int) -> Future[int]:
+        """Forget the queue's blobs up to the cursor: how many there were. No queue, none."""
+        ...
+
+    def drop(self, queue: bytes) -> Future[None]:
+        """Forget the queue and its blobs; one that is not there is forgotten already."""
+        ...
+
+    def listen(self, queue: bytes) -> None:
+        """From now on `grown` tells of it, where other processes may write to it."""
+        ...
+
+    def unlisten(self, queue: bytes) -> None: ...
+
+    # --- upkeep ---
+
+    def expire(self, now_ms: int) -> Future[int]:
+        """Forget blobs that were kept for `kept_s`, and queues nobody read for QUEUE_IDLE_DAYS: how many blobs."""
+        ...
+
+    def stats(self) -> Future[Stats]: ...
+
+    async def close(self) -> None:
+        """Finish what was asked for, then let go."""
+        ...
+
+    # --- the operator's ---
+
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]: ...
+
+    def tokens(self) -> Future[list[Token]]: ...
+
+    def remove_token(self, token_hash: bytes) -> Future[bool]:
+        """Whether there was one. Queues made with it stay until they are dropped or expire."""
+        ...
+
+    def allow(self, account: bytes, label: str, now_ms: int) -> Future[None]: ...
+
+    def allowed(self) -> Future[list[Allowed]]: ...
+
+    def disallow(self, account: bytes) -> Future[bool]:
+        """Whether it was on the list."""
+        ...
+
+    def purge(self, account: bytes) -> Future[int]:
+        """Forget an account and all its queues: how many blobs that were."""
+        ...
