@@ -1,0 +1,299 @@
+"""Queues at one bridge, on whatever connection there is: ours to read, others' to write to, places to meet at."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.outer import queue_name, token_hash
+from p2p_agents.limits import BRIDGE_WAITING_BYTES
+from p2p_agents.link.bridge_line import retry_ms
+from p2p_agents.link.bridge_news import Came, PlaceTold, Refused, Stored, Unread
+from p2p_agents.wire.relay import CREATE_LABEL, READ_LABEL, create_claim, read_claim
+from p2p_agents.wire.relay_answers import Done, Fail, Refusal
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Meet, Put, Read, Side, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2p_agents.crypto.signing import SigningKey
+    from p2p_agents.link.bridge_line import Line
+    from p2p_agents.link.bridge_news import News
+    from p2p_agents.wire.relay import Request
+    from p2p_agents.wire.relay_answers import Deliver, Told
+
+    Answer = Done | Fail
+    Report = Callable[[News], None]
+
+BUSY_MS = 1_000  # when too much waits for a bridge, some of it is through after this
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A queue of ours: what reads it, what its writers hold, and the cursor up to which all of it was kept."""
+
+    key: SigningKey
+    token: bytes = field(repr=False)
+    cursor: int = 0
+
+    @property
+    def queue(self) -> bytes:
+        return queue_name(self.key.public)
+
+
+@dataclass(slots=True)
+class _Reading:
+    inbox: Inbox
+    queue: bytes
+    kept: int
+    open: bool = False  # on this connection
+    told: int = 0  # the bridge forgot up to here, on this connection
+    telling: bool = False
+
+
+class Readings:
+    """Each is made and read again on every connection, from what was kept; it is acknowledged once it is open."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._line: Line | None = None
+        self._readings: dict[bytes, _Reading] = {}
+
+    def __len__(self) -> int:
+        return len(self._readings)
+
+    @property
+    def open(self) -> int:
+        """Those that are read now."""
+        return sum(reading.open for reading in self._readings.values())
+
+    def want(self, inboxes: Iterable[Inbox]) -> None:
+        """These, and no others: what is left out is dropped at the bridge."""
+        wanted = {inbox.queue: inbox for inbox in inboxes}
+        for queue in self._readings.keys() - wanted.keys():
+            self._drop(self._readings.pop(queue))
+        for queue, inbox in wanted.items():
+            if queue in self._readings:
+                self.ack(queue, inbox.cursor)
+            else:
+                reading = self._readings[queue] = _Reading(inbox, queue, inbox.cursor)
+                self._make(reading)
+
+    def ack(self, queue: bytes, cursor: int) -> None:
+        if (reading := self._readings.get(queue)) is not None:
+            reading.kept = max(reading.kept, cursor)
+            self._acknowledge(reading)
+
+    def came(self, delivered: Deliver) -> None:
+        reading = self._readings.get(delivered.queue)
+        fresh = tuple(pair for pair in delivered.blobs if reading and pair[0] > reading.kept)
+        if fresh:
+            self._report(Came(delivered.queue, fresh))
+
+    def up(self, line: Line) -> None:
+        """A connection on which the bridge admitted us."""
+        self._line = line
+        for reading in self._readings.values():
+            self._make(reading)
+
+    def down(self) -> None:
+        self._line = None
+        for reading in self._readings.values():
+            reading.open, reading.told, reading.telling = False, 0, False
+
+    def _make(self, reading: _Reading) -> None:
+        """Its making changes nothing where it is there already."""
+        line = self._line
+        if line is None or self._readings.get(reading.queue) is not reading:
+            return
+        key, hashed = reading.inbox.key, token_hash(reading.inbox.token)
+        proof = key.sign(create_claim(line.bridge, line.challenge, hashed, False), CREATE_LABEL)
+
+        def made(answer: Answer, now: float) -> None:
+            if isinstance(answer, Fail):
+                self._failed(reading, answer, now)
+            else:
+                self._read(reading)
+
+        line.ask(lambda number: Create(number, key.public, proof, hashed, False), made)
+
+    def _read(self, reading: _Reading) -> None:
+        assert self._line is not None
+        key, line = reading.inbox.key, self._line
+        proof = key.sign(read_claim(line.bridge, line.challenge, reading.queue), READ_LABEL)
+
+        def opened(answer: Answer, now: float) -> None:
+            if isinstance(answer, Fail):
+                self._failed(reading, answer, now)
+                return
+            reading.open = True
+            if self._readings.get(reading.queue) is reading:
+                self._acknowledge(reading)
+            else:
+                self._drop(reading)
+
+        line.ask(lambda number: Read(number, reading.queue, key.public, proof, reading.kept), opened)
+
+    def _failed(self, reading: _Reading, fail: Fail, now: float) -> None:
+        assert self._line is not None
+        reading.open = reading.telling = False
+        self._report(Unread(reading.queue, fail.code))
+        self._line.again(fail, now, lambda: self._make(reading))
+
+    def _acknowledge(self, reading: _Reading) -> None:
+        """One at a time: what is kept meanwhile is told with the next."""
+        line, cursor = self._line, reading.kept
+        if line is None or not reading.open or reading.telling or cursor <= reading.told:
+            return
+        reading.telling = True
+
+        def answered(answer: Answer, now: float) -> None:
+            if isinstance(answer, Fail):
+                self._failed(reading, answer, now)
+                return
+            reading.telling, reading.told = False, cursor
+            self._acknowledge(reading)
+
+        line.ask(lambda number: Ack(number, reading.queue, cursor), answered)
+
+    def _drop(self, reading: _Reading) -> None:
+        if self._line is not None and reading.open:
+            self._line.ask(lambda number: Drop(number, reading.queue), _done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    ticket: int
+    token: bytes = field(repr=False)
+    blob: bytes = field(repr=False)
+
+
+class Puts:
+    """Blobs for others: of one queue one at a time, so that none overtakes one that is refused."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._line: Line | None = None
+        self._queues: dict[bytes, deque[_Put]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return sum(len(puts) for puts in self._queues.values())
+
+    def put(self, ticket: int, queue: bytes, token: bytes, blob: bytes) -> None:
+        if self._line is not None and len(blob) > self._line.terms.blob_bytes:
+            self._report(Refused(ticket, Refusal.LARGE, 0))
+        elif self._bytes + len(blob) > BRIDGE_WAITING_BYTES:
+            self._report(Refused(ticket, Refusal.RATE, BUSY_MS))
+        else:
+            self._bytes += len(blob)
+            puts = self._queues.setdefault(queue, deque())
+            puts.append(_Put(ticket, token, blob))
+            if len(puts) == 1:
+                self._ask(queue)
+
+    def up(self, line: Line) -> None:
+        self._line = line
+        for queue in list(self._queues):
+            self._ask(queue)
+
+    def down(self, code: str, wait_ms: int) -> None:
+        """Whoever waits need not any more."""
+        self._line = None
+        for queue in list(self._queues):
+            self._refuse(queue, code, wait_ms)
+
+    def _ask(self, queue: bytes) -> None:
+        """The first of a queue."""
+        if self._line is None:
+            return
+        put = self._queues[queue][0]
+
+        def answered(answer: Answer, now: float) -> None:
+            if isinstance(answer, Fail):
+                self._refuse(queue, answer.code, retry_ms(answer))
+            else:
+                self._stored(queue)
+
+        self._line.ask(lambda number: Put(number, queue, put.token, put.blob), answered)
+
+    def _stored(self, queue: bytes) -> None:
+        puts = self._queues[queue]
+        put = puts.popleft()
+        self._bytes -= len(put.blob)
+        if puts:
+            self._ask(queue)
+        else:
+            del self._queues[queue]
+        self._report(Stored(put.ticket))
+
+    def _refuse(self, queue: bytes, code: str, wait_ms: int) -> None:
+        """The first, and all behind it."""
+        for put in self._queues.pop(queue):
+            self._bytes -= len(put.blob)
+            self._report(Refused(put.ticket, code, wait_ms))
+
+
+class Places:
+    """Sides of meeting places, taken again on every connection until they are left, or gone."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._line: Line | None = None
+        self._places: dict[str, tuple[Side, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def meet(self, place: str, side: Side, token: bytes) -> None:
+        self._places[place] = side, token
+        self._take(place)
+
+    def tell(self, place: str, message: bytes) -> None:
+        if place in self._places:
+            self._ask(place, lambda number: Tell(number, place, message))
+
+    def leave(self, place: str) -> None:
+        if self._places.pop(place, None) is not None and self._line is not None:
+            self._line.ask(lambda number: Leave(number, place), _done)
+
+    def told(self, told: Told) -> None:
+        if told.place not in self._places:
+            return
+        if told.gone:
+            del self._places[told.place]
+        self._report(PlaceTold(told.place, told.message, told.gone))
+
+    def up(self, line: Line) -> None:
+        self._line = line
+        for place in self._places:
+            self._take(place)
+
+    def down(self) -> None:
+        self._line = None
+
+    def _take(self, place: str) -> None:
+        side, token = self._places[place]
+        self._ask(place, lambda number: Meet(number, place, side, token))
+
+    def _ask(self, place: str, make: Callable[[int], Request]) -> None:
+        """What may work later is asked again later; what is refused for good ends the place."""
+        line = self._line
+        if line is None:
+            return
+
+        def answered(answer: Answer, now: float) -> None:
+            if isinstance(answer, Done) or place not in self._places:
+                return
+            if answer.retry_ms:
+                line.again(answer, now, lambda: self._ask(place, make))
+                return
+            del self._places[place]
+            self._report(PlaceTold(place, b"", gone=True))
+
+        line.ask(make, answered)
+
+
+def _done(answer: Answer, now: float) -> None:
+    """The bridge may refuse this: it forgets by itself."""
