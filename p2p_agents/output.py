@@ -187,11 +187,24 @@ def paired(result: Mapping[str, Any]) -> str:
 
 
 def code_state(result: Mapping[str, Any]) -> str:
-    """How a code stands."""
+    """How a code stands, and who tried it in vain."""
+    wrong = [wrong_try(item) for item in result["wrong"]]
     if result["state"] == "paired":
-        return paired(result)
-    left = f" · {result['tries']} tries left · until {clock(result['expires'])}" if result["state"] == "waiting" else ""
-    return f"{escape(result['state'])}{left}"
+        return "\n".join([*wrong, paired(result)])
+    left = (
+        f" · {_tries(result['tries'])} left · until {clock(result['expires'])}" if result["state"] == "waiting" else ""
+    )
+    return "\n".join([*wrong, f"{escape(result['state'])}{left}"])
+
+
+def wrong_try(item: Mapping[str, Any]) -> str:
+    """A warning: a slip of the tongue, or somebody who guesses."""
+    end = f"{_tries(item['left'])} left" if item["left"] else "it is dead now"
+    return f"{clock(item['time'])}  somebody at {escape(item['from'])} tried this code with wrong words: {end}"
+
+
+def _tries(count: int) -> str:
+    return "1 try" if count == 1 else f"{count} tries"
 
 
 def trust(result: Mapping[str, Any]) -> str:

@@ -173,7 +173,10 @@ _PEERS = (
 
 _CODE = Param("code", str, "a code, its text or its id; without it the newest", at_most=limits.OOB_CHARS)
 _PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
-_PAIR_STATE = f"{{id, state, tries, expires, contact?: {CONTACT_FIELDS}, trust?}}"
+_PAIR_STATE = (
+    f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?}}, wrong: the"
+    " tries that were made with other words, and where from"
+)
 _ENDED = (errors.CodeExpired, errors.CodeDead)
 
 _PAIRING = (
@@ -193,9 +196,14 @@ _PAIRING = (
     ),
     Method(
         "pair.wait",
-        "Wait until somebody held the code.",
-        (AGENT, _CODE, _timeout(limits.PAIRING_CODE_MS / 1000, "seconds to wait")),
-        f"{{id, contact: {CONTACT_FIELDS}, trust}}",
+        "Wait until somebody held the code, or tried it with other words.",
+        (
+            AGENT,
+            _CODE,
+            _timeout(limits.PAIRING_CODE_MS / 1000, "seconds to wait"),
+            Param("seen", int, "return also when more wrong tries were made than this", at_most=limits.PAGE_MAX),
+        ),
+        _PAIR_STATE,
         (errors.NoAgent, errors.PairUnknown, *_ENDED, errors.PairCancelled, errors.WaitTimeout),
     ),
     Method("pair.cancel", "Take a code back.", (AGENT, _CODE), _PAIR_STATE, (errors.NoAgent, errors.PairUnknown)),

@@ -169,7 +169,7 @@ class Displayer:
     def _count(self, run: _Run) -> list[Action]:
         self._wrong += 1
         left = PAIRING_WRONG - self._wrong
-        actions = [*self._end(run.number, Reason.WRONG), Wrong(run.number, left)]
+        actions = [Wrong(run.number, left), *self._end(run.number, Reason.WRONG)]
         return actions if left else [*actions, *self._die(Reason.WRONG)]
 
     def _on_reveal(self, run: _Run, message: Message, now_ms: int) -> list[Action]:

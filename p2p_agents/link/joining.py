@@ -176,7 +176,7 @@ class Joiner:
         self._run = None
         actions: list[Action] = [Over(run.number, reason)]
         if reason is Reason.WRONG and run.meeting:
-            actions.append(Wrong(run.number, PAIRING_WRONG - self._spent))
+            actions.insert(0, Wrong(run.number, PAIRING_WRONG - self._spent))
         if run.peer is not None:  # the code was right, and a code serves once
             return [*actions, *self._die(reason)]
         return [*actions, *self._die(Reason.WRONG)] if self._spent >= PAIRING_WRONG else actions

@@ -70,7 +70,7 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A tag was wrong: a human is to know that. `left` tries remain."""
+    """A tag was wrong: a human is to know that, and whose, so it comes before Over. `left` tries remain."""
 
     run: int
     left: int

@@ -33,6 +33,15 @@ class CodeState(StrEnum):
     CANCELLED = "cancelled"
 
 
+@dataclass(frozen=True, slots=True)
+class WrongTry:
+    """Somebody held other words; `origin` is an address, for a human, and `left` the tries that remained."""
+
+    time_ms: int
+    origin: str
+    left: int
+
+
 @dataclass(slots=True)
 class Display:
     """One code on show: words to type and a picture to scan, of which whatever is taken first ends the other."""
@@ -46,6 +55,7 @@ class Display:
     ends_ms: int
     state: CodeState = CodeState.WAITING
     tries: int = PAIRING_WRONG  # wrong tags until it is dead
+    wrong: list[WrongTry] = field(default_factory=list)  # three at most for each of the two ways
     peer: bytes = b""
 
 

@@ -81,14 +81,18 @@ def cancel(core: Core, params: Json) -> Json:
 
 
 def outcome(core: Core, params: Json) -> Json | None:
-    """The contact that came of a code; None while it waits. Raises CodeExpired, CodeDead or PairCancelled."""
+    """What came of a code, or how it stands once more wrong tries were made than the caller has `seen`; None while it
+    waits. Raises CodeExpired, CodeDead or PairCancelled."""
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
+    seen = params.get("seen")
+    if seen is not None and len(display.wrong) > seen:
+        return _shown(core, hosted, display)
     match display.state:
         case CodeState.WAITING:
             return None
         case CodeState.PAIRED:
-            return {"id": display.id, **_contact(core, hosted, display.peer)}
+            return _shown(core, hosted, display)
         case CodeState.EXPIRED:
             raise CodeExpired(hint="run: p2p-agents pair")
         case CodeState.CANCELLED:
@@ -137,6 +141,7 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
         "id": display.id,
         "state": str(display.state),
         "tries": display.tries,
+        "wrong": [{"time": showing.time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong],
         "expires": showing.time_text(display.ends_ms),
     }
     return shown | (_contact(core, hosted, display.peer) if display.state is CodeState.PAIRED else {})

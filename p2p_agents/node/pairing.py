@@ -13,7 +13,7 @@ from p2p_agents.errors import BadCode, CodeDead, CodeExpired, CodeUsed, CodeWron
 from p2p_agents.link.pairing import Dead, Met, Over, Send, Spend, Wrong
 from p2p_agents.link.routing import Target
 from p2p_agents.node import consent, meeting, opening
-from p2p_agents.node.desk import HERE, CodeState, Display, Join, Run
+from p2p_agents.node.desk import HERE, CodeState, Display, Join, Run, WrongTry
 from p2p_agents.node.effects import PairingMoved
 from p2p_agents.store import contacts, pairings
 from p2p_agents.store.contacts import Event
@@ -165,8 +165,8 @@ def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[A
                 pairings.spend(core.db, place, runs, core.now_ms())
             case Met():
                 _meet(core, core.desk.runs[action.run], action)
-            case Wrong(_, left):
-                _tell_wrong(core, owner, left)
+            case Wrong(number, left):
+                _tell_wrong(core, owner, core.desk.runs[number].connection, left)
             case Over(number, reason):
                 _over(core, core.desk.runs[number], reason)
             case Dead(reason) if isinstance(owner, Display):
@@ -199,14 +199,16 @@ def _place(display: Display, run: Run) -> str:
     return next(place for place, machine in display.machines.items() if machine is run.machine)
 
 
-def _tell_wrong(core: Core, owner: Display | Join, left: int) -> None:
+def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -> None:
     """A human is to know of every wrong tag (PROTOCOL F1)."""
     if isinstance(owner, Join):
         owner.error = CodeWrong(f"{CodeWrong().message} {left} tries are left with this code.", left=left)
         what = "a code that was typed here was not the one the other side shows"
     else:
         owner.tries = min(owner.tries, left)
-        what = "somebody tried a code shown here with other words"
+        origin = core.peerings[connection].address if connection in core.peerings else "this node"
+        owner.wrong.append(WrongTry(core.now_ms(), origin, owner.tries))
+        what = f"somebody at {origin} tried a code shown here with other words"
     contacts.record(core.db, Event(owner.agent, NOBODY, "pairing_wrong", what, core.now_ms()))
     core.effect(PairingMoved())
 

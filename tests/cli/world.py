@@ -65,8 +65,11 @@ SHOWN = {
     "expires": "2026-11-20T14:10:00Z",
     "agent": "alice",
 }
-PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "expires": SHOWN["expires"]}
-PAIRED = {"id": "code1", "contact": CONTACT | {"trust": "paired"}, "trust": "paired"}
+PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "wrong": [], "expires": SHOWN["expires"]}
+PAIRED = PAIR_STATUS | {"state": "paired", "contact": CONTACT | {"trust": "paired"}, "trust": "paired"}
+WRONG_TRIES = [
+    {"time": f"2026-11-20T14:0{3 - left}:00Z", "from": "192.0.2.66:4433", "left": left} for left in (2, 1, 0)
+]
 DIGITS = " ".join(["01234"] * 12)
 TRUST = {
     "peer": {"id": BOB["id"], "name": "bob", "petname": None},
@@ -95,9 +98,9 @@ def make_world() -> FakeService:
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
         contacts={"contacts": [CONTACT]},
         contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
-        pair__start=lambda params: SHOWN,
+        pair__start=lambda params: SHOWN | ({"id": params["name"]} if params["name"] else {}),
         pair__status=lambda params: PAIR_STATUS,
-        pair__wait=lambda params: PAIRED if params["code"] == SHOWN["id"] else errors.PairUnknown(),
+        pair__wait=_wait_for_pairing,
         pair__cancel=lambda params: PAIR_STATUS | {"state": "cancelled"},
         pair__join=_join,
         trust__show=TRUST,
@@ -207,6 +210,15 @@ def _join(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["name"] == "wrong":
         return errors.CodeWrong(left=2)
     return {"contact": CONTACT | {"trust": "paired", "petname": params["name"]}, "trust": "paired"}
+
+
+def _wait_for_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    """A code named `tried` is tried once in vain, one named `guessed` three times."""
+    tries = {"tried": 1, "guessed": 3}.get(params["code"], 0)
+    seen = params["seen"]
+    if seen < tries:
+        return PAIR_STATUS | {"tries": 2 - seen, "wrong": WRONG_TRIES[: seen + 1]}
+    return errors.CodeDead(hint="run: p2p-agents pair") if tries == 3 else PAIRED | {"wrong": WRONG_TRIES[:tries]}
 
 
 async def _watch(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:

@@ -156,6 +156,40 @@ def test_a_wrong_word_is_refused_counted_and_told(world):
     assert joins(world, bob, code)["trust"] == "paired"
 
 
+def test_a_displayer_that_waits_hears_of_each_wrong_try_and_where_from(world):
+    """F1: once each, the last one before the end; two agents of one node are told apart from others."""
+    alice, bob = strangers(world)
+    carol = world.agent("carol", alice.node)
+    code = shows(alice)["code"]
+    look = lambda seen: alice.call(inviting.outcome, code=code, seen=seen)  # noqa: E731
+    assert look(0) is None
+    origins = []
+    for seen, (agent, left) in enumerate([(bob, 2), (carol, 1), (bob, 0)]):
+        with pytest.raises(CodeWrong):
+            joins(world, agent, other_words(code))
+        told = look(seen)
+        assert [it["left"] for it in told["wrong"]] == [2, 1, 0][: seen + 1]
+        assert told["state"] == ("waiting" if left else "dead")
+        origins.append(told["wrong"][-1]["from"])
+        if left:
+            assert look(seen + 1) is None
+    assert origins[0] == origins[2] == format_address(bob.node.address)
+    assert origins[1] == "this node"
+    with pytest.raises(CodeDead):
+        look(3)
+
+
+def test_who_was_met_is_told_together_with_the_wrong_tries_before(world):
+    alice, bob = strangers(world)
+    code = shows(alice)["code"]
+    with pytest.raises(CodeWrong):
+        joins(world, bob, other_words(code))
+    joins(world, bob, code)
+    for seen in (None, 0, 1):
+        told = alice.call(inviting.outcome, code=code, seen=seen)
+        assert (told["state"], told["contact"]["id"], len(told["wrong"])) == ("paired", id_text(bob.id), 1)
+
+
 def test_three_wrong_tags_kill_a_code(world):
     """F1: at the displayer, and the joiner's count outlives its node."""
     alice, bob = strangers(world)

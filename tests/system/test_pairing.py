@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from p2p_agents.cli import picture
+from tests.system.harness import Process
+
 if TYPE_CHECKING:
-    from tests.system.harness import World
+    from pathlib import Path
+
+    from tests.net.namespaces import Lab
+    from tests.system.harness import Agent, World
+
+
+def other_words(code: str) -> str:
+    """A valid code of the same place."""
+    first, _, place = code.split("-")
+    return f"{first}-{'COPPER' if 'COPPER' not in code else 'FIDDLE'}-{place}"
 
 
 @pytest.mark.parametrize("what", ["code", "uri"])
@@ -16,9 +31,7 @@ def test_two_nodes_pair_and_talk(world: World, what: str) -> None:
     alice, bob = world.agent("alice"), world.agent("bob")
     shown = alice.node.cli("pair", "--no-wait", "--name", "robert").json
     assert alice.node.cli("pair", "status").json["state"] == "waiting"
-    first, _, place = shown["code"].split("-")
-    other = "COPPER" if "COPPER" not in shown["code"] else "FIDDLE"
-    wrong = bob.node.cli("pair", f"{first}-{other}-{place}")
+    wrong = bob.node.cli("pair", other_words(shown["code"]))
     assert (wrong.code, wrong.status, wrong.json["error"]["left"]) == ("code_wrong", 5, 2)
 
     met = bob.node.cli("pair", shown[what], "--timeout", "20")
@@ -32,6 +45,55 @@ def test_two_nodes_pair_and_talk(world: World, what: str) -> None:
     assert alice.texts(1) == ["no request"]
     again = bob.node.cli("pair", shown[what])
     assert (again.code, again.status) == ("code_used", 5)
+
+
+def test_who_shows_a_code_hears_of_wrong_tries_while_waiting(world: World, tmp_path: Path) -> None:
+    """F1: on stderr, as they are made; stdout holds two results and nothing else."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    pipe = tmp_path / "stdout"
+    os.mkfifo(pipe)
+    command = alice.node.command("-m", "p2p_agents", "pair")
+    waiting = Process(["sh", "-c", f'exec "$@" > {pipe}', "sh", *command], alice.node.environ)
+    with pipe.open() as stdout, contextlib.closing(waiting):
+        code = json.loads(stdout.readline())["code"]
+        for left in ("2 tries left", "1 try left"):
+            assert bob.node.cli("pair", other_words(code)).code == "code_wrong"
+            assert "wrong words" in waiting.until(left)
+        assert waiting.poll() is None
+        assert bob.node.cli("pair", code).status == 0
+        assert bob.id[:10] in waiting.until("paired with")
+        assert waiting.end() == 0
+        (met,) = map(json.loads, stdout)
+    assert (met["state"], met["contact"]["id"]) == ("paired", bob.id)
+    assert [it["left"] for it in met["wrong"]] == [2, 1]
+
+
+@pytest.fixture
+def apart_on_a_link(joined: tuple[World, Lab]) -> tuple[Agent, Agent]:
+    """Alice and bob on two hosts of one link."""
+    world, lab = joined
+    return (
+        world.agent("alice", netns=lab.hosts[0], hints="hints-a"),
+        world.agent("bob", netns=lab.hosts[1], hints="hints-b"),
+    )
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("what", ["--png", "screen", "code"])
+def test_two_hosts_pair(apart_on_a_link: tuple[Agent, Agent], tmp_path: Path, what: str) -> None:
+    """F1: over a real link, by the other side's picture in a file, by its terminal's text, by its words."""
+    alice, bob = apart_on_a_link
+    file = tmp_path / "code"
+    shown = alice.node.cli("pair", "--no-wait", *(["--png", str(file)] if what == "--png" else [])).json
+    if what == "screen":
+        file.write_text(picture.draw(shown["uri"], colour=True) + "\n" + shown["code"])
+    words = [shown["code"]] if what == "code" else ["--image", str(file), "--timeout", "20"]
+    met = bob.node.cli("pair", *words)
+    assert met.status == 0, met
+    assert (met.json["trust"], met.json["contact"]["id"]) == ("paired", alice.id)
+    assert alice.call("pair.wait", code=shown["id"], timeout=20)["contact"]["id"] == bob.id
+    assert alice.node.cli("send", "bob", "no request", "--wait", "delivered").status == 0
+    assert bob.texts(1) == ["no request"]
 
 
 def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:

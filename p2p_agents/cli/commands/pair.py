@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Annotated, Any
 
 import typer
@@ -106,15 +107,32 @@ def _join(face: Face, code: str, name: str | None, timeout: float) -> int:
 
 
 def _wait(face: Face, code: str, timeout: float | None) -> int:
-    """Until somebody held it; who leaves takes it back."""
-    timeout = limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout
+    """Until somebody held it, telling of each wrong try as it is made; who leaves takes it back."""
+    deadline = time.monotonic() + (limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout)
+    seen = 0
     try:
-        face.show(face.act("pair.wait", code=code, timeout=timeout), output.paired)
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            answer = face.act("pair.wait", code=code, timeout=left, seen=seen)
+            for item in answer["wrong"][seen:]:
+                _tell(output.wrong_try(item))
+            seen = len(answer["wrong"])
+            if answer["state"] == "paired":
+                break
+        if face.json:
+            _tell(output.paired(answer))
+        face.show(answer, output.paired)
     except KeyboardInterrupt:
         face.close()  # the connection still waits for that answer
         face.act("pair.cancel", code=code)
         return exits.INTERRUPTED
     return exits.OK
+
+
+def _tell(line: str) -> None:
+    """What a human is to know at once, whatever stdout is for."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _show(shown: dict[str, Any], *, picture: bool) -> None:
@@ -127,8 +145,7 @@ def _show(shown: dict[str, Any], *, picture: bool) -> None:
     until = output.clock(shown["expires"])
     lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
     lines.append(f"On the other side: p2p-agents pair {shown['code']}")
-    sys.stderr.write("\n".join(lines) + "\n")
-    sys.stderr.flush()
+    _tell("\n".join(lines))
 
 
 def _save(uri: str, path: str, kind: str) -> None:
