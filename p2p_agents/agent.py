@@ -101,6 +101,7 @@ class Request:
     time: str
     direction: str
     state: str
+    introducer: Mapping[str, str] | None = None  # id and name of the contact whose word this is
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:

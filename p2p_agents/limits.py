@@ -85,6 +85,10 @@ HINT_FILES_PER_USER = 64  # so that no other OS user can crowd out one's own
 REQUESTS_PENDING = 256  # per agent, over all unknown peers
 REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
 REQUEST_DAYS = 14  # without an answer: failed, not accepted
+INTRODUCTIONS_PENDING = 256  # per agent, over all introducers
+INTRODUCTIONS_PER_DAY = 16  # per agent and introducer: a human introduces a few, a flood ends here
+CARD_NODES = 4  # that one introduction says an agent lives at
+CARD_ADDRESSES = 4  # of each: every one of them may be dialled
 ALLOWED_AGENTS = 4_096  # on the allowlist of one agent: more than a list that somebody looks through
 
 # --- log and outbox ---

@@ -97,7 +97,8 @@ def message(item: Mapping[str, Any]) -> str:
     receiver = f" to {escape(item['to']['name'])}" if item.get("to") else ""
     notes = [clock(item["time"]), short(item["id"]), escape(item["trust"] or ""), escape(item["state"] or "")]
     about = style(" · ".join(note for note in notes if note), "dim")
-    return f"{sender}{receiver}  {about}\n{block(item['text'])}"
+    text = block(item["text"]) if item["text"] is not None else f"  ({escape(item['type'])})"
+    return f"{sender}{receiver}  {about}\n{text}"
 
 
 def sent(result: Mapping[str, Any]) -> str:
@@ -233,10 +234,20 @@ def requests(result: Mapping[str, Any]) -> str:
 
 
 def request(item: Mapping[str, Any]) -> str:
-    way = "from" if item["direction"] == "in" else "to"
+    by = item.get("introducer")
+    way = "introduction of" if by else "from" if item["direction"] == "in" else "to"
     about = f"{clock(item['time'])} · {short(item['id'])} · {escape(item['kind'])} · {escape(item['state'])}"
-    head = f"{way} {style(escape(item['name']), 'bold')}  {style(about, 'dim')}"
+    whose = f" by {style(escape(by['name'] or by['id'][:10]), 'bold')}" if by else ""
+    head = f"{way} {style(escape(item['name']), 'bold')}{whose}  {style(about, 'dim')}"
     return f"{head}\n{block(item['text'])}" if item.get("text") else head
+
+
+def introduced(result: Mapping[str, Any]) -> str:
+    """A line for each of the two."""
+    return "\n".join(
+        f"{escape(sent['state'])} to {escape(sent['to']['name'])}: who {escape(sent['about']['name'])} is"
+        for sent in result["introductions"]
+    )
 
 
 def shown(result: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ COMMANDS = {
     "use": "Make an agent the default one.",
     "whoami": "Show the agent acted for.",
     "peers": "List peers; follow them; add one by address.",
-    "requests": "Answer those who want to write: list, accept, reject, block, policy.",
+    "requests": "Answer those who want to write or were introduced: list, accept, reject, block; policies.",
     "allow": "Keep the allowlist: who may write without a request.",
+    "introduce": "Introduce two contacts to each other.",
     "pair": "Become contacts over a code: show one, or type the other side's.",
     "trust": "Compare safety numbers; verify, block and unblock peers.",
     "contacts": "List contacts; give them names.",
@@ -43,7 +44,7 @@ COMMANDS = {
 }
 GROUPS = {  # commands that have commands of their own
     "peers": ("list", "add"),
-    "requests": ("list", "accept", "reject", "block", "policy"),
+    "requests": ("list", "accept", "reject", "block", "policy", "introductions"),
     "allow": ("add", "remove", "list"),
     "pair": ("join", "status", "cancel"),
     "trust": ("show", "verify", "block", "unblock"),

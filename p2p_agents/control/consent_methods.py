@@ -22,20 +22,20 @@ def _answer_request(verb: str, text: str) -> Method:
         text,
         (AGENT, PEER),
         f"{{contact: {CONTACT_FIELDS}}}",
-        (*FINDS_PEER, errors.RequestUnknown),
+        (*FINDS_PEER, errors.RequestUnknown, errors.PeerBlocked),
     )
 
 
 REQUESTS = (
     Method(
         "requests.list",
-        "List requests, both ways.",
+        "List requests, both ways, and introductions: those with an introducer.",
         (AGENT,),
         f"{{requests: [{REQUEST_FIELDS}]}}",
         FINDS_AGENT,
     ),
-    _answer_request("accept", "Accept a peer: its messages arrive from now on."),
-    _answer_request("reject", "Reject a peer's request."),
+    _answer_request("accept", "Accept a peer that asked or was introduced: its messages arrive from now on."),
+    _answer_request("reject", "Reject a peer's request, or an introduction of it."),
     _answer_request("block", "Block a peer: nothing of it is shown any more."),
     Method(
         "requests.policy",
@@ -67,4 +67,27 @@ ALLOWLIST = (
     Method("allow.list", "List the allowlist.", (AGENT,), f"{{allowed: [{ALLOWED_FIELDS}]}}", FINDS_AGENT),
 )
 
-CONSENT = (*REQUESTS, *ALLOWLIST)
+_INTRODUCTIONS = ("ask", "accept", "ignore")
+
+INTRODUCTIONS = (
+    Method(
+        "introduce",
+        "Introduce two contacts to each other: each is sent the other's name, id, keys and addresses.",
+        (
+            AGENT,
+            PEER,
+            Param("other", str, "the other one: name, petname or id prefix", required=True),
+        ),
+        "{introductions: [{id, to: {id, name}, about: {id, name}, state}]}",
+        (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.OutboxFull, *STORES),
+    ),
+    Method(
+        "requests.introductions",
+        "Say, or ask, what becomes of introductions: ask, accept those by paired and verified contacts, or ignore.",
+        (AGENT, Param("introductions", str, "without it nothing changes", choices=_INTRODUCTIONS)),
+        "{introductions}",
+        FINDS_AGENT,
+    ),
+)
+
+CONSENT = (*REQUESTS, *ALLOWLIST, *INTRODUCTIONS)

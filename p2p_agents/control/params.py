@@ -19,13 +19,13 @@ PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
 NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
 
-AGENT_FIELDS = "{id, name, kind, status, policy, hidden, default, devices, attending, created}"
+AGENT_FIELDS = "{id, name, kind, status, policy, introductions, hidden, default, devices, attending, created}"
 PEER_FIELDS = (
     "{id, name, petname, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local, path,"
     " addresses}"
 )
 CONTACT_FIELDS = "{id, name, petname, kind, trust, allowed, since, frozen, safety_number}"
-REQUEST_FIELDS = "{id, name, kind, text, time, direction, state}"
+REQUEST_FIELDS = "{id, name, kind, text, time, direction, state, introducer}"
 MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
 
 FINDS_AGENT = (errors.NoAgent,)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MESSAGE = "message"
+CARD = "contact.card"
 VOID = "void"
 TEXT_TYPES = ("text/plain", "text/markdown", "application/json")
 
@@ -82,8 +83,9 @@ def write_message(
     content_type: str,
     reply_to: bytes | None,
     time_ms: int,
+    kind: str = MESSAGE,
 ) -> Record:
-    """Sign a message. `salt` is 16 fresh random bytes: the body's hash must not betray a guessable body."""
+    """Sign an entry. `salt` is 16 fresh random bytes: the body's hash must not betray a guessable body."""
     body = encode_body(salt, content)
     headers: dict[str, str | int | bytes] = {"type": content_type}
     if reply_to is not None:
@@ -97,7 +99,7 @@ def write_message(
         place.prev,
         place.lamport,
         time_ms,
-        MESSAGE,
+        kind,
         headers,
         body_hash(body),
     )

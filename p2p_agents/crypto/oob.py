@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import ipaddress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -21,6 +20,7 @@ from p2p_agents.crypto.pake import KEY_BYTES, Agreed, Side
 from p2p_agents.errors import BadCode, CodeExpired, Malformed
 from p2p_agents.limits import OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.ip import pack_address, unpack_address
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
@@ -30,8 +30,6 @@ SECRET_BYTES = 16
 
 _KEY_LABEL = b"p2pa/1 qr"
 _PLACE_LABEL = "p2pa/1 qr place"
-_PORT_MAX = 65_535
-_IP_BYTES = (4, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Invitation:
         if len(self.addresses) > OOB_ADDRESSES:
             raise Malformed(f"an invitation names at most {OOB_ADDRESSES} addresses")
         for address in self.addresses:
-            _pack(address)
+            pack_address(address)
 
     @property
     def place(self) -> str:
@@ -88,7 +86,7 @@ class Scan:
 
 def show(invitation: Invitation) -> str:
     """The text to draw. With one IPv4 address 116 characters."""
-    packed = [_pack(address) for address in invitation.addresses]
+    packed = [pack_address(address) for address in invitation.addresses]
     said = encode([VERSION, invitation.agent, invitation.secret, packed, invitation.expires_ms // 1000])
     return PREFIX + base64.b32encode(said).decode().rstrip("=")
 
@@ -118,23 +116,7 @@ def _parse(data: bytes) -> Invitation:
     _, agent, secret, addresses, expires_s = array(fields, 5, what="invitation")
     listed = array(addresses, *range(OOB_ADDRESSES + 1), what="addresses")
     expires_ms = uint(expires_s, at_most=2**40, what="expiry") * 1000
-    return Invitation(agent, secret, tuple(_unpack(each) for each in listed), expires_ms)
-
-
-def _pack(address: tuple[str, int]) -> list[object]:
-    host, port = address
-    try:
-        packed = ipaddress.ip_address(host).packed
-    except ValueError:
-        raise Malformed("an address that is no IP address") from None
-    return [packed, uint(port, at_most=_PORT_MAX, what="port")]
-
-
-def _unpack(value: Any) -> tuple[str, int]:
-    host, port = array(value, 2, what="address")
-    if len(blob(host, what="IP address")) not in _IP_BYTES:
-        raise Malformed("an IP address of another length than 4 or 16 bytes")
-    return str(ipaddress.ip_address(host)), uint(port, at_most=_PORT_MAX, what="port")
+    return Invitation(agent, secret, tuple(unpack_address(each) for each in listed), expires_ms)
 
 
 def _unbase32(text: str) -> bytes:

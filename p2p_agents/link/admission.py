@@ -39,6 +39,14 @@ class Policy(StrEnum):
     CLOSED = "closed"  # take none
 
 
+class Introductions(StrEnum):
+    """What an agent does when a contact introduces somebody."""
+
+    ASK = "ask"  # keep it for the agent or its human to decide
+    ACCEPT = "accept"  # accept it, when the introducer is paired or verified; else ask
+    IGNORE = "ignore"  # nothing
+
+
 class Answer(StrEnum):
     """What becomes of one request."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.record import write_void
+from p2p_agents.conversation.record import MESSAGE, write_void
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.limits import PAGE_MAX, TEXT_PREVIEW_BYTES
@@ -16,6 +16,7 @@ from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, encode_request
 from p2p_agents.wire.frame import Request, Standing
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted, Link
 
@@ -54,7 +55,7 @@ def ask(core: Core, link: Link) -> None:
         hosted.local.device,
         link.peer,
         record.hash,
-        preview(record.content or b""),
+        preview(record),
         record.time_ms,
     )
     signed = hosted.speaker.key.sign(encode_request(claims), REQUEST_LABEL)
@@ -83,9 +84,10 @@ def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
     core.effect(Moved(agent, entry))
 
 
-def preview(content: bytes) -> str:
-    """The first TEXT_PREVIEW_BYTES of a text, cut between characters."""
-    return content[:TEXT_PREVIEW_BYTES].decode("utf-8", errors="ignore")
+def preview(record: Record) -> str:
+    """The first TEXT_PREVIEW_BYTES of a message's text, cut between characters; of other entries nothing."""
+    content = record.content if record.kind == MESSAGE else None
+    return (content or b"")[:TEXT_PREVIEW_BYTES].decode("utf-8", errors="ignore")
 
 
 def request_info(sender: bytes, recipient: bytes) -> bytes:

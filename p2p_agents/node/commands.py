@@ -12,9 +12,11 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import (
     allowing,
     asking,
+    cards,
     consent,
     directory,
     hosting,
+    introducing,
     inviting,
     outbound,
     presence,
@@ -23,21 +25,20 @@ from p2p_agents.node import (
     trusting,
     upkeep,
 )
+from p2p_agents.node.directory import Known
 from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
 from p2p_agents.store import agents as stored
 from p2p_agents.store import contacts as kept
-from p2p_agents.store import entries, log, outbox, sessions
-from p2p_agents.store.contacts import Trust
+from p2p_agents.store import entries, introductions, log, outbox, sessions
+from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from p2p_agents.node.core import Core
-    from p2p_agents.node.directory import Known
     from p2p_agents.node.state import Hosted
-    from p2p_agents.store.contacts import Contact
 
 Json = dict[str, Any]
 
@@ -130,7 +131,8 @@ def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, 
 def requests(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     incoming = [showing.request(found) for found in kept.requests(core.db, hosted.local.id)]
-    return {"requests": incoming + _asked(core, hosted)}
+    introduced = [showing.introduction(core, hosted, i) for i in introductions.pending(core.db, hosted.local.id)]
+    return {"requests": incoming + introduced + _asked(core, hosted)}
 
 
 def _asked(core: Core, hosted: Hosted) -> list[Json]:
@@ -146,10 +148,11 @@ def _asked(core: Core, hosted: Hosted) -> list[Json]:
                 "id": id_text(contact.peer),
                 "name": contact.name,
                 "kind": contact.kind,
-                "text": asking.preview(record.content or b""),
+                "text": asking.preview(record),
                 "time": showing.time_text(record.time_ms),
                 "direction": "out",
                 "state": "pending",
+                "introducer": None,
             }
         )
     return shown
@@ -162,32 +165,44 @@ def _let_in(core: Core, hosted: Hosted, contact: Contact) -> bool:
 
 def accept(core: Core, params: Json) -> Json:
     hosted, known = _who_asked(core, params)
-    return {"contact": showing.contact(hosted, consent.accept(core, hosted, known.agent))}
+    contact = cards.accept(core, hosted, known.agent) or consent.accept(core, hosted, known.agent)
+    return {"contact": showing.contact(hosted, contact)}
 
 
 def reject(core: Core, params: Json) -> Json:
+    """Of somebody who was introduced and asked nothing, the introduction alone."""
     hosted, known = _who_asked(core, params)
-    return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
+    introduced = cards.reject(core, hosted, known.agent)
+    request = kept.request(core.db, hosted.local.id, known.agent)
+    if introduced is None or (request is not None and request.state == "pending"):
+        return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
+    stranger = Contact(
+        known.agent, None, introduced.name, introduced.kind, Trust.UNKNOWN, None, False, introduced.time_ms
+    )
+    return {"contact": showing.contact(hosted, kept.contact(core.db, hosted.local.id, known.agent) or stranger)}
 
 
 def block(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    known = directory.resolve(core, hosted, params["peer"])
+    try:
+        known = directory.resolve(core, hosted, params["peer"])
+    except (PeerAmbiguous, PeerUnknown):
+        _, known = _who_asked(core, params)
     contact = consent.block(core, hosted, known.agent, known.name, known.kind)
     return {"contact": showing.contact(hosted, contact)}
 
 
 def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
-    """Of several strangers with one name, which may be our own, the one whose request is pending."""
+    """Who is listed as asking or introduced comes before all others of that name, which may be our own."""
     hosted = core.acting(params["agent"])
-    try:
-        return hosted, directory.resolve(core, hosted, params["peer"])
-    except (PeerAmbiguous, PeerUnknown):
-        pending = kept.requests(core.db, hosted.local.id)
-        asking = [found.peer for found in pending if found.name.lower() == params["peer"].lower()]
-        if len(asking) != 1:
-            raise
-        return hosted, directory.resolve(core, hosted, id_text(asking[0]))
+    word, agent = params["peer"], hosted.local.id
+    introduced = [(i.peer, i.name, i.kind) for i in introductions.pending(core.db, agent)]
+    asked = [(r.peer, r.name, r.kind) for r in kept.requests(core.db, agent)]
+    pending = {each[0]: Known(*each, None, Trust.UNKNOWN) for each in (*introduced, *asked)}
+    meant = [known for known in pending.values() if directory.is_meant(known, word)]
+    if len(meant) > 1:
+        raise directory.ambiguous(word, meant)
+    return hosted, meant[0] if meant else directory.resolve(core, hosted, word)
 
 
 def policy(core: Core, params: Json) -> Json:
@@ -267,13 +282,13 @@ def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]
     after = params["after"]
     position = log.last_cursor(core.db) if after is None else reading.parse_cursor(core, after)
     presence.reader_came(core, hosted.local.id)
-    asked = kept.pending_requests(core.db, hosted.local.id)
+    asked = showing.count_asking(core, hosted.local.id)
     ready = {"type": "ready", "cursor": showing.cursor_text(core, position), "requests": asked}
     return hosted.local.id, peer, position, ready
 
 
 def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Json]:
-    """State events of own messages, by row id, and the pending requests of these peers."""
+    """State events of own messages, by row id, and the pending requests and introductions of these peers."""
     hosted = core.host(agent)
     lines = [log.line(core.db, agent, entry) for entry in sorted(moved)]
     found = [kept.request(core.db, agent, peer) for peer in sorted(asked)]
@@ -286,7 +301,13 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
         for line in lines
         if line is not None
     ]
-    return states + [{"type": "request", **showing.request(r)} for r in found if r is not None and r.state == "pending"]
+    asking = [showing.request(r) for r in found if r is not None and r.state == "pending"]
+    asking += [
+        showing.introduction(core, hosted, i)
+        for peer in sorted(asked)
+        for i in introductions.pending(core.db, agent, peer)
+    ]
+    return states + [{"type": "request", **request} for request in asking]
 
 
 def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None]:
@@ -323,6 +344,8 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "requests.reject": reject,
     "requests.block": block,
     "requests.policy": policy,
+    "requests.introductions": introducing.policy,
+    "introduce": introducing.introduce,
     "allow.add": allowing.add,
     "allow.remove": allowing.remove,
     "allow.list": allowing.list_,

@@ -11,7 +11,7 @@ from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import adopting, asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
 from p2p_agents.node.state import Phase
-from p2p_agents.store import allowed, contacts
+from p2p_agents.store import allowed, contacts, introductions
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
@@ -129,6 +129,7 @@ def reject(core: Core, hosted: Hosted, peer: bytes) -> Contact:
 def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Contact:
     """Whether it asked or not. It is told nothing, and finds no agent here any more."""
     contacts.settle_request(core.db, hosted.local.id, peer, "blocked")
+    introductions.settle(core.db, hosted.local.id, peer, "blocked")
     contact = contacts.save_contact(
         core.db,
         hosted.local.id,
@@ -153,6 +154,8 @@ def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -
     if request is None:  # it never had to ask: what was decided holds all the same
         request = Kept(peer, asker.name, asker.kind, bytes(ENTRY_BYTES), "", now_ms, state)
     contacts.save_request(core.db, agent, replace(request, state=state))
+    if known is not None and trust is Trust.ACCEPTED:
+        trust = max(trust, known.trust)
     contact = contacts.save_contact(core.db, agent, peer, name=asker.name, kind=asker.kind, trust=trust, now_ms=now_ms)
     regard(core, hosted, peer)
     return contact

@@ -137,7 +137,7 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     if len(named) == 1:
         return named[0]
     if len(named) > 1:
-        raise _ambiguous(word, named)
+        raise ambiguous(word, named)
     return _by_prefix(known, lowered, word)
 
 
@@ -174,16 +174,23 @@ def _turned_away(core: Core, hosted: Hosted, peer: Known) -> bool:
     return peer.trust is Trust.BLOCKED or (request is not None and request.state == "rejected")
 
 
+def is_meant(peer: Known, word: str) -> bool:
+    """By its announced name or the beginning of its id."""
+    lowered = word.lower()
+    return peer.name.lower() == lowered or (is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered))
+
+
 def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
     matches = [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise _ambiguous(word, matches)
+        raise ambiguous(word, matches)
     raise PeerUnknown(f"no peer answers to {word[:64]!r}")
 
 
-def _ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:
+def ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:
+    """The error that lists whom a word may mean."""
     listed = ", ".join(f"{peer.name} {id_text(peer.agent)[:12]}" for peer in candidates[:CANDIDATES_SHOWN])
     return PeerAmbiguous(
         f"{len(candidates)} peers answer to {word[:64]!r}: {listed}",

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import MESSAGE, VOID, Record, read_item
+from p2p_agents.conversation.record import CARD, MESSAGE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import resetting, syncing, vouching
+from p2p_agents.node import cards, resetting, syncing, vouching
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -276,6 +276,8 @@ def _report_equivocation(core: Core, link: Link, r: Record) -> None:
 def _append(core: Core, link: Link, r: Record) -> None:
     entry = entries.append(core.db, r)
     _log(core, link, entry, r)
+    if r.kind == CARD and r.author == link.peer:
+        cards.on_card(core, core.host(link.agent), link.peer, r)
 
 
 def _append_for_agent(core: Core, link: Link, r: Record) -> None:

@@ -193,7 +193,7 @@ class Node:
         own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
         if method in own:
             return await own[method](params)
-        if method == "pair.start":
+        if method in ("pair.start", "introduce"):
             params = params | {"addresses": await asyncio.to_thread(self._shown_addresses)}
         return await self._calls.call(method, params)
 

@@ -16,7 +16,7 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, presence, proving, remembering
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Link, Peering, Phase
-from p2p_agents.store import agents, allowed, contacts, outbox
+from p2p_agents.store import agents, allowed, contacts, introductions, outbox
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
@@ -152,8 +152,11 @@ def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bo
 
 
 def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
-    """By the node's roster or by a record: a roster names neither hidden agents nor more than it may."""
-    return peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster)
+    """By the node's roster, by a record or by an introducer: a roster names neither hidden agents nor more than it
+    may."""
+    if peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster):
+        return True
+    return any(node == peering.node for node, _ in introductions.leads(core.db, peer))
 
 
 def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:

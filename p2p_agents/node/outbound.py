@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import write_message
+from p2p_agents.conversation.record import CARD, MESSAGE, write_message
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.ratchet import seal
@@ -20,8 +20,7 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, opening, remembering, resetting, syncing, upkeep, vouching
+from p2p_agents.node import cards, consent, opening, remembering, resetting, syncing, upkeep, vouching
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -75,13 +74,19 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
             raise IdConflict
         return _sent_before(core, agent, earlier[1])
     _befriend(core, hosted, draft)
-    _check_outbox(core, agent, draft.peer)
-    record = _write(core, hosted, draft)
+    sent = post(core, hosted, draft.peer, _write(core, hosted, draft))
+    outbox.keep_key(core.db, agent, draft.key, digest, sent.entry)
+    return sent
+
+
+def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
+    """Log an entry that was written for a contact, and owe it. Raises PeerBlocked or OutboxFull."""
+    agent = hosted.local.id
+    _check_outbox(core, agent, peer)
     entry = entries.append(core.db, record)
-    cursor = log.add(core.db, agent, entry, draft.peer, incoming=False, trust=Trust.VERIFIED)
-    outbox.keep_key(core.db, agent, draft.key, digest, entry)
-    local = core.hosted_id(draft.peer)
-    state = _owe(core, hosted, draft.peer, entry) if local is None else _hand_over(core, hosted, local, entry)
+    cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
+    local = core.hosted_id(peer)
+    state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
 
@@ -124,17 +129,8 @@ def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
     for link in core.links_to(agent, draft.peer):
         remembering.remember_peer(core, link)
     consent.regard(core, hosted, draft.peer)
-    _seek(core, draft.peer)
+    upkeep.seek(core, draft.peer)
     core.effect(PeersChanged())
-
-
-def _seek(core: Core, peer: bytes) -> None:
-    """Keep dialling where the peer was reached or seen, and open a link where a connection stands already."""
-    upkeep.want(core, peer)
-    for node in core.sightings.get(peer, {}):
-        core.router.want(Target(node), (), core.now())
-    for peering in list(core.peerings.values()):
-        opening.open_wanted(core, peering)
 
 
 def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
@@ -151,10 +147,12 @@ def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
     )
 
 
-def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int) -> State:
+def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Record) -> State:
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
-    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=True, trust=trust)
+    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=record.kind == MESSAGE, trust=trust)
+    if record.kind == CARD:
+        cards.on_card(core, to, hosted.local.agent, record)
     device = to.local.device
     outbox.owe(core.db, hosted.local.id, entry, to.local.agent, device, core.now_ms(), State.DELIVERED)
     core.effect(Wake(to.local.id))

@@ -11,7 +11,7 @@ from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
 from p2p_agents.node import outbound, presence, showing
 from p2p_agents.node.directory import resolve
 from p2p_agents.node.effects import Answered, PeersChanged, Wake
-from p2p_agents.store import contacts, entries, log, readers
+from p2p_agents.store import entries, log, readers
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -54,7 +54,7 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
         after = readers.watermark(core.db, agent, reader)
         lines, more = readers.unread(core.db, agent, reader, limit, peer)
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
-    asked = contacts.pending_requests(core.db, agent)
+    asked = showing.count_asking(core, agent)
     return _page(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more, "requests": asked}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.node import adopting
-from p2p_agents.store import contacts, outbox, sessions
+from p2p_agents.store import contacts, introductions, outbox, sessions
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -22,6 +22,7 @@ def remember_peer(core: Core, link: Link) -> None:
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
     contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)
+    introductions.forget_leads(core.db, link.peer)
     device = core.host(link.agent).local.device
     sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)
     outbox.bind_device(core.db, link.agent, link.peer, link.peer_device)

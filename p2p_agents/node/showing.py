@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.node import presence
-from p2p_agents.store import contacts, log, outbox, readers, sessions
+from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
 from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.directory import Known
     from p2p_agents.node.state import Hosted, Link, Peering
     from p2p_agents.store.contacts import Contact, Request
+    from p2p_agents.store.introductions import Introduction
     from p2p_agents.store.log import Logged
     from p2p_agents.store.outbox import Delivery
 
@@ -41,6 +43,7 @@ def agent(core: Core, hosted: Hosted) -> Json:
         "kind": local.kind,
         "status": local.status,
         "policy": local.policy,
+        "introductions": local.introductions,
         "hidden": local.hidden,
         "default": local.chosen,
         "devices": [id_text(device) for device in hosted.speaker.identity.devices],
@@ -159,7 +162,27 @@ def request(found: Request) -> Json:
         "time": time_text(found.time_ms),
         "direction": "in",
         "state": found.state,
+        "introducer": None,
     }
+
+
+def introduction(core: Core, hosted: Hosted, found: Introduction) -> Json:
+    """As a request that somebody else makes: name and kind are the introducer's words."""
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        "kind": found.kind,
+        "text": "",
+        "time": time_text(found.time_ms),
+        "direction": "in",
+        "state": found.state,
+        "introducer": _name(core, hosted, found.introducer),
+    }
+
+
+def count_asking(core: Core, agent: int) -> int:
+    """Requests and introductions that wait for a decision."""
+    return contacts.pending_requests(core.db, agent) + introductions.count_pending(core.db, agent)
 
 
 # --- messages ---
@@ -167,13 +190,13 @@ def request(found: Request) -> Json:
 
 def message(core: Core, hosted: Hosted, line: Logged) -> Json:
     record = line.record
-    content = record.content
+    content = record.content if record.kind == MESSAGE else None
     shown = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
         "from": _name(core, hosted, line.peer if line.incoming else hosted.local.agent),
         "conversation": id_text(record.conversation),
-        "type": record.type,
+        "type": record.type if record.kind == MESSAGE else record.kind,
         "text": None if content is None else content.decode("utf-8", errors="replace"),
         "time": time_text(record.time_ms),
         "state": str(state_of(core, hosted, line)),

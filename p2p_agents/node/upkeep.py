@@ -18,7 +18,7 @@ from p2p_agents.limits import (
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, opening, pairing, presence, syncing
 from p2p_agents.node.effects import Connect, Moved
-from p2p_agents.store import agents, contacts, entries, outbox, pairings, sessions
+from p2p_agents.store import agents, contacts, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ECHO_BYTES
@@ -83,7 +83,8 @@ def dial_due(core: Core) -> None:
 def _is_missed(core: Core, node: bytes) -> bool:
     """A contact was proven, or is said, to live at the node, and no link to it is up: who claims the node does not
     serve, or may not be asked for that link."""
-    said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {})]
+    led = introductions.led_to(core.db, node)
+    said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {}) or pair[1] in led]
     homed = contacts.homed_at(core.db, node)
     return any(next(core.links_to(agent, peer), None) is None for agent, peer in (*homed, *said))
 
@@ -111,9 +112,20 @@ def remember_places(core: Core) -> None:
 
 
 def want(core: Core, peer: bytes) -> None:
-    """Keep dialling where the peer was reached."""
+    """Keep dialling where the peer was reached, or is said to live."""
     for address, node in contacts.addresses(core.db, peer):
         core.router.want(Target(node) if node else Target(b"", address), [address], core.now())
+    for node, address in introductions.leads(core.db, peer):
+        core.router.want(Target(node), [address], core.now())
+
+
+def seek(core: Core, peer: bytes) -> None:
+    """Keep dialling where the peer was reached or seen, and open a link where a connection stands already."""
+    want(core, peer)
+    for node in core.sightings.get(peer, {}):
+        core.router.want(Target(node), (), core.now())
+    for peering in list(core.peerings.values()):
+        opening.open_wanted(core, peering)
 
 
 # --- expiry ---
@@ -129,6 +141,7 @@ def expire(core: Core) -> None:
         else:
             asking.void(core, row.agent, row.id, row.entry, _why(core, row))
     contacts.forget_requests(core.db, now_ms - REQUEST_DAYS * DAY_MS)
+    introductions.forget(core.db, now_ms - REQUEST_DAYS * DAY_MS)
 
 
 def _why(core: Core, row: Delivery) -> str:

@@ -26,14 +26,17 @@ class LocalAgent:
     hidden: bool
     chosen: bool
     created_ms: int
+    introductions: str = "ask"
 
 
-_COLUMNS = "id, agent, device, name, kind, status, policy, hidden, chosen, created_ms"
+_COLUMNS = "id, agent, device, name, kind, status, policy, hidden, chosen, created_ms, introductions"
 
 
 def _agent(row: Row) -> LocalAgent:
-    id_, agent, device, name, kind, status, policy, hidden, chosen, created_ms = row
-    return LocalAgent(id_, agent, device, name, kind, status, policy, bool(hidden), bool(chosen), created_ms)
+    id_, agent, device, name, kind, status, policy, hidden, chosen, created_ms, introduced = row
+    return LocalAgent(
+        id_, agent, device, name, kind, status, policy, bool(hidden), bool(chosen), created_ms, introduced
+    )
 
 
 def add_agent(
@@ -79,6 +82,10 @@ def set_status(db: Database, agent: int, status: str) -> None:
 
 def set_policy(db: Database, agent: int, policy: str) -> None:
     db.run("UPDATE agents SET policy = ? WHERE id = ?", (policy, agent))
+
+
+def set_introductions(db: Database, agent: int, policy: str) -> None:
+    db.run("UPDATE agents SET introductions = ? WHERE id = ?", (policy, agent))
 
 
 # --- identity logs ---

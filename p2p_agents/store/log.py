@@ -110,8 +110,8 @@ def history(
 
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
-    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? ORDER BY l.cursor DESC"
-    return page(db, sql, (query, agent), limit)[0]
+    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? AND e.kind = ?"
+    return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE), limit)[0]
 
 
 def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:

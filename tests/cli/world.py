@@ -57,6 +57,13 @@ REQUEST = {
     "time": "2026-11-20T14:00:30Z",
     "direction": "in",
     "state": "pending",
+    "introducer": None,
+}
+INTRODUCTION = REQUEST | {
+    "id": "niddyid2345678",
+    "name": "\u202eyddin",
+    "text": "",
+    "introducer": {"id": BOB["id"], "name": "bob"},
 }
 SHOWN = {
     "id": "code1",
@@ -109,10 +116,12 @@ def make_world() -> FakeService:
         ),
         trust__block={"contact": CONTACT | {"trust": "blocked"}},
         trust__unblock={"contact": CONTACT | {"trust": "unknown"}},
-        requests__list={"requests": [REQUEST]},
+        requests__list={"requests": [REQUEST, INTRODUCTION]},
         requests__accept={"contact": CONTACT},
         requests__reject={"contact": CONTACT},
         requests__block={"contact": CONTACT | {"trust": "blocked"}},
+        requests__introductions=lambda params: {"introductions": params["introductions"] or "ask"},
+        introduce=_introduce,
         allow__add=_allow,
         allow__remove=lambda params: {"allowed": ALLOWED} if params["peer"] != "carol" else errors.NotListed(),
         allow__list={"allowed": [ALLOWED]},
@@ -177,6 +186,14 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         "key": key,
         "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
     }
+
+
+def _introduce(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["other"] == "nobody":
+        return errors.NotAContact("nobody has not let alice in yet")
+    one, other = ({"id": BOB["id"], "name": params[key]} for key in ("peer", "other"))
+    sent = [{"id": "m8", "to": to, "about": about, "state": "queued"} for to, about in ((one, other), (other, one))]
+    return {"introductions": sent}
 
 
 def _allow(params: dict[str, Any]) -> dict[str, Any]:

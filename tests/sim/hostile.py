@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from p2p_agents.conversation.record import Place, Record, write_message
+from p2p_agents.conversation.record import MESSAGE, Place, Record, write_message
 from p2p_agents.crypto.ratchet import seal
 from p2p_agents.crypto.session import Session
 from p2p_agents.node import dispatch
@@ -51,17 +51,18 @@ class Forger:
         honest = Place(conversation, self.author.core.db.epoch, held.last + 1, held.hash, lamport)
         return dataclasses.replace(honest, **changes)
 
-    def writes(self, text: str, **changes: Any) -> Record:
-        """A message signed by the author's device, at any place one likes."""
+    def writes(self, text: str | bytes, kind: str = MESSAGE, **changes: Any) -> Record:
+        """An entry signed by the author's device, at any place one likes."""
         return write_message(
             self.author.hosted.speaker.key,
             self.author.id,
             self.place(**changes),
-            content=text.encode(),
+            content=text.encode() if isinstance(text, str) else text,
             salt=bytes(16),
             content_type="text/plain",
             reply_to=None,
             time_ms=1,
+            kind=kind,
         )
 
 

@@ -418,13 +418,7 @@ def test_an_unknown_kind_is_stored_and_not_shown(world, verdicts):
     """A2: identity: unknown kinds are for later versions to read."""
     alice, bob = talkers(world)
     forger = Forger(alice, bob)
-    from p2p_agents.conversation import record
-
-    kind, record.MESSAGE = record.MESSAGE, "poll"
-    try:
-        poll = forger.writes("a poll")
-    finally:
-        record.MESSAGE = kind
+    poll = forger.writes("a poll", "poll")
     forger.sends(poll.item)
     assert verdicts[-1] is Verdict.STORED
     assert bob.inbox() == ["first"]

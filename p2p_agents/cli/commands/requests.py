@@ -1,4 +1,4 @@
-"""`requests list`, `accept`, `reject`, `block`, `policy`."""
+"""`requests list`, `accept`, `reject`, `block`, `policy`, `introductions`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ app = application()
     epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"),
 )
 def requests(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
-    """Answer those who want to write: list, accept, reject, block, policy.
+    """Answer those who want to write or were introduced: list, accept, reject, block; policies.
 
-    An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted.
+    An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted. A contact may
+    introduce somebody: what it says of the other is its word, until that one proves its id.
     """
     return 0 if ctx.invoked_subcommand else list_(as_, json)
 
@@ -30,7 +31,7 @@ def requests(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     epilog=examples("p2p-agents requests list", "p2p-agents requests list --json", "p2p-agents --as bob requests list"),
 )
 def list_(as_: As = None, json: Json = False) -> int:
-    """List requests, both ways."""
+    """List requests, both ways, and introductions."""
     return run(lambda face: face.show(face.act("requests.list"), output.requests), as_, json)
 
 
@@ -83,6 +84,30 @@ def policy(
 ) -> int:
     """Say, or ask, who may write first."""
     return run(lambda face: face.show(face.act("requests.policy", policy=policy), output.fields), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests introductions",
+        "p2p-agents requests introductions accept",
+        "p2p-agents requests introductions ignore --json",
+    )
+)
+def introductions(
+    policy: Annotated[
+        Literal["ask", "accept", "ignore"] | None,
+        typer.Argument(metavar="[ask|accept|ignore]", help="Without it, show it."),
+    ] = None,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Say, or ask, what becomes of introductions.
+
+    ask lists them; accept takes in at once whom a paired or verified contact introduces, and asks for the others.
+    """
+    return run(
+        lambda face: face.show(face.act("requests.introductions", introductions=policy), output.fields), as_, json
+    )
 
 
 def _answer(verb: str, peer: str, as_: str | None, json: bool) -> int:

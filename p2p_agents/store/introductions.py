@@ -1,0 +1,93 @@
+"""Introductions: who was introduced by whom, what was decided, and where those who were accepted are said to live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p2p_agents.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """`name` and `kind` are the introducer's words. `state` is pending, accepted, rejected or blocked."""
+
+    peer: bytes
+    introducer: bytes
+    name: str
+    kind: str
+    card: bytes
+    time_ms: int
+    state: str = "pending"
+
+
+_COLUMNS = "peer, introducer, name, kind, card, time_ms, state"
+
+
+def save(db: Database, agent: int, i: Introduction) -> None:
+    db.run(
+        "INSERT OR REPLACE INTO introductions VALUES (?,?,?,?,?,?,?,?)",
+        (agent, i.peer, i.introducer, i.name, i.kind, i.card, i.time_ms, i.state),
+    )
+
+
+def pending(db: Database, agent: int, peer: bytes | None = None) -> list[Introduction]:
+    """Of one peer, or of all; in the order they came."""
+    only, parameters = ("", ()) if peer is None else (" AND peer = ?", (peer,))
+    sql = f"SELECT {_COLUMNS} FROM introductions WHERE agent = ? AND state = 'pending'{only} ORDER BY time_ms"  # noqa: S608 - constants
+    return [Introduction(*row) for row in db.all(sql, (agent, *parameters))]
+
+
+def count_pending(db: Database, agent: int) -> int:
+    row = db.one("SELECT count(*) FROM introductions WHERE agent = ? AND state = 'pending'", (agent,))
+    return int(row[0]) if row else 0
+
+
+def state_of(db: Database, agent: int, peer: bytes, introducer: bytes) -> str | None:
+    """What became of an earlier one of the two."""
+    row = db.one(
+        "SELECT state FROM introductions WHERE agent = ? AND peer = ? AND introducer = ?", (agent, peer, introducer)
+    )
+    return row[0] if row else None
+
+
+def count_since(db: Database, agent: int, introducer: bytes, since_ms: int) -> int:
+    """How many an introducer made that were kept, whatever became of them."""
+    row = db.one(
+        "SELECT count(*) FROM introductions WHERE agent = ? AND introducer = ? AND time_ms > ?",
+        (agent, introducer, since_ms),
+    )
+    return int(row[0]) if row else 0
+
+
+def settle(db: Database, agent: int, peer: bytes, state: str) -> None:
+    """A human decided, for everybody who introduced the peer."""
+    db.run("UPDATE introductions SET state = ? WHERE agent = ? AND peer = ?", (state, agent, peer))
+
+
+def forget(db: Database, before_ms: int) -> None:
+    """What was decided against is remembered."""
+    db.run("DELETE FROM introductions WHERE state IN ('pending', 'accepted') AND time_ms < ?", (before_ms,))
+
+
+# --- where they are said to live ---
+
+
+def add_lead(db: Database, peer: bytes, node: bytes, address: str) -> None:
+    db.run("INSERT OR IGNORE INTO leads VALUES (?, ?, ?)", (peer, node, address))
+
+
+def leads(db: Database, peer: bytes) -> list[tuple[bytes, str]]:
+    """(node, address) that introducers named."""
+    return db.all("SELECT node, address FROM leads WHERE peer = ?", (peer,))
+
+
+def led_to(db: Database, node: bytes) -> list[bytes]:
+    """The peers that are said to live at a node."""
+    return [row[0] for row in db.all("SELECT DISTINCT peer FROM leads WHERE node = ?", (node,))]
+
+
+def forget_leads(db: Database, peer: bytes) -> None:
+    """A HELLO proved where it lives."""
+    db.run("DELETE FROM leads WHERE peer = ?", (peer,))

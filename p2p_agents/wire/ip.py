@@ -1,0 +1,41 @@
+"""IP addresses with a port, as structures carry them: [4 or 16 bytes, port]."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from p2p_agents.errors import Malformed
+from p2p_agents.wire.cbor import array, blob, uint
+
+PORT_MAX = 65_535
+IP_BYTES = (4, 16)
+
+Address = tuple[str, int]
+
+
+def pack_address(address: Address) -> list[object]:
+    """Raises Malformed for what is no IP address, or is one with a scope, which means nothing elsewhere."""
+    host, port = address
+    try:
+        packed = ipaddress.ip_address(host).packed
+    except ValueError:
+        raise Malformed("an address that is no IP address") from None
+    if "%" in host:
+        raise Malformed("an address with a scope")
+    return [packed, uint(port, at_most=PORT_MAX, what="port")]
+
+
+def unpack_address(value: Any) -> Address:
+    """The inverse. Raises Malformed."""
+    host, port = array(value, 2, what="address")
+    if len(blob(host, what="IP address")) not in IP_BYTES:
+        raise Malformed("an IP address of another length than 4 or 16 bytes")
+    return str(ipaddress.ip_address(host)), uint(port, at_most=PORT_MAX, what="port")
+
+
+def may_be_dialled(address: Address) -> bool:
+    """Whether one host may answer there: nobody is to make us talk to groups, or to nowhere."""
+    host, port = address
+    ip = ipaddress.ip_address(host)
+    return port > 0 and not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))
