@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2p_agents.limits import BLOB_BYTES, KIB, MIB, WORK_BITS_MAX
+from p2p_agents.limits import BLOB_BYTES, BLOB_FLOOR_BYTES, KIB, MIB, WORK_BITS_MAX
 
 DAY_S = 86_400
 
@@ -15,6 +15,8 @@ PENDING_REQUESTS = 1_024  # of one connection that the store has not answered
 PENDING_BYTES = 8 * MIB  # and their bytes
 ALL_PENDING_BYTES = 128 * MIB  # of all connections together
 ALL_PARTIAL_BYTES = 256 * MIB  # of frames that all connections have begun and not ended
+PLACES_OF_ONE = 64  # that one connection takes
+FETCHES = 4  # of one connection under way: each brings up to FETCH_BYTES
 SUBSCRIPTIONS = 4_096  # queues one connection reads: 64 agents with 64 contacts each
 READERS = 8  # connections that read one queue; a further one ends the oldest
 WINDOW_BLOBS = 64  # of one queue, delivered and not acknowledged
@@ -41,6 +43,7 @@ PLACE_MESSAGES = 16  # kept for a side that is away: a run has three each way
 PLACE_BYTES = 1 * MIB  # and their bytes
 
 # --- the store ---
+BLOB_LEAST_BYTES = 2 * BLOB_FLOOR_BYTES  # a bridge that takes no more than this carries short messages still
 BATCH_ITEMS = 1_024  # requests in one transaction
 BATCH_BYTES = 16 * MIB
 EXPIRE_EVERY_S = 30.0
@@ -65,6 +68,7 @@ class Pace:
 class Quotas:
     """What an operator may choose. Sizes in bytes."""
 
+    blob_bytes: int = BLOB_BYTES
     queue_blobs: int = 10_000
     queue_bytes: int = 64 * MIB
     kept_s: int = 14 * DAY_S  # a blob nobody acknowledged
@@ -82,7 +86,9 @@ class Quotas:
         counts = (self.queue_blobs, self.queue_bytes, self.kept_s, self.account_queues, self.account_bytes)
         if min(*counts, self.token_accounts, self.per_address) < 1 or self.disk_reserve < 0:
             raise ValueError("every quota is at least 1")
-        if self.queue_bytes < BLOB_BYTES:
-            raise ValueError(f"a queue holds at least one blob of {BLOB_BYTES} bytes")
+        if not BLOB_LEAST_BYTES <= self.blob_bytes <= BLOB_BYTES:
+            raise ValueError(f"a blob has {BLOB_LEAST_BYTES} to {BLOB_BYTES} bytes")
+        if self.queue_bytes < self.blob_bytes:
+            raise ValueError(f"a queue holds at least one blob of {self.blob_bytes} bytes")
         if not 0 <= self.work_bits <= WORK_BITS_MAX:
             raise ValueError(f"work is 0 to {WORK_BITS_MAX} bits")

@@ -37,7 +37,7 @@ from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Logi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ALPN = "p2pa-bridge/1"  # of QUIC; and the subprotocol of a WebSocket
+ALPN = "p2pa-bridge/1"  # of QUIC
 WEBSOCKET_PATH = "/bridge"
 MESSAGE_ITEMS = 2_048  # values in one message: a DELIVER carries pairs
 

@@ -1,0 +1,276 @@
+"""All connected clients of one bridge process, its store and its meeting places. Runs in one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bridge import bounds
+from bridge.rates import Addresses, Paces, Purse
+from bridge.session import End, Pool, Session
+from bridge.store import Placed, Refused
+from bridge.visit import Visit
+from p2p_agents.crypto.outer import queue_name, token_hash
+from p2p_agents.wire.relay_answers import Refusal, Terms
+from p2p_agents.wire.relay_requests import KEY_BYTES, Ack, Create, Drop, Leave, Login, Meet, Put, Read, Tell
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable
+
+    from bridge.bounds import Quotas
+    from bridge.delivering import Fetch
+    from bridge.meetings import Meetings
+    from bridge.store import Store
+    from bridge.visit import Line
+    from p2p_agents.crypto.signing import SigningKey
+    from p2p_agents.wire.relay import Message, Request
+    from p2p_agents.wire.relay_answers import Admission, Told
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 1.0
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Hub:
+    """`count` is told of every message, in and out; it is the metrics' to replace."""
+
+    def __init__(
+        self,
+        key: SigningKey,
+        store: Store,
+        meetings: Meetings,
+        quotas: Quotas,
+        admission: Admission,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.count: Callable[[Message | None], None] = lambda message: None
+        self.key = key
+        self.store = store
+        self.meetings = meetings
+        self.time = asyncio.get_running_loop().time
+        self.terms = Terms(
+            admission, quotas.blob_bytes, quotas.queue_blobs, quotas.queue_bytes, quotas.kept_s, quotas.work_bits
+        )
+        self.pool = Pool()
+        self._quotas = quotas
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._addresses = Addresses(quotas)
+        self._numbers = itertools.count(1)
+        self._visits: dict[int, Visit] = {}
+        self._strangers: dict[int, Visit] = {}  # that have not knocked, oldest first
+        self._watchers: dict[bytes, dict[int, Visit]] = {}
+        self._partial = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._stopping = False
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+        self._expires = self.time() + bounds.EXPIRE_EVERY_S
+        store.grown = self._grown
+        meetings.told = self._told
+
+    def __len__(self) -> int:
+        """Connected clients."""
+        return len(self._visits)
+
+    @property
+    def partial(self) -> int:
+        """Bytes of frames that have begun and not ended."""
+        return self._partial
+
+    @property
+    def watched(self) -> int:
+        """Queues that somebody reads."""
+        return len(self._watchers)
+
+    # --- lines ---
+
+    def arrived(self, line: Line, host: str, observed: str) -> Visit:
+        """A connection was made. `host` has a pace of its own unless it is empty; the client is told `observed`."""
+        now = self.time()
+        purses = [Purse(self._quotas, now)]
+        if host:
+            purses.append(self._addresses.purse(host, now))
+        session = Session(self.key, self.terms, os.urandom(KEY_BYTES), observed, Paces(*purses), self.pool, now)
+        visit = Visit(next(self._numbers), self, line, session)
+        self._visits[visit.id] = visit
+        self._strangers[visit.id] = visit
+        return visit
+
+    def left(self, visit: Visit) -> None:
+        """A connection ended."""
+        if self._visits.pop(visit.id, None) is None:
+            return
+        self._strangers.pop(visit.id, None)
+        self._partial -= visit.partial
+        for queue in visit.session.queues:
+            self.unwatch(queue, visit)
+        self.meetings.lost(visit.id)
+
+    def holds(self, more: int) -> bool:
+        """Whether there is memory for so many bytes more of frames that have begun; they are counted."""
+        self._partial += more
+        return more <= 0 or self._partial <= bounds.ALL_PARTIAL_BYTES
+
+    # --- requests ---
+
+    def carry(self, visit: Visit, message: Request, *, worked: bool) -> None:
+        """Carry a checked request out and have its session answer."""
+        now, store, meetings = self._clock(), self.store, self.meetings
+        answer: Future[Any]
+        match message:
+            case Login():
+                answer = store.admit(message.account, self.terms.admission, message.token, now)
+            case Create():
+                name = queue_name(message.read_key)
+                answer = store.create(name, visit.session.account, message.token_hash, message.public, now)
+            case Put():
+                answer = store.put(message.queue, token_hash(message.token), message.blob, now, worked=worked)
+            case Read():
+                self._watch(message.queue, visit)
+                answer = store.open(message.queue, message.after, now)
+            case Ack():
+                answer = store.ack(message.queue, message.cursor, now)
+            case Drop():
+                answer = store.drop(message.queue)
+            case Meet():
+                answer = meetings.meet(message.place, message.side, token_hash(message.token), visit.id, now)
+            case Tell():
+                answer = meetings.tell(message.place, message.message, visit.id, now)
+            case Leave():
+                answer = meetings.leave(message.place, visit.id, now)
+        self._begun()
+        answer.add_done_callback(partial(self._answered, visit, message))
+
+    def _answered(self, visit: Visit, message: Request, future: Future[Any]) -> None:
+        session, found = visit.session, _outcome(future)
+        if isinstance(found, Refused):
+            visit.act(session.settled(message.request, found))
+        elif isinstance(message, Read):
+            visit.act(session.opened(message.request, found))
+        elif isinstance(found, Placed):
+            visit.act(session.settled(message.request, found.cursor))
+            assert isinstance(message, Put)
+            for reader in self._readers(message.queue):
+                reader.act(reader.session.came(message.queue, found.previous, found.cursor, message.blob))
+        else:
+            visit.act(session.settled(message.request, 0))
+        self._done()
+
+    def fetch(self, visit: Visit, fetch: Fetch) -> None:
+        """Read what a session wants to push."""
+        self._begun()
+        answer = self.store.read(fetch.queue, fetch.after, fetch.blobs, fetch.bytes)
+        answer.add_done_callback(partial(self._fetched, visit, fetch))
+
+    def _fetched(self, visit: Visit, fetch: Fetch, future: Future[Any]) -> None:
+        found = _outcome(future)
+        if isinstance(found, Refused):
+            visit.act(visit.session.fetched(fetch, None))
+            self._loop.call_later(SWEEP_S, lambda: visit.act(visit.session.grown(fetch.queue)))
+        else:
+            visit.act(visit.session.fetched(fetch, found))
+        self._done()
+
+    # --- who reads what ---
+
+    def _watch(self, queue: bytes, visit: Visit) -> None:
+        readers = self._watchers.get(queue)
+        if readers is None:
+            readers = self._watchers[queue] = {}
+            self.store.listen(queue)
+        readers.pop(visit.id, None)
+        readers[visit.id] = visit
+        if len(readers) > bounds.READERS:
+            oldest = readers[next(iter(readers))]
+            oldest.close(End.ELSEWHERE, f"a queue is read by {bounds.READERS} newer connections")
+
+    def unwatch(self, queue: bytes, visit: Visit) -> None:
+        """It reads the queue no longer."""
+        readers = self._watchers.get(queue, {})
+        if readers.pop(visit.id, None) is not None and not readers:
+            del self._watchers[queue]
+            self.store.unlisten(queue)
+
+    def _readers(self, queue: bytes) -> list[Visit]:
+        return list(self._watchers.get(queue, {}).values())
+
+    def _grown(self, queue: bytes) -> None:
+        for reader in self._readers(queue):
+            reader.act(reader.session.grown(queue))
+
+    def _told(self, visitor: int, told: Told) -> None:
+        visit = self._visits.get(visitor)
+        if visit is not None:
+            visit.act(visit.session.told(told))
+
+    # --- time ---
+
+    def _sweep(self) -> None:
+        """Every second: who has not knocked, places that are over, and now and then what is kept too long."""
+        now = self.time()
+        for visit in list(self._strangers.values()):
+            if visit.session.knocked:
+                del self._strangers[visit.id]
+            else:
+                visit.act(visit.session.tick(now))
+        self.meetings.expire(self._clock())
+        if now >= self._expires and not self._stopping:
+            self._expires = now + bounds.EXPIRE_EVERY_S
+            self._expire()
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _expire(self) -> None:
+        self._begun()
+        self.store.expire(self._clock()).add_done_callback(self._expired)
+
+    def _expired(self, future: Future[Any]) -> None:
+        found = _outcome(future)
+        if not isinstance(found, Refused) and found >= bounds.EXPIRE_BLOBS and not self._stopping:
+            self._expire()
+        self._done()
+
+    # --- the end ---
+
+    async def stop(self) -> None:
+        """Tell everybody, finish what was begun. Lines are closed by whoever made them."""
+        self._stopping = True
+        self._sweeper.cancel()
+        for visit in list(self._visits.values()):
+            visit.act(visit.session.restart(random.randint(*bounds.STOP_NOTICE_MS)))  # noqa: S311 - spreads a load
+        try:
+            await asyncio.wait_for(self._idle.wait(), bounds.DRAIN_S)
+        except TimeoutError:
+            log.warning("stopping with %d requests under way", self._under_way)
+
+    def _begun(self) -> None:
+        self._under_way += 1
+        self._idle.clear()
+
+    def _done(self) -> None:
+        self._under_way -= 1
+        if not self._under_way:
+            self._idle.set()
+
+
+def _outcome(future: Future[Any]) -> Any:
+    """What a future holds, or the Refused that it ended with; what nobody foresaw is one too."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, Refused):
+        return error
+    log.error("a request failed", exc_info=error)
+    return Refused(Refusal.FULL, bounds.RETRY_FULL_MS)

@@ -1,0 +1,111 @@
+"""A bridge process: one key, one store, one port for QUIC on UDP and for WebSocket and HTTP on TCP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge import keys
+from bridge.bounds import Quotas
+from bridge.http import Call, Page, Routes
+from bridge.hub import Hub
+from bridge.meetings import LocalMeetings
+from bridge.quic_lines import QuicLines
+from bridge.sqlite_store import SqliteStore
+from bridge.web_lines import WebLines
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.errors import NoSocket, StoreReadOnly
+from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.wire.bridge_address import BridgeAddress
+from p2p_agents.wire.relay_answers import Admission
+
+if TYPE_CHECKING:
+    from bridge.meetings import Meetings
+    from bridge.store import Store
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 4433
+PORT_TRIES = 16  # port 0 is one that is free on UDP and on TCP: the second may be taken where the first is not
+STORE_NAME = "bridge.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `p2p-bridge run` was told."""
+
+    data: str
+    host: str | None = None
+    port: int = DEFAULT_PORT
+    public_host: str = ""
+    admission: Admission = Admission.OPEN
+    tls: bool = True
+    certificate: tuple[str, str] | None = None
+    metrics: bool = False
+    log_addresses: bool = False
+    quotas: Quotas = field(default_factory=Quotas)
+
+
+class BridgeServer:
+    """Start, then stop; `address` is known between."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.routes = Routes()
+
+    async def start(self) -> BridgeAddress:
+        """Raises an EnvironmentFault that says why the bridge cannot run here."""
+        settings = self.settings
+        data_directory(settings.data)
+        seed = keys.seed(settings.data)
+        certificate = NodeCertificate.from_seed(seed)
+        self.store: Store = await SqliteStore.open_file(os.path.join(settings.data, STORE_NAME), settings.quotas)
+        self.meetings: Meetings = LocalMeetings()
+        key = SigningKey.from_seed(seed)
+        self.hub = Hub(key, self.store, self.meetings, settings.quotas, settings.admission)
+        self.routes.add("health", self._health)
+        tls = keys.tls_context(settings.data, certificate, settings.certificate) if settings.tls else None
+        for tries in range(PORT_TRIES):
+            self._endpoint = await QuicLines.listen(
+                self.hub, certificate, settings.host, settings.port, log_addresses=settings.log_addresses
+            )
+            lines = WebLines(self.hub, proxied=not settings.tls, log_addresses=settings.log_addresses)
+            try:
+                self._web = await lines.listen(settings.host, self._endpoint.port, tls, self.routes)
+                break
+            except OSError as error:
+                await self._endpoint.close()
+                if settings.port or tries == PORT_TRIES - 1:
+                    raise NoSocket(f"cannot bind TCP port {self._endpoint.port}: {error.strerror}") from error
+        self.address = BridgeAddress(self._shown_host(), self._endpoint.port, key.public)
+        return self.address
+
+    async def stop(self) -> None:
+        """Tell the clients, finish what was begun, let go of everything."""
+        await self.hub.stop()
+        self._web.close()
+        await self._endpoint.close()
+        await self._web.wait_closed()
+        await self.meetings.close()
+        await self.store.close()
+
+    def _shown_host(self) -> str:
+        host = self.settings.public_host or self.settings.host
+        return host if host and host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 - a comparison
+
+    def _health(self, call: Call) -> Page:
+        found = {"ok": True, "connections": len(self.hub)}
+        return Page(json.dumps(found).encode() + b"\n", "application/json")
+
+
+def data_directory(path: str) -> None:
+    """Make it, 0700, or find that it can be used. Raises StoreReadOnly."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise StoreReadOnly(f"the data directory cannot be written: {path}")
+    except OSError as error:
+        raise StoreReadOnly(f"the data directory cannot be used: {error.strerror}: {path}") from error

@@ -1,0 +1,327 @@
+"""One client's connection, without I/O: its messages and the store's answers in, actions out.
+
+Everything a client says is checked here: proofs, turns, bounds and pace. What holds is carried out by others, who
+answer with `settled`, `opened` and `fetched`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from bridge import bounds
+from bridge.delivering import Delivering, Fetch, Push
+from bridge.store import Refused
+from p2p_agents.crypto.outer import queue_name
+from p2p_agents.crypto.signing import verify
+from p2p_agents.crypto.work import work_claim, work_done
+from p2p_agents.errors import BadSignature, Malformed
+from p2p_agents.wire import relay
+from p2p_agents.wire.relay_answers import Done, Fail, Notice, Refusal, Told, Welcome
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.rates import Paces
+    from p2p_agents.crypto.signing import SigningKey
+    from p2p_agents.wire.relay import Message, Request
+    from p2p_agents.wire.relay_answers import Terms
+
+
+class End(IntEnum):
+    """Why a bridge ends a connection: a code of QUIC from 16 on, of a WebSocket from 4000 on."""
+
+    PROTOCOL = 16  # what was said is no message, or not in its turn
+    LATE = 17  # no KNOCK in time
+    SLOW = 18  # the client does not take what it asked for
+    ELSEWHERE = 19  # its queue is read by too many newer connections
+    FULL = 20  # the bridge has no memory for what was begun
+    RESTARTING = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """To the client."""
+
+    message: Message = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """A request whose proofs hold, to be carried out and answered with `settled`, or `opened` for a READ."""
+
+    request: Request
+    worked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """The queue is read here no longer."""
+
+    queue: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing else is said after this."""
+
+    end: End
+    reason: str
+
+
+Action = Send | Carry | Fetch | Unwatch | Close
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request under way; `number` is that of a READ's subscription."""
+
+    message: Request
+    size: int
+    number: int = 0
+
+
+class Pool:
+    """Bytes of requests that the store has not answered, over all connections."""
+
+    __slots__ = ("bytes", "limit")
+
+    def __init__(self, limit: int = bounds.ALL_PENDING_BYTES) -> None:
+        self.limit = limit
+        self.bytes = 0
+
+
+class Session:
+    """From KNOCK to the end. `account` is who logged in; time is in s, of any clock that does not go back."""
+
+    def __init__(
+        self, key: SigningKey, terms: Terms, challenge: bytes, observed: str, paces: Paces, pool: Pool, now: float
+    ) -> None:
+        self.account = b""
+        self.knocked = False
+        self.ended = False
+        self.knock_by = now + bounds.KNOCK_S
+        self.restarting_ms = 0
+        self._key = key
+        self._terms = terms
+        self._challenge = challenge
+        self._observed = observed
+        self._paces = paces
+        self._pool = pool
+        self._pending: dict[int, _Pending] = {}
+        self._pending_bytes = 0
+        self._delivering = Delivering()
+        self._places: set[str] = set()
+
+    @property
+    def queues(self) -> tuple[bytes, ...]:
+        """Those it reads."""
+        return self._delivering.queues
+
+    # --- what the client says ---
+
+    def heard(self, message: Message | None, size: int, now: float) -> list[Action]:
+        """A message of `size` bytes; None is one of a type that is not known."""
+        if self.ended or message is None:
+            return []
+        if isinstance(message, Knock):
+            return self._welcome(message)
+        if not self.knocked:
+            return [self._end(End.PROTOCOL, "KNOCK comes first")]
+        if not isinstance(message, Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave):
+            return [self._end(End.PROTOCOL, f"a client does not say {type(message).__name__}")]
+        refused = self._unwelcome(message, size, now)
+        if refused is not None:
+            return [_fail(message.request, refused)]
+        try:
+            return self._take(message, size)
+        except Refused as found:
+            return [_fail(message.request, found)]
+
+    def broken(self, error: Malformed) -> list[Action]:
+        """What the client sent is no message."""
+        return [self._end(End.PROTOCOL, error.message)]
+
+    def unknown_version(self) -> list[Action]:
+        return [Send(Fail(0, Refusal.VERSION)), self._end(End.PROTOCOL, "this bridge speaks version 1")]
+
+    def tick(self, now: float) -> list[Action]:
+        """Time passed: whoever has not knocked by now will not."""
+        if self.ended or self.knocked or now < self.knock_by:
+            return []
+        return [self._end(End.LATE, "no KNOCK in time")]
+
+    # --- what others answer ---
+
+    def settled(self, request: int, answer: int | Refused) -> list[Action]:
+        """A Carry was carried out, and for a PUT under this cursor, or it was not."""
+        message = self._pending[request].message
+        if isinstance(answer, Refused) and answer.refusal is Refusal.WORK and isinstance(message, Put):
+            done = work_done(work_claim(self._key.public, self._challenge, message.queue, message.blob), message.token)
+            if done >= self._terms.work_bits and not self.ended:
+                return [Carry(message, worked=True)]
+        pending = self._release(request)
+        if self.ended:
+            return []
+        if isinstance(answer, Refused):
+            return [*self._undo(pending), _fail(request, answer)]
+        return [Send(Done(request, answer)), *self._after(message)]
+
+    def opened(self, request: int, last: int) -> list[Action]:
+        """A READ was carried out; the queue's last cursor."""
+        pending = self._release(request)
+        assert isinstance(pending.message, Read)
+        if self.ended:
+            return []
+        fetches = self._delivering.opened(pending.message.queue, pending.number, last)
+        return [Send(Done(request)), *_actions(fetches)]
+
+    def fetched(self, fetch: Fetch, blobs: list[tuple[int, bytes]] | None) -> list[Action]:
+        """None where reading failed; `grown` is to be called when it may work."""
+        return [] if self.ended else _actions(self._delivering.fetched(fetch, blobs))
+
+    # --- what happens elsewhere ---
+
+    def came(self, queue: bytes, previous: int, cursor: int, blob: bytes) -> list[Action]:
+        """A blob was kept in a queue that is read here."""
+        return [] if self.ended else _actions(self._delivering.came(queue, previous, cursor, blob))
+
+    def grown(self, queue: bytes) -> list[Action]:
+        """Something may have been kept in it."""
+        return [] if self.ended else _actions(self._delivering.grown(queue))
+
+    def told(self, told: Told) -> list[Action]:
+        """By the other side of a meeting place."""
+        if told.gone:
+            self._places.discard(told.place)
+        return [] if self.ended else [Send(told)]
+
+    def restart(self, after_ms: int) -> list[Action]:
+        """The bridge stops: nothing new is begun, what was begun is answered."""
+        self.restarting_ms = after_ms
+        return [Send(Notice(Refusal.RESTARTING, after_ms))] if self.knocked and not self.ended else []
+
+    # --- private: requests ---
+
+    def _welcome(self, knock: Knock) -> list[Action]:
+        if self.knocked:
+            return [self._end(End.PROTOCOL, "KNOCK comes once")]
+        self.knocked = True
+        proof = self._key.sign(relay.welcome_claim(self._key.public, knock.nonce, self._challenge), relay.WELCOME_LABEL)
+        return [Send(Welcome(self._key.public, self._challenge, proof, self._observed, self._terms))]
+
+    def _unwelcome(self, message: Request, size: int, now: float) -> Refused | None:
+        """Too fast, too much at once, or too late."""
+        if self.restarting_ms:
+            return Refused(Refusal.RESTARTING, self.restarting_ms)
+        if message.request == 0 or message.request in self._pending:
+            return Refused(Refusal.BAD)
+        crowded = len(self._pending) >= bounds.PENDING_REQUESTS or self._pending_bytes + size > bounds.PENDING_BYTES
+        if crowded or self._pool.bytes + size > self._pool.limit:
+            return Refused(Refusal.RATE, bounds.RETRY_BUSY_MS)
+        wait = self._paces.request(size, now, meet=isinstance(message, Meet))
+        return Refused(Refusal.RATE, wait) if wait else None
+
+    def _take(self, message: Request, size: int) -> list[Action]:
+        """Raises Refused where it does not hold."""
+        pending = _Pending(message, size)
+        then: list[Action] = []
+        match message:
+            case Login():
+                claim = relay.login_claim(self._key.public, self._challenge, message.account)
+                _prove(message.account, message.proof, relay.LOGIN_LABEL, claim)
+            case Create():
+                self._check_create(message)
+            case Put() if len(message.blob) > self._terms.blob_bytes:
+                raise Refused(Refusal.LARGE)
+            case Read():
+                self._check_read(message)
+                pending.number = self._delivering.begin(message.queue, message.after)
+            case Ack():
+                self._check_ack(message)
+                then = _actions(self._delivering.acked(message.queue, message.cursor))
+            case Drop() if message.queue not in self._delivering:
+                raise Refused(Refusal.BAD)
+            case Meet():
+                self._take_place(message.place)
+            case Tell() | Leave() if message.place not in self._places:
+                raise Refused(Refusal.AWAY)
+        self._pending[message.request] = pending
+        self._pending_bytes += size
+        self._pool.bytes += size
+        return [Carry(message), *then]
+
+    def _check_create(self, message: Create) -> None:
+        if not self.account:
+            raise Refused(Refusal.ADMISSION)
+        claim = relay.create_claim(self._key.public, self._challenge, message.token_hash, message.public)
+        _prove(message.read_key, message.proof, relay.CREATE_LABEL, claim)
+
+    def _check_read(self, message: Read) -> None:
+        if queue_name(message.read_key) != message.queue:
+            raise Refused(Refusal.BAD)
+        claim = relay.read_claim(self._key.public, self._challenge, message.queue)
+        _prove(message.read_key, message.proof, relay.READ_LABEL, claim)
+        if message.queue not in self._delivering and len(self._delivering) >= bounds.SUBSCRIPTIONS:
+            raise Refused(Refusal.RATE, bounds.RETRY_FULL_MS)
+
+    def _check_ack(self, message: Ack) -> None:
+        sent = self._delivering.sent(message.queue)
+        if sent is None or message.cursor > sent:
+            raise Refused(Refusal.BAD)
+
+    def _take_place(self, place: str) -> None:
+        if place not in self._places and len(self._places) >= bounds.PLACES_OF_ONE:
+            raise Refused(Refusal.RATE, bounds.LONELY_PLACE_MS)
+        self._places.add(place)
+
+    # --- private: answers ---
+
+    def _after(self, message: Request) -> list[Action]:
+        """What a request that was carried out means here."""
+        match message:
+            case Login(account=account):
+                self.account = account
+            case Drop(queue=queue) if self._delivering.end(queue):
+                return [Unwatch(queue)]
+            case Leave(place=place):
+                self._places.discard(place)
+        return []
+
+    def _undo(self, pending: _Pending) -> list[Action]:
+        match pending.message:
+            case Read(queue=queue) if self._delivering.end(queue, pending.number):
+                return [Unwatch(queue)]
+            case Meet(place=place):
+                self._places.discard(place)
+        return []
+
+    def _release(self, request: int) -> _Pending:
+        pending = self._pending.pop(request)
+        self._pending_bytes -= pending.size
+        self._pool.bytes -= pending.size
+        return pending
+
+    def _end(self, end: End, reason: str) -> Close:
+        self.ended = True
+        return Close(end, reason)
+
+
+def _fail(request: int, refused: Refused) -> Send:
+    return Send(Fail(request, refused.refusal, refused.retry_ms))
+
+
+def _prove(key: bytes, proof: bytes, label: str, claim: bytes) -> None:
+    """Raises Refused unless `proof` is the key's signature over this very claim."""
+    try:
+        held = verify(key, proof, label) == claim
+    except (BadSignature, Malformed):
+        held = False
+    if not held:
+        raise Refused(Refusal.BAD)
+
+
+def _actions(steps: Iterable[Fetch | Push]) -> list[Action]:
+    return [Send(step.message) if isinstance(step, Push) else step for step in steps]

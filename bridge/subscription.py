@@ -1,0 +1,77 @@
+"""One queue that a connection reads: what was delivered, what is known to lie beyond, how much more may be pushed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bridge import bounds
+from p2p_agents.limits import INT_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Blobs = list[tuple[int, bytes]]
+
+
+class Subscription:
+    """`number` tells it from an earlier one of the same queue; `known` is the highest cursor that may lie beyond."""
+
+    __slots__ = ("_unacked", "bytes", "fetching", "known", "number", "opened", "queue", "sent")
+
+    def __init__(self, queue: bytes, number: int, after: int) -> None:
+        self.queue = queue
+        self.number = number
+        self.sent = after
+        self.known = after
+        self.opened = False
+        self.fetching = False
+        self.bytes = 0  # delivered and not acknowledged
+        self._unacked: deque[tuple[int, int]] = deque()  # (cursor, size)
+
+    @property
+    def has_window(self) -> bool:
+        return len(self._unacked) < bounds.WINDOW_BLOBS and self.bytes < bounds.WINDOW_BYTES
+
+    @property
+    def window_blobs(self) -> int:
+        return bounds.WINDOW_BLOBS - len(self._unacked)
+
+    @property
+    def wants(self) -> bool:
+        """Whether something is to be fetched for it."""
+        return self.opened and not self.fetching and self.known > self.sent and self.has_window
+
+    def follows(self, previous: int) -> bool:
+        """Whether nothing lies between what was delivered and a blob that came after `previous`."""
+        return self.opened and not self.fetching and self.known <= self.sent and previous <= self.sent
+
+    def grown(self, cursor: int = INT_MAX) -> None:
+        """There may be something up to that cursor; INT_MAX where nobody knows."""
+        self.known = max(self.known, cursor)
+
+    def fetched(self, blobs: Sequence[tuple[int, bytes]] | None, known_before: int) -> None:
+        """What lay beyond `sent` when it was asked for; nothing there takes back what was known then.
+
+        None, where that could not be read, waits for `grown`: asking again at once would be no use.
+        """
+        self.fetching = False
+        if not blobs and (blobs is None or self.known == known_before):
+            self.known = self.sent
+
+    def delivered(self, blobs: Sequence[tuple[int, bytes]]) -> int:
+        """These go to the client now: their bytes."""
+        size = sum(len(blob) for _, blob in blobs)
+        self._unacked.extend((cursor, len(blob)) for cursor, blob in blobs)
+        self.bytes += size
+        self.sent = blobs[-1][0]
+        self.known = max(self.known, self.sent)
+        return size
+
+    def acked(self, cursor: int) -> int:
+        """The client has kept everything up to the cursor: the bytes that this frees."""
+        freed = 0
+        while self._unacked and self._unacked[0][0] <= cursor:
+            freed += self._unacked.popleft()[1]
+        self.bytes -= freed
+        return freed

@@ -1,0 +1,96 @@
+"""One connected client: bytes of its line to messages of its session, and what the session asks for to the hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bridge import bounds
+from bridge.session import Carry, Close, End, Send, Unwatch
+from p2p_agents.errors import Malformed, UnknownVersion
+from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.wire.framing import PREFIX_BYTES, Framer, frame_bytes
+from p2p_agents.wire.relay import decode_message, encode_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.hub import Hub
+    from bridge.session import Action, Session
+
+
+class Line(Protocol):
+    """A client's transport. `send` takes whole frames and never blocks; it closes where its client does not read."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def close(self, end: End, reason: str) -> None: ...
+
+
+class Visit:
+    """From the first byte to the last. `id` tells it from all others of this process."""
+
+    def __init__(self, number: int, hub: Hub, line: Line, session: Session) -> None:
+        self.id = number
+        self.session = session
+        self._hub = hub
+        self._line = line
+        self.partial = 0  # bytes of a frame that has begun and not ended
+        self._framer = Framer(bounds.KNOCK_BYTES)
+
+    def received(self, data: bytes) -> None:
+        """The next bytes of the line."""
+        session = self.session
+        try:
+            for frame in self._framer.feed(data):
+                self._frame(frame)
+        except Malformed as error:
+            self.act(session.broken(error))
+        except UnknownVersion:
+            self.act(session.unknown_version())
+        more = self._framer.pending - self.partial
+        self.partial += more
+        if not self._hub.holds(more) and not session.ended:
+            self.close(End.FULL, "too much is begun here and not ended")
+
+    def _frame(self, frame: bytes) -> None:
+        if self.session.ended:
+            return
+        message = decode_message(frame)
+        self._hub.count(message)
+        self.act(self.session.heard(message, len(frame) + PREFIX_BYTES, self._hub.time()))
+        if self.session.knocked:
+            self._framer.limit = FRAME_BYTES
+
+    def act(self, actions: Iterable[Action]) -> None:
+        """Carry out what the session asks for."""
+        out: list[bytes] = []
+        for action in actions:
+            match action:
+                case Send(message):
+                    out.append(frame_bytes(encode_message(message)))
+                    self._hub.count(message)
+                case Carry(request, worked):
+                    self._hub.carry(self, request, worked=worked)
+                case Unwatch(queue):
+                    self._hub.unwatch(queue, self)
+                case Close(end, reason):
+                    self._say(out)
+                    self.close(end, reason)
+                case fetch:
+                    self._hub.fetch(self, fetch)
+        self._say(out)
+
+    def close(self, end: End, reason: str) -> None:
+        """End the connection; `ended` follows from its line."""
+        self.session.ended = True
+        self._line.close(end, reason)
+
+    def ended(self) -> None:
+        """The line's last word."""
+        self.session.ended = True
+        self._hub.left(self)
+
+    def _say(self, out: list[bytes]) -> None:
+        if out:
+            self._line.send(b"".join(out))
+            out.clear()

@@ -1,0 +1,147 @@
+"""Clients that come by WebSocket, where UDP is blocked or a proxy stands before the bridge.
+
+A TLS connection of asyncio reserves 256 KiB for reading; here it is told to take less, which is what lets thousands of
+idle clients fit. The certificate proves nothing to a client of this bridge: WELCOME does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.sslproto
+import logging
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from bridge import bounds
+from bridge.session import End
+from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.quic.address import format_address
+from p2p_agents.wire.framing import PREFIX_BYTES
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from websockets.http11 import Request, Response
+
+    from bridge.hub import Hub
+    from bridge.visit import Visit
+
+log = logging.getLogger(__name__)
+
+TLS_BUFFER_BYTES = 16 * 1024  # one TLS record; asyncio's own choice is 256 KiB for every connection
+CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
+HANDSHAKE_S = bounds.KNOCK_S
+CLOSE_S = 2.0  # a client that does not answer a close is cut off
+PING_S = 20.0  # keeps what lies between from forgetting the connection
+
+
+class WebLine:
+    """A `bridge.visit.Line`: what is sent waits here, within a bound, for a task that writes it."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self._socket = socket
+        self._out: list[bytes] = []
+        self._waiting = 0
+        self._news = asyncio.Event()
+        self._end: tuple[End, str] | None = None
+
+    def send(self, data: bytes) -> None:
+        if self._end is not None:
+            return
+        self._out.append(data)
+        self._waiting += len(data)
+        if self._waiting > bounds.OUTGOING_BYTES:
+            self._out.clear()
+            self.close(End.SLOW, "the client does not read what it asked for")
+        self._news.set()
+
+    def close(self, end: End, reason: str) -> None:
+        if self._end is None:
+            self._end = (end, reason)
+            self._news.set()
+
+    async def write(self) -> None:
+        """Until the connection ends, or is closed here."""
+        while self._out or self._end is None:
+            while self._out:
+                data = b"".join(self._out)
+                self._out.clear()
+                self._waiting = 0
+                await self._socket.send(data)
+            if self._end is None:
+                self._news.clear()
+                await self._news.wait()
+        end, reason = self._end
+        await self._socket.close(CLOSE_FIRST + end, reason[:100])
+
+
+class WebLines:
+    """Makes a visit of every WebSocket."""
+
+    def __init__(self, hub: Hub, *, proxied: bool, log_addresses: bool) -> None:
+        self._hub = hub
+        self._proxied = proxied
+        self._log_addresses = log_addresses
+
+    async def listen(
+        self,
+        host: str | None,
+        port: int,
+        tls: ssl.SSLContext | None,
+        answer: Callable[[ServerConnection, Request], Response | None],
+    ) -> Server:
+        """`answer` gives the HTTP response to a request that is none for a WebSocket, else None. Raises OSError."""
+        asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
+        return await serve(
+            self._serve,
+            host or None,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE_S if tls else None,
+            process_request=answer,
+            compression=None,
+            max_size=FRAME_BYTES + PREFIX_BYTES,
+            max_queue=4,
+            write_limit=64 * 1024,
+            open_timeout=HANDSHAKE_S,
+            close_timeout=CLOSE_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            server_header=None,
+            logger=logging.getLogger("bridge.websockets"),
+        )
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        line = WebLine(socket)
+        visit = self._welcome(socket, line)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(line.write())
+                await self._read(socket, visit)
+                writing.cancel()
+        except* ConnectionClosed:
+            pass
+        finally:
+            visit.ended()
+
+    async def _read(self, socket: ServerConnection, visit: Visit) -> None:
+        async for data in socket:
+            if isinstance(data, str):
+                visit.close(End.PROTOCOL, "messages are binary")
+                continue
+            visit.received(data)
+            if visit.partial:
+                visit.close(End.PROTOCOL, "a WebSocket message holds whole frames")
+
+    def _welcome(self, socket: ServerConnection, line: WebLine) -> Visit:
+        """Behind a proxy the address is that of the proxy: nobody's pace, and nothing a client should learn."""
+        host, port = "", 0
+        if not self._proxied:
+            host, port = socket.remote_address[:2]
+            host = host.removeprefix("::ffff:")
+            if self._log_addresses:
+                log.info("websocket from %s", format_address((host, port)))
+        return self._hub.arrived(line, host, format_address((host, port)) if host else "")
