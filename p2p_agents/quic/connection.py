@@ -197,6 +197,11 @@ class Connection:
         """Bytes sent by the owner that the peer's QUIC has not acknowledged."""
         return self._outgoing_bytes + private.send_backlog(self._quic)
 
+    def hold(self, held: bool) -> None:
+        """While held, the peer is granted no more of the stream than the window it has."""
+        self._quic.withheld = held
+        self._wake(self)
+
     def close(self, code: int = CLOSE_OK, reason: str = "") -> None:
         """End the connection and tell the peer why; `Closed` follows as an event."""
         self._end(code, reason)

@@ -27,6 +27,8 @@ from p2p_agents.quic.connection import (
 )
 
 if TYPE_CHECKING:
+    from aioquic.quic.configuration import QuicConfiguration
+
     from p2p_agents.quic.certificate import NodeCertificate
 
 log = logging.getLogger(__name__)
@@ -62,7 +64,8 @@ class Endpoint:
         self._socket = sock
         self._handler = handler
         self._server_key = certificate.public
-        self._client_config = private.configuration(is_client=True, alpn=alpn, certificate=None)
+        self._alpn = alpn
+        self._client_configs: dict[str, QuicConfiguration] = {}
         self._server_config = private.configuration(is_client=False, alpn=alpn, certificate=certificate)
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(bounds, self._loop.time())
@@ -95,8 +98,10 @@ class Endpoint:
         """Every connection that has not ended, connected or not."""
         return tuple(self._open)
 
-    def dial(self, address: Address, *, pin: bytes | None = None) -> Connection:
-        """Start a connection; failure arrives as `closed`.
+    def dial(
+        self, address: Address, *, pin: bytes | None = None, alpn: str = "", handler: Handler | None = None
+    ) -> Connection:
+        """Start a connection; failure arrives as `closed`. Its events go to `handler` instead of the endpoint's.
 
         Raises Usage where the address is no IP literal this socket can reach, NoSocket once closed.
         """
@@ -104,17 +109,22 @@ class Endpoint:
             raise NoSocket("the endpoint is closed")
         to_sockaddr(address, self._socket.family)
         connection = Connection.dial(
-            self._client_config,
+            self._client_config(alpn or self._alpn),
             (canonical_host(address[0]), address[1]),
             next(self._numbers),
             pin=pin,
             now=self._loop.time(),
             wake=self._wake,
         )
-        self._open[connection] = _Seat(admitted_for=None)
+        self._open[connection] = _Seat(handler or self._handler, admitted_for=None)
         self._deliver(connection)
         self._wake(connection)
         return connection
+
+    def _client_config(self, alpn: str) -> QuicConfiguration:
+        if alpn not in self._client_configs:
+            self._client_configs[alpn] = private.configuration(is_client=True, alpn=alpn, certificate=None)
+        return self._client_configs[alpn]
 
     async def close(self) -> None:
         """Say goodbye on every connection and release the socket; `closed` is called for each. Idempotent."""
@@ -172,7 +182,7 @@ class Endpoint:
             now=now,
             wake=self._wake,
         )
-        self._open[connection] = _Seat(admitted_for=address[0])
+        self._open[connection] = _Seat(self._handler, admitted_for=address[0])
         self._deliver(connection)
         return connection
 
@@ -197,14 +207,15 @@ class Endpoint:
                 connection.close(CLOSE_INTERNAL, "internal error")
 
     def _tell(self, connection: Connection, event: Event) -> None:
+        handler = self._open[connection].handler
         match event:
             case Received(data):
-                self._handler.received(connection, data)
+                handler.received(connection, data)
             case Connected():
-                self._handler.connected(connection)
+                handler.connected(connection)
             case Closed():
                 self._forget(connection)
-                self._handler.closed(connection, event)
+                handler.closed(connection, event)
             case CidIssued(cid):
                 self._routes[cid] = connection
                 self._open[connection].cids.add(cid)
@@ -287,9 +298,10 @@ class Endpoint:
 class _Seat:
     """What the endpoint keeps for an open connection."""
 
-    __slots__ = ("admitted_for", "cids", "timer")
+    __slots__ = ("admitted_for", "cids", "handler", "timer")
 
-    def __init__(self, admitted_for: str | None) -> None:
+    def __init__(self, handler: Handler, admitted_for: str | None) -> None:
+        self.handler = handler
         self.admitted_for = admitted_for
         self.cids: set[bytes] = set()
         self.timer: asyncio.TimerHandle | None = None

@@ -73,6 +73,7 @@ class BoundedQuicConnection(QuicConnection):
         ):
             limit.value = limit.sent = streams
         self._ack_delay = ACK_DELAY_S
+        self.withheld = False  # the owner takes no more for now: the peer may fill its window, not beyond
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
@@ -81,7 +82,7 @@ class BoundedQuicConnection(QuicConnection):
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
         """Grant a window beyond the delivered offset, in steps of half a window (RFC 9000 section 4.1)."""
         grant = stream.receiver.starting_offset() + STREAM_WINDOW_BYTES
-        if grant - stream.max_stream_data_local >= STREAM_WINDOW_BYTES // 2:
+        if grant - stream.max_stream_data_local >= STREAM_WINDOW_BYTES // 2 and not self.withheld:
             stream.max_stream_data_local = grant
         if stream.max_stream_data_local_sent == stream.max_stream_data_local:
             return

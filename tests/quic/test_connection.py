@@ -349,6 +349,22 @@ def test_a_peer_that_never_reads_ends_by_the_backlog():
     assert len(bob.received) <= STREAM_WINDOW_BYTES
 
 
+def test_a_held_peer_may_fill_its_window_and_goes_on_when_released():
+    """Backpressure for an owner whose own consumer is slow."""
+    network = Network()
+    alice, bob, connection = pair(network)
+    bob.connected[0].hold(True)
+    body = b"x" * 3 * STREAM_WINDOW_BYTES
+    connection.send(body)
+    network.run(5.0)
+    assert len(bob.received) <= STREAM_WINDOW_BYTES
+    assert not bob.closed
+    bob.connected[0].hold(False)
+    network.run(5.0)
+    assert bob.received.endswith(body)
+    assert not (alice.closed or bob.closed)
+
+
 def test_a_slow_sender_is_not_hurried():
     network = Network()
     _, bob, connection = pair(network)

@@ -186,6 +186,31 @@ def test_wrong_pin():
     run(story())
 
 
+def test_a_dial_may_speak_another_protocol_to_another_handler():
+    async def story() -> None:
+        theirs, ours = Recorder(), Recorder()
+        other = await Endpoint.open(BOB, theirs, alpn="other/1")
+        async with endpoints() as pair:
+            try:
+                refused = pair.alice.dial((LOOPBACK, other.port), pin=BOB.public, handler=ours)
+                await ours.until(lambda: refused.id in ours.ends)
+                dialed = pair.alice.dial((LOOPBACK, other.port), pin=BOB.public, alpn="other/1", handler=ours)
+                await theirs.until(lambda: len(theirs.up) == 1)
+                await ours.until(lambda: ours.up == [dialed])
+                dialed.send(b"ping")
+                await theirs.until(lambda: theirs.data)
+                theirs.up[0].send(b"pong")
+                await ours.until(lambda: ours.data == {dialed.id: b"pong"})
+                dialed.close()
+                await ours.until(lambda: dialed.id in ours.ends)
+                assert pair.alices.up == []
+                assert pair.alices.ends == {}
+            finally:
+                await other.close()
+
+    run(story())
+
+
 def test_close_reasons_are_seen_on_both_sides():
     async def story() -> None:
         async with endpoints() as pair:
