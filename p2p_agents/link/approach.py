@@ -44,10 +44,10 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Bytes for the message stream, whole frames."""
+    """Frames for the message stream."""
 
     way: Way
-    data: bytes = field(repr=False)
+    frames: tuple[bytes, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Approach:
     def opened(self, way: Way) -> list[Move]:
         """A connection stands; nobody knows yet to whom."""
         nonce = self._nonces[way] = self._draw(KEY_BYTES)
-        return [Send(way, frame_bytes(encode_message(Knock(nonce))))]
+        return [Send(way, (frame_bytes(encode_message(Knock(nonce))),))]
 
     def welcomed(self, way: Way, welcome: Welcome, now: float) -> list[Move]:
         """Who answered is the bridge, or the way failed; then look at `through`. The slower way is hung up."""

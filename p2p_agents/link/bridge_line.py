@@ -69,7 +69,7 @@ class Line:
         """Do that once the bridge may have changed its mind."""
         self._later.append((now + (retry_ms(fail) / 1000 or BRIDGE_RETRY_S), ask))
 
-    def outgoing(self, now: float) -> bytes:
+    def outgoing(self, now: float) -> tuple[bytes, ...]:
         """The frames that may go now; none to a bridge that restarts."""
         frames = []
         while self._waiting and self._has_room() and self.restart_at is None:
@@ -79,7 +79,7 @@ class Line:
             self._asked[self._last] = _Asked(answered, len(frame), now)
             self._bytes += len(frame)
             frames.append(frame)
-        return b"".join(frames)
+        return tuple(frames)
 
     def answer(self, answer: Done | Fail, now: float) -> None:
         """An answer to what was not asked, or was answered before, is nobody's."""

@@ -293,8 +293,8 @@ class Bridging:
 
     def _take(self, now: float) -> list[Action]:
         """What is to be done, requests last."""
-        if self._line is not None and (data := self._line.outgoing(now)):
-            self._actions.append(Send(self._line.way, data))
+        if self._line is not None and (frames := self._line.outgoing(now)):
+            self._actions.append(Send(self._line.way, frames))
         actions = list(self._actions)
         self._actions.clear()
         return actions

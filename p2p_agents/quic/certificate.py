@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
 SEED_BYTES = 32
@@ -42,3 +43,12 @@ class NodeCertificate:
 
     def __repr__(self) -> str:
         return f"NodeCertificate({self.public.hex()})"
+
+
+def certificate_key(der: bytes) -> bytes | None:
+    """The raw Ed25519 key of a certificate; None for another kind of key, or no certificate."""
+    try:
+        key = x509.load_der_x509_certificate(der).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None

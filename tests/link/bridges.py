@@ -135,8 +135,8 @@ class Visit:
                 case Dial(way):
                     self.moves.append(action)
                     self._dial(way)
-                case Send(way, data):
-                    self._hear(way, data)
+                case Send(way, frames):
+                    self._hear(way, b"".join(frames))
                 case Hangup(way):
                     self.moves.append(action)
                     self._framers.pop(way, None)
