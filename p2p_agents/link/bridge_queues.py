@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.outer import queue_name, token_hash
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Answer = Done | Fail
     Report = Callable[[News], None]
 
+TELLS_WAITING = 16  # until a place is taken again: more than one run says
 BUSY_MS = 1_000  # when too much waits for a bridge, some of it is through after this
 
 
@@ -235,28 +237,37 @@ class Puts:
             self._report(Refused(put.ticket, code, wait_ms))
 
 
+@dataclass(slots=True)
+class _Place:
+    side: Side
+    token: bytes = field(repr=False)
+    taken: bool = False  # on this connection
+    tells: deque[bytes] = field(default_factory=lambda: deque(maxlen=TELLS_WAITING), repr=False)
+
+
 class Places:
     """Sides of meeting places, taken again on every connection until they are left, or gone."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._line: Line | None = None
-        self._places: dict[str, tuple[Side, bytes]] = {}
+        self._places: dict[str, _Place] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def meet(self, place: str, side: Side, token: bytes) -> None:
-        self._places[place] = side, token
-        self._take(place)
+    def meet(self, name: str, side: Side, token: bytes) -> None:
+        self._places[name] = _Place(side, token)
+        self._take(name, self._places[name])
 
-    def tell(self, place: str, message: bytes) -> None:
-        if place in self._places:
-            self._ask(place, lambda number: Tell(number, place, message))
+    def tell(self, name: str, message: bytes) -> None:
+        if (place := self._places.get(name)) is not None:
+            place.tells.append(message)
+            self._tell(name, place)
 
-    def leave(self, place: str) -> None:
-        if self._places.pop(place, None) is not None and self._line is not None:
-            self._line.ask(lambda number: Leave(number, place), _done)
+    def leave(self, name: str) -> None:
+        if self._places.pop(name, None) is not None and self._line is not None:
+            self._line.ask(lambda number: Leave(number, name), _done)
 
     def told(self, told: Told) -> None:
         if told.place not in self._places:
@@ -267,30 +278,43 @@ class Places:
 
     def up(self, line: Line) -> None:
         self._line = line
-        for place in self._places:
-            self._take(place)
+        for name, place in self._places.items():
+            self._take(name, place)
 
     def down(self) -> None:
         self._line = None
+        for place in self._places.values():
+            place.taken = False
 
-    def _take(self, place: str) -> None:
-        side, token = self._places[place]
-        self._ask(place, lambda number: Meet(number, place, side, token))
+    def _take(self, name: str, place: _Place) -> None:
+        def taken() -> None:
+            place.taken = True
+            self._tell(name, place)
 
-    def _ask(self, place: str, make: Callable[[int], Request]) -> None:
+        self._ask(name, place, lambda number: Meet(number, name, place.side, place.token), taken)
+
+    def _tell(self, name: str, place: _Place) -> None:
+        """What waits; a bridge takes it from whoever has a side of the place."""
+        while place.taken and place.tells:
+            message = place.tells.popleft()
+            self._ask(name, place, partial(Tell, place=name, message=message), lambda: None)
+
+    def _ask(self, name: str, place: _Place, make: Callable[[int], Request], done: Callable[[], None]) -> None:
         """What may work later is asked again later; what is refused for good ends the place."""
         line = self._line
-        if line is None:
+        if line is None or self._places.get(name) is not place:
             return
 
         def answered(answer: Answer, now: float) -> None:
-            if isinstance(answer, Done) or place not in self._places:
+            if isinstance(answer, Done):
+                done()
+            elif self._places.get(name) is not place:
                 return
-            if answer.retry_ms:
-                line.again(answer, now, lambda: self._ask(place, make))
-                return
-            del self._places[place]
-            self._report(PlaceTold(place, b"", gone=True))
+            elif answer.retry_ms:
+                line.again(answer, now, lambda: self._ask(name, place, make, done))
+            else:
+                del self._places[name]
+                self._report(PlaceTold(name, b"", gone=True))
 
         line.ask(make, answered)
 

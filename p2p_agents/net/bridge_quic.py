@@ -103,4 +103,4 @@ async def resolve(host: str, port: int) -> list[Address]:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):  # UnicodeError: a label no name can have
         raise BridgeUnreachable(f"{host} does not resolve") from None
-    return list(dict.fromkeys(from_sockaddr(entry[4]) for entry in found))[:CANDIDATES]  # type: ignore[arg-type]  # AF_UNSPEC gives IP addresses only
+    return list(dict.fromkeys(from_sockaddr(entry[4]) for entry in found))[:CANDIDATES]

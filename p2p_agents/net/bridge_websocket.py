@@ -17,6 +17,7 @@ from p2p_agents.errors import BridgeImpostor, BridgeUnreachable
 from p2p_agents.limits import BRIDGE_KNOCK_S, BRIDGE_MESSAGE_BYTES, BRIDGE_PING_S
 from p2p_agents.link.approach import Failure, Way
 from p2p_agents.quic.certificate import certificate_key
+from p2p_agents.wire.relay import WEBSOCKET_PATH
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -95,7 +96,7 @@ class WebSocketWire:
     async def _open(self, connect: Any, context: ssl.SSLContext, *, own: bool) -> ClientConnection:
         host, port = self._address.host, self._address.port
         connection: ClientConnection = await connect(
-            f"wss://{f'[{host}]' if ':' in host else host}:{port}/",
+            f"wss://{f'[{host}]' if ':' in host else host}:{port}{WEBSOCKET_PATH}",
             ssl=context,
             server_hostname=host.partition("%")[0],
             compression=None,  # sealed blobs do not shrink

@@ -172,6 +172,7 @@ class Visit:
         return news
 
     def asked(self, kind: type) -> list[object]:
+        """Requests of that kind, as the bridge heard them."""
         return [request for request in self.bridge.requests if isinstance(request, kind)]
 
     def _dial(self, way: Way) -> None:

@@ -382,6 +382,18 @@ def test_a_place_is_taken_again_after_a_reconnection_and_no_more_once_it_is_left
     assert visit.told()[0] == PlaceTold("7Q2MX", b"", gone=False)
 
 
+def test_what_is_told_waits_until_the_place_is_taken_again(visit):
+    visit.carry(visit.machine.meet("7Q2MX", Side.JOINER, WRITE, visit.now))
+    visit.cut(Way.QUIC, GONE)
+    visit.carry(visit.machine.tell("7Q2MX", b"hello", visit.now))
+    visit.held = []
+    visit.wait(1.0)
+    assert visit.asked(Tell) == []
+    while visit.held:
+        visit.release()
+    assert [type(request) for request in visit.bridge.requests[-2:]] == [Meet, Tell]
+
+
 def test_a_place_that_is_taken_by_two_others_is_gone(visit, bridge):
     bridge.refusals[Meet] = [(Refusal.CROWDED, 0)]
     visit.carry(visit.machine.meet("7Q2MX", Side.JOINER, WRITE, visit.now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.quic.certificate import NodeCertificate, certificate_key
 
 SEED = bytes(range(32))
 
@@ -32,3 +32,13 @@ def test_a_seed_has_32_bytes(seed):
 
 def test_the_seed_is_not_in_the_repr():
     assert SEED.hex() not in repr(NodeCertificate.from_seed(SEED))
+
+
+def test_the_key_of_a_certificate_can_be_compared():
+    own = NodeCertificate.from_seed(SEED)
+    assert certificate_key(own.tls_certificate.public_bytes(Encoding.DER)) == own.public
+
+
+@pytest.mark.parametrize("der", [b"", b"0", bytes(64)])
+def test_what_is_no_certificate_has_no_key(der):
+    assert certificate_key(der) is None

@@ -362,7 +362,7 @@ def test_a_held_peer_may_fill_its_window_and_goes_on_when_released():
     bob.connected[0].hold(False)
     network.run(5.0)
     assert bob.received.endswith(body)
-    assert not (alice.closed or bob.closed)
+    assert alice.closed == bob.closed == []
 
 
 def test_a_slow_sender_is_not_hurried():
