@@ -22,6 +22,7 @@ ROSTER_AGENTS = 64  # agents one node announces on a connection
 # --- identity and sessions ---
 IDENTITY_ENTRIES = 256  # one identity log: a device a week for five years
 IDENTITY_ENTRY_BYTES = 1 * KIB  # the longest kind, add-device with a full name, takes under 500 bytes
+BUNDLE_BYTES = 4 * KIB  # a signed key bundle takes 1.4 KiB
 PREKEY_DAYS = 7  # a new prekey weekly
 PREKEY_KEPT_DAYS = 30  # the old private part opens late first flights, then is destroyed
 TURN_MS = 1_000  # healing takes a second (PROTOCOL D2)

@@ -263,7 +263,8 @@ def shown(result: Mapping[str, Any]) -> str:
 def pong(result: Mapping[str, Any]) -> str:
     to = result["to"]
     name = to["name"] if isinstance(to, dict) else str(to)
-    return f"{escape(name)} answered in {result['rtt_ms']:.1f} ms ({escape(str(result['path']))})"
+    path = str(result["path"]) if not result.get("bridge") else f"bridge {result['bridge']}: {result['why']}"
+    return f"{escape(name)} answered in {result['rtt_ms']:.1f} ms ({escape(path)})"
 
 
 def checks(result: Mapping[str, Any]) -> str:

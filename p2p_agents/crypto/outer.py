@@ -1,9 +1,9 @@
 """The outer seal of what lies in a bridge's queue: it hides ids, sessions, turns, counters and lengths (PROTOCOL G1).
 
-    blob = nonce24 || XChaCha20-Poly1305(key, nonce, pad([frame…], floor 4 KiB), aad = H(label, queue))
+    blob = nonce24 || XChaCha20-Poly1305(key, nonce, pad([incarnation, [frame…]], floor 4 KiB), aad = H(label, queue))
 
 The key is 32 random bytes that the queue's reader gave away with the write token. Whoever holds them can write; who
-wrote is proven by the session frames inside.
+wrote is proven by the session frames inside. The incarnation is the writing node's, as HELLO names it on a connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.padding import pad, padded_size, unpad
 from p2p_agents.errors import BadSeal
 from p2p_agents.limits import BLOB_BYTES, BLOB_FLOOR_BYTES, BLOB_FRAMES
-from p2p_agents.wire.cbor import array_of, blob, decode, encode
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,21 +41,22 @@ def token_hash(token: bytes) -> bytes:
     return H(_TOKEN_LABEL, token)
 
 
-def seal_blob(key: bytes, queue: bytes, frames: Sequence[bytes], nonce: bytes) -> bytes:
+def seal_blob(key: bytes, queue: bytes, incarnation: int, frames: Sequence[bytes], nonce: bytes) -> bytes:
     """`frames` for that queue; `nonce` is 24 fresh random bytes."""
-    content = pad(encode(list(frames)), BLOB_FLOOR_BYTES)
+    content = pad(encode([incarnation, list(frames)]), BLOB_FLOOR_BYTES)
     return nonce + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(content, H(_LABEL, queue), nonce, key)
 
 
-def open_blob(key: bytes, queue: bytes, sealed: bytes) -> list[bytes]:
-    """The frames that `seal_blob` was given. Raises BadSeal or Malformed."""
+def open_blob(key: bytes, queue: bytes, sealed: bytes) -> tuple[int, list[bytes]]:
+    """The incarnation and the frames that `seal_blob` was given. Raises BadSeal or Malformed."""
     nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
     try:
         content = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, H(_LABEL, queue), nonce, key)
     except (nacl.exceptions.CryptoError, ValueError):  # ValueError: too short to hold a nonce and a tag
         raise BadSeal("a blob that does not open") from None
-    found = array_of(decode(unpad(content, BLOB_FLOOR_BYTES), limit=BLOB_BYTES), BLOB_FRAMES, "frames of a blob")
-    return [blob(frame, what="frame of a blob") for frame in found]
+    incarnation, frames = array(decode(unpad(content, BLOB_FLOOR_BYTES), limit=BLOB_BYTES), 2, what="blob")
+    found = array_of(frames, BLOB_FRAMES, "frames of a blob")
+    return uint(incarnation, what="incarnation"), [blob(frame, what="frame of a blob") for frame in found]
 
 
 def blob_size(content: int) -> int:

@@ -98,6 +98,12 @@ class Router:
             state.wanted, state.due, state.attempts = True, now + patience, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
+    def urge(self, target: Target, now: float) -> None:
+        """It is being dialled from the other side at this moment: wait for nothing."""
+        state = self._targets.get(target)
+        if state:
+            state.attempts, state.due = 0, now
+
     def leave(self, target: Target) -> None:
         """Nobody asks for it any more."""
         state = self._targets.get(target)

@@ -10,7 +10,7 @@ from p2p_agents.crypto.identity import merge
 from p2p_agents.errors import IdentityFork, IdentityRollback
 from p2p_agents.link.hello import FINGERPRINT_CHARS
 from p2p_agents.node import syncing
-from p2p_agents.store import agents, contacts, outbox, sessions
+from p2p_agents.store import agents, contacts, outbox, queues, sessions
 from p2p_agents.store.contacts import Event
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
     for held in list(core.pair_sessions(key)):
         syncing.retire(core, key, held)
     sessions.forget_pair(core.db, *key)
+    queues.forget_pair(core.db, *key)
+    core.ways.pop(key, None)
     outbox.orphan(core.db, hosted.local.id, agent, device)
     core.compared.pop(key, None)
 

@@ -24,6 +24,7 @@ from p2p_agents.node import (
     showing,
     trusting,
     upkeep,
+    ways,
 )
 from p2p_agents.node.directory import Known
 from p2p_agents.node.outbound import Draft
@@ -310,23 +311,23 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
     return states + [{"type": "request", **request} for request in asking]
 
 
-def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None]:
-    """(name, nonce that will be echoed; None for an agent of this node). Raises NotReachable or NotAContact."""
+def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None, Json]:
+    """(name, nonce that will be echoed; None for an agent of this node, path). Raises NotReachable or NotAContact."""
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["to"])
     if core.hosted_id(known.agent) is not None:
-        return known.name, None
+        return known.name, None, {"path": "local"}
     if known.trust < Trust.ACCEPTED:
         raise NotAContact(f"{known.name} has not been accepted; a ping travels the sealed link of two contacts")
-    for link in core.links_to(hosted.local.id, known.agent):
+    for link in core.paths_to(hosted.local.id, known.agent):
         if link.peer_standing is not Standing.ACCEPTS:
             raise NotAContact(f"{known.name} has not accepted you yet", hint="run: p2p-agents requests list")
         key = core.pair_key(link)
-        if core.newest_link(key) is link:
+        if core.newest_link(key) is link and ways.is_open(core, link, key):
             nonce = core.entropy.draw(nonce_bytes)
             link.asks.append(nonce)
             core.mark_ready(key)
-            return known.name, nonce
+            return known.name, nonce, showing.path(core, link)
     raise NotReachable(f"no live link to {known.name}")
 
 

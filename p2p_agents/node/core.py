@@ -16,8 +16,8 @@ from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
 from p2p_agents.node.desk import Desk
-from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
-from p2p_agents.node.state import Hosted, Link, Peering, Phase, Sighting, Waiter
+from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
+from p2p_agents.node.state import Bridge, Hosted, Link, Peering, Phase, Sighting, Waiter
 from p2p_agents.store import sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -65,6 +65,8 @@ class Core:
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
+        self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
+        self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
         self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
@@ -115,8 +117,14 @@ class Core:
     def send(self, connection: int, frame: Frame) -> None:
         self.effects.append(Transmit(connection, frame_bytes(encode_frame(frame))))
 
-    def send_on(self, link: Link, frame: Frame) -> None:
-        self.send(link.connection, frame)
+    def send_on(self, link: Link, frame: Frame, place: tuple[bytes, int] = (b"", 0)) -> None:
+        """`place` is the session and position of a frame that a bridge is to keep."""
+        if link.way is None:
+            self.send(link.connection, frame)
+        elif link.way.using is not None:
+            self.effects.append(
+                Post(link.way.using, encode_frame(frame), self.incarnation, self.pair_key(link), *place)
+            )
 
     def hang_up(self, connection: int, code: str) -> None:
         """End a connection and everything on it."""
@@ -180,10 +188,19 @@ class Core:
             other.disagrees = True  # what was under way on the lost link may be missing
         if not found and self.links.pop(key, None) is not None:
             log.info("unlinked from %s %s", link.name, id_text(link.peer)[:10])
+            self._fall_back(key)
+
+    def _fall_back(self, key: PairKey) -> None:
+        """The last direct link is gone: what was under way on it may be missing at the bridge."""
+        if (link := self.ways.get(key)) is not None and link.way is not None:
+            link.way.stale = True
+            self.mark_ready(key)
 
     def newest_link(self, key: PairKey) -> Link | None:
-        """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3)."""
-        return next((link for link in reversed(self.links.get(key, [])) if link.phase is Phase.SYNCED), None)
+        """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way
+        over bridges while there is none."""
+        direct = next((link for link in reversed(self.links.get(key, [])) if link.phase is Phase.SYNCED), None)
+        return direct or self.ways.get(key)
 
     def links_to(self, agent: int, peer: bytes) -> Iterator[Link]:
         """Proven links between an agent of ours and a peer agent, newest first."""
@@ -191,6 +208,13 @@ class Core:
             for link in reversed(found):
                 if link.agent == agent and link.peer == peer:
                     yield link
+
+    def paths_to(self, agent: int, peer: bytes) -> Iterator[Link]:
+        """Links first, then the ways over bridges."""
+        yield from self.links_to(agent, peer)
+        for link in self.ways.values():
+            if link.agent == agent and link.peer == peer:
+                yield link
 
     def mark_ready(self, key: PairKey) -> None:
         self.ready[key] = None

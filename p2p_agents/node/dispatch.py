@@ -11,6 +11,7 @@ from p2p_agents.node import consent, inbound, opening, pairing, presence, resett
 from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
+from p2p_agents.wire.greeting import Greeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     if handler is not None:
         handler(core, peering, frame)
         return
-    assert not isinstance(frame, frames.Node | frames.Pair)
+    assert not isinstance(frame, frames.OfNode)
     link = peering.links.get(frame.link)
     if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
         if not peering.bucket.take(core.now(), LIGHT_SHARE):
@@ -108,6 +109,7 @@ _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Open: opening.on_open,
     frames.Refuse: opening.on_refuse,
     frames.Pair: pairing.on_pair,
+    Greeting: lambda core, peering, frame: None,  # HELLO has told it
 }
 
 _LINK_HANDLERS: dict[type, Callable[..., None]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from p2p_agents.errors import P2PError
     from p2p_agents.link.routing import Dial
+    from p2p_agents.store.queues import OwnQueue
+    from p2p_agents.wire.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +85,73 @@ class Announce:
     """The hosted agents changed: adverts are to be renewed."""
 
 
-Effect = Transmit | Hangup | Connect | Wake | Moved | Asked | Echoed | Answered | PairingMoved | PeersChanged | Announce
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One frame for a peer's queue at a bridge. Those of one batch for one queue travel in as few blobs as hold them.
+
+    Answered by `relaying.stored` or `relaying.refused`, with every post of the blob.
+    """
+
+    route: Route
+    frame: bytes = field(repr=False)
+    incarnation: int
+    pair: tuple[bytes, bytes]  # our device, the peer's
+    sid: bytes = b""  # of a session frame
+    position: int = 0  # and its place there
+    rows: tuple[int, ...] = ()  # of the outbox, that it carries
+
+
+@dataclass(frozen=True, slots=True)
+class ReadQueues:
+    """The queues of ours at a bridge, all of them: made where they are missing, and read from their cursors on."""
+
+    bridge: str
+    queues: tuple[OwnQueue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Blobs of a queue of ours up to the cursor are worked off: the bridge may forget them (PROTOCOL B7)."""
+
+    bridge: str
+    queue: bytes
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Take a side of a meeting place at every bridge that is up; `leave` gives it up."""
+
+    place: str
+    displayer: bool
+    token: bytes = field(repr=False)
+    leave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TellPlace:
+    """A message for the other side of a meeting place at a bridge."""
+
+    bridge: str
+    place: str
+    message: bytes
+
+
+Effect = (
+    Transmit
+    | Hangup
+    | Connect
+    | Wake
+    | Moved
+    | Asked
+    | Echoed
+    | Answered
+    | PairingMoved
+    | PeersChanged
+    | Announce
+    | Post
+    | ReadQueues
+    | Kept
+    | Meet
+    | TellPlace
+)

@@ -14,7 +14,7 @@ from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import cards, resetting, syncing, vouching
+from p2p_agents.node import cards, resetting, syncing, vouching, ways
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -54,9 +54,10 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
     if crossing and me.device < peer.device:
         return
     heal = resetting.heal_secret(core, link, key, init)
-    if link.offer is None:
+    offer = link.offer if link.way is None else ways.offered(core, link, init.offer_hash)
+    if offer is None:
         raise BadSeal("an INIT sealed to a key that was used")
-    session = handshake.accept(init, me=me, offer_key=link.offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
+    session = handshake.accept(init, me=me, offer_key=offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
     link.offer, link.reset_asked = None, False  # single use
     for held in crossing:
         syncing.retire(core, key, held)
@@ -109,10 +110,11 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
 
 
 def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
-    """The same bytes are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3)."""
+    """The same bytes are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3). What a
+    bridge doubles is absorbed only: two that answered each other's doubled answers would never end."""
     known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
     if known == frame.digest:
-        held.ack_due = True
+        held.ack_due = held.ack_due or link.way is None
         core.touch(held)
     elif known is not None:
         detail = "the peer sealed two different frames at one place: its store was rolled back"

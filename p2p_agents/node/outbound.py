@@ -20,7 +20,7 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.node import cards, consent, opening, remembering, resetting, syncing, upkeep, vouching
+from p2p_agents.node import cards, consent, opening, remembering, resetting, syncing, upkeep, vouching, ways
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -208,7 +208,7 @@ def due(core: Core) -> list[PairKey]:
 def pump(core: Core, key: PairKey) -> None:
     """Seal and send what a pair owes. An item of its own: what fails for one pair harms no other."""
     link = core.newest_link(key)
-    if link is None:
+    if link is None or not ways.is_open(core, link, key):
         core.quiet.pop(key, None)
     elif _pump_link(core, link, key):
         core.mark_ready(key)
@@ -217,6 +217,7 @@ def pump(core: Core, key: PairKey) -> None:
 def give_up(core: Core, key: PairKey, why: str) -> None:
     """Nothing can be sealed for this pair: its links end, and views are compared when they come back."""
     core.quiet.pop(key, None)
+    ways.set_aside(core, key, why)
     for link in list(core.links.get(key, [])):
         opening.decline(core, core.peerings[link.connection], link)
         core.close_link(link, why)
@@ -238,18 +239,18 @@ def _resend(core: Core, link: Link, key: PairKey) -> bool:
             frame = sessions.frame_at(core.db, sid, at)
             if frame is None:
                 del link.resend[sid]
-            elif not _transmit(core, link, frame):
+            elif not _transmit(core, link, frame, (sid, at)):
                 return False
             else:
                 link.resend[sid] = at + 1
     return True
 
 
-def _transmit(core: Core, link: Link, frame: bytes) -> bool:
+def _transmit(core: Core, link: Link, frame: bytes, place: tuple[bytes, int]) -> bool:
     if len(frame) > link.allowance.left:
         return False
     link.allowance.sent += len(frame)
-    core.send_on(link, Data(link.number, frame))
+    core.send_on(link, Data(link.number, frame), place)
     return True
 
 
@@ -342,7 +343,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     held.frames += 1
     held.bytes += len(frame)
     core.touch(held)
-    if not _transmit(core, link, frame):
+    if not _transmit(core, link, frame, (session.sid, before.sent)):
         link.resend.setdefault(session.sid, before.sent)
 
 
@@ -375,7 +376,7 @@ def read(core: Core, hosted: Hosted, peers: set[bytes]) -> None:
         local = core.hosted_id(peer)
         if local is not None:
             _read_locally(core, hosted, local)
-        for link in core.links_to(hosted.local.id, peer):
+        for link in core.paths_to(hosted.local.id, peer):
             link.reads_due = True
             core.mark_ready(core.pair_key(link))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.node import adopting
-from p2p_agents.store import contacts, introductions, outbox, sessions
+from p2p_agents.store import contacts, introductions, outbox, queues, sessions
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
@@ -19,6 +19,8 @@ def remember_peer(core: Core, link: Link) -> None:
     assert link.identity is not None
     now_ms = core.now_ms()
     link.identity = adopting.adopt(core, link.identity)
+    if link.bundle is not None:
+        queues.keep_bundle(core.db, link.bundle)
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
     contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)

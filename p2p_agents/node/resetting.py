@@ -9,7 +9,7 @@ from p2p_agents.crypto.ratchet import Party
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import BadSeal, Malformed
 from p2p_agents.link.reconcile import common_heal
-from p2p_agents.node import syncing
+from p2p_agents.node import syncing, ways
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.store import sessions
 from p2p_agents.store.sessions import Held
@@ -26,6 +26,10 @@ SESSIONS = 2  # per device pair (PROTOCOL D4)
 
 def begin(core: Core, link: Link, key: PairKey) -> Held | None:
     """A new session sealed to the peer's single-use key; None when that is used up: a RESET then offers ours."""
+    if link.way is not None:
+        link.peer_offer = ways.prekey_of(core, link)
+        if link.peer_offer is None:
+            return None
     if link.peer_offer is None:
         _ask_for_init(core, link)
         return None
@@ -48,8 +52,10 @@ def begin(core: Core, link: Link, key: PairKey) -> Held | None:
     held = Held(session, [], ack_due=False, acked=0, acked_hash=session.sid)
     core.add_session(key, held)
     retire_replaced(core, key, b"")
-    core.send_on(link, Init(link.number, init))
+    core.send_on(link, Init(link.number, init), (session.sid, ways.INIT))
     core.init_links[session.sid] = link
+    if link.way is not None:
+        link.way.inits.add(session.sid)
     return held
 
 

@@ -219,13 +219,13 @@ class Calls:
 
     async def _ping(self, params: Json) -> Json:
         started = time.perf_counter()
-        name, nonce = await self._writer.call(lambda core: commands.ping(core, params, ECHO_BYTES))
+        name, nonce, path = await self._writer.call(lambda core: commands.ping(core, params, ECHO_BYTES))
         if nonce is not None:
             echoed = self._bell.event(("echo", nonce))
             if not await _rings(echoed, params["timeout"]):
                 raise NotReachable(f"{name} did not answer within {params['timeout']} s")
         rtt_ms = round((time.perf_counter() - started) * 1000, 3)
-        return {"to": name, "rtt_ms": rtt_ms, "path": "direct" if nonce else "local"}
+        return {"to": name, "rtt_ms": rtt_ms, **path}
 
     # --- peers add ---
 

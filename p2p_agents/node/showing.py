@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
-from p2p_agents.node import presence
+from p2p_agents.node import presence, ways
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
 from p2p_agents.wire.frame import Standing
 
@@ -56,7 +56,8 @@ def agent(core: Core, hosted: Hosted) -> Json:
 
 
 def peer(core: Core, hosted: Hosted, known: Known) -> Json:
-    """Reachable is a live link or connection now; what a record claims does not count."""
+    """Reachable is a live link or connection now, or a word over a bridge a moment ago; what a record claims does not
+    count."""
     shown = {
         "id": id_text(known.agent),
         "name": known.name,
@@ -70,7 +71,9 @@ def peer(core: Core, hosted: Hosted, known: Known) -> Json:
     link = next(core.links_to(hosted.local.id, known.agent), None)
     if link is not None:
         return shown | _link_presence(core, link)
-    return shown | _stranger_presence(core, hosted, known.agent)
+    stranger = _stranger_presence(core, hosted, known.agent)
+    way = next(core.paths_to(hosted.local.id, known.agent), None)
+    return shown | stranger | (_way_presence(core, way) if way is not None else {})
 
 
 def _local_presence(core: Core, local: Hosted) -> Json:
@@ -100,6 +103,28 @@ def _link_presence(core: Core, link: Link) -> Json:
         "path": "direct",
         "addresses": [peering.address],
     }
+
+
+def _way_presence(core: Core, link: Link) -> Json:
+    """Over bridges: who was heard there a moment ago is there."""
+    assert link.way is not None
+    there = ways.is_heard(core, link.way)
+    return {
+        "status": "online" if there else "offline",
+        "reachable": there,
+        "accepts": True,
+        "path": "bridge" if there else None,
+        "bridge": ways.host_of(link.way.using.bridge) if link.way.using else None,
+        "why": ways.trouble(core, link.agent, link.peer) or ways.why_not_direct(core, link),
+    }
+
+
+def path(core: Core, link: Link) -> Json:
+    """Which way frames go, and why no better one."""
+    if link.way is None:
+        return {"path": "direct"}
+    bridge = ways.host_of(link.way.using.bridge) if link.way.using else None
+    return {"path": "bridge", "bridge": bridge, "why": ways.why_not_direct(core, link)}
 
 
 def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
@@ -252,7 +277,8 @@ def _why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
         return delivery.why or None
     link = next(core.links_to(hosted.local.id, delivery.peer), None)
     if link is None:
-        return "peer does not answer" if _connection_of(core, delivery.peer) else "peer is away"
+        away = "peer does not answer" if _connection_of(core, delivery.peer) else "peer is away"
+        return ways.trouble(core, delivery.agent, delivery.peer) or away
     return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
 
 

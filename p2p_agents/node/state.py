@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from p2p_agents.link.hello import Speaker
     from p2p_agents.link.routing import Target
     from p2p_agents.store.agents import LocalAgent
+    from p2p_agents.wire.route import Route
 
 
 @dataclass(slots=True)
@@ -70,9 +71,35 @@ class Heal:
     required: bool = False  # the peer said that it holds it too
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Where a session stood when we drew the challenge of a SYNC: an answer to it was written later than this."""
+
+    acked: int
+    received: int
+    sent: int
+    stored: int  # frames the bridge had said it keeps
+
+
+@dataclass(slots=True)
+class Way:
+    """What a link over bridges has beyond a lane: where its frames are put, and what is known of them there."""
+
+    routes: tuple[Route, ...]  # to the peer's queues, one per bridge
+    using: Route | None = None
+    avoid: dict[str, tuple[float, str]] = field(default_factory=dict)  # bridge -> (not before, why)
+    stale: bool = True  # frames may be missing at the bridge: another path, or nobody, had them
+    inits: set[bytes] = field(default_factory=set)  # sids whose init was put
+    floors: dict[bytes, Floor] = field(default_factory=dict)
+    sync_at: float = 0.0  # the next SYNC that asks for an answer
+    patience: float = 0.0  # seconds to the one after
+    heard: float = -math.inf  # when something last came
+    told: dict[str, float] = field(default_factory=dict)  # what a human was told of the bridge, and until when it holds
+
+
 @dataclass(slots=True)
 class Link:
-    """A lane of a connection: one agent of ours and one of the peer's."""
+    """A lane of a connection, or a pair of queues: one agent of ours and one of the peer's."""
 
     connection: int
     number: int
@@ -113,6 +140,7 @@ class Link:
     attending: bool | None = None
     last_read_ms: int = 0
     presence_due: bool = False
+    way: Way | None = None  # over bridges; then there is no connection
 
     @property
     def up(self) -> bool:
@@ -150,6 +178,17 @@ class Peering:
         """A free link number of our parity: even when we dialed, odd when not."""
         self.next_number += 2
         return self.next_number if self.dialed else self.next_number + 1
+
+
+@dataclass(slots=True)
+class Bridge:
+    """A bridge as far as the core must know."""
+
+    up: bool = False
+    why: str = "not tried yet"  # it is not up
+    observed: str = ""  # where it sees our UDP socket
+    local: tuple[str, ...] = ()
+    configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import PAGE_MAX, SYNC_EVERY_MS, SYNC_TIPS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
+from p2p_agents.node import ways
 from p2p_agents.node.effects import Moved
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.store import contacts, entries, outbox, readers, sessions
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.sessions import Held, Pair
     from p2p_agents.wire.payload import ReadMark
 
+WAY_SYNC_S = 10.0  # over a bridge, a disagreement asks for one SYNC in this time
 GEN_LEAP_MS = 86_400_000  # a peer's clock may be ahead of ours by a day
 
 log = logging.getLogger(__name__)
@@ -42,11 +44,14 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
     """Say what we hold. Needs a link that is up between agents that accept each other."""
     hosted = core.host(link.agent)
     local, key = hosted.local, core.pair_key(link)
+    if link.way is not None and not _say_who(core, link):
+        return
     assert link.bundle is not None
     pair = sessions.pair(core.db, *key)
     stamp = rising(pair, core.now_ms())
     sessions.note_pair(core.db, *key, link.peer, stamp_sent=stamp)
     conversation = direct_id(local.agent, link.peer)
+    challenge = ways.challenge(core, link, key) if reply and link.way is not None else b""
     claims = SyncClaims(
         local.agent,
         local.device,
@@ -58,11 +63,21 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
         sessions=tuple(_view(held) for held in core.pair_sessions(key)[:2]),
         holdings=(_holding(core, link, conversation),),
         reply=reply,
+        challenge=challenge,
+        routes=ways.routes_for(core, key, link.peer),
     )
     signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
     link.sync_sent = True
     link.reads_due = False
+
+
+def _say_who(core: Core, link: Link) -> bool:
+    """What goes ahead of a SYNC in a queue; False while none can go."""
+    if link.way is None or link.way.using is None or link.bundle is None:
+        return False
+    core.send_on(link, ways.greeting(core, link))
+    return True
 
 
 def rising(pair: Pair, now_ms: int) -> int:
@@ -81,7 +96,7 @@ def ask_due(core: Core, link: Link) -> None:
     """Called once a second too: a disagreement that came too early is not forgotten."""
     if link.disagrees and link.sync_sent and core.now() >= link.sync_due:
         link.disagrees = False
-        link.sync_due = core.now() + SYNC_EVERY_MS / 1000
+        link.sync_due = core.now() + (SYNC_EVERY_MS / 1000 if link.way is None else WAY_SYNC_S)
         send_sync(core, link, reply=True)
 
 
@@ -112,10 +127,14 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         return  # it crossed a change of our mind
     claims = _open(core, link, frame)
     key = core.pair_key(link)
+    if link.way is not None:
+        _on_late_sync(core, link, key, claims)
+        return
     if claims.stamp <= link.stamp_seen:
         raise Replayed("a SYNC that is not newer than the last one")
     link.stamp_seen = claims.stamp
     core.trusted.confirm(claims.stamp)
+    ways.learn_routes(core, key, link.peer, claims)
     if not link.sync_sent:
         link.peer_standing = Standing.ACCEPTS  # its SYNC overtook its STANDING
         send_sync(core, link, reply=False)
@@ -125,6 +144,31 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         _learn(core, link, key, claims)
     link.phase = Phase.SYNCED
     core.mark_ready(key)
+
+
+def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
+    """From a queue: it may be days old. One that answers our challenge is compared like any other, against what was
+    so when the challenge was drawn; of one that does not, only what stays true counts (PROTOCOL B1)."""
+    fresh = bool(link.own_challenge) and claims.nonce == link.own_challenge
+    if not fresh and claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
+        return
+    ways.learn_routes(core, key, link.peer, claims)
+    link.peer_challenge = claims.challenge
+    if fresh:
+        _learn(core, link, key, claims)
+        link.own_challenge = b""
+    else:
+        for holding in _of_the_pair(core, link, claims):
+            _settle_held(core, link, holding)
+    if claims.reply:
+        send_sync(core, link, reply=False)
+        link.peer_challenge = b""
+    core.mark_ready(key)
+
+
+def _of_the_pair(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
+    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
+    return [holding for holding in claims.holdings if holding.conversation == conversation]
 
 
 def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
@@ -140,10 +184,8 @@ def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
 def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     sessions.note_pair(core.db, *key, link.peer, gen_sent=_gen_floor(core, key, claims.gen))
     _reconcile(core, link, key, claims)
-    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
-    for holding in claims.holdings:
-        if holding.conversation == conversation:
-            _settle_holding(core, link, holding)
+    for holding in _of_the_pair(core, link, claims):
+        _settle_holding(core, link, holding)
     core.undo.append(partial(core.compared.pop, key, None))
     core.compared[key] = link.incarnation
 
@@ -161,8 +203,9 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
     hosted = core.host(link.agent)
     signed = hosted.unseal(frame.payload, _info(link.peer_device, hosted.local.device))
     claims = decode_sync(verify(link.peer_device, signed, SYNC_LABEL))
+    nonce = link.own_challenge if link.way is None else claims.nonce  # in a queue it may be an old one
     said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
-    meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, link.own_challenge)
+    meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, nonce)
     if said != meant:
         raise Malformed("a SYNC of another link")
     return claims
@@ -173,6 +216,9 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
 
 def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     theirs = {view.sid: view for view in claims.sessions}
+    if link.way is not None:
+        ways.reconcile(core, link, key, theirs)
+        return
     if link.heal.dead not in theirs:
         link.heal = replace(link.heal, required=False)
     link.resend.clear()
@@ -181,7 +227,7 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
         view = theirs.get(sid)
         outcome = compare(_mine(core, held, view), view)
         if outcome is not Outcome.GO_ON and not _is_late(core, link, held, view, claims):
-            _give_up(core, link, key, held, view, outcome)
+            give_up(core, link, key, held, view, outcome)
         elif held.frames:
             link.resend[sid] = max(held.acked, view.received if view else 0)
 
@@ -200,21 +246,22 @@ def _is_late(core: Core, link: Link, held: Held, view: SessionView | None, claim
 
 def _mine(core: Core, held: Held, view: SessionView | None) -> MyView:
     s = held.session
-    at = None if view is None else _hash_at(core, held, view.received)
+    at = None if view is None else hash_at(core, held, view.received)
     return MyView(s.confirmed, s.sent, held.acked, s.received, at)
 
 
-def _hash_at(core: Core, held: Held, count: int) -> bytes | None:
+def hash_at(core: Core, held: Held, count: int) -> bytes | None:
     s = held.session
     known = {0: s.sid, held.acked: held.acked_hash, s.sent: s.sent_hash}
     return known.get(count) or sessions.hash_at(core.db, s.sid, count)
 
 
-def _give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
+def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
+    """The two sides' sessions have parted: the successor inherits what both still hold (PROTOCOL D3)."""
     s = held.session
     if view is not None:
         common = common_heal(tuple(turn for turn, _ in s.heals), view.heals)
-        for each in core.links.get(key, []):  # whichever of them the successor begins on
+        for each in {id(link): link, **{id(other): other for other in core.links.get(key, [])}}.values():
             each.heal = Heal(s.sid, s.heals, common, required=common is not None)
     retire(core, key, held)
     if outcome.rollback:
@@ -231,6 +278,15 @@ def retire(core: Core, key: PairKey, held: Held) -> None:
 
 
 # --- what is held ---
+
+
+def _settle_held(core: Core, link: Link, holding: Holding) -> None:
+    """What was held stays delivered, and what was read stays read, until a newer word."""
+    for device in entries.authors(core.db, holding.conversation):
+        runs = entries.runs(core.db, holding.conversation, device)
+        _settle_arrived(core, link, device, held_through(runs, holding.tips.get(device, ())))
+    for mark in holding.reads:
+        mark_read(core, link, mark)
 
 
 def _settle_holding(core: Core, link: Link, holding: Holding) -> None:

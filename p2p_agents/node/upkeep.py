@@ -16,7 +16,7 @@ from p2p_agents.limits import (
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, opening, pairing, presence, syncing
+from p2p_agents.node import asking, consent, opening, pairing, presence, relaying, syncing
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
@@ -49,6 +49,7 @@ def second(core: Core) -> None:
     for found in core.links.values():
         for link in found:
             syncing.ask_due(core, link)
+    relaying.second(core)
 
 
 def minute(core: Core) -> None:

@@ -157,6 +157,15 @@ def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
     return [row[0] for row in changed]
 
 
+def relayed(db: Database, rows: Sequence[int], now_ms: int) -> list[tuple[int, int]]:
+    """A bridge keeps these rows' frames; (agent, entry) of those whose state changed."""
+    return db.all(
+        "UPDATE outbox SET state = 'relayed', changed_ms = ? WHERE state = 'queued'"
+        " AND id IN (SELECT value FROM json_each(?)) RETURNING agent, entry",
+        (now_ms, json.dumps(rows)),
+    )
+
+
 def hold(db: Database, row: int) -> None:
     """It cannot be taken yet; the next comparison of views owes it again."""
     db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE id = ?", (row,))
@@ -190,7 +199,7 @@ def drop(db: Database, row: int) -> None:
 def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
     """Given up, but its void stays owed, so that the chain has no hole (PROTOCOL B6)."""
     db.run(
-        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state = 'queued'",
+        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state IN ('queued', 'relayed')",
         (why, now_ms, row),
     )
 
@@ -198,7 +207,8 @@ def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
 def fail_sealed(db: Database, row: int, now_ms: int) -> None:
     """It may have arrived; a late acknowledgement still turns it into delivered."""
     db.run(
-        "UPDATE outbox SET state = 'failed', why = 'unconfirmed', changed_ms = ? WHERE id = ? AND state = 'queued'",
+        "UPDATE outbox SET state = 'failed', why = 'unconfirmed', changed_ms = ?"
+        " WHERE id = ? AND state IN ('queued', 'relayed')",
         (now_ms, row),
     )
 
@@ -207,7 +217,7 @@ def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bo
     """Queued since before `before_ms`; with each, whether it is sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
-        " WHERE state = 'queued' AND changed_ms < ? ORDER BY id LIMIT ?",
+        " WHERE state IN ('queued', 'relayed') AND changed_ms < ? ORDER BY id LIMIT ?",
         (before_ms, limit),
     )
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]

@@ -101,6 +101,12 @@ def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFram
     return [SentFrame(pos, t, m, h, tuple(decode(items)), size) for pos, t, m, h, items, size in rows]
 
 
+def items_at(db: Database, sid: bytes, pos: int) -> list[int]:
+    """The outbox rows that a frame carries, while it is unacknowledged."""
+    row = db.one("SELECT items FROM frames WHERE sid = ? AND pos = ?", (sid, pos))
+    return list(decode(row[0])) if row else []
+
+
 def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:
     """The running hash after `count` frames, while the last of them is unacknowledged."""
     row = db.one("SELECT hash FROM frames WHERE sid = ? AND pos = ?", (sid, count - 1))

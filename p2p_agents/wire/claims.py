@@ -3,7 +3,8 @@
     open    = [1, server key, agent, device, peer agent, challenge, peer node's challenge, link]
     hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
                head n, head hash, peer entries held, peer hash held, node key, incarnation, offer, standing]
-    sync    = [1, agent, device, peer agent, peer device, nonce, stamp, gen, [session…], [conversation…], reply]
+    sync    = [1, agent, device, peer agent, peer device, nonce, challenge, stamp, gen, [session…], [conversation…],
+               [route…], reply]
     session = [sid, sent, received, H received, [heal turn…]]
     conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
     reset   = [1, agent, device, peer agent, peer device, nonce, offer, dead sid, [heal turn…]]
@@ -24,6 +25,7 @@ from p2p_agents.limits import IDENTITY_ENTRIES, SYNC_TIPS, TEXT_PREVIEW_BYTES
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
+from p2p_agents.wire.route import Route, unpack_routes
 
 OPEN_LABEL = "p2pa/1 open"
 HELLO_LABEL = "p2pa/1 hello"
@@ -135,32 +137,37 @@ class SyncClaims:
     device: bytes
     peer: bytes
     peer_device: bytes
-    nonce: bytes  # the peer's challenge of this link; empty over a bridge
+    nonce: bytes  # the peer's challenge of this link; over a bridge that of the SYNC this answers, else empty
     stamp: int  # rises with every sync of this device
     gen: int  # the highest init generation accepted from the peer's device
     sessions: tuple[SessionView, ...]
     holdings: tuple[Holding, ...]
     reply: bool  # the sender wants the peer's view too
+    challenge: bytes = b""  # over a bridge: an answer that names it was written after this
+    routes: tuple[Route, ...] = ()  # where the peer may leave what it cannot deliver
 
 
 def encode_sync(c: SyncClaims) -> bytes:
     sessions = [[s.sid, s.sent, s.received, s.received_hash, list(s.heals)] for s in c.sessions]
     agents = [c.agent, c.device, c.peer, c.peer_device]
     holdings = [_pack_holding(h) for h in c.holdings]
-    return encode([1, *agents, c.nonce, c.stamp, c.gen, sessions, holdings, c.reply])
+    routes = [route.pack() for route in c.routes]
+    return encode([1, *agents, c.nonce, c.challenge, c.stamp, c.gen, sessions, holdings, routes, c.reply])
 
 
 def decode_sync(data: bytes) -> SyncClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 11, "sync")
+    f = _claims(data, 13, "sync")
     return SyncClaims(
         *_parties(f[1:5]),
         nonce=blob(f[5], at_most=32, what="nonce"),
-        stamp=uint(f[6], what="stamp"),
-        gen=uint(f[7], what="gen"),
-        sessions=tuple(_session(s) for s in array_of(f[8], SYNC_SESSIONS, "sessions")),
-        holdings=tuple(_holding(h) for h in array_of(f[9], CONVERSATIONS, "conversations")),
-        reply=flag(f[10], what="reply"),
+        challenge=blob(f[6], at_most=32, what="challenge"),
+        stamp=uint(f[7], what="stamp"),
+        gen=uint(f[8], what="gen"),
+        sessions=tuple(_session(s) for s in array_of(f[9], SYNC_SESSIONS, "sessions")),
+        holdings=tuple(_holding(h) for h in array_of(f[10], CONVERSATIONS, "conversations")),
+        routes=unpack_routes(f[11]),
+        reply=flag(f[12], what="reply"),
     )
 
 

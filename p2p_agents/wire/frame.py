@@ -16,6 +16,7 @@ even when the dialer of the connection opened them, odd when the other side did.
     either   STANDING  how I regard you changed
     either   PRESENCE  my agent's status and attention
     either   PAIR      a message between the two sides of a pairing code
+    either   GREETING      who I am and where I may be reached; in queues only, where nothing was said before
     either   CLOSE     the link ends
 
 Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
@@ -26,10 +27,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import (
+    BUNDLE_BYTES,
     FRAME_BYTES,
     IDENTITY_ENTRIES,
     IDENTITY_ENTRY_BYTES,
@@ -39,6 +41,7 @@ from p2p_agents.limits import (
     ROSTER_AGENTS,
 )
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
+from p2p_agents.wire.greeting import Greeting
 from p2p_agents.wire.pairing import PLACE_CHARS
 
 if TYPE_CHECKING:
@@ -46,7 +49,6 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 CODE_CHARS = 64
-BUNDLE_BYTES = 4096
 PROOF_BYTES = 512
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
 PAYLOAD_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
@@ -349,12 +351,11 @@ class Pair:
         )
 
 
-Frame = Node | Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence | Pair
+OfNode = Node | Pair | Greeting
+OfLink = Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence
+Frame = OfNode | OfLink
 
-_READERS: dict[int, Callable[[list[Any]], Frame]] = {
-    kind.TYPE: kind.unpack
-    for kind in (Node, Open, Hello, Refuse, Close, Credit, Sync, Init, Data, Reset, Request, Stand, Presence, Pair)
-}
+_READERS: dict[int, Callable[[list[Any]], Frame]] = {kind.TYPE: kind.unpack for kind in get_args(Frame)}
 
 
 def encode_frame(frame: Frame) -> bytes:

@@ -17,12 +17,12 @@ QUEUE = queue_name(b"r" * 32)
 
 
 def seal(*frames: bytes) -> bytes:
-    return seal_blob(KEY, QUEUE, frames, os.urandom(24))
+    return seal_blob(KEY, QUEUE, 7, frames, os.urandom(24))
 
 
 @given(st.lists(st.binary(max_size=2_000), max_size=8))
 def test_what_was_sealed_opens(frames):
-    assert open_blob(KEY, QUEUE, seal(*frames)) == frames
+    assert open_blob(KEY, QUEUE, seal(*frames)) == (7, frames)
 
 
 def test_short_blobs_all_look_alike():
@@ -68,7 +68,7 @@ def test_a_writer_cannot_make_the_reader_decode_more_than_it_may():
 def test_the_largest_frame_fits_and_its_size_is_known():
     assert len(seal(bytes(BODY_BYTES + 64 * 1_024))) <= BLOB_BYTES
     frame = bytes(70_000)
-    assert blob_size(len(frame) + 6) == len(seal(frame))
+    assert blob_size(len(frame) + 8) == len(seal(frame))
 
 
 def test_names_and_hashes_do_not_run_into_each_other():

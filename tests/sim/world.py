@@ -23,7 +23,7 @@ from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import Record
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
-from p2p_agents.node import commands, consent, directory, hosting, reading, upkeep
+from p2p_agents.node import commands, consent, directory, hosting, reading, relaying, upkeep
 from p2p_agents.node.batch import Outcome, run_batch
 from p2p_agents.node.core import Core
 from p2p_agents.node.effects import Announce, Effect
@@ -35,6 +35,7 @@ from p2p_agents.store import contacts, entries, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
+from tests.sim.bridges import Bridge
 from tests.sim.pipes import Pipes
 from tests.sim.time import Clock, Time
 
@@ -125,6 +126,8 @@ class Node:
         self.effects: list[Effect] = []  # all that ever happened, for tests to look at
         self.starts = 0
         self.running = False
+        self.bridges: list[str] = []  # configured ones
+        self.reads: dict[bytes, str] = {}  # queues of ours, and the bridge they are at
         self.start()
 
     # --- life ---
@@ -143,8 +146,12 @@ class Node:
         self.running = True
         self.run(hosting.load_all)
         self.run(upkeep.remember_places)
+        self.run(lambda core: relaying.restored(core, self.bridges))
         self._tick(self.core, 0)
         self.world.introduce(self)
+        for bridge in self.world.bridges:
+            if self in bridge.nodes:
+                bridge.let_in(self)
 
     def crash(self) -> None:
         """kill -9: what was not committed is gone, and nobody is told."""
@@ -218,6 +225,8 @@ class Node:
             self.lines.carry(effect)
             if isinstance(effect, Announce):
                 self.world.introduce(self)
+        for bridge in self.world.bridges:
+            bridge.carry(self, effects)
         if self.core.ready:  # more to pump: the writer's next batch does
             self.writer.submit(lambda core: None)
         return outcomes
@@ -375,6 +384,7 @@ class World:
         self.nodes: list[Node] = []
         self.agents: list[Agent] = []
         self.bugs: list[Exception] = []
+        self.bridges: list[Bridge] = []
 
     # --- who is there ---
 
@@ -387,6 +397,13 @@ class World:
         agent = Agent(node or self.node(), name, policy, hidden)
         self.agents.append(agent)
         return agent
+
+    def bridge(self, *nodes: Node) -> Bridge:
+        """A bridge that these nodes were told of."""
+        bridge = Bridge(self, len(self.bridges) + 1)
+        self.bridges.append(bridge)
+        bridge.serve(*nodes)
+        return bridge
 
     def friends(self, *names: str) -> list[Agent]:
         """Agents on a machine each, that accept each other and have met."""

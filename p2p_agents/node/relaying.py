@@ -1,0 +1,232 @@
+"""Bridges as the core sees them: which serve, what they brought, what they keep, and when to ask the other side."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.bundle import read_bundle
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.crypto.identity import replay
+from p2p_agents.crypto.outer import open_blob
+from p2p_agents.errors import BadIdentity, PeerFault, Usage
+from p2p_agents.link.routing import Target
+from p2p_agents.node import adopting, inbound, syncing, ways
+from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
+from p2p_agents.node.state import Bridge
+from p2p_agents.quic.address import format_address, parse_address
+from p2p_agents.store import contacts, outbox, queues, sessions
+from p2p_agents.wire.frame import Data, Init, Sync, decode_frame
+from p2p_agents.wire.greeting import Greeting
+from p2p_agents.wire.relay_answers import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.effects import Post
+    from p2p_agents.node.state import Link, Way
+    from p2p_agents.store.queues import OwnQueue
+
+log = logging.getLogger(__name__)
+
+DOWN = "down"  # why posts were not kept: there was no bridge to keep them
+REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge says when
+FIRST_SYNC_S = 2.0  # after a bridge came up: by then a direct link stands, where there can be one
+ALIVE_SYNC_S = 30.0  # and asked this often while there is no direct link: it may have moved
+ABSENT_SYNC_S = 60.0  # an absent one is asked after this, then half as often each time
+ABSENT_SYNC_MAX_S = 6 * 3600.0  # a queue must not fill with questions
+
+
+# --- bridges come and go ---
+
+
+def restored(core: Core, bridges: Sequence[str]) -> None:
+    """The configured bridges, in order, at start and whenever they change."""
+    earlier = core.bridges
+    core.bridges = {address: earlier.get(address) or Bridge() for address in bridges}
+    for bridge in core.bridges.values():
+        bridge.configured = True
+    for address in sorted(queues.bridges(core.db) - core.bridges.keys()):
+        core.bridges[address] = earlier.get(address) or Bridge()
+        core.bridges[address].configured = False
+    for address in core.bridges:
+        core.effect(ReadQueues(address, tuple(queues.readable_at(core.db, address))))
+    for device, peer_device, peer in queues.pairs(core.db):
+        ways.find(core, (device, peer_device), peer)
+    for found in core.links.values():
+        for link in found:
+            link.disagrees = True  # contacts learn where they may leave something
+
+
+def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str]) -> None:
+    """A bridge admitted us. `observed` is where it sees our UDP socket ("" over a WebSocket), `local` our own
+    addresses, all as host:port."""
+    found = core.bridges.setdefault(bridge, Bridge())
+    found.up, found.why, found.observed, found.local = True, "", observed, tuple(local)
+    for key, link in core.ways.items():
+        if link.way is not None and any(route.bridge == bridge for route in link.way.routes):
+            link.way.sync_at = min(max(link.way.sync_at, core.now()), core.now() + FIRST_SYNC_S)
+            link.way.patience = 0.0
+            core.mark_ready(key)
+    core.effect(PeersChanged())
+
+
+def bridge_down(core: Core, bridge: str, code: str) -> None:
+    """It cannot be used now, and why."""
+    found = core.bridges.setdefault(bridge, Bridge())
+    found.up, found.why = False, code
+    for key, link in core.ways.items():
+        if link.way is not None and link.way.using is not None and link.way.using.bridge == bridge:
+            link.way.stale = True
+            core.mark_ready(key)
+    core.effect(PeersChanged())
+
+
+# --- what it keeps ---
+
+
+def stored(core: Core, posts: Sequence[Post]) -> None:
+    """The bridge keeps them: `relayed`, which frees nothing (PROTOCOL B7)."""
+    for post in posts:
+        link = core.ways.get(post.pair)
+        if link is not None and link.way is not None:
+            link.way.avoid.pop(post.route.bridge, None)
+        if post.sid and post.position >= 0:
+            queues.note_stored(core.db, post.route.queue, post.sid, post.position + 1)
+            rows = sessions.items_at(core.db, post.sid, post.position)
+            for agent, entry in outbox.relayed(core.db, rows, core.now_ms()):
+                core.effect(Moved(agent, entry))
+
+
+def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None:
+    """It does not; the frames stay ours to send. `code` is a wire.relay_answers.Refusal, or DOWN."""
+    for post in posts:
+        link = core.ways.get(post.pair)
+        if link is None or link.way is None:
+            continue
+        link.way.using, link.way.stale = None, True
+        if post.position == ways.INIT:
+            link.way.inits.discard(post.sid)
+        if code != DOWN:
+            wait_s = retry_ms / 1000 if code == Refusal.RATE else max(retry_ms / 1000, REFUSED_S)
+            link.way.avoid[post.route.bridge] = (core.now() + wait_s, code)
+    core.effect(PeersChanged())
+
+
+# --- what it brings ---
+
+
+def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes]]) -> None:
+    """Blobs of a queue of ours, in order. Raises nothing that a peer or a bridge can cause."""
+    own = queues.own(core.db, queue)
+    if own is None or not own.peer_device or not blobs:
+        return
+    for cursor, blob in blobs:
+        if cursor > own.cursor:
+            _open(core, own, blob)
+    last = max(cursor for cursor, _ in blobs)
+    queues.worked_off(core.db, queue, last)
+    core.effect(Kept(bridge, queue, last))
+
+
+def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
+    key = (own.device, own.peer_device)
+    link = ways.find(core, key, own.peer)
+    if link is None:
+        return  # of somebody who is no contact any more
+    assert link.way is not None
+    try:
+        incarnation, frames = open_blob(own.key, own.queue, blob)
+    except PeerFault:
+        ways.report_lie(core, link, "it delivered something that the peer cannot have sealed")
+        return
+    link.incarnation, link.way.heard = incarnation, core.now()
+    link.way.patience = 0.0
+    sessions.note_pair(core.db, *key, own.peer, heard_ms=core.now_ms())
+    for frame in frames:
+        try:
+            _take(core, link, frame)
+        except PeerFault as fault:  # what one frame says keeps nothing from the next
+            log.info("from a queue of %s: %s: %s", id_text(own.peer)[:10], fault.code, fault.message)
+
+
+def _take(core: Core, link: Link, data: bytes) -> None:
+    frame = decode_frame(data)
+    handler = _HANDLERS.get(type(frame))
+    if handler is not None:
+        handler(core, link, frame)
+
+
+def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
+    """The peer's identity log, key bundle, and where it may be reached directly. Raises BadIdentity and its kin."""
+    offered = replay(frame.entries)
+    if offered.agent != link.peer:
+        raise BadIdentity("a greeting of another agent")
+    identity = adopting.adopt(core, offered)
+    if link.peer_device not in identity.devices:
+        raise BadIdentity("a greeting of a device that is none of the agent's")
+    bundle = read_bundle(frame.bundle, link.peer_device, core.now_ms())
+    if bundle.agent != link.peer:
+        raise BadIdentity("the key bundle is another agent's")
+    queues.keep_bundle(core.db, bundle)
+    link.identity, link.bundle = identity, bundle
+    _try_directly(core, link, frame)
+
+
+def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
+    """Both sides dial as soon as they heard of each other: that is what opens a way through two NATs."""
+    if next(core.links_to(link.agent, link.peer), None) is not None:
+        return
+    places = [place for place in map(_place, frame.addresses) if place]
+    for place in places:
+        contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms())
+    core.router.want(Target(frame.node), places, core.now())
+    core.router.urge(Target(frame.node), core.now())
+
+
+def _place(address: str) -> str:
+    """The one spelling of an address; nothing for what is none."""
+    try:
+        return format_address(parse_address(address))
+    except Usage:
+        return ""
+
+
+_HANDLERS: dict[type, Callable[..., None]] = {
+    Greeting: on_greeting,
+    Sync: syncing.on_sync,
+    Init: inbound.on_init,
+    Data: inbound.on_data,
+}
+
+
+# --- what time brings ---
+
+
+def second(core: Core) -> None:
+    """Once a second: ways that may be used again, and questions that are due."""
+    for key, link in list(core.ways.items()):
+        way = link.way
+        if way is None or core.newest_link(key) is not link:
+            continue
+        if way.using is None:
+            if not ways.is_open(core, link, key):
+                continue
+            core.mark_ready(key)
+        syncing.ask_due(core, link)
+        if core.now() >= way.sync_at and _has_reason(core, way, key):
+            _ask(core, link, way)
+
+
+def _has_reason(core: Core, way: Way, key: PairKey) -> bool:
+    """Something is under way, the peer is there, or nothing was asked since the bridge came."""
+    waiting = any(held.frames for held in core.pair_sessions(key))
+    return waiting or not way.patience or ways.is_heard(core, way)
+
+
+def _ask(core: Core, link: Link, way: Way) -> None:
+    alive = ways.is_heard(core, way)
+    way.patience = min(max(2 * way.patience, ABSENT_SYNC_S), ABSENT_SYNC_MAX_S)
+    way.sync_at = core.now() + (ALIVE_SYNC_S if alive else way.patience)
+    syncing.send_sync(core, link, reply=True)
