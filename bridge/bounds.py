@@ -26,6 +26,7 @@ FETCH_BYTES = 512 * KIB  # blobs in one DELIVER, unless a single one is larger: 
 OUTGOING_BYTES = 8 * MIB  # written and not taken by a WebSocket's client: it has stopped reading
 STOP_NOTICE_MS = (500, 5_000)  # a client comes back between these: not all at once
 RETRY_BUSY_MS = 100  # the store is behind
+RETRY_AWAY_MS = 1_000  # the server that keeps the store does not answer
 RETRY_FULL_MS = 30_000  # a disk is emptied by people, or by expiry
 DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
 

@@ -44,3 +44,11 @@ class BridgeRefused(LocalFault):
     code = "bridge_refused"
     exit = exits.REFUSED
     hint = "ask the bridge's operator for a token: p2p-agents bridge add ADDRESS --token-file FILE"
+
+
+class BadStore(LocalFault):
+    """Not the address of a bridge's store."""
+
+    code = "bad_store"
+    exit = exits.USAGE
+    hint = "leave --store out for a file in --data, or give one like redis://HOST:6379/0?password_file=FILE"

@@ -79,6 +79,21 @@ class StoreNewer(EnvironmentFault):
     hint = "install the newer release"
 
 
+class StoreAway(EnvironmentFault):
+    """The database server that keeps the store does not answer."""
+
+    code = "store_away"
+    retryable = True
+    hint = "check that it runs, its address and its password"
+
+
+class StoreUnfit(EnvironmentFault):
+    """The database server that is to keep the store would lose what it was given, or cannot do what is needed."""
+
+    code = "store_unfit"
+    hint = "docs/operations.md says how it is set up"
+
+
 class NoPostQuantum(EnvironmentFault):
     """The installed cryptography library lacks ML-KEM-768; there is no weaker mode."""
 

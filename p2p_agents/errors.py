@@ -15,7 +15,14 @@ Foreign exceptions are translated into this tree once, at the seam that received
 from __future__ import annotations
 
 from p2p_agents import exits
-from p2p_agents.bridge_faults import BadBridge, BridgeImpostor, BridgeRefused, BridgeUnknown, BridgeUnreachable
+from p2p_agents.bridge_faults import (
+    BadBridge,
+    BadStore,
+    BridgeImpostor,
+    BridgeRefused,
+    BridgeUnknown,
+    BridgeUnreachable,
+)
 from p2p_agents.consent_faults import AllowlistFull, NotAContact, NotListed, PeerBlocked, RequestUnknown
 from p2p_agents.environment_faults import (
     AlreadyRunning,
@@ -25,10 +32,12 @@ from p2p_agents.environment_faults import (
     NodeUnreachable,
     NoPostQuantum,
     NoSocket,
+    StoreAway,
     StoreBroken,
     StoreFull,
     StoreNewer,
     StoreReadOnly,
+    StoreUnfit,
     UnsafeHome,
 )
 from p2p_agents.fault import LocalFault, P2PError
@@ -78,6 +87,7 @@ __all__ = [
     "BadIdentity",
     "BadSeal",
     "BadSignature",
+    "BadStore",
     "BridgeImpostor",
     "BridgeRefused",
     "BridgeUnknown",
@@ -120,10 +130,12 @@ __all__ = [
     "RequestUnknown",
     "ScanUnavailable",
     "SeveralCodes",
+    "StoreAway",
     "StoreBroken",
     "StoreFull",
     "StoreNewer",
     "StoreReadOnly",
+    "StoreUnfit",
     "UnknownVersion",
     "UnsafeHome",
 ]  # what is imported here to be imported from here; every class below is public too

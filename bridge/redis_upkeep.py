@@ -1,0 +1,205 @@
+"""What concerns no single queue of the Redis store: admission, expiry, figures, the operator's commands.
+
+Accounts stand in DUE by when something of theirs may expire; whoever looks writes down when to look again. Several
+processes may look at once: what was forgotten is forgotten once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from bridge import bounds
+from bridge.redis_keys import DUE, HOLDERS, LISTED, TOKENS, account_key, bytes_of, heads_key, keys_of, list_key
+from bridge.redis_link import Command, call
+from bridge.store import Allowed, Refused, Stats, Token
+from p2p_agents.wire.relay_answers import Admission, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bridge.bounds import Quotas
+    from bridge.redis_link import Link
+
+HOUR_MS = 3_600_000
+DAY_MS = bounds.DAY_S * 1_000
+ACCOUNTS_AT_ONCE = 1_024  # looked at in one round trip
+
+
+# --- who is admitted ---
+
+
+async def admit(link: Link, account: str, admission: Admission, token: str, now_ms: int) -> None:
+    if admission is Admission.LIST and not await link.one(Command(("HEXISTS", LISTED, account))):
+        raise Refused(Refusal.ADMISSION)
+    if admission is Admission.TOKEN:
+        hashed = sha256(token.encode()).hexdigest()
+        (code,) = await link.one(call("admit", (TOKENS, HOLDERS, _holders(hashed)), account, hashed))
+        if code:
+            raise Refused(Refusal(code.decode()))
+    await _all(link, [Command(("HSET", account_key(account), "seen", now_ms)), noted(account, now_ms)])
+
+
+def noted(account: str, now_ms: int) -> Command:
+    """An account is looked at from now on, if it was not before."""
+    return Command(("ZADD", DUE, "NX", now_ms, account))
+
+
+async def add_token(link: Link, hashed: bytes, label: str, accounts: int, now_ms: int) -> None:
+    await link.one(Command(("HSET", TOKENS, hashed.hex(), f"{accounts} {now_ms} {label}")))
+
+
+async def tokens(link: Link) -> list[Token]:
+    found = await link.one(Command(("HGETALL", TOKENS)))
+    used = await _all(link, [Command(("SCARD", _holders(hashed.decode()))) for hashed in found])
+    rows = [(*row.decode().split(" ", 2), hashed, n) for (hashed, row), n in zip(found.items(), used, strict=True)]
+    listed = [Token(bytes.fromhex(h.decode()), label, int(accounts), n, int(ms)) for accounts, ms, label, h, n in rows]
+    return sorted(listed, key=lambda token: (token.made_ms, token.hash))
+
+
+async def remove_token(link: Link, hashed: bytes) -> bool:
+    return bool(await link.one(Command(("HDEL", TOKENS, hashed.hex()))))
+
+
+async def allow(link: Link, account: str, label: str, now_ms: int) -> None:
+    await link.one(Command(("HSET", LISTED, account, json.dumps([label, now_ms]))))
+
+
+async def allowed(link: Link) -> list[Allowed]:
+    found = await link.one(Command(("HGETALL", LISTED)))
+    listed = [Allowed(bytes_of(account.decode()), *json.loads(row)) for account, row in found.items()]
+    return sorted(listed, key=lambda one: (one.made_ms, one.account))
+
+
+async def disallow(link: Link, account: str) -> bool:
+    return bool(await link.one(Command(("HDEL", LISTED, account))))
+
+
+# --- upkeep ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is too old at an account."""
+
+    account: str
+    aged: Sequence[str]  # queues with blobs that were kept long enough
+    idle: Sequence[str]  # queues nobody read
+
+
+async def expire(link: Link, quotas: Quotas, now_ms: int) -> int:
+    """How many blobs were forgotten: at most about EXPIRE_BLOBS, call again while it finds some."""
+    old, idle = now_ms - quotas.kept_s * 1_000, now_ms - bounds.QUEUE_IDLE_DAYS * DAY_MS
+    due = await link.one(Command(("ZRANGEBYSCORE", DUE, "-inf", now_ms, "LIMIT", 0, ACCOUNTS_AT_ONCE)))
+    looks = await _look(link, [account.decode() for account in due], old, idle)
+    commands = [
+        call("age", keys_of(look.account, queue), queue, old, bounds.EXPIRE_BLOBS)
+        for look in looks
+        for queue in look.aged
+    ]
+    commands += [call("drop", keys_of(look.account, queue), queue, idle) for look in looks for queue in look.idle]
+    forgotten = sum(_count(answer) for answer in await _all(link, commands))
+    await _look_again(link, [look.account for look in looks], quotas, now_ms)
+    return forgotten
+
+
+async def _look(link: Link, accounts: Sequence[str], old: int, idle: int) -> list[_Look]:
+    most = ("LIMIT", 0, bounds.EXPIRE_BLOBS)
+    answers = await _all(
+        link,
+        [
+            Command(("ZRANGEBYSCORE", key, "-inf", bound, *most))
+            for account in accounts
+            for key, bound in ((heads_key(account), old), (list_key(account), f"({idle}"))
+        ],
+    )
+    names = [[queue.decode() for queue in answer] for answer in answers]
+    return [_Look(*found) for found in zip(accounts, names[::2], names[1::2], strict=True)]
+
+
+async def _look_again(link: Link, accounts: Sequence[str], quotas: Quotas, now_ms: int) -> None:
+    """Each account's next time: when its oldest blob or its longest unread queue is over, and in an hour at most."""
+    kept, idle = quotas.kept_s * 1_000, bounds.QUEUE_IDLE_DAYS * DAY_MS
+    firsts = await _all(
+        link,
+        [
+            Command(("ZRANGE", key, 0, 0, "WITHSCORES"))
+            for account in accounts
+            for key in (heads_key(account), list_key(account))
+        ],
+    )
+    commands = []
+    for account, head, queue in zip(accounts, firsts[::2], firsts[1::2], strict=True):
+        times = [now_ms + HOUR_MS, now_ms + kept]
+        times += [int(float(score)) + kept for score in head[1:]]
+        times += [int(float(score)) + idle + 1 for score in queue[1:]]
+        commands.append(call("again", (DUE,), max(now_ms + 1, min(times)), account))
+    await _all(link, commands)
+    empty = [account for account, queue in zip(accounts, firsts[1::2], strict=True) if not queue]
+    gone = await _all(link, [call("forget", (account_key(a), list_key(a)), now_ms - idle) for a in empty])
+    await _forget(link, [account for account, forgotten in zip(empty, gone, strict=True) if forgotten])
+
+
+async def purge(link: Link, account: str) -> int:
+    """Forget an account and all its queues: how many blobs that were."""
+    queues = await link.one(Command(("ZRANGE", list_key(account), 0, -1)))
+    dropped = await _all(link, [call("drop", keys_of(account, q.decode()), q, "") for q in queues])
+    await _all(link, [Command(("UNLINK", account_key(account)))])
+    await _forget(link, [account])
+    return sum(map(_count, dropped))
+
+
+async def stats(link: Link) -> Stats:
+    accounts = [account.decode() for account in await link.one(Command(("ZRANGE", DUE, 0, -1)))]
+    queues = blobs = size = oldest = 0
+    for some in _chunks(accounts):
+        commands = [
+            command
+            for account in some
+            for command in (
+                Command(("HMGET", account_key(account), "blobs", "bytes")),
+                Command(("ZCARD", list_key(account))),
+                Command(("ZRANGE", heads_key(account), 0, 0, "WITHSCORES")),
+            )
+        ]
+        answers = await _all(link, commands)
+        for (held, weight), count, head in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
+            blobs, size, queues = blobs + int(held or 0), size + int(weight or 0), queues + count
+            if head:
+                oldest = min(oldest or int(float(head[1])), int(float(head[1])))
+    return Stats(queues, blobs, size, len(accounts), oldest)
+
+
+# --- private ---
+
+
+async def _forget(link: Link, accounts: Sequence[str]) -> None:
+    """They are looked at no more, and hold no token's place."""
+    for account in accounts:
+        token = await link.one(Command(("HGET", HOLDERS, account)))
+        held = [Command(("SREM", _holders(token.decode()), account))] if token else []
+        await _all(link, [Command(("ZREM", DUE, account)), Command(("HDEL", HOLDERS, account)), *held])
+
+
+async def _all(link: Link, commands: Sequence[Command]) -> list[Any]:
+    """Their answers; the first refusal is raised."""
+    answers = await link.run(commands) if commands else []
+    for answer in answers:
+        if isinstance(answer, Refused):
+            raise answer
+    return answers
+
+
+def _holders(hashed: str) -> str:
+    return f"{HOLDERS}:{hashed}"
+
+
+def _count(answer: list[Any]) -> int:
+    """Of a script that forgets: a queue that is gone held none."""
+    return int(answer[1]) if not answer[0] else 0
+
+
+def _chunks(accounts: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (accounts[n : n + ACCOUNTS_AT_ONCE] for n in range(0, len(accounts), ACCOUNTS_AT_ONCE))
