@@ -6,6 +6,7 @@ petname; where it says that somebody lives is worth a dial, and a HELLO must pro
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import replay
@@ -131,8 +132,10 @@ def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
 
 def _believe(core: Core, card: Card) -> None:
     """Keep what serves to find it and to know it again; a log that is known already is extended by a HELLO alone."""
-    if card.entries and agents.load_identity(core.db, card.agent) is None:
-        agents.save_identity(core.db, replay(card.entries))
+    with suppress(BadIdentity):  # a device of it was bound to another agent meanwhile: a HELLO is to settle it
+        _check_identity(core, card)
+        if card.entries and agents.load_identity(core.db, card.agent) is None:
+            agents.save_identity(core.db, replay(card.entries))
     if contacts.addresses(core.db, card.agent):  # it was met
         return
     for place in card.places:
