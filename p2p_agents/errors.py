@@ -7,8 +7,9 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, pairing,
-pictures of codes and bridges in consent_faults.py, pairing_faults.py, scan_faults.py and bridge_faults.py.
+peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, identity,
+pairing, pictures of codes and bridges in consent_faults.py, identity_faults.py, pairing_faults.py, scan_faults.py and
+bridge_faults.py.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 """
 
@@ -41,6 +42,21 @@ from p2p_agents.environment_faults import (
     UnsafeHome,
 )
 from p2p_agents.fault import LocalFault, P2PError
+from p2p_agents.identity_faults import (
+    BackupDamaged,
+    BackupPassphrase,
+    BackupTruncated,
+    BackupVersion,
+    BadKeyFile,
+    BadPassphrase,
+    DeviceUnknown,
+    FileExists,
+    FileUnusable,
+    IdentityFull,
+    NextRootMissing,
+    NextRootWrong,
+    OwnDevice,
+)
 from p2p_agents.pairing_faults import (
     BadCode,
     CodeDead,
@@ -82,9 +98,15 @@ from p2p_agents.scan_faults import (
 __all__ = [
     "AllowlistFull",
     "AlreadyRunning",
+    "BackupDamaged",
+    "BackupPassphrase",
+    "BackupTruncated",
+    "BackupVersion",
     "BadBridge",
     "BadCode",
     "BadIdentity",
+    "BadKeyFile",
+    "BadPassphrase",
     "BadSeal",
     "BadSignature",
     "BadStore",
@@ -97,17 +119,23 @@ __all__ = [
     "CodeExpired",
     "CodeUsed",
     "CodeWrong",
+    "DeviceUnknown",
     "EnvironmentFault",
+    "FileExists",
+    "FileUnusable",
     "Flood",
     "ForeignCode",
     "Gap",
     "IdentityFork",
+    "IdentityFull",
     "IdentityRollback",
     "ImageBroken",
     "ImageTooLarge",
     "ImageUnreadable",
     "LocalFault",
     "Malformed",
+    "NextRootMissing",
+    "NextRootWrong",
     "NoCamera",
     "NoCodeFound",
     "NoPostQuantum",
@@ -120,6 +148,7 @@ __all__ = [
     "NotAnImage",
     "NotListed",
     "NumberDiffers",
+    "OwnDevice",
     "P2PError",
     "PairCancelled",
     "PairFailed",
@@ -290,34 +319,6 @@ class HumanRequired(LocalFault):
 
     code = "human_required"
     exit = exits.HUMAN
-
-
-class BackupPassphrase(LocalFault):
-    """The passphrase does not open this backup."""
-
-    code = "backup_passphrase"
-    exit = exits.REFUSED
-
-
-class BackupDamaged(LocalFault):
-    """The backup is damaged, or no backup at all."""
-
-    code = "backup_damaged"
-    hint = "use another copy of the file"
-
-
-class BackupTruncated(LocalFault):
-    """The backup ends before its end."""
-
-    code = "backup_truncated"
-    hint = "copy the file again, whole"
-
-
-class BackupVersion(LocalFault):
-    """The backup is of a version this release does not read."""
-
-    code = "backup_version"
-    hint = "install the release that wrote it, or a newer one"
 
 
 class Busy(LocalFault):

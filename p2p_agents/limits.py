@@ -130,6 +130,7 @@ IMAGE_PIXELS = 64_000_000  # of it, by its header: a phone's largest photos have
 CAPTURE_BYTES = 1 * MIB  # a terminal capture: a day of one
 CAMERA_S = 60.0  # a camera is looked through for this long
 OOB_SKEW_MS = 300_000  # clocks of two machines may differ by this; the displayer is the judge
+NEXT_ROOT_FILE_BYTES = 1 * KIB  # three short lines
 CUT_TIPS = 256  # entries of a revoked device that one cut names
 BACKUP_KDF_KIB = 256 * 1024  # Argon2id memory: a second of one core, and a guess costs as much
 BACKUP_KDF_PASSES = 3

@@ -151,6 +151,22 @@ def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
     return item["name"] + marks, item["id"][:10], item["kind"], item["policy"], item.get("status") or ""
 
 
+def identity(result: Mapping[str, Any]) -> str:
+    """An identity log, and where the key is that replaces the root key."""
+    rows = [(str(e["n"]), e["kind"], (e["device"] or "")[:20], clock(e["time"])) for e in result["entries"]]
+    where = "on this machine too" if result["next_root"] == "here" else "exported"
+    return f"{table(('N', 'KIND', 'DEVICE', 'TIME'), rows)}\nnext root key: {where}"
+
+
+def exported(result: Mapping[str, Any]) -> str:
+    return f"next root key moved to {escape(result['path'])}: the only copy, keep it elsewhere"
+
+
+def devices(result: Mapping[str, Any]) -> str:
+    rows = [(d["name"] or "-", d["id"][:20], d["state"], "here" if d["here"] else "") for d in result["devices"]]
+    return table(("NAME", "ID", "STATE", ""), rows)
+
+
 def contacts(result: Mapping[str, Any]) -> str:
     rows = [_contact_cells(contact) for contact in result["contacts"]]
     return table(("NAME", "PETNAME", "ID", "KIND", "TRUST", "SINCE"), rows) if rows else "no contacts yet"

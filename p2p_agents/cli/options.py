@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON, as whenever stdout is 
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")]
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="A file's path.")]
 Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname or id prefix.")]
 To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]
 
@@ -31,6 +33,11 @@ Timeout = Annotated[
         "--timeout", metavar="S", min=0, max=limits.WAIT_MAX_S, callback=check_number, help="Seconds to wait."
     ),
 ]
+
+
+def absolute(path: str) -> str:
+    """As the node, whose directory is another, finds it."""
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def application(**settings: Any) -> typer.Typer:

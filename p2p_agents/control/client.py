@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
-ONCE = frozenset({"init", "node.stop", "pair.start", "pair.join"})  # repeated after a lost answer, they mean another
+ONCE = frozenset(  # repeated after a lost answer, they mean another
+    {"init", "node.stop", "pair.start", "pair.join", "identity.rotate", "identity.export"}
+)
 CHUNK_BYTES = 64 * 1024
 KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
 from p2p_agents.control.consent_methods import CONSENT
+from p2p_agents.control.identity_methods import IDENTITY
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
 from p2p_agents.control.params import (
     AFTER,
@@ -246,6 +247,13 @@ _PAIRING = (
     ),
     Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", FINDS_PEER),
     Method(
+        "trust.reset",
+        "Forget what is pinned of a peer, for every agent of this node: it is unknown again. For humans alone.",
+        (AGENT, PEER),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*FINDS_PEER, errors.NotAContact, *STORES),
+    ),
+    Method(
         "trust.unblock",
         "Unblock a peer: it is unknown again.",
         (AGENT, PEER),
@@ -344,5 +352,5 @@ _MESSAGES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_NODE, *_AGENTS, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES)
+    method.name: method for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES)
 }

@@ -25,7 +25,7 @@ DEVICE_LABEL = "p2pa/1 id device"  # under which a device agrees to belong to an
 ROTATE_LABEL = "p2pa/1 id rotate"  # under which a root key, when it is not lost, agrees to its successor
 
 _INCEPTION = "inception"
-_ADD_DEVICE = "add-device"
+ADD_DEVICE = "add-device"
 _REVOKE_DEVICE = "revoke-device"
 _ROTATE = "rotate"
 _KIND_CHARS = 32
@@ -76,9 +76,9 @@ def read_out(identity: Identity) -> list[Said]:
 
 def _read_out(n: int, signed: bytes) -> Said:
     _, kind, said = _parts(unverified_payload(signed), n)
-    if kind not in (_ADD_DEVICE, _REVOKE_DEVICE):
+    if kind not in (ADD_DEVICE, _REVOKE_DEVICE):
         return Said(n, kind)
-    return Said(n, kind, said[0], said[1] if kind == _ADD_DEVICE else "")
+    return Said(n, kind, said[0], said[1] if kind == ADD_DEVICE else "")
 
 
 def inception(root: SigningKey, next_root_public: bytes, created_ms: int) -> bytes:
@@ -90,7 +90,7 @@ def inception(root: SigningKey, next_root_public: bytes, created_ms: int) -> byt
 
 def add_device(identity: Identity, root: SigningKey, device: SigningKey, name: str) -> bytes:
     """The next entry, adding `device`: signed by the root, and by the device over [agent id, n, prev]."""
-    return _next(identity, root, _ADD_DEVICE, _admission(device.public, name, consent(identity, device)))
+    return _next(identity, root, ADD_DEVICE, _admission(device.public, name, consent(identity, device)))
 
 
 def consent(identity: Identity, device: SigningKey) -> bytes:
@@ -100,7 +100,7 @@ def consent(identity: Identity, device: SigningKey) -> bytes:
 
 def admit_device(identity: Identity, root: SigningKey, device: bytes, name: str, agreed: bytes) -> bytes:
     """The next entry, adding another installation's device. Raises BadIdentity unless it agreed to exactly that."""
-    entry = _next(identity, root, _ADD_DEVICE, _admission(device, name, agreed))
+    entry = _next(identity, root, ADD_DEVICE, _admission(device, name, agreed))
     _follow(identity, entry)
     return entry
 
@@ -234,7 +234,7 @@ def _follow(identity: Identity, signed: bytes) -> Identity:
 
 
 def _add_device(identity: Identity, said: list[Any]) -> Identity:
-    device, name, agreed = array(said, 3, what=_ADD_DEVICE)
+    device, name, agreed = array(said, 3, what=ADD_DEVICE)
     blob(device, size=32, what="device key")
     text(name, at_most=NAME_CHARS, what="device name")
     check_consent(identity, device, blob(agreed, what="the device's consent"))
@@ -264,7 +264,7 @@ def _rotate(identity: Identity, said: list[Any]) -> Identity:
 
 
 _KINDS: dict[str, Callable[[Identity, list[Any]], Identity]] = {
-    _ADD_DEVICE: _add_device,
+    ADD_DEVICE: _add_device,
     _REVOKE_DEVICE: _revoke_device,
     _ROTATE: _rotate,
 }

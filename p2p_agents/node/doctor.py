@@ -13,7 +13,7 @@ from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoPostQuantum, P2PError
 from p2p_agents.net.hints import default_directory
 from p2p_agents.net.interfaces import local_addresses
-from p2p_agents.node import showing
+from p2p_agents.node import owning, showing
 from p2p_agents.store import contacts
 from p2p_agents.store.database import Database
 
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Hosted
     from p2p_agents.paths import Home
+    from p2p_agents.store.contacts import Event
 
 MDNS_GROUP = "224.0.0.251"  # RFC 6762, section 3
 MDNS_PORT = 5353
 EVENTS_SHOWN = 10
+NEWS = frozenset({"identity_rotated", "identity_thawed", "device_added", "device_revoked"})  # nothing is wrong
 STARTING = "starting"  # what `net.mdns` gives as its problem before its first attempt
 
 
@@ -69,11 +72,13 @@ def run_checks(home: Home, live: Live | None = None) -> list[dict[str, Any]]:
 
 def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
     """How identities stand, and what happened that a human should know: rollbacks, forks, equivocations."""
-    kept = [_rotation().shown()] if core.hosted else []
-    return kept + [
-        Check(event.kind, False, f"{showing.time_text(event.time_ms)} {event.peer.hex()[:12]}: {event.detail}").shown()
-        for event in contacts.events(core.db, EVENTS_SHOWN)
-    ]
+    kept = [_rotation(core, hosted).shown() for hosted in core.hosted.values()]
+    return kept + [_event(event).shown() for event in contacts.events(core.db, EVENTS_SHOWN)]
+
+
+def _event(event: Event) -> Check:
+    told = f"{showing.time_text(event.time_ms)} {event.peer.hex()[:12]}: {event.detail}"
+    return Check(event.kind, None if event.kind in NEWS else False, told)
 
 
 def _crypto() -> Check:
@@ -162,6 +167,15 @@ def _hints(live: Live | None) -> Check:
     return Check("same host", True, f"agents on this machine meet through {directory}")
 
 
-def _rotation() -> Check:
-    detail = "the key that takes over from a stolen one lies on this disk too: who copies the disk has both"
-    return Check("identity", None, detail)
+def _rotation(core: Core, hosted: Hosted) -> Check:
+    name = hosted.local.name
+    try:
+        kept = owning.secrets_of(core, hosted)
+    except P2PError as error:
+        return Check("identity", False, error.message, error.hint)
+    if not kept.next_root:
+        return Check("identity", True, f"{name}: the next root key is kept elsewhere; who copies this disk lacks it")
+    detail = f"{name}: pre-rotation protects nothing yet: the next root key lies on this disk beside the present one"
+    return Check(
+        "identity", None, detail, f"run: p2p-agents identity export-next-root FILE --as {name}; keep FILE elsewhere"
+    )

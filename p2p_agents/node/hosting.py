@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import AgentExists, StoreBroken
+from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, StoreBroken
 from p2p_agents.link.hello import Speaker
 from p2p_agents.node import opening, upkeep
 from p2p_agents.node.effects import Announce, PeersChanged
@@ -19,8 +21,11 @@ from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
 if TYPE_CHECKING:
+    from p2p_agents.crypto.identity import Identity
     from p2p_agents.node.core import Core
     from p2p_agents.store.agents import LocalAgent
+
+log = logging.getLogger(__name__)
 
 DEVICE_NAME = "device"  # shown in the identity log; it names no machine
 
@@ -34,9 +39,10 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     if (same := agents.agent_named(core.db, name)) is not None:
         hint = f"choose another name, or act for it with --as {same.name}"
         raise AgentExists(f"an agent named {same.name!r} already lives on this node", hint=hint)
-    secrets = AgentSecrets(*(core.entropy.draw(keyring.SEED_BYTES) for _ in range(3)))
+    root, next_root, seed = (core.entropy.draw(keyring.SEED_BYTES) for _ in range(3))
+    secrets = AgentSecrets(root, next_root, seed)
     identity = _incept(core, secrets)
-    keyring.write_agent_key(core.keys, identity.agent, secrets)
+    keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
     device = SigningKey.from_seed(secrets.device)
     local = agents.add_agent(
         core.db,
@@ -56,7 +62,7 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     return hosted
 
 
-def _incept(core: Core, secrets: AgentSecrets) -> identities.Identity:
+def _incept(core: Core, secrets: AgentSecrets) -> Identity:
     root = SigningKey.from_seed(secrets.root)
     next_root = SigningKey.from_seed(secrets.next_root)
     first = identities.replay([identities.inception(root, next_root.public, core.now_ms())])
@@ -77,14 +83,31 @@ def load_all(core: Core) -> None:
 
 
 def _load(core: Core, local: LocalAgent) -> Hosted:
+    kept = keyring.read_agent_key(core.keys, local.agent)
     identity = agents.load_identity(core.db, local.agent)
-    device = SigningKey.from_seed(keyring.read_agent_key(core.keys, local.agent).device)
+    device = SigningKey.from_seed(kept.device)
     if identity is None or device.public != local.device:
         raise StoreBroken(f"the keys of agent {local.name} do not belong to its identity")
+    identity = newest(core, local, identity, kept)
     stored = agents.prekeys(core.db, local.device)
     prekeys = [KemKey.from_seed(prekey.seed) for prekey in stored]
     bundle = sign_bundle(device, local.agent, prekeys[0].public, stored[0].expires_ms) if stored else b""
     return Hosted(local, Speaker(identity, device, bundle, local.name, local.kind), prekeys)
+
+
+def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets) -> Identity:
+    """The log beside the keys, where the store's is older: it was put back, or a crash came between the two."""
+    try:
+        found = identities.merge(identity, 0, kept.entries)
+    except IdentityRollback:
+        return identity
+    except BadIdentity as fault:
+        raise StoreBroken(f"two identity logs of agent {local.name}, which contradict each other") from fault
+    if found.head == identity.head:
+        return identity
+    log.warning("the store knew an older identity log of %s than its key file", local.name)
+    agents.save_identity(core.db, found)
+    return found
 
 
 def reload(core: Core) -> None:

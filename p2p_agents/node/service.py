@@ -14,6 +14,7 @@ from p2p_agents.errors import NotReachable, P2PError, SendFailed, SendUnconfirme
 from p2p_agents.limits import PAGE
 from p2p_agents.node import commands, inviting, presence, reading
 from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
+from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
 from p2p_agents.wire.payload import ECHO_BYTES
 
@@ -89,6 +90,7 @@ class Calls:
             "peers.add": self._add_peer,
             "pair.wait": self._wait_for_pairing,
             "pair.join": self._join,
+            **Keeping(writer).methods,
         }
 
     async def call(self, method: str, params: Json) -> Json:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.errors import NotAContact, NumberDiffers
-from p2p_agents.node import consent, directory, showing
-from p2p_agents.store import allowed, contacts
+from p2p_agents.node import adopting, consent, directory, showing
+from p2p_agents.node.effects import PeersChanged
+from p2p_agents.store import agents, allowed, contacts, sessions
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 EVENTS_SHOWN = 20
+RESET = "reset"  # why a link ends: its peer is a stranger again
 
 
 def show(core: Core, params: Json) -> Json:
@@ -61,6 +63,25 @@ def unblock(core: Core, params: Json) -> Json:
     if known.trust is not Trust.BLOCKED:
         raise NotAContact(f"{known.name} is not blocked", hint="run: p2p-agents contacts")
     return _set(core, hosted, known, Trust.UNKNOWN)
+
+
+def reset(core: Core, params: Json) -> Json:
+    """Forget what is pinned of a peer, for every agent of this node: whoever shows its id next is a stranger. A
+    blocked one stays blocked. Raises NotAContact."""
+    hosted, known = _whom(core, params)
+    found = contacts.contact(core.db, hosted.local.id, known.agent)
+    if found is None or core.hosted_id(known.agent) is not None:
+        raise NotAContact(f"nothing is pinned of {known.name}", hint="run: p2p-agents contacts")
+    adopting.close_links(core, known.agent, RESET)
+    for own in core.hosted.values():
+        for device in sessions.peer_devices(core.db, own.local.device, known.agent):
+            adopting.forget_device(core, own, known.agent, device)
+    agents.forget_identity(core.db, known.agent)
+    contacts.forget_pins(core.db, known.agent)
+    core.effect(PeersChanged())
+    after = contacts.contact(core.db, hosted.local.id, known.agent)
+    assert after is not None
+    return {"contact": showing.contact(hosted, after)}
 
 
 def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:

@@ -94,6 +94,17 @@ def thaw(db: Database, peer: bytes) -> bool:
     return changed.rowcount > 0
 
 
+def forget_pins(db: Database, peer: bytes) -> None:
+    """A stranger again, to every agent of this node, but for those that blocked it."""
+    db.run("UPDATE contacts SET frozen = NULL, final = 0 WHERE peer = ?", (peer,))
+    db.run(
+        "UPDATE contacts SET trust = ? WHERE peer = ? AND trust <> ?", (int(Trust.UNKNOWN), peer, int(Trust.BLOCKED))
+    )
+    for table in ("pins", "addresses", "allowed"):
+        db.run(f"DELETE FROM {table} WHERE peer = ?", (peer,))  # noqa: S608 - constant
+    db.run("DELETE FROM requests WHERE peer = ? AND state <> 'blocked'", (peer,))
+
+
 def pinned(db: Database, agent: int, name: str) -> bytes | None:
     row = db.one("SELECT peer FROM pins WHERE agent = ? AND name = ?", (agent, name))
     return row[0] if row else None

@@ -215,7 +215,7 @@ def _create(path: str) -> None:
     finally:
         connection.close()
     os.rename(draft, path)
-    _sync_directory(os.path.dirname(path))
+    sync_directory(os.path.dirname(path))
 
 
 def _upgrade(connection: sqlite3.Connection, path: str) -> None:
@@ -250,7 +250,8 @@ def _migrations() -> list[tuple[int, str]]:
     return sorted((int(item.name[:3]), item.read_text(encoding="utf-8")) for item in scripts)
 
 
-def _sync_directory(path: str) -> None:
+def sync_directory(path: str) -> None:
+    """A name that was made or moved in a directory outlives a loss of power."""
     descriptor = os.open(path or ".", os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,40 +1,61 @@
 """Key files: 0600 from their first byte, whole or absent, named by what they belong to and never by a person's words.
 
 node.key        [1, seed of the TLS key]
-<agent id>.key  [1, root seed, next root seed, device seed]
+<agent id>.key  [1, root seed, next root seed or empty, device seed, [identity entry...]]
+
+The identity log stands beside the keys that it names, so that the two never part: writing the file is what makes a
+rotation. The store's copy follows it, also when the store is an older one.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Malformed, StoreBroken
-from p2p_agents.store.database import translated
-from p2p_agents.wire.cbor import array, blob, decode, encode, uint
+from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
+from p2p_agents.store.database import sync_directory, translated
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VERSION = 1
 SEED_BYTES = 32
-KEY_FILE_BYTES = 4096
+KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSecrets:
     root: bytes = field(repr=False)
-    next_root: bytes = field(repr=False)
+    next_root: bytes = field(repr=False)  # empty once it was exported: this machine then cannot rotate alone
     device: bytes = field(repr=False)
+    entries: tuple[bytes, ...] = ()  # of the identity log, which names these keys
 
 
 def write_agent_key(directory: str, agent: bytes, secrets: AgentSecrets) -> None:
     """On disk, and synced, before it returns."""
-    _write(_agent_path(directory, agent), encode([VERSION, secrets.root, secrets.next_root, secrets.device]))
+    seeds = [secrets.root, secrets.next_root, secrets.device]
+    _write(_agent_path(directory, agent), encode([VERSION, *seeds, list(secrets.entries)]))
 
 
 def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
     """Raises StoreBroken when the file is missing or is not a key file."""
-    path = _agent_path(directory, agent)
-    seeds = _read(path, 4)
-    return AgentSecrets(*seeds)
+    with _readable(_agent_path(directory, agent), 5) as (root, next_root, device, entries):
+        return AgentSecrets(
+            blob(root, size=SEED_BYTES, what="seed"),
+            blob(next_root, size=SEED_BYTES if next_root else 0, what="seed"),
+            blob(device, size=SEED_BYTES, what="seed"),
+            tuple(blob(e, at_most=IDENTITY_ENTRY_BYTES, what="e") for e in array_of(entries, IDENTITY_ENTRIES, "log")),
+        )
+
+
+def destroy_agent_key(directory: str, agent: bytes) -> None:
+    """An agent that was not kept after all."""
+    with translated(), suppress(FileNotFoundError):
+        os.unlink(_agent_path(directory, agent))
 
 
 def node_seed(directory: str, fresh: bytes) -> bytes:
@@ -42,7 +63,8 @@ def node_seed(directory: str, fresh: bytes) -> bytes:
     path = os.path.join(directory, "node.key")
     if not os.path.exists(path):
         _write(path, encode([VERSION, fresh]))
-    return _read(path, 2)[0]
+    with _readable(path, 2) as (seed,):
+        return blob(seed, size=SEED_BYTES, what="seed")
 
 
 def _agent_path(directory: str, agent: bytes) -> str:
@@ -60,14 +82,17 @@ def _write(path: str, content: bytes) -> None:
         finally:
             os.close(descriptor)
         os.rename(draft, path)
+        sync_directory(os.path.dirname(path))
 
 
-def _read(path: str, length: int) -> list[bytes]:
+@contextmanager
+def _readable(path: str, length: int) -> Iterator[list[Any]]:
+    """The fields of a key file behind its version; what is wrong with one is said of its name alone."""
     try:
         with open(path, "rb") as file:
             fields = array(decode(file.read(KEY_FILE_BYTES)), length, what="key file")
         if uint(fields[0], what="version") != VERSION:
             raise Malformed(f"version {fields[0]}")
-        return [blob(seed, size=SEED_BYTES, what="seed") for seed in fields[1:]]
+        yield fields[1:]
     except (OSError, Malformed) as error:
         raise StoreBroken(f"the key file {os.path.basename(path)} cannot be used: {error}") from error

@@ -86,6 +86,20 @@ TRUST = {
     "safety_number": DIGITS,
     "events": [],
 }
+IDENTITY = {
+    "agent": {"id": ALICE["id"], "name": "alice"},
+    "next_root": "here",
+    "entries": [
+        {"n": 0, "kind": "inception", "device": None, "time": "2026-11-20T14:00:00Z"},
+        {"n": 1, "kind": "add-device", "device": "devid23456789", "time": None},
+    ],
+}
+DEVICES = {
+    "devices": [
+        {"id": "devid23456789", "name": "device", "state": "live", "here": True, "n": 1},
+        {"id": "oldid23456789", "name": "laptop", "state": "revoked", "here": False, "n": 2},
+    ]
+}
 UNREAD = [message(1, "hello\nworld"), message(2, "\x1b]0;owned\x07 \u202egnp.exe")]
 
 
@@ -115,6 +129,12 @@ def make_world() -> FakeService:
             {"contact": CONTACT | {"trust": "verified"}} if params["digits"] == DIGITS else errors.NumberDiffers()
         ),
         trust__block={"contact": CONTACT | {"trust": "blocked"}},
+        trust__reset={"contact": CONTACT | {"trust": "unknown"}},
+        identity__show=IDENTITY,
+        identity__rotate=IDENTITY,
+        identity__export=lambda params: {"path": params["path"], **IDENTITY, "next_root": "exported"},
+        devices__list=DEVICES,
+        devices__revoke=DEVICES,
         trust__unblock={"contact": CONTACT | {"trust": "unknown"}},
         requests__list={"requests": [REQUEST, INTRODUCTION]},
         requests__accept={"contact": CONTACT},

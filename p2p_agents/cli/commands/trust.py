@@ -1,15 +1,18 @@
-"""`trust show`, `verify`, `block`, `unblock`."""
+"""`trust show`, `verify`, `block`, `unblock`, `reset`."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from p2p_agents import errors, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, Peer, application, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 app = application()
 
@@ -18,7 +21,7 @@ app = application()
     epilog=examples("p2p-agents trust show bob", "p2p-agents trust verify bob", "p2p-agents trust block mallory")
 )
 def trust() -> None:
-    """Compare safety numbers; verify, block and unblock peers.
+    """Compare safety numbers; verify, block, unblock and reset peers.
 
     From low to high: blocked, unknown, requested, accepted, paired (over a code), verified (by a human).
     """
@@ -53,7 +56,7 @@ def verify(
 
     def act(face: Face) -> None:
         shown = face.act("trust.show", peer=peer)
-        _require_human(peer)
+        _require_human(f"verify {peer}")
         if not i_compared:
             _ask(shown["safety_number"])
         face.show(face.act("trust.verify", peer=shown["peer"]["id"], digits=shown["safety_number"]), output.contact)
@@ -61,9 +64,9 @@ def verify(
     return run(act, as_, json)
 
 
-def _require_human(peer: str) -> None:
+def _require_human(command: str) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise errors.HumanRequired(hint=f"have a human run, at a terminal: p2p-agents trust verify {peer}")
+        raise errors.HumanRequired(hint=f"have a human run, at a terminal: p2p-agents trust {command}")
 
 
 def _ask(number: str) -> None:
@@ -92,3 +95,38 @@ def block(peer: Peer, as_: As = None, json: Json = False) -> int:
 def unblock(peer: Peer, as_: As = None, json: Json = False) -> int:
     """Unblock a peer: it is unknown again."""
     return run(lambda face: face.show(face.act("trust.unblock", peer=peer), output.contact), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents trust reset bob", "p2p-agents trust reset bob --i-decided", "p2p-agents --as alice trust reset bob"
+    )
+)
+def reset(
+    peer: Peer,
+    i_decided: Annotated[bool, typer.Option("--i-decided", help="Do not ask.")] = False,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Forget the pinned identity of a peer, frozen or not: it is a stranger again. At a terminal only.
+
+    For every agent of this node. Whoever shows its id next is believed as any stranger is: pair again, or compare the
+    safety number. Messages stay; a blocked peer stays blocked.
+    """
+
+    def act(face: Face) -> None:
+        shown = face.act("trust.show", peer=peer)
+        _require_human(f"reset {peer}")
+        if not i_decided:
+            _decide(shown)
+        face.show(face.act("trust.reset", peer=shown["peer"]["id"]), output.contact)
+
+    return run(act, as_, json)
+
+
+def _decide(shown: Mapping[str, Any]) -> None:
+    """Raises HumanRequired unless the human says so."""
+    sys.stderr.write(f"{output.trust(shown)}\nForget what is pinned of this peer? Type yes: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise errors.HumanRequired("nothing was forgotten")

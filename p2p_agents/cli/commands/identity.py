@@ -1,0 +1,73 @@
+"""`identity show`, `rotate`, `export-next-root`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from p2p_agents import output
+from p2p_agents.cli.face import run
+from p2p_agents.cli.options import As, File, Json, absolute, application, examples
+
+NextRoot = Annotated[
+    str | None, typer.Option("--next-root", metavar="FILE", help="Where export-next-root put the key, if it did.")
+]
+
+app = application()
+
+
+@app.callback(
+    epilog=examples(
+        "p2p-agents identity show",
+        "p2p-agents identity export-next-root /media/stick/alice.key",
+        "p2p-agents identity rotate --next-root /media/stick/alice.key",
+    )
+)
+def identity() -> None:
+    """Show the identity log; rotate its root key; move the next one away.
+
+    The root key adds and revokes devices. Each commits to the hash of the next one, which alone can replace it.
+    """
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents identity show", "p2p-agents identity show --json", "p2p-agents --as alice identity show"
+    )
+)
+def show(as_: As = None, json: Json = False) -> int:
+    """Show the signed log that says which devices are the agent's."""
+    return run(lambda face: face.show(face.act("identity.show"), output.identity), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents identity rotate",
+        "p2p-agents identity rotate --next-root /media/stick/alice.key",
+        "p2p-agents --as alice identity rotate --json",
+    )
+)
+def rotate(next_root: NextRoot = None, as_: As = None, json: Json = False) -> int:
+    """Replace the root key by the next one, as after a theft: what a thief of the old one wrote is superseded.
+
+    Contacts follow by themselves and lift a freeze. Older backups can restore the agent no more: make a new one.
+    """
+    path = None if next_root is None else absolute(next_root)
+    return run(lambda face: face.show(face.act("identity.rotate", path=path), output.identity), as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents identity export-next-root alice.key",
+        "p2p-agents identity export-next-root /media/stick/alice.key",
+        "p2p-agents --as alice identity export-next-root ~/alice.key --json",
+    )
+)
+def export_next_root(file: File, as_: As = None, json: Json = False) -> int:
+    """Move the next root key into a new file of mode 0600, and off this machine's own ones.
+
+    From then on whoever steals what is here cannot rotate; you can, with the file. It is the only copy: keep it
+    elsewhere, printed or on a stick. Without it the agent can be neither rotated nor restored.
+    """
+    return run(lambda face: face.show(face.act("identity.export", path=absolute(file)), output.exported), as_, json)
