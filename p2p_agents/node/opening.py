@@ -160,10 +160,12 @@ def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
 
 
 def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
-    """No link of the two is up or under way, and none was declined a moment ago."""
+    """No link of the two is up to that node or under way, and none was declined a moment ago. An agent may live at
+    several nodes: each of its devices has a link."""
     pending = any(link.agent == agent and link.peer == peer for link in peering.links.values())
     declined = core.now() < peering.declined.get((agent, peer), 0.0)
-    return not (pending or declined or any(True for _ in core.links_to(agent, peer)))
+    linked = any(link.node == peering.node for link in core.links_to(agent, peer))
+    return not (pending or declined or linked)
 
 
 def decline(core: Core, peering: Peering, link: Link) -> None:

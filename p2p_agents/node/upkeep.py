@@ -87,7 +87,9 @@ def _is_missed(core: Core, node: bytes) -> bool:
     led = introductions.led_to(core.db, node)
     said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {}) or pair[1] in led]
     homed = contacts.homed_at(core.db, node)
-    return any(next(core.links_to(agent, peer), None) is None for agent, peer in (*homed, *said))
+    if any(not any(link.node == node for link in core.links_to(*pair)) for pair in homed):
+        return True
+    return any(next(core.links_to(*pair), None) is None for pair in said)
 
 
 def _end_silent(core: Core) -> None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
 from p2p_agents.errors import StoreBroken
-from p2p_agents.store.keyring import AgentSecrets, node_seed, read_agent_key, write_agent_key
+from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
+from p2p_agents.store.keyring import (
+    AgentSecrets,
+    destroy_agent_key,
+    node_seed,
+    read_agent_key,
+    write_agent_key,
+)
 
 AGENT = b"a" * 32
 SECRETS = AgentSecrets(b"r" * 32, b"n" * 32, b"d" * 32)
@@ -39,3 +47,16 @@ def test_a_damaged_key_file_is_named_and_its_content_is_not(tmp_path, content):
 def test_a_missing_key_file_is_said_to_be_missing(tmp_path):
     with pytest.raises(StoreBroken):
         read_agent_key(str(tmp_path), AGENT)
+
+
+def test_a_log_stands_beside_its_keys_and_the_next_root_may_be_elsewhere(tmp_path):
+    """E2"""
+    kept = replace(SECRETS, next_root=b"", entries=(b"zero", b"one"))
+    write_agent_key(str(tmp_path), AGENT, kept)
+    assert read_agent_key(str(tmp_path), AGENT) == kept
+    full = replace(SECRETS, entries=(bytes(IDENTITY_ENTRY_BYTES),) * IDENTITY_ENTRIES)
+    write_agent_key(str(tmp_path), AGENT, full)
+    assert read_agent_key(str(tmp_path), AGENT) == full
+    destroy_agent_key(str(tmp_path), AGENT)
+    destroy_agent_key(str(tmp_path), AGENT)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,462 @@
+"""Identity logs between whole nodes: rotation, revocation, forks, rollbacks, and who is told."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from p2p_agents.conversation.record import read_item
+from p2p_agents.crypto import identity as identities
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.crypto.identity import IDENTITY_LABEL
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.errors import (
+    DeviceUnknown,
+    NextRootMissing,
+    NextRootWrong,
+    NotAContact,
+    OwnDevice,
+    PeerBlocked,
+    StoreBroken,
+    StoreFull,
+)
+from p2p_agents.node import doctor, outbound, owning, reading, trusting, vouching
+from p2p_agents.store import entries, log, sessions
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.cbor import encode
+from tests.sim.owners import adds_device, frozen, grows, identity_of, installed, knows, rotates, secrets_of, told
+from tests.sim.test_pairing import joins, shows
+from tests.sim.world import Crashed, settled
+
+MINE = b"m" * 32
+
+
+def talkers(world):
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "hello")
+    bob.sends(alice, "hello you")
+    world.settle()
+    return alice, bob
+
+
+def talk(world, alice, bob, text):
+    """Both ways."""
+    sent = [alice.sends(bob, text), bob.sends(alice, text)]
+    world.run(40)
+    world.settle()
+    assert [alice.state(sent[0]), bob.state(sent[1])] == ["delivered", "delivered"]
+
+
+# --- rotation ---
+
+
+def test_a_rotation_reaches_contacts_at_once_and_talk_goes_on(world):
+    """E2: identity: a root key replaced by the one it committed to; trust stays, the event is shown."""
+    alice, bob = talkers(world)
+    rotates(alice)
+    world.settle()
+    assert knows(bob, alice) == identity_of(alice)
+    assert knows(bob, alice).rotated == 2
+    assert told(bob, alice) == ["identity_rotated"]
+    talk(world, alice, bob, "still me")
+    rotates(alice)
+    world.settle()
+    assert knows(bob, alice).rotated == 3
+
+
+def test_a_peer_that_was_away_learns_of_a_rotation_later(world):
+    """E2"""
+    alice, bob = talkers(world)
+    world.part(alice, bob)
+    world.run(20)
+    rotates(alice)
+    kept = alice.sends(bob, "after")
+    world.join(alice, bob)
+    world.run(40)
+    assert knows(bob, alice) == identity_of(alice)
+    assert alice.state(kept) == "delivered"
+
+
+def test_a_rotate_without_the_pre_image_is_refused(world):
+    """E2: identity: rotate without pre-image. A thief of the root key alone cannot take the identity over."""
+    alice, bob = talkers(world)
+    first, thief = identity_of(alice), SigningKey.from_seed(MINE)
+    forged = identities.rotate(first, thief, SigningKey.from_seed(b"x" * 32).public, None)
+    claimed = replace(first, n=2, root=thief.public, entries=(*first.entries, forged), rotated=2)
+    alice.hosted.speaker = replace(alice.hosted.speaker, identity=claimed)
+    world.net.cut()
+    world.run(40)
+    assert bob.links(alice) == []
+    assert knows(bob, alice) == first
+    assert frozen(bob, alice) is None
+    assert "bad_identity" in told(bob, alice)
+
+
+def test_a_fork_freezes_and_the_owners_rotation_lifts_it(world):
+    """E2: identity: fork at n. A thief of the root key adds a device; bob believes it, until the owner speaks."""
+    alice, bob = talkers(world)
+    world.part(alice, bob)
+    world.run(20)
+    first = identity_of(alice)
+    root = SigningKey.from_seed(secrets_of(alice).root)
+    entry = identities.add_device(first, root, SigningKey.from_seed(MINE), "thief")
+    thief = installed(world, "alice", alice, MINE, identities.replay([*first.entries, entry]))
+    world.part(thief, alice)
+    thief.befriends(bob)
+    thief.sends(bob, "I am alice")
+    world.settle()
+    assert "I am alice" in bob.heard(alice)
+    assert told(bob, alice) == ["device_added"]
+    adds_device(alice, "phone")
+    world.join(alice, bob)
+    world.run(40)
+    assert frozen(bob, alice)
+    assert "identity_fork" in told(bob, alice)
+    assert bob.links(alice) == []
+    with pytest.raises(PeerBlocked):
+        bob.sends(alice, "which of you?")
+    waits = alice.sends(bob, "it is me")
+    world.run(40)
+    assert alice.state(waits) == "queued"
+    rotates(alice)
+    world.run(60)
+    assert frozen(bob, alice) is None
+    assert {"identity_rotated", "identity_thawed", "device_revoked"} <= set(told(bob, alice))
+    assert alice.state(waits) == "delivered"
+    assert thief.device not in knows(bob, alice).devices
+    assert sessions.load(bob.core.db, bob.device, thief.device) == []
+    late = thief.sends(bob, "but I am alice")
+    world.run(60)
+    assert thief.state(late) == "queued"
+    assert "but I am alice" not in bob.heard(alice)
+    talk(world, alice, bob, "settled")
+
+
+def test_two_rotates_freeze_until_a_human_decides(world):
+    """E2: who has both keys is as good as the owner: no log lifts this, a human does."""
+    alice, bob = talkers(world)
+    world.part(alice, bob)
+    world.run(20)
+    kept, first = secrets_of(alice), identity_of(alice)
+    following = SigningKey.from_seed(kept.next_root)
+    entry = identities.rotate(first, following, SigningKey.from_seed(MINE).public, None)
+    rotated = identities.replay([*first.entries, entry])
+    seen = identities.add_device(rotated, following, SigningKey.from_seed(MINE), "thief")
+    thief = installed(world, "alice", alice, MINE, identities.replay([*rotated.entries, seen]))
+    world.part(thief, alice)
+    thief.befriends(bob)
+    thief.sends(bob, "I am alice")
+    world.settle()
+    rotates(alice)
+    world.join(alice, bob)
+    world.run(60)
+    assert "trust reset" in (frozen(bob, alice) or "")
+    rotates(alice)
+    world.run(60)
+    assert frozen(bob, alice)
+    world.part(thief, bob)
+    world.run(20)
+    assert bob.call(trusting.reset, peer="alice")["contact"]["trust"] == "unknown"
+    assert knows(bob, alice) is None
+    world.run(60)
+    assert joins(world, bob, shows(alice)["code"])["trust"] == "paired"
+    world.settle()
+    assert knows(bob, alice) == identity_of(alice)
+    talk(world, alice, bob, "met again")
+
+
+def test_reset_lets_nobody_in_who_was_blocked(world):
+    """E4: and says nothing of agents that live here, or of strangers."""
+    alice, bob, carol = world.friends("alice", "bob", "carol")
+    dave = world.agent("dave", alice.node)
+    world.settle()
+    alice.blocks(bob)
+    assert alice.call(trusting.reset, peer="bob")["contact"]["trust"] == "blocked"
+    with pytest.raises(NotAContact):
+        alice.call(trusting.reset, peer="dave")
+    assert alice.call(trusting.reset, peer="carol")["contact"]["trust"] == "unknown"
+    assert knows(alice, carol) is None
+    assert knows(alice, dave) == identity_of(dave)
+
+
+# --- logs that went back, or are none ---
+
+
+def test_a_store_that_is_put_back_keeps_its_identity(world):
+    """A3, E2: the log stands beside the keys, so an old store is no rollback of the identity."""
+    alice, bob = talkers(world)
+    copy = alice.node.snapshot()
+    rotates(alice)
+    world.settle()
+    rotated = identity_of(alice)
+    alice.node.restore(copy)
+    world.run(40)
+    assert identity_of(alice) == rotated
+    assert told(bob, alice) == ["identity_rotated"]
+    talk(world, alice, bob, "still me")
+
+
+def test_a_rollback_of_the_log_is_refused_and_both_are_told(world):
+    """E2: identity: rollback of log. Files of before a rotation, put back, speak for nobody."""
+    alice, bob = talkers(world)
+    copy = alice.node.snapshot()
+    key = (alice.node.keys / f"{alice.id.hex()}.key").read_bytes()
+    rotates(alice)
+    world.settle()
+    (alice.node.keys / f"{alice.id.hex()}.key").write_bytes(key)
+    alice.node.restore(copy)
+    late = alice.sends(bob, "from the past")
+    world.run(60)
+    assert alice.state(late) == "queued"
+    assert alice.links(bob) == []
+    assert "identity_rollback" in told(bob, alice)
+    assert frozen(bob, alice) is None
+    assert alice.node.events("identity_behind")
+
+
+def test_keys_of_an_older_log_are_said_to_be_so(world):
+    """E2: nothing is signed with a root key that is in force no more."""
+    alice, _ = talkers(world)
+    key = (alice.node.keys / f"{alice.id.hex()}.key").read_bytes()
+    rotates(alice)
+    (alice.node.keys / f"{alice.id.hex()}.key").write_bytes(key)
+    with pytest.raises(StoreBroken):
+        rotates(alice)
+
+
+def test_an_entry_of_an_unknown_kind_is_refused(world, monkeypatch):
+    """E2: identity: unknown kind; with all that follows, and the contact is not frozen for it."""
+    alice, bob = talkers(world)
+    monkeypatch.setitem(identities._KINDS, "marry", lambda identity, said: identity)
+    signs = lambda identity, root: root.sign(  # noqa: E731 - one line is clearer here
+        encode([1, identity.n + 1, identity.head, "marry"]), IDENTITY_LABEL
+    )
+    grows(alice, signs)
+    monkeypatch.delitem(identities._KINDS, "marry")
+    world.run(5)
+    assert knows(bob, alice).n == 1
+    assert frozen(bob, alice) is None
+    assert "bad_identity" in told(bob, alice)
+    assert bob.links(alice) == []
+
+
+def test_a_contact_whose_key_changed_without_an_entry_is_refused_and_both_keys_are_named(world):
+    """E1, E2: a hard failure; there is nothing to click away."""
+    alice, bob = talkers(world)
+    world.part(alice, bob)
+    world.run(20)
+    mallory = installed(world, "alice", alice, MINE)  # her log, which is public, and a key of his own
+    world.part(mallory, alice)
+    mallory.befriends(bob)
+    mallory.sends(bob, "new phone")
+    world.run(40)
+    assert bob.heard(alice) == ["hello"]
+    (event,) = bob.node.events("bad_identity")
+    for key in (alice.device, mallory.device):
+        assert id_text(key)[:20] in event.detail
+    assert knows(bob, alice) == identity_of(alice)
+
+
+# --- devices ---
+
+
+def with_phone(world):
+    """Alice on two machines; bob knows both devices."""
+    alice, bob = talkers(world)
+    phone = installed(world, "alice", alice, adds_device(alice, "phone"))
+    world.part(phone, alice)
+    phone.befriends(bob)
+    phone.sends(bob, "from the phone")
+    world.settle()
+    return alice, phone, bob
+
+
+def test_a_device_is_revoked_by_another_and_its_links_and_sessions_end(world):
+    """E3: identity: revoked device still sending."""
+    alice, phone, bob = with_phone(world)
+    assert len(knows(bob, alice).devices) == 2
+    assert sessions.load(bob.core.db, bob.device, alice.device)
+    shown = phone.call(owning.revoke, device="device")["devices"]
+    assert [(d["name"], d["state"], d["here"]) for d in shown] == [
+        ("device", "revoked", False),
+        ("phone", "live", True),
+    ]
+    world.settle()
+    assert "device_revoked" in told(bob, phone)
+    assert sessions.load(bob.core.db, bob.device, alice.device) == []
+    assert {link.peer_device for link in bob.links(phone)} == {phone.device}
+    late = alice.sends(bob, "still me")
+    world.run(60)
+    assert alice.state(late) == "queued"
+    assert "still me" not in bob.heard(phone)
+    assert alice.node.events("identity_behind")
+    assert frozen(bob, phone) is None
+
+
+def test_a_revoked_devices_frame_on_a_link_that_was_up_is_worth_nothing(world):
+    """E3: at once, not at its next HELLO: the log came over another link."""
+    alice, phone, bob = with_phone(world)
+    before = {link.peer_device for link in bob.links(alice)}
+    assert before == {alice.device, phone.device}
+    phone.call(owning.revoke, device="device")
+    alice.sends(bob, "quick")
+    world.settle()
+    heard = bob.heard(phone)
+    phone.sends(bob, "the phone goes on")
+    world.settle()
+    assert bob.heard(phone) == [*heard, "the phone goes on"]
+
+
+def test_what_a_revoked_device_did_not_get_reaches_another(world):
+    """B9, E3"""
+    alice, phone, bob = with_phone(world)
+    alice.node.crash()
+    world.part(phone, bob)
+    world.run(30)
+    sent = bob.sends(phone, "for whoever is there")
+    phone.call(owning.revoke, device="device")
+    world.join(phone, bob)
+    world.run(60)
+    assert bob.state(sent) == "delivered"
+    assert phone.heard(bob)[-1] == "for whoever is there"
+    assert bob.owes(phone) == 0
+    assert [d["device"] for d in bob.call(reading.show, id=sent)["recipients"]] == [id_text(phone.device)]
+
+
+def copies(phone, alice, bob, text):
+    """The phone holds what the other device wrote to bob, as own devices will."""
+    record = next(
+        entries.load(alice.core.db, row[0])
+        for row in alice.core.db.all("SELECT id FROM entries ORDER BY id DESC")
+        if entries.load(alice.core.db, row[0]).content == text.encode()
+    )
+    earlier = [
+        entries.load(alice.core.db, row[0])
+        for row in alice.core.db.all(
+            "SELECT id FROM entries WHERE device = ? AND seq <= ? ORDER BY seq", (record.device, record.seq)
+        )
+    ]
+
+    def item(core):
+        for each in earlier:
+            if entries.find(core.db, each.hash) is None:
+                entry = entries.append(core.db, read_item(each.item))
+                log.add(core.db, phone.hosted.local.id, entry, bob.id, incoming=False, trust=Trust.VERIFIED)
+                outbound._owe(core, phone.hosted, bob.id, entry)
+
+    phone.node.run(item)
+
+
+def left_behind(world):
+    """The first device wrote to bob what he never got, then it was revoked; the phone holds it."""
+    alice, phone, bob = with_phone(world)
+    world.part(alice, bob)
+    world.run(20)
+    for text in ("one", "two", "three"):
+        alice.sends(bob, text)
+    phone.call(owning.revoke, device="device")
+    world.settle()
+    assert alice.device in knows(bob, phone).revoked
+    copies(phone, alice, bob, "two")
+    return alice, phone, bob
+
+
+def test_entries_of_a_revoked_device_arrive_under_a_cut(world):
+    """E3: what a live device holds and vouches for, and nothing that it does not hold."""
+    alice, phone, bob = left_behind(world)
+    world.run(40)
+    world.join(alice, bob)
+    world.run(60)
+    assert [text for text in bob.heard(phone) if text in ("one", "two", "three")] == ["one", "two"]
+    assert settled(phone.states(bob))
+
+
+def test_entries_of_a_revoked_device_without_a_cut_are_refused(world, monkeypatch):
+    """E3, B4: with a verdict that names it, and their sender is told."""
+    monkeypatch.setattr(vouching, "cuts", lambda *_: ())
+    _, phone, bob = left_behind(world)
+    world.run(40)
+    assert not {"one", "two"} & set(bob.heard(phone))
+    refused = {m["text"]: phone.why(m["id"]) for m in phone.history(bob) if m["text"] in ("one", "two")}
+    assert refused == {"one": "refused: revoked", "two": "refused: revoked"}
+    talk(world, phone, bob, "and on")
+
+
+def test_this_installation_is_not_revoked_by_itself(world):
+    """E3"""
+    alice, _ = talkers(world)
+    with pytest.raises(OwnDevice):
+        alice.call(owning.revoke, device="device")
+    with pytest.raises(DeviceUnknown):
+        alice.call(owning.revoke, device="phone")
+    adds_device(alice, "phone")
+    alice.call(owning.revoke, device="phone")
+    with pytest.raises(DeviceUnknown):
+        alice.call(owning.revoke, device="phone")
+
+
+# --- keys on disk ---
+
+
+def test_the_log_is_shown(world):
+    alice, _ = talkers(world)
+    shown = alice.call(owning.show)
+    assert [(e["n"], e["kind"], e["device"]) for e in shown["entries"]] == [
+        (0, "inception", None),
+        (1, "add-device", id_text(alice.device)),
+    ]
+    assert shown["next_root"] == "here"
+    assert shown["entries"][0]["time"]
+
+
+def test_a_next_root_that_was_moved_away_is_needed_to_rotate(world):
+    """E2: doctor says so until it is gone from the disk, and again after the next rotation."""
+    alice, bob = talkers(world)
+    checks = alice.node.run(doctor.what_the_store_tells)
+    assert [check["ok"] for check in checks if check["name"] == "identity"] == [None]
+    assert "protects nothing" in checks[0]["detail"]
+    agent, seed = alice.call(owning.next_root)
+    alice.call(lambda core, params: owning.forget_next_root(core, params, seed))
+    assert agent == alice.id
+    assert seed not in (alice.node.keys / f"{alice.id.hex()}.key").read_bytes()
+    assert [c["ok"] for c in alice.node.run(doctor.what_the_store_tells) if c["name"] == "identity"] == [True]
+    for again in (owning.rotate, owning.next_root):
+        with pytest.raises(NextRootMissing):
+            alice.call(again)
+    with pytest.raises(NextRootWrong):
+        rotates(alice, seed=MINE)
+    assert rotates(alice, seed=seed)["next_root"] == "here"
+    world.settle()
+    assert knows(bob, alice).rotated == 2
+
+
+@pytest.mark.parametrize("death", ["before", "after"])
+def test_a_crash_while_rotating_leaves_keys_and_log_as_one(world, death):
+    """A6, E2: the file is what makes it; the store follows."""
+    alice, bob = talkers(world)
+    setattr(alice.node.db, f"die_{death}", alice.node.db.commits + 1)
+    with pytest.raises(Crashed):
+        rotates(alice)
+    world.run(40)
+    assert identity_of(alice).rotated == 2
+    assert SigningKey.from_seed(secrets_of(alice).root).public == identity_of(alice).root
+    world.settle()
+    assert knows(bob, alice) == identity_of(alice)
+    rotates(alice)
+    talk(world, alice, bob, "still me")
+
+
+def test_a_full_disk_while_rotating_is_made_good_by_the_next_attempt(world):
+    """A6, E2"""
+    alice, bob = talkers(world)
+    alice.node.db.full_at = alice.node.db.statements + 3
+    with pytest.raises(StoreFull):
+        rotates(alice)
+    committed = hashlib.sha256(SigningKey.from_seed(secrets_of(alice).next_root).public).digest()
+    rotates(alice)
+    world.run(40)
+    assert identity_of(alice).next_root_hash != committed
+    assert knows(bob, alice) == identity_of(alice)
+    talk(world, alice, bob, "still me")
