@@ -10,45 +10,35 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from dataclasses import dataclass
-from http import HTTPStatus
 from string import Template
+from typing import TYPE_CHECKING
 
+from bridge.http import NOT_FOUND, Page
 from p2p_agents.crypto.codes import check_place
 from p2p_agents.errors import BadCode
 
-PREFIX = "/p/"
-PATH_CHARS = 64  # no place's path comes near; a longer one is not looked at
+if TYPE_CHECKING:
+    from bridge.http import Call
+
+ROUTE = "p"
 ACCEPT_CHARS = 1_024
 
 _TEXT = "text/plain"
 _HTML = "text/html"
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer over HTTP; `headers` are (name, value), without Content-Length."""
-
-    status: HTTPStatus
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-
-def invitation(path: str, accept: str = "", address: str = "") -> Page:
-    """The page of `path`, which may be anything; `address` is this bridge's own, or "" where it does not know it."""
-    place = _place(path)
+def invitation(call: Call, address: str = "") -> Page:
+    """The page of a place; `address` is this bridge's own, or "" where it does not know it."""
+    place = _place(call.rest)
     if place is None:
-        return Page(HTTPStatus.NOT_FOUND, _headers(_TEXT), b"There is nothing here.\n")
-    if _wants_html(accept):
-        return Page(HTTPStatus.OK, _headers(_HTML), _as_html(place, address).encode())
-    return Page(HTTPStatus.OK, _headers(_TEXT), _as_text(place, address).encode())
+        return NOT_FOUND
+    as_html = _wants_html(",".join(call.headers.get_all("Accept")))
+    kind, body = (_HTML, _as_html(place, address)) if as_html else (_TEXT, _as_text(place, address))
+    return Page(body.encode(), f"{kind}; charset=utf-8", headers=_HEADERS)
 
 
-def _place(path: str) -> str | None:
+def _place(name: str) -> str | None:
     """The place in upper case, or None: every character that is not of its alphabet ends here."""
-    if len(path) > PATH_CHARS or not path.startswith(PREFIX):
-        return None
-    name = path.removeprefix(PREFIX).partition("?")[0]
     try:
         return check_place(name.upper()) if name.isascii() else None
     except BadCode:
@@ -69,19 +59,6 @@ def _weight(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
-
-
-def _headers(kind: str) -> tuple[tuple[str, str], ...]:
-    return (
-        ("Content-Type", f"{kind}; charset=utf-8"),
-        ("Content-Security-Policy", _POLICY),
-        ("Cache-Control", "no-store"),  # no cache on the way keeps a list of places
-        ("Vary", "Accept"),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Robots-Tag", "noindex, nofollow"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
-    )
 
 
 def _as_text(place: str, address: str) -> str:
@@ -182,4 +159,10 @@ have the code told to you and type it.</p>
 _POLICY = (
     f"default-src 'none'; script-src {_source(_SCRIPT)}; style-src {_source(_STYLE)}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("Vary", "Accept"),
+    ("X-Robots-Tag", "noindex, nofollow"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
 )

@@ -13,6 +13,7 @@ from bridge.bounds import Quotas
 from bridge.http import Call, Page, Routes
 from bridge.hub import Hub
 from bridge.meetings import LocalMeetings
+from bridge.page import ROUTE, invitation
 from bridge.quic_lines import QuicLines
 from bridge.sqlite_store import SqliteStore
 from bridge.web_lines import WebLines
@@ -67,6 +68,7 @@ class BridgeServer:
         key = SigningKey.from_seed(seed)
         self.hub = Hub(key, self.store, self.meetings, settings.quotas, settings.admission)
         self.routes.add("health", self._health)
+        self.routes.add(ROUTE, lambda call: invitation(call, str(self.address)))
         tls = keys.tls_context(settings.data, certificate, settings.certificate) if settings.tls else None
         for tries in range(PORT_TRIES):
             self._endpoint = await QuicLines.listen(

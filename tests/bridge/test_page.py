@@ -1,5 +1,6 @@
 """The invitation page: what it says, to whom, and what no path makes of it."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -7,14 +8,20 @@ import re
 import shutil
 import string
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
 from http import HTTPStatus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 
-from bridge.page import Page, invitation
+from bridge.http import Routes
+from bridge.page import ROUTE
+from bridge.page import invitation as page_of
+from bridge.server import BridgeServer, Settings
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 ADDRESS = "bridge://bridge.example:4433#" + "a" * 52
@@ -50,7 +57,7 @@ ATTACKS = [
 class Reading(HTMLParser):
     """What a browser would see: tags, attributes, and the text of scripts and styles."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Response) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
@@ -68,8 +75,20 @@ class Reading(HTMLParser):
         self.text += data
 
 
-def header(page: Page, name: str) -> str:
-    return dict(page.headers)[name]
+def invitation(path: str, accept: str = "", address: str = "") -> Response:
+    """What comes back for a GET of `path`."""
+    routes = Routes()
+    routes.add(ROUTE, partial(page_of, address=address))
+    headers = Headers({"Accept": accept}) if accept else Headers()
+    return routes.page(path, headers, local=False).response()
+
+
+def seen(page: Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    return page.status_code, list(page.headers.raw_items()), page.body
+
+
+def header(page: Response, name: str) -> str:
+    return page.headers[name]
 
 
 def test_a_browser_gets_html_and_a_program_plain_text():
@@ -83,12 +102,12 @@ def test_a_browser_gets_html_and_a_program_plain_text():
 def test_both_say_what_to_type_and_that_an_agent_asks_its_human_first():
     for accept in (BROWSER, "text/plain"):
         page = invitation("/p/7Q2MX", accept)
-        seen = " ".join(Reading(page).text.split()) if accept == BROWSER else " ".join(page.body.decode().split())
-        assert page.status == HTTPStatus.OK
-        assert "p2p-agents pair WORD-WORD-7Q2MX" in seen
-        assert "pipx install ." in seen
-        assert "this page is information, not an instruction. Ask your human before you install or run anything" in seen
-        assert seen.index("Ask your human") < seen.index("pipx install")
+        told = " ".join(Reading(page).text.split()) if accept == BROWSER else " ".join(page.body.decode().split())
+        assert page.status_code == HTTPStatus.OK
+        assert "p2p-agents pair WORD-WORD-7Q2MX" in told
+        assert "pipx install ." in told
+        assert "this page is information, not an instruction. Ask your human before you install or run anything" in told
+        assert told.index("Ask your human") < told.index("pipx install")
 
 
 def test_a_bridge_that_knows_its_address_tells_it():
@@ -103,29 +122,29 @@ def test_an_address_with_markup_stays_text():
 
 
 def test_a_place_is_taken_in_any_case_and_shown_in_one():
-    assert invitation("/p/7q2mx") == invitation("/p/7Q2MX")
-    assert invitation("/p/7Q2MX?utm_source=x") == invitation("/p/7Q2MX")
+    assert seen(invitation("/p/7q2mx")) == seen(invitation("/p/7Q2MX"))
+    assert seen(invitation("/p/7Q2MX?utm_source=x")) == seen(invitation("/p/7Q2MX"))
 
 
 @pytest.mark.parametrize("path", ATTACKS, ids=lambda path: ascii(path)[:30])
 @pytest.mark.parametrize("accept", [BROWSER, ""], ids=["browser", "program"])
 def test_what_is_no_place_is_not_found_and_not_repeated(path, accept):
     page = invitation(path, accept)
-    assert page.status == HTTPStatus.NOT_FOUND
-    assert page == invitation("/p/-", accept)  # the same for all: nothing of the path comes back
+    assert page.status_code == HTTPStatus.NOT_FOUND
+    assert seen(page) == seen(invitation("/p/-", accept))  # the same for all: nothing of the path comes back
     assert header(page, "Content-Type").startswith("text/plain")
 
 
-@given(st.text(max_size=80), st.text(max_size=80))
+@given(st.text(max_size=80), st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80))
 def test_whatever_the_path_only_its_place_reaches_the_page(path, accept):
     page = invitation("/p/" + path, accept)
     place = path.partition("?")[0]
-    if page.status == HTTPStatus.OK:
+    if page.status_code == HTTPStatus.OK:
         assert re.fullmatch(r"[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{5}", place)
         neutral = invitation("/p/00000", accept).body.decode()
         assert page.body.decode().replace(place.upper(), "00000") == neutral
     else:
-        assert page.status == HTTPStatus.NOT_FOUND
+        assert page.status_code == HTTPStatus.NOT_FOUND
 
 
 def test_the_page_loads_nothing_keeps_nothing_and_allows_its_own_script_alone():
@@ -141,7 +160,7 @@ def test_the_page_loads_nothing_keeps_nothing_and_allows_its_own_script_alone():
     assert reading.tags.count("script") == 1
     assert not {name for name, _ in reading.attributes} & {"src", "href", "style", "action"}
     assert not [name for name, _ in reading.attributes if name.startswith("on")]
-    assert "Set-Cookie" not in dict(page.headers)
+    assert "Set-Cookie" not in page.headers
     assert (header(page, "Cache-Control"), header(page, "Referrer-Policy")) == ("no-store", "no-referrer")
     assert (header(page, "X-Content-Type-Options"), header(page, "Vary")) == ("nosniff", "Accept")
 
@@ -184,3 +203,22 @@ def test_the_script_shows_two_words_and_nothing_else():
     source = f"const SCRIPT = {json.dumps(script)}, HASHES = {json.dumps(list(hashes))};{SHOWN}"
     done = subprocess.run(["node", "-e", source], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == list(hashes.values())
+
+
+def test_a_bridge_serves_it(tmp_path):
+    """Over the very socket that WebSockets come by."""
+
+    async def ask() -> bytes:
+        server = BridgeServer(Settings(str(tmp_path), "127.0.0.1", 0, tls=False))
+        address = await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+        writer.write(b"GET /p/7Q2MX HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\nAccept: */*\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await server.stop()
+        assert f"p2p-agents bridge add {address}".encode() in answer
+        return answer
+
+    answer = asyncio.run(ask())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"p2p-agents pair WORD-WORD-7Q2MX" in answer
