@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench import commands, discovery, idle, messages, primitives, reading
+from bench import commands, discovery, idle, messages, pairing, primitives, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
     "rate": messages.rate,
     "idle": idle.measure,
     "discovery": discovery.measure,
+    "pairing": pairing.measure,
     "unread": reading.measure,
 }
 

@@ -28,6 +28,7 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("rate", ["rate"]),
         ("idle", ["idle.cpu", "idle.memory", "idle.cpu_many", "idle.memory_agent"]),
         ("discovery", ["discovery.node", "discovery.agent"]),
+        ("pairing", ["pairing"]),
         ("unread", ["unread.all", "unread.few"]),
     ],
 )

@@ -45,6 +45,7 @@ def save(text: str, path: str, kind: str) -> None:
     _code(text).save(drawn, kind=kind, scale=FILE_SCALE, border=FILE_BORDER)
     try:
         with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # a file that was there keeps its mode otherwise
             file.write(drawn.getvalue())
     except OSError as error:
         raise errors.Usage(f"cannot write {path}: {error.strerror}") from error

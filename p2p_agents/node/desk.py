@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from p2p_agents.limits import PAIRING_WRONG
+from p2p_agents.link.admission import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from p2p_agents.link.displaying import Displayer
     from p2p_agents.link.joining import Joiner
 
+ANNOUNCE_BURST, ANNOUNCE_PER_S = 8, 1  # NODE frames draw on the peer's patience, and codes come and go
 HERE = -1  # the connection between two agents of this node, which is none
 
 
@@ -95,8 +96,8 @@ class Desk:
     runs: dict[int, Run] = field(default_factory=dict)
     asked: dict[tuple[int, int], Run] = field(default_factory=dict)  # of displays, by (connection, the joiner's number)
     here: deque[tuple[int, bool, bytes]] = field(default_factory=deque)  # (run, of the joiner, message) under way HERE
-    announced: float = -math.inf  # when NODE last told places
-    stale: bool = False  # it tells others than there are
+    announcements: Bucket = field(default_factory=lambda: Bucket(ANNOUNCE_BURST, ANNOUNCE_PER_S))
+    stale: bool = False  # NODE told other places than there are
     fallen: bool = False  # a batch failed and took something with it: who waits is to look
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Peering
 
-ANNOUNCE_S = 1.0  # NODE frames draw on the peer's patience: codes that come and go are told once a second
 NOBODY = b""  # of whom nothing is known but a wrong word
 
 
@@ -359,9 +358,8 @@ def _runs_of(core: Core, owner: Display | Join) -> list[Run]:
 
 def _announce(core: Core) -> None:
     """Tell every connection where codes are met, now or with the next tick."""
-    core.desk.stale = core.now() - core.desk.announced < ANNOUNCE_S
+    core.desk.stale = not core.desk.announcements.take(core.now())
     if not core.desk.stale:
-        core.desk.announced = core.now()
         opening.announce_roster(core)
 
 

@@ -42,6 +42,7 @@ def test_colour_and_plain_show_the_same_picture() -> None:
 @pytest.mark.parametrize(("kind", "magic"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_a_file_is_its_owners_alone(tmp_path, kind: str, magic: bytes) -> None:
     path = tmp_path / f"code.{kind}"
+    path.touch(0o644)
     picture.save(TEXT, str(path), kind)
     assert path.read_bytes().startswith(magic)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -299,6 +299,25 @@ def test_an_agent_shows_one_code_and_a_node_few(world):
         shows(alice, "no name")
 
 
+def test_codes_that_come_and_go_are_told_at_once_and_a_flood_of_them_once_a_second(world):
+    """Every connection hears of each of the first few; of the many after them, of the last one in time."""
+    alice, bob = strangers(world)
+    for _ in range(3):
+        code = shows(alice)["code"]
+        assert joins(world, bob, code, wait=0.5)["trust"] == "paired"
+    told = []
+
+    def look(_, data):
+        told.extend(frame for frame in frames_in(data) if isinstance(frame, Node))
+        return data
+
+    world.net.tamper = look
+    codes_shown = [shows(alice)["code"] for _ in range(100)]
+    world.run(5.0)
+    assert len(told) < 20
+    assert joins(world, bob, codes_shown[-1])["trust"] == "paired"
+
+
 def test_a_restart_ends_codes(world):
     alice, bob = strangers(world)
     code = shows(alice)["code"]
@@ -443,6 +462,29 @@ def test_a_squatter_on_the_place_costs_a_try_and_wins_nothing(world, monkeypatch
     assert trust(bob, mallory) is None
     spent, used = pairings.tries(bob.core.db, codes.parse(code).place)
     assert (spent <= 2, used) == (True, True)
+
+
+@pytest.mark.parametrize("right", [0, 1, 2, None])
+def test_who_guesses_on_the_network_has_three_guesses(world, right):
+    """F1: the right words among them win, which is the whole chance; each wrong one is told with its address."""
+    mallory, alice = strangers(world, "mallory", "alice")
+    code = shows(alice)["code"]
+    _, _, place = code.split("-")
+    guesses = [f"acid-{word}-{place}" for word in ("coral", "copper", "fiddle")]
+    if right is not None:
+        guesses[right] = code
+    results = []
+    for guess in guesses:
+        try:
+            results.append(joins(world, mallory, guess)["trust"])
+        except (CodeWrong, CodeUsed, CodeDead) as error:
+            results.append(error.code)
+    wrong = 3 if right is None else right
+    assert results == (["code_wrong"] * wrong + ["paired"] + ["code_used"] * 2)[:3]
+    assert (trust(alice, mallory) is Trust.PAIRED) is (right is not None)
+    told = status(alice)
+    assert [it["from"] for it in told["wrong"]] == [format_address(mallory.node.address)] * wrong
+    assert told["state"] == ("dead" if right is None else "paired")
 
 
 def test_a_flood_of_pairing_messages_ends_the_connection(world):
