@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import itertools
 import logging
 import os
@@ -12,9 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
+from bridge.counts import Counts
 from bridge.rates import Addresses, Paces, Purse
 from bridge.session import End, Pool, Session
-from bridge.store import Placed, Refused
+from bridge.store import Placed, Refused, Stats
 from bridge.visit import Visit
 from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.wire.relay_answers import Refusal, Terms
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from bridge.store import Store
     from bridge.visit import Line
     from p2p_agents.crypto.signing import SigningKey
-    from p2p_agents.wire.relay import Message, Request
+    from p2p_agents.wire.relay import Request
     from p2p_agents.wire.relay_answers import Admission, Told
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ def now_ms() -> int:
 
 
 class Hub:
-    """`count` is told of every message, in and out; it is the metrics' to replace."""
+    """Lines arrive and leave; whatever a session asks for is carried out here and answered to it."""
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class Hub:
         admission: Admission,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self.count: Callable[[Message | None], None] = lambda message: None
+        self.counts = Counts()
         self.key = key
         self.store = store
         self.meetings = meetings
@@ -63,6 +65,7 @@ class Hub:
             admission, quotas.blob_bytes, quotas.queue_blobs, quotas.queue_bytes, quotas.kept_s, quotas.work_bits
         )
         self.pool = Pool()
+        self.stats = Stats(0, 0, 0, 0, 0)  # of the store, some seconds old
         self._quotas = quotas
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -77,7 +80,7 @@ class Hub:
         self._idle.set()
         self._stopping = False
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
-        self._expires = self.time() + bounds.EXPIRE_EVERY_S
+        self._upkeep_at = self.time()
         store.grown = self._grown
         meetings.told = self._told
 
@@ -95,13 +98,20 @@ class Hub:
         """Queues that somebody reads."""
         return len(self._watchers)
 
+    @property
+    def under_way(self) -> int:
+        """Requests that nobody answered yet."""
+        return self._under_way
+
     # --- lines ---
 
-    def arrived(self, line: Line, host: str, observed: str) -> Visit:
-        """A connection was made. `host` has a pace of its own unless it is empty; the client is told `observed`."""
+    def arrived(self, line: Line, way: str, host: str, observed: str) -> Visit:
+        """A connection was made by quic or websocket. `host`, where it is known and another machine, has a pace of
+        its own; `observed` is what the client is told of where it comes from."""
         now = self.time()
+        self.counts.arrived[way] += 1
         purses = [Purse(self._quotas, now)]
-        if host:
+        if host and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
             purses.append(self._addresses.purse(host, now))
         session = Session(self.key, self.terms, os.urandom(KEY_BYTES), observed, Paces(*purses), self.pool, now)
         visit = Visit(next(self._numbers), self, line, session)
@@ -227,9 +237,10 @@ class Hub:
             else:
                 visit.act(visit.session.tick(now))
         self.meetings.expire(self._clock())
-        if now >= self._expires and not self._stopping:
-            self._expires = now + bounds.EXPIRE_EVERY_S
+        if now >= self._upkeep_at and not self._stopping:
+            self._upkeep_at = now + bounds.UPKEEP_EVERY_S
             self._expire()
+            self._look()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _expire(self) -> None:
@@ -240,6 +251,16 @@ class Hub:
         found = _outcome(future)
         if not isinstance(found, Refused) and found >= bounds.EXPIRE_BLOBS and not self._stopping:
             self._expire()
+        self._done()
+
+    def _look(self) -> None:
+        self._begun()
+        self.store.stats().add_done_callback(self._looked)
+
+    def _looked(self, future: Future[Any]) -> None:
+        found = _outcome(future)
+        if isinstance(found, Stats):
+            self.stats = found
         self._done()
 
     # --- the end ---

@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
-import logging
-import signal
 import sys
 
-from bridge.server import DEFAULT_PORT, BridgeServer, Settings
+import typer
+
+from bridge import cli, face
 from p2p_agents import exits
-from p2p_agents.errors import P2PError
-from p2p_agents.wire.relay_answers import Admission
+from p2p_agents.errors import Usage
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="p2p-bridge")
-    parser.add_argument("verb", choices=["run"])
-    parser.add_argument("--host")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
-    parser.add_argument("--data", default="p2p-bridge-data")
-    parser.add_argument("--admission", default="open", choices=list(Admission))
-    parser.add_argument("--public-host", default="")
-    parser.add_argument("--json", action="store_true")
-    told = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings = Settings(told.data, told.host, told.port, told.public_host, Admission(told.admission))
+    """Parse and run one command line; its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    group = typer.main.get_command(cli.app)
     try:
-        asyncio.run(_run(settings))
-    except P2PError as error:
-        print(f"p2p-bridge: {error.message}", file=sys.stderr)  # noqa: T201 - the last word
-        return error.exit
-    return exits.OK
+        status = group.main(words or ["--help"], prog_name="p2p-bridge", standalone_mode=False)
+    except typer.TyperException as error:
+        refused = _usage(error)
+        return face.run(lambda _: _raise(refused), json="--json" in words)
+    except typer.Abort:
+        return exits.INTERRUPTED
+    return status if isinstance(status, int) else exits.OK
 
 
-async def _run(settings: Settings) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = BridgeServer(settings)
-    address = await server.start()
-    print(json.dumps({"type": "ready", "address": str(address)}), flush=True)  # noqa: T201 - the result
-    await stopping.wait()
-    await server.stop()
+def _usage(error: typer.TyperException) -> Usage:
+    told = getattr(error, "format_message", None)
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "p2p-bridge"
+    return Usage(told() if told is not None else str(error), hint=f"run: {path} --help")
+
+
+def _raise(error: Usage) -> None:
+    raise error

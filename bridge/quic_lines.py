@@ -53,10 +53,10 @@ class QuicLines:
         return await Endpoint.open(certificate, lines, host=host, port=port, alpn=ALPN, bounds=BOUNDS)
 
     def connected(self, connection: Connection) -> None:
-        host, _ = connection.address
-        self._visits[connection] = self._hub.arrived(QuicLine(connection), host, format_address(connection.address))
+        host, shown = connection.address[0], format_address(connection.address)
+        self._visits[connection] = self._hub.arrived(QuicLine(connection), "quic", host, shown)
         if self._log_addresses:
-            log.info("quic %d from %s", connection.id, format_address(connection.address))
+            log.info("quic from %s", shown)
 
     def received(self, connection: Connection, data: bytes) -> None:
         self._visits[connection].received(data)

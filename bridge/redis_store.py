@@ -32,7 +32,7 @@ from bridge import bounds, redis_upkeep
 from bridge.redis_ears import Ears
 from bridge.redis_keys import bytes_of, keys_of, name_of, route_key
 from bridge.redis_link import Command, Link, call, parse_store
-from bridge.store import Allowed, Placed, Refused, Stats, Token
+from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -170,6 +170,9 @@ class RedisStore:
 
     def disallow(self, account: bytes) -> Future[bool]:
         return self._do(redis_upkeep.disallow(self.link, name_of(account)))
+
+    def accounts(self, most: int) -> Future[list[Usage]]:
+        return self._do(redis_upkeep.accounts(self.link, most))
 
     def purge(self, account: bytes) -> Future[int]:
         return self._do(redis_upkeep.purge(self.link, name_of(account)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bridge import bounds
 from bridge.redis_keys import DUE, HOLDERS, LISTED, TOKENS, account_key, bytes_of, heads_key, keys_of, list_key
 from bridge.redis_link import Command, call
-from bridge.store import Allowed, Refused, Stats, Token
+from bridge.store import Allowed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -170,6 +170,18 @@ async def stats(link: Link) -> Stats:
             if head:
                 oldest = min(oldest or int(float(head[1])), int(float(head[1])))
     return Stats(queues, blobs, size, len(accounts), oldest)
+
+
+async def accounts(link: Link, most: int) -> list[Usage]:
+    """At most so many, those that hold the most bytes first: every account is looked at."""
+    found: list[Usage] = []
+    for some in _chunks([account.decode() for account in await link.one(Command(("ZRANGE", DUE, 0, -1)))]):
+        held = await _all(link, [Command(("HMGET", account_key(account), "bytes", "seen")) for account in some])
+        queues = await _all(link, [Command(("ZCARD", list_key(account))) for account in some])
+        for account, (size, seen), count in zip(some, held, queues, strict=True):
+            found.append(Usage(bytes_of(account), count, int(size or 0), int(seen or 0)))
+        found = sorted(found, key=lambda one: (-one.bytes, -one.queues, one.account))[:most]
+    return found
 
 
 # --- private ---

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
-from bridge.store import Allowed, Placed, Refused, Stats, Token
+from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -307,3 +307,11 @@ def tokens(connection: sqlite3.Connection) -> list[Token]:
 def allowed(connection: sqlite3.Connection) -> list[Allowed]:
     """Store.allowed."""
     return [Allowed(*row) for row in connection.execute("SELECT * FROM allowed ORDER BY made_ms, account")]
+
+
+def accounts(connection: sqlite3.Connection, most: int) -> list[Usage]:
+    """Store.accounts."""
+    rows = connection.execute(
+        "SELECT key, queues, bytes, seen_ms FROM accounts ORDER BY bytes DESC, queues DESC, key LIMIT ?", (most,)
+    )
+    return [Usage(*row) for row in rows]

@@ -13,6 +13,7 @@ from bridge.bounds import Quotas
 from bridge.http import Call, Page, Routes
 from bridge.hub import Hub
 from bridge.meetings import LocalMeetings
+from bridge.metrics import Metrics
 from bridge.page import ROUTE, invitation
 from bridge.quic_lines import QuicLines
 from bridge.sqlite_store import SqliteStore
@@ -48,6 +49,7 @@ class Settings:
     metrics: bool = False
     log_addresses: bool = False
     quotas: Quotas = field(default_factory=Quotas)
+    store: str = ""  # where blobs are kept; "": in `data`
 
 
 class BridgeServer:
@@ -63,12 +65,13 @@ class BridgeServer:
         data_directory(settings.data)
         seed = keys.seed(settings.data)
         certificate = NodeCertificate.from_seed(seed)
-        self.store: Store = await SqliteStore.open_file(os.path.join(settings.data, STORE_NAME), settings.quotas)
+        self.store = await open_store(settings.data, settings.store, settings.quotas)
         self.meetings: Meetings = LocalMeetings()
         key = SigningKey.from_seed(seed)
         self.hub = Hub(key, self.store, self.meetings, settings.quotas, settings.admission)
         self.routes.add("health", self._health)
         self.routes.add(ROUTE, lambda call: invitation(call, str(self.address)))
+        self.routes.add("metrics", Metrics(self.hub, public=settings.metrics).page)
         tls = keys.tls_context(settings.data, certificate, settings.certificate) if settings.tls else None
         for tries in range(PORT_TRIES):
             self._endpoint = await QuicLines.listen(
@@ -101,6 +104,11 @@ class BridgeServer:
     def _health(self, call: Call) -> Page:
         found = {"ok": True, "connections": len(self.hub)}
         return Page(json.dumps(found).encode() + b"\n", "application/json")
+
+
+async def open_store(data: str, store: str, quotas: Quotas) -> Store:
+    """The store of a bridge with that data directory. Raises an EnvironmentFault."""
+    return await SqliteStore.open_file(os.path.join(data, STORE_NAME), quotas)
 
 
 def data_directory(path: str) -> None:

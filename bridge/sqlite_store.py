@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, rows
 from bridge.rows import Rows
-from bridge.store import Allowed, Placed, Refused, Stats, Token
+from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
@@ -124,6 +124,9 @@ class SqliteStore:
 
     def disallow(self, account: bytes) -> Future[bool]:
         return self._queue(lambda kept: kept.disallow(account))
+
+    def accounts(self, most: int) -> Future[list[Usage]]:
+        return self._read(lambda reader: rows.accounts(reader, most))
 
     def purge(self, account: bytes) -> Future[int]:
         return self._queue(lambda kept: kept.purge(account))

@@ -62,6 +62,16 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account holds, and when it last logged in."""
+
+    account: bytes
+    queues: int
+    bytes: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What the store holds. `oldest_ms` is when the oldest blob came, 0 where there is none."""
 
@@ -143,6 +153,10 @@ class Store(Protocol):
 
     def disallow(self, account: bytes) -> Future[bool]:
         """Whether it was on the list."""
+        ...
+
+    def accounts(self, most: int) -> Future[list[Usage]]:
+        """At most so many, those that hold the most bytes first."""
         ...
 
     def purge(self, account: bytes) -> Future[int]:

@@ -40,6 +40,7 @@ class Visit:
     def received(self, data: bytes) -> None:
         """The next bytes of the line."""
         session = self.session
+        self._hub.counts.bytes_in += len(data)
         try:
             for frame in self._framer.feed(data):
                 self._frame(frame)
@@ -56,7 +57,7 @@ class Visit:
         if self.session.ended:
             return
         message = decode_message(frame)
-        self._hub.count(message)
+        self._hub.counts.hear(message)
         self.act(self.session.heard(message, len(frame) + PREFIX_BYTES, self._hub.time()))
         if self.session.knocked:
             self._framer.limit = FRAME_BYTES
@@ -68,7 +69,7 @@ class Visit:
             match action:
                 case Send(message):
                     out.append(frame_bytes(encode_message(message)))
-                    self._hub.count(message)
+                    self._hub.counts.say(message)
                 case Carry(request, worked):
                     self._hub.carry(self, request, worked=worked)
                 case Unwatch(queue):
@@ -83,6 +84,7 @@ class Visit:
     def close(self, end: End, reason: str) -> None:
         """End the connection; `ended` follows from its line."""
         self.session.ended = True
+        self._hub.counts.end(end)
         self._line.close(end, reason)
 
     def ended(self) -> None:
@@ -92,5 +94,7 @@ class Visit:
 
     def _say(self, out: list[bytes]) -> None:
         if out:
-            self._line.send(b"".join(out))
+            data = b"".join(out)
             out.clear()
+            self._hub.counts.bytes_out += len(data)
+            self._line.send(data)

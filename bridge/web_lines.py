@@ -111,7 +111,7 @@ class WebLines:
             ping_interval=PING_S,
             ping_timeout=PING_S,
             server_header=None,
-            logger=logging.getLogger("bridge.websockets"),
+            logger=_silent(),
         )
 
     async def _serve(self, socket: ServerConnection) -> None:
@@ -138,10 +138,18 @@ class WebLines:
 
     def _welcome(self, socket: ServerConnection, line: WebLine) -> Visit:
         """Behind a proxy the address is that of the proxy: nobody's pace, and nothing a client should learn."""
-        host, port = "", 0
+        host, shown = "", ""
         if not self._proxied:
             host, port = socket.remote_address[:2]
             host = host.removeprefix("::ffff:")
+            shown = format_address((host, port))
             if self._log_addresses:
-                log.info("websocket from %s", format_address((host, port)))
-        return self._hub.arrived(line, host, format_address((host, port)) if host else "")
+                log.info("websocket from %s", shown)
+        return self._hub.arrived(line, "websocket", host, shown)
+
+
+def _silent() -> logging.Logger:
+    """The library tells of every connection and of every scan of the port, with addresses; failures are ours to log."""
+    silent = logging.getLogger("bridge.websockets")
+    silent.setLevel(logging.CRITICAL + 1)
+    return silent

@@ -52,3 +52,26 @@ class BadStore(LocalFault):
     code = "bad_store"
     exit = exits.USAGE
     hint = "leave --store out for a file in --data, or give one like redis://HOST:6379/0?password_file=FILE"
+
+
+class TokenUnknown(LocalFault):
+    """The bridge has no admission token of that id."""
+
+    code = "token_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-bridge token list"
+
+
+class AccountUnknown(LocalFault):
+    """The bridge does not know that account."""
+
+    code = "account_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-bridge stats"
+
+
+class BridgeDataUnusable(LocalFault):
+    """The directory holds no bridge's data, or cannot be used."""
+
+    code = "bridge_data"
+    hint = "name the bridge's directory: --data DIR"

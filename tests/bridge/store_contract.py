@@ -17,7 +17,7 @@ import pytest
 
 from bridge import bounds
 from bridge.bounds import Quotas
-from bridge.store import Refused, Stats, Store
+from bridge.store import Refused, Stats, Store, Usage
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
@@ -330,6 +330,18 @@ async def test_a_purged_account_takes_its_queues_along(shelf: Shelf) -> None:
         assert await store.purge(ALICE) == 0
         assert await refusal(store.open(QUEUE, 0, NOW)) is Refusal.GONE
         assert await store.open(OTHER, 0, NOW) == 0
+
+
+@in_loop
+async def test_the_accounts_that_hold_most(shelf: Shelf) -> None:
+    async with shelf() as store:
+        await made(store, QUEUE, ALICE)
+        await made(store, OTHER, BOB)
+        await made(store, THIRD, BOB)
+        await store.put(QUEUE, TOKEN, bytes(10), NOW)
+        await store.put(OTHER, TOKEN, bytes(20), NOW)
+        assert await store.accounts(9) == [Usage(BOB, 2, 20, NOW), Usage(ALICE, 1, 10, NOW)]
+        assert await store.accounts(1) == [Usage(BOB, 2, 20, NOW)]
 
 
 @in_loop

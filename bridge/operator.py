@@ -1,0 +1,179 @@
+"""What an operator does beside a running bridge: the same store, opened for one question and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import time
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from bridge import sqlite_store
+from bridge.bounds import Quotas
+from bridge.server import STORE_NAME, open_store
+from bridge.sizes import parse_key, show_key
+from bridge.store import LABEL_CHARS
+from p2p_agents.bridge_faults import AccountUnknown, BridgeDataUnusable, TokenUnknown
+from p2p_agents.errors import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bridge.store import Store
+
+Json = dict[str, Any]
+
+TOKEN_SECRET_BYTES = 20  # 160 bits, 32 characters: nobody guesses it, and it can be read aloud
+TOKEN_ID_CHARS = 12  # of its hash: enough to name it by, and no help in guessing it
+
+
+class Operator:
+    """One per command."""
+
+    def __init__(self, data: str, store: str = "") -> None:
+        self._data = data
+        self._store = store
+
+    # --- tokens ---
+
+    def create_token(self, label: str, accounts: int) -> Json:
+        """The one time that the token itself is shown: the store keeps its hash."""
+        _check_label(label)
+        token = base64.b32encode(os.urandom(TOKEN_SECRET_BYTES)).decode().lower()
+        hashed = sha256(token.encode()).digest()
+        self._ask(lambda store: store.add_token(hashed, label, accounts, _now_ms()))
+        return {"token": token, "id": _token_id(hashed), "label": label, "accounts": accounts}
+
+    def list_tokens(self) -> Json:
+        found = self._ask(lambda store: store.tokens())
+        return {
+            "tokens": [
+                {
+                    "id": _token_id(token.hash),
+                    "label": token.label,
+                    "accounts": token.accounts,
+                    "used": token.used,
+                    "created": _time(token.made_ms),
+                }
+                for token in found
+            ]
+        }
+
+    def revoke_token(self, name: str) -> Json:
+        """By its id, or by the token itself."""
+
+        async def revoke(store: Store) -> bool:
+            typed = sha256(name.strip().lower().encode()).digest()
+            for token in await store.tokens():
+                if _token_id(token.hash) == name.strip().lower() or token.hash == typed:
+                    return await store.remove_token(token.hash)
+            return False
+
+        if not self._ask(revoke):
+            raise TokenUnknown
+        return {"revoked": True}
+
+    # --- the list ---
+
+    def allow(self, account: str, label: str) -> Json:
+        _check_label(label)
+        key = parse_key(account)
+        self._ask(lambda store: store.allow(key, label, _now_ms()))
+        return {"account": show_key(key), "label": label}
+
+    def list_allowed(self) -> Json:
+        found = self._ask(lambda store: store.allowed())
+        return {
+            "accounts": [
+                {"account": show_key(one.account), "label": one.label, "added": _time(one.made_ms)} for one in found
+            ]
+        }
+
+    def disallow(self, account: str) -> Json:
+        key = parse_key(account)
+        if not self._ask(lambda store: store.disallow(key)):
+            raise AccountUnknown("that account is not on the list", hint="run: p2p-bridge allow list")
+        return {"account": show_key(key), "removed": True}
+
+    # --- the store ---
+
+    def stats(self, most: int) -> Json:
+        async def look(store: Store) -> Json:
+            stats, accounts = await store.stats(), await store.accounts(most)
+            return {
+                "queues": stats.queues,
+                "blobs": stats.blobs,
+                "bytes": stats.bytes,
+                "accounts": stats.accounts,
+                "oldest": _time(stats.oldest_ms) if stats.oldest_ms else None,
+                "largest": [
+                    {
+                        "account": show_key(one.account),
+                        "queues": one.queues,
+                        "bytes": one.bytes,
+                        "seen": _time(one.seen_ms),
+                    }
+                    for one in accounts
+                ],
+            }
+
+        found: Json = self._ask(look)
+        return found
+
+    def purge(self, account: str) -> Json:
+        key = parse_key(account)
+
+        async def purge(store: Store) -> int | None:
+            known = await store.accounts(2**31 - 1)
+            return await store.purge(key) if any(one.account == key for one in known) else None
+
+        blobs = self._ask(purge)
+        if blobs is None:
+            raise AccountUnknown
+        return {"account": show_key(key), "blobs": blobs}
+
+    def backup(self, target: str) -> Json:
+        """Of a store in a file; the bridge may run meanwhile."""
+        path = os.path.join(self._data, STORE_NAME)
+        if not os.path.exists(path):
+            raise BridgeDataUnusable(f"no bridge's store is here: {path}")
+        try:
+            sqlite_store.backup(path, target)
+        except FileExistsError:
+            raise Usage(f"there is a file already: {target}", hint="name one that does not exist") from None
+        except OSError as error:
+            raise BridgeDataUnusable(f"cannot write {target}: {error.strerror}", hint="name another file") from error
+        return {"file": target, "bytes": os.path.getsize(target)}
+
+    def _ask(self, question: Callable[[Store], Awaitable[Any]]) -> Any:
+        if not self._store and not os.path.isdir(self._data):
+            raise BridgeDataUnusable(f"no bridge's data is here: {self._data}")
+
+        async def ask() -> Any:
+            store = await open_store(self._data, self._store, Quotas())
+            try:
+                return await question(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(ask())
+
+
+def _check_label(label: str) -> None:
+    if len(label) > LABEL_CHARS:
+        raise Usage(f"a label has at most {LABEL_CHARS} characters; this one has {len(label)}")
+
+
+def _token_id(hashed: bytes) -> str:
+    return show_key(hashed)[:TOKEN_ID_CHARS]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _time(ms: int) -> str:
+    """RFC 3339 in UTC."""
+    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
