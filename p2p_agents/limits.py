@@ -126,7 +126,10 @@ PAIRING_TRIES_MS = 86_400_000  # tries are remembered for a day: the code they w
 OOB_ADDRESSES = 4  # in a scanned code: more would not fit a small terminal
 OOB_CHARS = 512  # a scanned text is read no further
 IMAGE_BYTES = 32 * MIB  # a file with a picture of a code: several times a phone's photo
-IMAGE_PIXELS = 64_000_000  # of it, by its header: a phone's largest photos have 50 million
+IMAGE_PIXELS = (
+    36_000_000  # of it, by its header, at up to 16 bytes each while it is decoded: an 8K screen has 33 million
+)
+PHOTO_PIXELS = 64_000_000  # of a JPEG, which is decoded at a fraction: a phone's largest photos have 50 million
 CAPTURE_BYTES = 1 * MIB  # a terminal capture: a day of one
 CAMERA_S = 60.0  # a camera is looked through for this long
 OOB_SKEW_MS = 300_000  # clocks of two machines may differ by this; the displayer is the judge

@@ -98,34 +98,35 @@ def _open(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are bounded here
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                _check_size(*picture.size)
+                _check_size(picture)
                 picture.draft("L", (SIDE, SIDE))  # a JPEG can be decoded at a fraction of its size
                 return _grey(picture)
     except errors.P2PError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many() from error
+        raise _too_many(limits.IMAGE_PIXELS) from error
     except Exception as error:  # decoders of foreign bytes trip in ways of their own
         raise errors.ImageBroken(f"the picture cannot be decoded: {type(error).__name__}") from error
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > limits.IMAGE_PIXELS:
-        raise _too_many()
+def _check_size(picture: Image.Image) -> None:
+    most = limits.PHOTO_PIXELS if picture.format == "JPEG" else limits.IMAGE_PIXELS
+    if picture.width * picture.height > most:
+        raise _too_many(most)
 
 
-def _too_many() -> errors.ImageTooLarge:
-    return errors.ImageTooLarge(f"the picture has more than {limits.IMAGE_PIXELS // 10**6} million pixels")
+def _too_many(most: int) -> errors.ImageTooLarge:
+    return errors.ImageTooLarge(f"the picture has more than {most // 10**6} million pixels")
 
 
 def _grey(picture: Image.Image) -> Image.Image:
-    """The first frame; what is transparent becomes white."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return ImageOps.autocontrast(picture.convert("I").point(lambda value: value / 256).convert("L"))
-    if picture.has_transparency_data:
-        layers = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(ground, layers)
+    """The first frame, no larger than SIDE; what is transparent becomes white. Few copies are made at full size."""
+    if picture.mode.startswith("I"):  # 16 bits a pixel
+        picture = picture.point(lambda value: value / 256, "L")
+    elif picture.has_transparency_data:
+        layers = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        layers.thumbnail((SIDE, SIDE))
+        picture = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
     grey = picture.convert("L")
     grey.thumbnail((SIDE, SIDE))
     return grey

@@ -99,7 +99,7 @@ def outcome(core: Core, params: Json) -> Json | None:
             raise PairCancelled
     often = f"the code was tried {PAIRING_WRONG} times with other words"
     told = "the exchange broke off" if display.tries else often
-    raise CodeDead(told, hint="run: p2p-agents pair")
+    raise CodeDead(told, hint="run: p2p-agents pair", wrong=_wrong_tries(display))
 
 
 def _draw(core: Core, hosted: Hosted, petname: str | None, addresses: tuple[tuple[str, int], ...]) -> Display:
@@ -141,10 +141,14 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
         "id": display.id,
         "state": str(display.state),
         "tries": display.tries,
-        "wrong": [{"time": showing.time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong],
+        "wrong": _wrong_tries(display),
         "expires": showing.time_text(display.ends_ms),
     }
     return shown | (_contact(core, hosted, display.peer) if display.state is CodeState.PAIRED else {})
+
+
+def _wrong_tries(display: Display) -> list[Json]:
+    return [{"time": showing.time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong]
 
 
 def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:

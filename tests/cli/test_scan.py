@@ -261,13 +261,19 @@ def claims(width: int, height: int, pixels: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("size", [(8_001, 8_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)])
+@pytest.mark.parametrize("size", [(6_001, 6_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)])
 def test_a_decompression_bomb_is_refused_by_its_header(file, monkeypatch: pytest.MonkeyPatch, size) -> None:
     """Before any pixel is decoded."""
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("a pixel was decoded"))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("a pixel was decoded"))
     refused = refusal(file(claims(*size)))
-    assert (refused.code, "64 million pixels" in refused.message) == ("image_too_large", True)
+    assert (refused.code, "36 million pixels" in refused.message) == ("image_too_large", True)
+
+
+def test_a_photo_may_be_larger_than_a_screenshot_and_not_by_much(file) -> None:
+    """A JPEG is decoded at a fraction of its size."""
+    for side, wanted in ((7_900, "no_code_found"), (8_100, "image_too_large")):
+        assert refusal(file(saved(Image.new("L", (side, side)), "JPEG"))).code == wanted
 
 
 def test_a_text_chunk_that_unpacks_to_much_is_refused(file) -> None:

@@ -175,8 +175,9 @@ def test_a_displayer_that_waits_hears_of_each_wrong_try_and_where_from(world):
             assert look(seen + 1) is None
     assert origins[0] == origins[2] == format_address(bob.node.address)
     assert origins[1] == "this node"
-    with pytest.raises(CodeDead):
+    with pytest.raises(CodeDead) as dead:
         look(3)
+    assert [it["from"] for it in dead.value.details["wrong"]] == origins
 
 
 def test_who_was_met_is_told_together_with_the_wrong_tries_before(world):

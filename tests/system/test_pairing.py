@@ -97,8 +97,12 @@ def test_two_hosts_pair(apart_on_a_link: tuple[Agent, Agent], tmp_path: Path, wh
 
 
 def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:
+    """Who stops waiting in time leaves the code as it is."""
     alice = world.agent("alice")
-    shown = alice.node.cli("pair", "--no-wait").json
+    waited = alice.node.cli("pair", "--timeout", "0.1")
+    shown, ended = map(json.loads, waited.out.splitlines())
+    assert (waited.status, ended["error"]["code"]) == (4, "timeout")
+    assert alice.node.cli("pair", "status").json["state"] == "waiting"
     alice.call("pair.cancel", code=shown["id"])
     ended = alice.node.cli("pair", "status").json
     assert ended["state"] == "cancelled"
