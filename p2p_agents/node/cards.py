@@ -37,11 +37,11 @@ def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> No
         return
     try:
         card = decode_card(record.content)
-        _check_identity(core, card)
+        if not _is_news(core, hosted, introducer, card.agent) or not _has_room(core, hosted, introducer):
+            return
+        _check_identity(core, card)  # last: it costs a signature an entry
     except PeerFault as fault:
         _tell(core, hosted, introducer, "bad_card", f"an introduction that was not kept: {fault.message}")
-        return
-    if not _is_news(core, hosted, introducer, card.agent) or not _has_room(core, hosted, introducer):
         return
     agent, now_ms = hosted.local.id, core.now_ms()
     made = Introduction(card.agent, introducer, card.name, card.kind, record.content, now_ms)
