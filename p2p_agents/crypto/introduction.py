@@ -1,7 +1,7 @@
 """How two sides of a pairing introduce themselves: hashed before the exchange, shown sealed after it.
 
     introduction = [1, salt, device, [* identity entry], bundle, name, kind]
-    box = Seal([introduction, Sign(device, [side, ci, sid, own ad, peer's ad], "p2pa/1 pair"), consent])
+    box = Seal([introduction, Sign(device, [side, ci, sid, own ad, peer's ad], "p2pa/1 pair"), consent, [route…]])
 
 The hash is what the exchange confirms as `ad`, so nobody can exchange an introduction for another one; the salt keeps
 somebody who overhears the hash from trying who it may be. The signature proves that the device is there itself.
@@ -27,6 +27,7 @@ from p2p_agents.errors import BadIdentity, BadSeal, BadSignature
 from p2p_agents.limits import NAME_CHARS, PAIRING_MESSAGE_BYTES
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, version
 from p2p_agents.wire.pairing import Purpose
+from p2p_agents.wire.route import Route, unpack_routes
 
 PAIR_LABEL = "p2pa/1 pair"
 
@@ -46,6 +47,7 @@ class Self:
     bundle: bytes
     name: str
     kind: str
+    routes: tuple[Route, ...] = ()  # where whoever is met may leave messages
 
     def __post_init__(self) -> None:
         if self.identity is not None and self.key.public not in self.identity.devices:
@@ -68,6 +70,7 @@ class Peer:
     name: str
     kind: str
     consent: bytes
+    routes: tuple[Route, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,15 @@ class Meeting:
         """Our introduction, sealed and signed for this meeting; with our consent to become a device of `host`."""
         proof = me.key.sign(_claim(self.purpose, self.side, self.sid, self.ad, self.peer_ad), PAIR_LABEL)
         agreed = consent_of(host, me.key) if host else b""
-        return self.seal(step, encode([introduction, proof, agreed]))
+        return self.seal(step, encode([introduction, proof, agreed, [route.pack() for route in me.routes]]))
 
     def meet(self, step: int, box: bytes, now_ms: int) -> Peer:
         """Who the peer is. Raises BadSeal, BadSignature, BadIdentity, Malformed or UnknownVersion."""
-        introduction, proof, agreed = array(decode(self.open(step, box), limit=PAIRING_MESSAGE_BYTES), 3, what="box")
+        shown = array(decode(self.open(step, box), limit=PAIRING_MESSAGE_BYTES), 4, what="box")
+        introduction, proof, agreed, routes = shown
         if introduction_hash(blob(introduction, what="introduction")) != self.peer_ad:
             raise BadSeal("another introduction than the one that was confirmed")
-        peer = _read(introduction, blob(agreed, what="consent"), now_ms)
+        peer = _read(introduction, blob(agreed, what="consent"), unpack_routes(routes), now_ms)
         claim = _claim(self.purpose, Side(1 - self.side), self.sid, self.peer_ad, self.ad)
         if verify(peer.device, blob(proof, what="proof"), PAIR_LABEL) != claim:
             raise BadSignature("a proof for another meeting")
@@ -135,7 +139,7 @@ def _cipher(key: bytes, side: Side, step: int) -> ChaCha20Poly1305:
     return ChaCha20Poly1305(HKDF(SHA256(), 32, salt=None, info=info).derive(key))
 
 
-def _read(introduction: bytes, agreed: bytes, now_ms: int) -> Peer:
+def _read(introduction: bytes, agreed: bytes, routes: tuple[Route, ...], now_ms: int) -> Peer:
     fields = array(decode(introduction, limit=PAIRING_MESSAGE_BYTES), what="introduction")
     version(fields[0] if fields else None)
     _, salt, device, entries, bundle, name, kind = array(fields, 7, what="introduction")
@@ -143,7 +147,7 @@ def _read(introduction: bytes, agreed: bytes, now_ms: int) -> Peer:
     blob(device, size=32, what="device key")
     identity = _whose(device, array(entries, what="identity log"), bundle, now_ms)
     name, kind = (text(each, at_most=NAME_CHARS, what="name or kind") for each in (name, kind))
-    return Peer(device, identity, bundle, name, kind, agreed)
+    return Peer(device, identity, bundle, name, kind, agreed, routes)
 
 
 def _whose(device: bytes, entries: list[Any], bundle: bytes, now_ms: int) -> Identity | None:

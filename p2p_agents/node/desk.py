@@ -54,6 +54,7 @@ class Display:
     petname: str | None
     machines: dict[str, Displayer]  # by place
     ends_ms: int
+    prepared: tuple[bytes, ...] = ()  # queues of ours, for whoever comes
     state: CodeState = CodeState.WAITING
     tries: int = PAIRING_WRONG  # wrong tags until it is dead
     wrong: list[WrongTry] = field(default_factory=list)  # three at most for each of the two ways
@@ -70,6 +71,8 @@ class Join:
     petname: str | None
     machine: Joiner
     dialled: tuple[str, ...]  # addresses that the scanned code named
+    begun: float  # by the monotonic clock
+    prepared: tuple[bytes, ...] = ()  # queues of ours, for the other side
     asked: dict[bytes, int] = field(default_factory=dict)  # node -> the connection it was last asked on
     over: bool = False
     peer: bytes = b""
@@ -87,6 +90,14 @@ class Run:
     machine: Displayer | Joiner
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Our side of a meeting place at every bridge."""
+
+    displayer: bool
+    token: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class Desk:
     """Everything about pairing that the core remembers."""
@@ -96,6 +107,8 @@ class Desk:
     runs: dict[int, Run] = field(default_factory=dict)
     asked: dict[tuple[int, int], Run] = field(default_factory=dict)  # of displays, by (connection, the joiner's number)
     here: deque[tuple[int, bool, bytes]] = field(default_factory=deque)  # (run, of the joiner, message) under way HERE
+    seats: dict[str, Seat] = field(default_factory=dict)  # by place
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)  # (bridge, place), where the other side was heard
     announcements: Bucket = field(default_factory=lambda: Bucket(ANNOUNCE_BURST, ANNOUNCE_PER_S))
     stale: bool = False  # NODE told other places than there are
     fallen: bool = False  # a batch failed and took something with it: who waits is to look

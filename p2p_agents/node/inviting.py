@@ -24,17 +24,20 @@ from p2p_agents.limits import (
 )
 from p2p_agents.link.displaying import Displayer
 from p2p_agents.link.joining import Joiner
-from p2p_agents.node import directory, pairing, showing
+from p2p_agents.node import directory, pairing, showing, ways
 from p2p_agents.node.desk import CodeState, Display, Join
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import contacts, pairings
 from p2p_agents.wire.pairing import Purpose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.errors import P2PError
     from p2p_agents.link.pairing import Secret
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted
+    from p2p_agents.store.queues import OwnQueue
 
 Json = dict[str, Any]
 
@@ -107,17 +110,20 @@ def _draw(core: Core, hosted: Hosted, petname: str | None, addresses: tuple[tupl
     ends_ms = now_ms + PAIRING_CODE_MS
     code = codes.draw(core.entropy)
     invitation = oob.Invitation(hosted.local.agent, core.entropy.draw(oob.SECRET_BYTES), addresses, ends_ms)
+    prepared = ways.prepare(core, hosted)
     machines = {
-        secret.place: Displayer(secret, Purpose.CONTACT, _self(hosted), core.entropy, now_ms)
+        secret.place: Displayer(secret, Purpose.CONTACT, _self(hosted, prepared), core.entropy, now_ms)
         for secret in (code, invitation)
     }
     identity = core.entropy.draw(ID_BYTES).hex()
-    return Display(identity, hosted.local.id, code, invitation, petname, machines, ends_ms)
+    names = tuple(own.queue for own in prepared)
+    return Display(identity, hosted.local.id, code, invitation, petname, machines, ends_ms, names)
 
 
-def _self(hosted: Hosted) -> Self:
+def _self(hosted: Hosted, prepared: Sequence[OwnQueue]) -> Self:
     speaker = hosted.speaker
-    return Self(speaker.key, speaker.identity, speaker.bundle, speaker.name, speaker.kind)
+    routes = tuple(own.route for own in prepared)
+    return Self(speaker.key, speaker.identity, speaker.bundle, speaker.name, speaker.kind, routes)
 
 
 def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
@@ -178,9 +184,11 @@ def begin_join(core: Core, params: Json) -> str:
         raise CodeUsed
     if spent >= PAIRING_WRONG:
         raise CodeDead(f"this code was tried {PAIRING_WRONG} times here")
-    machine = Joiner(secret, Purpose.CONTACT, _self(hosted), core.entropy, core.now_ms(), spent=spent)
+    prepared = ways.prepare(core, hosted)
+    machine = Joiner(secret, Purpose.CONTACT, _self(hosted, prepared), core.entropy, core.now_ms(), spent=spent)
     dialled = tuple(map(format_address, secret.addresses)) if isinstance(secret, oob.Invitation) else ()
-    attempt = Join(core.entropy.draw(ID_BYTES).hex(), hosted.local.id, secret.place, petname, machine, dialled)
+    number, names = core.entropy.draw(ID_BYTES).hex(), tuple(own.queue for own in prepared)
+    attempt = Join(number, hosted.local.id, secret.place, petname, machine, dialled, core.now(), names)
     pairing.join(core, attempt)
     return attempt.id
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.errors import BadCode, CodeDead, CodeExpired, CodeUsed, CodeWrong, Malformed, PairFailed, PeerFault
 from p2p_agents.link.pairing import Dead, Met, Over, Send, Spend, Wrong
 from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, meeting, opening
+from p2p_agents.node import consent, meeting, opening, places, ways
 from p2p_agents.node.desk import HERE, CodeState, Display, Join, Run, WrongTry
 from p2p_agents.node.effects import PairingMoved
 from p2p_agents.store import contacts, pairings
@@ -39,6 +39,7 @@ def show(core: Core, display: Display) -> None:
     core.desk.displays[display.id] = display
     _hold(core, display)
     _announce(core)
+    places.take_seats(core)
 
 
 def withdraw(core: Core, display: Display) -> None:
@@ -86,6 +87,11 @@ def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
     _deliver_here(core)
 
 
+def on_message(core: Core, connection: int, frame: Pair) -> None:
+    """The same, over a line that is no connection."""
+    _take(core, connection, frame.run, joiner=frame.joiner, data=frame.message)
+
+
 def offered(core: Core) -> None:
     """Places were told or taken back somewhere."""
     for attempt in core.desk.trying():
@@ -101,8 +107,9 @@ def tick(core: Core) -> None:
     for attempt in core.desk.trying():
         _act(core, attempt, attempt.machine, attempt.machine.tick(now_ms))
     for run in list(core.desk.runs.values()):
-        if run.connection not in (HERE, *core.peerings):
+        if run.connection not in (HERE, *core.peerings, *core.desk.lines.values()):
             _act(core, run.owner, run.machine, run.machine.closed(run.number))
+    places.take_seats(core)
     offered(core)
     _deliver_here(core)
     if core.desk.stale:
@@ -187,6 +194,7 @@ def _meet(core: Core, run: Run, met: Met) -> None:
             _act(core, owner, run.machine, owner.machines[_place(owner, run)].rejected(run.number))
         return
     owner.peer = peer
+    ways.met(core, hosted, met.peer, owner.prepared)
     consent.regard(core, hosted, peer)
     if isinstance(owner, Display):
         _act(core, owner, run.machine, owner.machines[_place(owner, run)].kept(run.number))
@@ -205,7 +213,7 @@ def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -
         what = "a code that was typed here was not the one the other side shows"
     else:
         owner.tries = min(owner.tries, left)
-        origin = core.peerings[connection].address if connection in core.peerings else "this node"
+        origin = places.origin(core, connection)
         owner.wrong.append(WrongTry(core.now_ms(), origin, owner.tries))
         what = f"somebody at {origin} tried a code shown here with other words"
     contacts.record(core.db, Event(owner.agent, NOBODY, "pairing_wrong", what, core.now_ms()))
@@ -317,6 +325,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
         if peering.node and attempt.place in peering.places:
             yield peering.node, peering.id
+    yield from places.responders(core, attempt)
 
 
 def check_other(core: Core, agent: int, place: str) -> None:
@@ -343,6 +352,8 @@ def _post(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes
         core.desk.here.append((theirs, joiner, data))
     elif connection in core.peerings:
         core.send(connection, Pair(theirs, joiner, data))
+    else:
+        places.tell(core, connection, Pair(theirs, joiner, data))
 
 
 def _deliver_here(core: Core) -> None:

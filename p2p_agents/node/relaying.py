@@ -11,7 +11,7 @@ from p2p_agents.crypto.identity import replay
 from p2p_agents.crypto.outer import open_blob
 from p2p_agents.errors import BadIdentity, PeerFault, Usage
 from p2p_agents.link.routing import Target
-from p2p_agents.node import adopting, inbound, syncing, ways
+from p2p_agents.node import adopting, inbound, places, syncing, ways
 from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
 from p2p_agents.node.state import Bridge
 from p2p_agents.quic.address import format_address, parse_address
@@ -76,6 +76,7 @@ def bridge_down(core: Core, bridge: str, code: str) -> None:
     """It cannot be used now, and why."""
     found = core.bridges.setdefault(bridge, Bridge())
     found.up, found.why = False, code
+    places.lost(core, bridge)
     for key, link in core.ways.items():
         if link.way is not None and link.way.using is not None and link.way.using.bridge == bridge:
             link.way.stale = True
@@ -199,6 +200,11 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Init: inbound.on_init,
     Data: inbound.on_data,
 }
+
+
+def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
+    """From the other side of a meeting place."""
+    places.told(core, bridge, place, message, gone)
 
 
 # --- what time brings ---

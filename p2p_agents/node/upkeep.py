@@ -16,7 +16,7 @@ from p2p_agents.limits import (
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, opening, pairing, presence, relaying, syncing
+from p2p_agents.node import asking, consent, opening, pairing, presence, relaying, syncing, ways
 from p2p_agents.node.effects import Connect, Moved
 from p2p_agents.store import agents, contacts, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
@@ -55,6 +55,7 @@ def second(core: Core) -> None:
 def minute(core: Core) -> None:
     """Once a minute."""
     renew_prekeys(core)
+    ways.discard_unmet(core)
     if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
         agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
         expire(core)

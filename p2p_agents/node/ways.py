@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.handshake import offer_hash
 from p2p_agents.crypto.outer import KEY_BYTES, queue_name
 from p2p_agents.crypto.signing import SigningKey
@@ -20,7 +21,7 @@ from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.node import syncing
 from p2p_agents.node.effects import ReadQueues
 from p2p_agents.node.state import Bridge, Floor, Link, Phase, Way
-from p2p_agents.store import agents, contacts, queues, sessions
+from p2p_agents.store import agents, contacts, outbox, queues, sessions
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.queues import OwnQueue
 from p2p_agents.wire.bridge_address import SCHEME
@@ -29,8 +30,10 @@ from p2p_agents.wire.greeting import ADDRESSES, Greeting
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
+    from p2p_agents.crypto.introduction import Peer
     from p2p_agents.crypto.kem import KemKey
     from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.state import Hosted
     from p2p_agents.store.contacts import Contact
     from p2p_agents.store.sessions import Held
     from p2p_agents.wire.claims import SessionView, SyncClaims
@@ -162,6 +165,37 @@ def make_queue(core: Core, bridge: str, device: bytes, peer_device: bytes, peer:
     own = OwnQueue(name, bridge, device, peer_device, peer, seed, token, key, 0)
     queues.make(core.db, own)
     return own
+
+
+def prepare(core: Core, hosted: Hosted) -> list[OwnQueue]:
+    """Queues for whoever a code will bring."""
+    wanted = [address for address, bridge in core.bridges.items() if bridge.configured]
+    return [
+        make_queue(core, address, hosted.local.device, b"", core.entropy.draw(KEY_BYTES))
+        for address in wanted[:OWN_QUEUES]
+    ]
+
+
+def met(core: Core, hosted: Hosted, peer: Peer, prepared: tuple[bytes, ...]) -> None:
+    """A code brought a peer: what each prepared is for the other, and a first word can be sealed to its prekey."""
+    assert peer.identity is not None
+    agent, key = peer.identity.agent, (hosted.local.device, peer.device)
+    sessions.note_pair(core.db, *key, agent, heard_ms=core.now_ms())
+    outbox.bind_device(core.db, hosted.local.id, agent, peer.device)
+    queues.keep_bundle(core.db, read_bundle(peer.bundle, peer.device, core.now_ms()))
+    for queue in prepared:
+        queues.bind(core.db, queue, peer.device, agent)
+    for address in core.bridges:
+        core.effect(ReadQueues(address, tuple(queues.readable_at(core.db, address))))
+    take_routes(core, key, agent, peer.routes)
+    find(core, key, agent)
+
+
+def discard_unmet(core: Core) -> None:
+    """Codes that brought nobody leave no queue."""
+    shown = [queue for display in core.desk.shown() for queue in display.prepared]
+    tried = [queue for attempt in core.desk.trying() for queue in attempt.prepared]
+    queues.forget_unmet(core.db, shown + tried)
 
 
 def learn_routes(core: Core, key: PairKey, peer: bytes, claims: SyncClaims) -> None:

@@ -9,6 +9,8 @@ from p2p_agents.crypto.bundle import Bundle
 from p2p_agents.wire.route import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.store.database import Database
 
 
@@ -92,6 +94,14 @@ def bind(db: Database, queue: bytes, peer_device: bytes, peer: bytes) -> None:
 
 def forget(db: Database, queue: bytes) -> None:
     db.run("DELETE FROM own_queues WHERE queue = ?", (queue,))
+
+
+def forget_unmet(db: Database, but: Sequence[bytes]) -> None:
+    """What pairings prepared that brought nobody, but for those under way."""
+    db.run(
+        f"DELETE FROM own_queues WHERE peer_device = x'' AND queue NOT IN ({','.join('?' * len(but))})",  # noqa: S608 - marks
+        tuple(but),
+    )
 
 
 def forget_pair(db: Database, device: bytes, peer_device: bytes) -> None:

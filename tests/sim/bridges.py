@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.outer import seal_blob
 from p2p_agents.node import relaying
-from p2p_agents.node.effects import Effect, Kept, Post, ReadQueues
+from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadQueues, TellPlace
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 Blobs = list[tuple[int, bytes]]
 LATENCY_S = 0.01
+
+
+@dataclass
+class Meeting:
+    """Two sides, by their tokens, and what waits for one that is not there yet."""
+
+    sides: dict[bool, tuple[bytes, Node]] = field(default_factory=dict)
+    waiting: list[tuple[bool, bytes]] = field(default_factory=list)
 
 
 class Bridge:
@@ -33,6 +42,8 @@ class Bridge:
         self.puts = 0
         self.seen: list[bytes] = []  # every blob ever
         self.full: set[bytes] = set()
+        self.places: dict[str, Meeting] = {}
+        self.overhears: Callable[[Node, str, bytes], bytes | None] = lambda node, place, message: message
         self.keeps: Callable[[bytes, bytes], Iterable[bytes]] = lambda queue, blob: [blob]
         self.delivers: Callable[[bytes, Blobs], Blobs] = lambda queue, blobs: blobs
 
@@ -77,6 +88,40 @@ class Bridge:
                 if node.reads.get(queue) == self.address:
                     self._read(node, queue)
 
+    # --- meeting places ---
+
+    def _meet(self, node: Node, effect: Meet) -> None:
+        if not (self.up and self.nodes.get(node)):
+            return
+        if effect.leave:
+            self._part(effect)
+            return
+        meeting = self.places.setdefault(effect.place, Meeting())
+        seat = meeting.sides.setdefault(effect.displayer, (effect.token, node))
+        if seat[0] != effect.token or len(meeting.sides) < 2:
+            return
+        for _, each in meeting.sides.values():
+            self._told(each, effect.place, b"")
+
+    def _part(self, effect: Meet) -> None:
+        meeting = self.places.get(effect.place)
+        if meeting is not None and meeting.sides.get(effect.displayer, (b"",))[0] == effect.token:
+            del self.places[effect.place]
+            for _, node in meeting.sides.values():
+                self._submit(node, lambda core: relaying.told(core, self.address, effect.place, b"", True))
+
+    def _tell(self, node: Node, place: str, message: bytes) -> None:
+        meeting = self.places.get(place)
+        if meeting is None or not (self.up and self.nodes.get(node)):
+            return
+        heard = self.overhears(node, place, message)
+        others = [each for _, each in meeting.sides.values() if each is not node]
+        if heard is not None and others:
+            self._told(others[0], place, heard)
+
+    def _told(self, node: Node, place: str, message: bytes) -> None:
+        self._submit(node, lambda core: relaying.told(core, self.address, place, message, False))
+
     # --- what nodes ask ---
 
     def carry(self, node: Node, effects: list[Effect]) -> None:
@@ -94,6 +139,10 @@ class Bridge:
                         self._read(node, own.queue)
                 case Kept(bridge, queue, cursor) if bridge == self.address and self.up:
                     self.queues[queue] = [blob for blob in self.queues[queue] if blob[0] > cursor]
+                case Meet() if node in self.nodes:
+                    self._later(lambda e=effect: self._meet(node, e))  # type: ignore[misc]
+                case TellPlace(bridge, place, message) if bridge == self.address:
+                    self._later(lambda p=place, m=message: self._tell(node, p, m))  # type: ignore[misc]
         for queue, each in posts.items():
             self._later(lambda q=queue, p=each: self._put(node, q, p))  # type: ignore[misc]
 
