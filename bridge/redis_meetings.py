@@ -1,0 +1,212 @@
+"""Meeting places of several bridge processes, in Redis: the two sides may be connected to different ones.
+
+    p2pb:p:{NAME}       hash: each side's token, who sits there (process and visitor), when the place ends
+    p2pb:p:{NAME}:SIDE  list: what waits for that side
+    p2pb:places         sorted set: all places by when they end
+
+What is told always waits in Redis first; the process of whoever sits there is woken and takes it. So what was told to
+a process that is gone waits for the side's next MEET. All of it goes by itself when the place ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge import bounds
+from bridge.redis_ears import Ears
+from bridge.redis_keys import name_of
+from bridge.redis_link import Command, Link, call
+from bridge.store import Refused
+from p2p_agents.wire.relay_answers import Refusal, Told
+from p2p_agents.wire.relay_requests import Side
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Callable, Coroutine
+
+    from bridge.places import News, Visitor
+
+PLACES = "p2pb:places"
+
+_CHANNEL = "p2pb:told:"
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A side that a visitor of this process took."""
+
+    side: Side
+    ends_ms: int
+
+
+class RedisMeetings:
+    """A `bridge.meetings.Meetings`. One request at a time: what one side tells arrives in its order."""
+
+    def __init__(self, link: Link) -> None:
+        self.told: Callable[[Visitor, Told], None] = lambda visitor, told: None
+        self._link = link
+        self._self = secrets.token_hex(8)
+        self._loop = asyncio.get_running_loop()
+        self._seats: dict[tuple[str, Visitor], _Seat] = {}
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._now_ms = 0  # of the latest request or sweep
+        self._looking = False
+        self._ears = Ears(link, self._heard, self._missed)
+        self._ears.listen(_CHANNEL + self._self)
+
+    def __len__(self) -> int:
+        return len({name for name, _ in self._seats})
+
+    def meet(self, place: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
+        return self._ask(self._meet(place, side, token_hash, visitor, now_ms), now_ms)
+
+    def tell(self, place: str, message: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
+        return self._ask(self._tell(place, message, visitor, now_ms), now_ms)
+
+    def leave(self, place: str, visitor: Visitor, now_ms: int) -> Future[None]:
+        return self._ask(self._leave(place, visitor, now_ms), now_ms)
+
+    def lost(self, visitor: Visitor) -> None:
+        for name, sitter in [seat for seat in self._seats if seat[1] == visitor]:
+            seat = self._seats.pop((name, sitter))
+            self._start(
+                self._quietly(self._link.one(call("rise", _keys(name)[:1], int(seat.side), self._sitter(visitor))))
+            )
+
+    def expire(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        over = {name for (name, _), seat in self._seats.items() if seat.ends_ms <= now_ms}
+        if over and not self._looking:
+            self._looking = True
+            self._start(self._quietly(self._look(over)))
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+        await self._ears.close()
+
+    # --- requests ---
+
+    async def _meet(self, name: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> News:
+        known = self._seats.get((name, visitor))
+        if known is not None and known.side is not side:
+            raise Refused(Refusal.BAD)
+        count = await self._count(now_ms)
+        lives = (bounds.PLACE_MS, bounds.LONELY_PLACE_MS)
+        words = (name, int(side), token_hash, self._sitter(visitor), now_ms, int(count < bounds.PLACES), *lives)
+        ends, there, *waited = _checked(await self._link.one(call("meet", _keys(name), *words)))
+        self._seats[name, visitor] = _Seat(side, ends)
+        await self._link.one(Command(("ZADD", PLACES, ends, name)))
+        return [(visitor, Told(name, message)) for message in [b""] * there + waited]
+
+    async def _count(self, now_ms: int) -> int:
+        _, count = await self._link.run(
+            [Command(("ZREMRANGEBYSCORE", PLACES, "-inf", now_ms)), Command(("ZCARD", PLACES))]
+        )
+        if isinstance(count, Refused):
+            raise count
+        return int(count)
+
+    async def _tell(self, name: str, message: bytes, visitor: Visitor, now_ms: int) -> News:
+        most = (bounds.PLACE_MESSAGES, bounds.PLACE_BYTES)
+        words = (name, int(self._seat(name, visitor).side), self._sitter(visitor), now_ms, message, *most)
+        _checked(await self._link.one(call("tell", _keys(name), *words)))
+        return []
+
+    async def _leave(self, name: str, visitor: Visitor, now_ms: int) -> News:
+        words = (name, int(self._seat(name, visitor).side), self._sitter(visitor), now_ms)
+        _checked(await self._link.one(call("leave", _keys(name), *words)))
+        self._seats.pop((name, visitor), None)
+        await self._link.one(Command(("ZREM", PLACES, name)))
+        return []
+
+    def _seat(self, name: str, visitor: Visitor) -> _Seat:
+        seat = self._seats.get((name, visitor))
+        if seat is None:
+            raise Refused(Refusal.AWAY)
+        return seat
+
+    def _sitter(self, visitor: Visitor) -> str:
+        return f"{self._self} {visitor}"
+
+    # --- what waits ---
+
+    def _heard(self, channel: str, name: bytes) -> None:
+        self._start(self._quietly(self._look({name.decode()})))
+
+    def _missed(self, channel: str) -> None:
+        self._start(self._quietly(self._look({name for name, _ in self._seats})))
+
+    async def _look(self, names: set[str]) -> None:
+        """Take what waits for this process' visitors at these places, and learn which places are gone."""
+        try:
+            for (name, visitor), seat in list(self._seats.items()):
+                if name in names:
+                    self._spread(await self._take(name, visitor, seat))
+        finally:
+            self._looking = False
+
+    async def _take(self, name: str, visitor: Visitor, seat: _Seat) -> News:
+        words = (int(seat.side), self._sitter(visitor), self._now_ms)
+        code, *found = await self._link.one(call("take", _keys(name), *words))
+        if not code:
+            seat.ends_ms, waited = found[0], found[1:]
+            return [(visitor, Told(name, message)) for message in waited]
+        moved = code == Refusal.CROWDED.encode() and seat.ends_ms > self._now_ms
+        if self._seats.pop((name, visitor), None) is None or moved:
+            return []  # it left, or its token's owner sits elsewhere by now
+        return [(visitor, Told(name, b"", gone=True))]
+
+    # --- tasks ---
+
+    def _ask(self, work: Coroutine[Any, Any, News], now_ms: int) -> Future[None]:
+        """The answer first, then the news: a side knows that it sits before it hears."""
+        self._now_ms = now_ms
+        future: Future[None] = self._loop.create_future()
+
+        async def run() -> None:
+            async with self._turn:
+                try:
+                    news = await work
+                except Exception as error:  # whose request it is hears of it
+                    future.set_exception(error)
+                    return
+                future.set_result(None)
+                self._loop.call_soon(self._spread, news)
+
+        self._start(run())
+        return future
+
+    async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
+        """Nobody asked for it: while Redis is away it is tried again with the next sweep or sound."""
+        async with self._turn:
+            try:
+                await work
+            except Refused:
+                return
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _spread(self, news: News) -> None:
+        for visitor, told in news:
+            self.told(visitor, told)
+
+
+def _keys(name: str) -> tuple[str, ...]:
+    place = f"p2pb:p:{{{name_of(name.encode())}}}"  # a name may hold what marks a slot
+    return (place, *(f"{place}:{side:d}" for side in Side))
+
+
+def _checked(answer: list[Any]) -> list[Any]:
+    """What follows the code. Raises Refused for a code."""
+    code, *rest = answer
+    if code:
+        refusal = Refusal(code.decode())
+        raise Refused(refusal, bounds.LONELY_PLACE_MS if refusal is Refusal.FULL else 0)
+    return rest

@@ -1,0 +1,285 @@
+"""Meeting places, kept in one process and in Redis: two sides, each bound to its token, and what waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from bridge import bounds
+from bridge.meetings import LocalMeetings, Meetings
+from bridge.redis_link import Link, parse_store
+from bridge.redis_meetings import RedisMeetings
+from p2p_agents.limits import MEETING_BYTES
+from p2p_agents.wire.relay_answers import Refusal, Told
+from p2p_agents.wire.relay_requests import Side
+from tests.bridge.redis_server import RedisServer, need_redis, serving
+from tests.bridge.store_contract import NOW, in_loop, refusal
+
+DISPLAYER, JOINER = Side.DISPLAYER, Side.JOINER
+ONE, TWO, THREE = 1, 2, 3  # visitors
+D, J, X = b"d" * 32, b"j" * 32, b"x" * 32  # hashes of side tokens
+PLACE = "7Q2MX"
+THERE = Told(PLACE, b"")
+GONE = Told(PLACE, b"", gone=True)
+
+
+class Ear:
+    """What each visitor was told, to be waited for."""
+
+    def __init__(self, *processes: Meetings) -> None:
+        self._heard: dict[tuple[int, int], asyncio.Queue[Told]] = {}
+        for number, process in enumerate(processes):
+            process.told = lambda visitor, told, number=number: self._of(number, visitor).put_nowait(told)
+
+    def _of(self, process: int, visitor: int) -> asyncio.Queue[Told]:
+        return self._heard.setdefault((process, visitor), asyncio.Queue())
+
+    async def next(self, visitor: int, process: int = 0) -> Told:
+        return await self._of(process, visitor).get()
+
+    def silent(self) -> bool:
+        return all(queue.empty() for queue in self._heard.values())
+
+
+Hall = Callable[[], AbstractAsyncContextManager[Meetings]]
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[RedisServer]:
+    yield from serving()
+
+
+@asynccontextmanager
+async def in_redis(server: RedisServer) -> AsyncIterator[Meetings]:
+    link = await Link.open(parse_store(server.url))
+    meetings = RedisMeetings(link)
+    try:
+        yield meetings
+    finally:
+        await meetings.close()
+        await link.close()
+
+
+@asynccontextmanager
+async def in_process() -> AsyncIterator[Meetings]:
+    meetings = LocalMeetings()
+    yield meetings
+    await meetings.close()
+
+
+@pytest.fixture(params=["process", "redis"])
+def hall(request: pytest.FixtureRequest) -> Hall:
+    if request.param == "process":
+        return in_process
+    need_redis()
+    server: RedisServer = request.getfixturevalue("kept")
+    with server.client() as client:
+        client.flushall()
+    return lambda: in_redis(server)
+
+
+@pytest.fixture
+def server(kept: RedisServer) -> RedisServer:
+    with kept.client() as client:
+        client.flushall()
+    return kept
+
+
+async def met(meetings: Meetings, ear: Ear) -> None:
+    """Both sides are there and know it."""
+    await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW)
+    await meetings.meet(PLACE, JOINER, J, TWO, NOW)
+    assert await ear.next(ONE) == await ear.next(TWO) == THERE
+
+
+@in_loop
+async def test_two_sides_hear_of_each_other_and_talk_in_order(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await met(meetings, ear)
+        for n in range(10):
+            await meetings.tell(PLACE, b"%d" % n, ONE, NOW)
+        assert [(await ear.next(TWO)).message for _ in range(10)] == [b"%d" % n for n in range(10)]
+        await meetings.tell(PLACE, bytes(MEETING_BYTES), TWO, NOW)
+        assert await ear.next(ONE) == Told(PLACE, bytes(MEETING_BYTES))
+        assert len(meetings) == 1
+
+
+@in_loop
+async def test_what_is_said_to_nobody_waits_for_its_side(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await meetings.meet(PLACE, JOINER, J, TWO, NOW)
+        await meetings.tell(PLACE, b"1", TWO, NOW)
+        await meetings.tell(PLACE, b"2", TWO, NOW)
+        await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW)
+        assert [(await ear.next(ONE)).message for _ in range(3)] == [b"", b"1", b"2"]
+        assert await ear.next(TWO) == THERE
+
+
+@in_loop
+async def test_a_side_is_its_tokens_alone(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await met(meetings, ear)
+        assert await refusal(meetings.meet(PLACE, DISPLAYER, X, THREE, NOW)) is Refusal.CROWDED
+        assert await refusal(meetings.meet(PLACE, JOINER, X, THREE, NOW)) is Refusal.CROWDED
+        assert await refusal(meetings.meet(PLACE, JOINER, J, ONE, NOW)) is Refusal.BAD
+        assert await refusal(meetings.tell(PLACE, b"x", THREE, NOW)) is Refusal.AWAY
+        assert await refusal(meetings.leave(PLACE, THREE, NOW)) is Refusal.AWAY
+        assert await refusal(meetings.tell("OTHER", b"x", ONE, NOW)) is Refusal.AWAY
+        meetings.lost(ONE)
+        assert await refusal(meetings.meet(PLACE, DISPLAYER, X, THREE, NOW)) is Refusal.CROWDED
+        assert ear.silent()
+
+
+@in_loop
+async def test_whoever_comes_back_with_the_token_has_its_side_again(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await met(meetings, ear)
+        meetings.lost(ONE)
+        await meetings.tell(PLACE, b"meanwhile", TWO, NOW)
+        await meetings.meet(PLACE, DISPLAYER, D, THREE, NOW)
+        assert [await ear.next(THREE) for _ in range(2)] == [THERE, Told(PLACE, b"meanwhile")]
+        assert await ear.next(TWO) == THERE
+        assert await refusal(meetings.tell(PLACE, b"x", ONE, NOW)) is Refusal.AWAY
+
+
+@in_loop
+async def test_who_leaves_ends_it_for_both(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await met(meetings, ear)
+        await meetings.leave(PLACE, ONE, NOW)
+        assert await ear.next(TWO) == GONE
+        assert await refusal(meetings.tell(PLACE, b"x", TWO, NOW)) is Refusal.AWAY
+        assert ear.silent()
+        await meetings.meet(PLACE, DISPLAYER, X, THREE, NOW)  # as if it had never been
+
+
+@in_loop
+async def test_a_place_ends_in_ten_minutes_and_without_a_displayer_in_one(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await meetings.meet(PLACE, JOINER, J, TWO, NOW)
+        meetings.expire(NOW + bounds.LONELY_PLACE_MS)
+        assert await ear.next(TWO) == GONE
+        await meetings.meet(PLACE, JOINER, J, TWO, NOW + 100_000)
+        await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW + 110_000)
+        assert await ear.next(ONE) == await ear.next(TWO) == THERE
+        meetings.expire(NOW + 110_000 + bounds.PLACE_MS - 1)
+        await meetings.tell(PLACE, b"still", ONE, NOW + 110_000 + bounds.PLACE_MS - 1)
+        assert await ear.next(TWO) == Told(PLACE, b"still")
+        meetings.expire(NOW + 110_000 + bounds.PLACE_MS)
+        assert await ear.next(ONE) == await ear.next(TWO) == GONE
+        assert len(meetings) == 0
+
+
+@in_loop
+async def test_what_waits_is_bounded(hall: Hall) -> None:
+    async with hall() as meetings:
+        await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW)
+        for _ in range(bounds.PLACE_MESSAGES):
+            await meetings.tell(PLACE, b"x", ONE, NOW)
+        assert await refusal(meetings.tell(PLACE, b"x", ONE, NOW)) is Refusal.QUOTA
+        await meetings.meet("OTHER", DISPLAYER, D, ONE, NOW)
+        for _ in range(bounds.PLACE_BYTES // MEETING_BYTES):
+            await meetings.tell("OTHER", bytes(MEETING_BYTES), ONE, NOW)
+        assert await refusal(meetings.tell("OTHER", bytes(MEETING_BYTES), ONE, NOW)) is Refusal.QUOTA
+
+
+@in_loop
+async def test_places_are_bounded_and_those_that_are_over_make_room(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "PLACES", 2)
+    async with hall() as meetings:
+        await meetings.meet("A", DISPLAYER, D, ONE, NOW)
+        await meetings.meet("B", JOINER, J, TWO, NOW)
+        assert await refusal(meetings.meet("C", DISPLAYER, D, ONE, NOW)) is Refusal.FULL
+        await meetings.meet("A", JOINER, J, TWO, NOW)
+        meetings.expire(NOW + bounds.LONELY_PLACE_MS)
+        await meetings.meet("C", DISPLAYER, D, ONE, NOW + bounds.LONELY_PLACE_MS)
+
+
+@in_loop
+async def test_a_name_may_be_anything(hall: Hall) -> None:
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        for name in ("", "{}", "}{", "a b\n0", "\u20ac" * 8, "*"):
+            await meetings.meet(name, DISPLAYER, D, ONE, NOW)
+            await meetings.meet(name, JOINER, J, TWO, NOW)
+            assert await ear.next(ONE) == await ear.next(TWO) == Told(name, b"")
+            await meetings.leave(name, ONE, NOW)
+            assert await ear.next(TWO) == Told(name, b"", gone=True)
+
+
+# --- two processes ---
+
+
+@in_loop
+async def test_sides_of_two_processes_meet(server: RedisServer) -> None:
+    async with in_redis(server) as here, in_redis(server) as there:
+        ear = Ear(here, there)
+        await here.meet(PLACE, DISPLAYER, D, ONE, NOW)
+        assert await refusal(there.meet(PLACE, DISPLAYER, X, ONE, NOW)) is Refusal.CROWDED
+        await there.meet(PLACE, JOINER, J, ONE, NOW)  # the same number, of another process
+        assert await ear.next(ONE, 0) == await ear.next(ONE, 1) == THERE
+        await here.tell(PLACE, b"from here", ONE, NOW)
+        await there.tell(PLACE, b"from there", ONE, NOW)
+        assert (await ear.next(ONE, 1)).message == b"from here"
+        assert (await ear.next(ONE, 0)).message == b"from there"
+        await there.leave(PLACE, ONE, NOW)
+        assert await ear.next(ONE, 0) == GONE
+        assert ear.silent()
+
+
+@in_loop
+async def test_what_was_told_to_a_process_that_died_waits(server: RedisServer) -> None:
+    async with in_redis(server) as here, in_redis(server) as alive:
+        ear = Ear(here, alive)
+        link = await Link.open(parse_store(server.url))
+        dead = RedisMeetings(link)
+        await dead.meet(PLACE, JOINER, J, ONE, NOW)
+        await dead._ears.close()  # as a process that is killed: it says nothing more
+        await link.close()
+        await here.meet(PLACE, DISPLAYER, D, TWO, NOW)
+        await here.tell(PLACE, b"kept", TWO, NOW)
+        await alive.meet(PLACE, JOINER, J, ONE, NOW)
+        heard = [await ear.next(ONE, 1) for _ in range(3)]
+        assert heard == [THERE, THERE, Told(PLACE, b"kept")]
+        assert await ear.next(TWO, 0) == THERE  # of the dead one: nobody knew
+        assert await ear.next(TWO, 0) == THERE
+
+
+@in_loop
+async def test_while_redis_is_away_meeting_is_refused_and_then_goes_on() -> None:
+    need_redis()
+    own = RedisServer()
+    own.start()
+    try:
+        async with in_redis(own) as here, in_redis(own) as there:
+            ear = Ear(here, there)
+            await here.meet(PLACE, DISPLAYER, D, ONE, NOW)
+            own.kill()
+            assert await refusal(there.meet(PLACE, JOINER, J, TWO, NOW)) is Refusal.FULL
+            assert await refusal(here.tell(PLACE, b"x", ONE, NOW)) is Refusal.FULL
+            own.start()
+            await there.meet(PLACE, JOINER, J, TWO, NOW)
+            assert await ear.next(TWO, 1) == await ear.next(ONE, 0) == THERE
+            await there.tell(PLACE, b"after all", TWO, NOW)
+            assert await ear.next(ONE, 0) == Told(PLACE, b"after all")
+            own.kill()
+            over = NOW + bounds.PLACE_MS
+            here.expire(over)
+            assert await refusal(here.tell(PLACE, b"x", ONE, over)) is Refusal.FULL
+            assert ear.silent()  # what may still be there is not called gone
+            own.start()
+            here.expire(over)
+            assert await ear.next(ONE, 0) == GONE
+    finally:
+        own.close()
