@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -61,6 +63,16 @@ app.add_typer(allowing, name="allow")
 Data = Annotated[
     str, typer.Option("--data", metavar="DIR", envvar="P2P_BRIDGE_DATA", help="Where the bridge keeps everything.")
 ]
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        envvar="P2P_BRIDGE_STORE",
+        callback=lambda context, parameter, url: _without_password(context, parameter, url),
+        help="A Redis for several bridges: redis://HOST:PORT/0?password_file=FILE; else a file in --data.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON, as whenever stdout is not a terminal.")]
 Label = Annotated[str, typer.Option("--label", metavar="TEXT", help="For whom it is; only its operator sees this.")]
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's key, as the client shows it.")]
@@ -81,9 +93,11 @@ def _option(name: str, metavar: str, about: str, **more: Any) -> Any:
 )
 def run(
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     host: Annotated[str | None, _option("--host", "IP", "The address to listen on; else every one.")] = None,
     port: Annotated[int, _option("--port", "N", "UDP and TCP; 0: a free one.", min=0, max=65_535)] = DEFAULT_PORT,
     public_host: Annotated[str, _option("--public-host", "NAME", "How clients reach this machine.")] = "",
+    public_port: Annotated[int, _option("--public-port", "N", "And by which port, if not --port.", max=65_535)] = 0,
     admission: Annotated[Admission, _option("--admission", "HOW", "Who may make queues: open, token or list.")] = (
         Admission.OPEN
     ),
@@ -125,7 +139,7 @@ def run(
             raise Usage("--cert and --key go together", hint="give both, or neither for the bridge's own")
         files = (cert, key) if cert else None
         settings = Settings(data, host, port, public_host, admission, not no_tls, files, metrics, log_addresses, quotas)
-        return daemon.run(settings, shown)
+        return daemon.run(replace(settings, store=store, public_port=public_port), shown)
 
     return face.run(act, json=json)
 
@@ -137,75 +151,82 @@ def create_token(
         DEFAULTS.token_accounts
     ),
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     json: Json = False,
 ) -> int:
     """Make a token and show it, this once."""
-    return _operate(lambda operator: operator.create_token(label, accounts), exhibits.token, data, json)
+    return _operate(lambda operator: operator.create_token(label, accounts), exhibits.token, data, store, json)
 
 
 @tokens.command("list", epilog=_examples("p2p-bridge token list", "p2p-bridge token list --json"))
-def list_tokens(data: Data = "p2p-bridge-data", json: Json = False) -> int:
+def list_tokens(data: Data = "p2p-bridge-data", store: Store = "", json: Json = False) -> int:
     """List tokens: their ids, for whom they are, how often they were used."""
-    return _operate(lambda operator: operator.list_tokens(), exhibits.tokens, data, json)
+    return _operate(lambda operator: operator.list_tokens(), exhibits.tokens, data, store, json)
 
 
 @tokens.command("revoke", epilog=_examples("p2p-bridge token revoke TOKEN_ID"))
 def revoke_token(
     token: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="A token's id.")],
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     json: Json = False,
 ) -> int:
     """Admit nobody else by it. Queues made with it stay; see purge."""
-    return _operate(lambda operator: operator.revoke_token(token), lambda _: "revoked", data, json)
+    return _operate(lambda operator: operator.revoke_token(token), lambda _: "revoked", data, store, json)
 
 
 @allowing.command("add", epilog=_examples("p2p-bridge allow add ACCOUNT --label alice"))
-def allow_add(account: Account, label: Label = "", data: Data = "p2p-bridge-data", json: Json = False) -> int:
+def allow_add(
+    account: Account, label: Label = "", data: Data = "p2p-bridge-data", store: Store = "", json: Json = False
+) -> int:
     """Put an account on the list."""
-    return _operate(lambda operator: operator.allow(account, label), lambda _: "on the list", data, json)
+    return _operate(lambda operator: operator.allow(account, label), lambda _: "on the list", data, store, json)
 
 
 @allowing.command("list", epilog=_examples("p2p-bridge allow list", "p2p-bridge allow list --json"))
-def allow_list(data: Data = "p2p-bridge-data", json: Json = False) -> int:
+def allow_list(data: Data = "p2p-bridge-data", store: Store = "", json: Json = False) -> int:
     """Show the list."""
-    return _operate(lambda operator: operator.list_allowed(), exhibits.allowed, data, json)
+    return _operate(lambda operator: operator.list_allowed(), exhibits.allowed, data, store, json)
 
 
 @allowing.command("remove", epilog=_examples("p2p-bridge allow remove ACCOUNT"))
-def allow_remove(account: Account, data: Data = "p2p-bridge-data", json: Json = False) -> int:
+def allow_remove(account: Account, data: Data = "p2p-bridge-data", store: Store = "", json: Json = False) -> int:
     """Take an account off the list. Its queues stay; see purge."""
-    return _operate(lambda operator: operator.disallow(account), lambda _: "off the list", data, json)
+    return _operate(lambda operator: operator.disallow(account), lambda _: "off the list", data, store, json)
 
 
 @app.command(epilog=_examples("p2p-bridge stats", "p2p-bridge stats --largest 50", "p2p-bridge stats --json"))
 def stats(
     largest: Annotated[int, typer.Option("--largest", metavar="N", min=0, max=1_000, help="Accounts shown.")] = 10,
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     json: Json = False,
 ) -> int:
     """Show what is kept, and which accounts hold the most."""
-    return _operate(lambda operator: operator.stats(largest), exhibits.stats, data, json)
+    return _operate(lambda operator: operator.stats(largest), exhibits.stats, data, store, json)
 
 
 @app.command(epilog=_examples("p2p-bridge purge ACCOUNT"))
-def purge(account: Account, data: Data = "p2p-bridge-data", json: Json = False) -> int:
+def purge(account: Account, data: Data = "p2p-bridge-data", store: Store = "", json: Json = False) -> int:
     """Forget an account with all its queues and what lies in them."""
-    return _operate(lambda operator: operator.purge(account), exhibits.purged, data, json)
+    return _operate(lambda operator: operator.purge(account), exhibits.purged, data, store, json)
 
 
 @app.command(epilog=_examples("p2p-bridge backup bridge-copy.db"))
 def backup(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file that does not exist yet.")],
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     json: Json = False,
 ) -> int:
     """Copy the store, whole, while the bridge runs. The key, bridge.key, is copied once and by hand."""
-    return _operate(lambda operator: operator.backup(file), exhibits.backup, data, json)
+    return _operate(lambda operator: operator.backup(file), exhibits.backup, data, store, json)
 
 
 @app.command(epilog=_examples("p2p-bridge doctor", "p2p-bridge doctor --port 443", "p2p-bridge doctor --json"))
 def doctor(
     data: Data = "p2p-bridge-data",
+    store: Store = "",
     host: Annotated[str | None, _option("--host", "IP", "As for run.")] = None,
     port: Annotated[int, _option("--port", "N", "As for run.", min=1, max=65_535)] = DEFAULT_PORT,
     json: Json = False,
@@ -215,15 +236,25 @@ def doctor(
     def act(shown: face.Face) -> int:
         from bridge.doctor import run_checks
 
-        checks = run_checks(data, host, port)
+        checks = run_checks(data, store, host, port)
         shown.show({"checks": checks}, exhibits.checks)
         return exits.FAILURE if any(check["ok"] is False for check in checks) else exits.OK
 
     return face.run(act, json=json)
 
 
-def _operate(ask: Callable[[Operator], Any], human: Callable[[Any], str], data: str, json: bool) -> int:
-    return face.run(lambda shown: shown.show(ask(Operator(data)), human), json=json)
+def _operate(ask: Callable[[Operator], Any], human: Callable[[Any], str], data: str, store: str, json: bool) -> int:
+    return face.run(lambda shown: shown.show(ask(Operator(data, store)), human), json=json)
+
+
+def _without_password(context: typer.Context, parameter: typer.CallbackParam, url: str) -> str:
+    """What a command line holds, every process of the machine can read."""
+    source = context.get_parameter_source(parameter.name or "")
+    if source is not None and source.name == "COMMANDLINE" and re.search(r"//[^/]*:[^/]*@", url):
+        raise typer.BadParameter(
+            "a password does not belong on a command line: use ?password_file=FILE, or $P2P_BRIDGE_STORE"
+        )
+    return url
 
 
 def _checked(make: Callable[[], Quotas]) -> Quotas:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import shutil
@@ -35,13 +36,13 @@ class Check:
         return {"name": self.name, "ok": self.ok, "detail": self.detail, "hint": self.hint or None}
 
 
-def run_checks(data: str, host: str | None, port: int) -> list[dict[str, Any]]:
+def run_checks(data: str, store: str, host: str | None, port: int) -> list[dict[str, Any]]:
     """Every check, in the order in which one builds on another."""
     running = _running(data)
     checks: list[Callable[[], Check]] = [
         lambda: _data(data, running=running),
         lambda: _key(data),
-        lambda: _store(data),
+        lambda: _redis(store) if store else _store(data),
         lambda: _disk(data),
         lambda: _port(socket.SOCK_DGRAM, "udp", host, port, running=running),
         lambda: _port(socket.SOCK_STREAM, "tcp", host, port, running=running),
@@ -92,6 +93,27 @@ def _store(data: str) -> Check:
     found = sqlite_store.check(path)
     hint = "stop the bridge and bring it back from a backup: senders send again what is missing"
     return Check("store", found == "ok", f"{show_size(os.path.getsize(path))}: {found}", "" if found == "ok" else hint)
+
+
+def _redis(store: str) -> Check:
+    """What it would lose in a power cut is good to know before it happens."""
+    from bridge.redis_link import Link, parse_store
+
+    async def look() -> list[dict[str, Any]]:
+        link = await Link.open(parse_store(store))
+        try:
+            return await link.info()
+        finally:
+            await link.close()
+
+    try:
+        nodes = asyncio.run(look())
+    except P2PError as error:
+        return Check("store", False, error.message, error.hint)
+    found = f"Redis {nodes[0]['redis_version']}, {show_size(sum(node['used_memory'] for node in nodes))} in memory"
+    if not all(node["aof_enabled"] for node in nodes):
+        return Check("store", None, f"{found}; it keeps nothing of the last minutes", "set its appendonly to yes")
+    return Check("store", True, f"{found}, appending to a file")
 
 
 def _disk(data: str) -> Check:

@@ -136,6 +136,8 @@ class Operator:
 
     def backup(self, target: str) -> Json:
         """Of a store in a file; the bridge may run meanwhile."""
+        if self._store:
+            raise Usage("a store in Redis is copied by Redis' own means", hint="see docs/operations.md, backups")
         path = os.path.join(self._data, STORE_NAME)
         if not os.path.exists(path):
             raise BridgeDataUnusable(f"no bridge's store is here: {path}")

@@ -153,6 +153,9 @@ class RedisStore:
     def stats(self) -> Future[Stats]:
         return self._do(redis_upkeep.stats(self.link))
 
+    def accounts(self, most: int) -> Future[list[Usage]]:
+        return self._do(redis_upkeep.usages(self.link, most))
+
     def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]:
         return self._do(redis_upkeep.add_token(self.link, token_hash, label, accounts, now_ms))
 
@@ -170,9 +173,6 @@ class RedisStore:
 
     def disallow(self, account: bytes) -> Future[bool]:
         return self._do(redis_upkeep.disallow(self.link, name_of(account)))
-
-    def accounts(self, most: int) -> Future[list[Usage]]:
-        return self._do(redis_upkeep.accounts(self.link, most))
 
     def purge(self, account: bytes) -> Future[int]:
         return self._do(redis_upkeep.purge(self.link, name_of(account)))

@@ -151,36 +151,51 @@ async def purge(link: Link, account: str) -> int:
     return sum(map(_count, dropped))
 
 
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    """What one account holds."""
+
+    usage: Usage
+    blobs: int
+    oldest_ms: int
+
+
 async def stats(link: Link) -> Stats:
+    found = await _holdings(link)
+    return Stats(
+        queues=sum(one.usage.queues for one in found),
+        blobs=sum(one.blobs for one in found),
+        bytes=sum(one.usage.bytes for one in found),
+        accounts=len(found),
+        oldest_ms=min((one.oldest_ms for one in found if one.oldest_ms), default=0),
+    )
+
+
+async def usages(link: Link, most: int) -> list[Usage]:
+    found = [one.usage for one in await _holdings(link)]
+    return sorted(found, key=lambda one: (-one.bytes, -one.queues, one.account))[:most]
+
+
+async def _holdings(link: Link) -> list[_Holding]:
+    """Of every account: three commands each."""
     accounts = [account.decode() for account in await link.one(Command(("ZRANGE", DUE, 0, -1)))]
-    queues = blobs = size = oldest = 0
+    found = []
     for some in _chunks(accounts):
         commands = [
             command
             for account in some
             for command in (
-                Command(("HMGET", account_key(account), "blobs", "bytes")),
+                Command(("HMGET", account_key(account), "blobs", "bytes", "seen")),
                 Command(("ZCARD", list_key(account))),
                 Command(("ZRANGE", heads_key(account), 0, 0, "WITHSCORES")),
             )
         ]
         answers = await _all(link, commands)
-        for (held, weight), count, head in zip(answers[::3], answers[1::3], answers[2::3], strict=True):
-            blobs, size, queues = blobs + int(held or 0), size + int(weight or 0), queues + count
-            if head:
-                oldest = min(oldest or int(float(head[1])), int(float(head[1])))
-    return Stats(queues, blobs, size, len(accounts), oldest)
-
-
-async def accounts(link: Link, most: int) -> list[Usage]:
-    """At most so many, those that hold the most bytes first: every account is looked at."""
-    found: list[Usage] = []
-    for some in _chunks([account.decode() for account in await link.one(Command(("ZRANGE", DUE, 0, -1)))]):
-        held = await _all(link, [Command(("HMGET", account_key(account), "bytes", "seen")) for account in some])
-        queues = await _all(link, [Command(("ZCARD", list_key(account))) for account in some])
-        for account, (size, seen), count in zip(some, held, queues, strict=True):
-            found.append(Usage(bytes_of(account), count, int(size or 0), int(seen or 0)))
-        found = sorted(found, key=lambda one: (-one.bytes, -one.queues, one.account))[:most]
+        for account, (blobs, size, seen), queues, head in zip(
+            some, answers[::3], answers[1::3], answers[2::3], strict=True
+        ):
+            usage = Usage(bytes_of(account), queues, int(size or 0), int(seen or 0))
+            found.append(_Holding(usage, int(blobs or 0), int(float(head[1])) if head else 0))
     return found
 
 

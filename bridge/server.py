@@ -50,6 +50,7 @@ class Settings:
     log_addresses: bool = False
     quotas: Quotas = field(default_factory=Quotas)
     store: str = ""  # where blobs are kept; "": in `data`
+    public_port: int = 0  # that clients use; 0: `port`
 
 
 class BridgeServer:
@@ -66,7 +67,7 @@ class BridgeServer:
         seed = keys.seed(settings.data)
         certificate = NodeCertificate.from_seed(seed)
         self.store = await open_store(settings.data, settings.store, settings.quotas)
-        self.meetings: Meetings = LocalMeetings()
+        self.meetings = open_meetings(self.store)
         key = SigningKey.from_seed(seed)
         self.hub = Hub(key, self.store, self.meetings, settings.quotas, settings.admission)
         self.routes.add("health", self._health)
@@ -85,7 +86,7 @@ class BridgeServer:
                 await self._endpoint.close()
                 if settings.port or tries == PORT_TRIES - 1:
                     raise NoSocket(f"cannot bind TCP port {self._endpoint.port}: {error.strerror}") from error
-        self.address = BridgeAddress(self._shown_host(), self._endpoint.port, key.public)
+        self.address = BridgeAddress(self._shown_host(), settings.public_port or self._endpoint.port, key.public)
         return self.address
 
     async def stop(self) -> None:
@@ -107,8 +108,23 @@ class BridgeServer:
 
 
 async def open_store(data: str, store: str, quotas: Quotas) -> Store:
-    """The store of a bridge with that data directory. Raises an EnvironmentFault."""
+    """The store of a bridge with that data directory. Raises BadStore or an EnvironmentFault."""
+    if store:
+        from bridge.redis_store import RedisStore  # a bridge of one process never loads it
+
+        return await RedisStore.open_url(store, quotas)
     return await SqliteStore.open_file(os.path.join(data, STORE_NAME), quotas)
+
+
+def open_meetings(store: Store) -> Meetings:
+    """Where the store is shared, so are the meeting places."""
+    if isinstance(store, SqliteStore):
+        return LocalMeetings()
+    from bridge.redis_meetings import RedisMeetings
+    from bridge.redis_store import RedisStore
+
+    assert isinstance(store, RedisStore)
+    return RedisMeetings(store.link)
 
 
 def data_directory(path: str) -> None:

@@ -47,8 +47,8 @@ class Subscription:
         return self.opened and not self.fetching and self.known <= self.sent and previous <= self.sent
 
     def grown(self, cursor: int = INT_MAX) -> None:
-        """There may be something up to that cursor; INT_MAX where nobody knows."""
-        self.known = max(self.known, cursor)
+        """There may be something up to that cursor; INT_MAX where nobody knows, which is news each time."""
+        self.known = max(self.known + (cursor >= INT_MAX), cursor)
 
     def fetched(self, blobs: Sequence[tuple[int, bytes]] | None, known_before: int) -> None:
         """What lay beyond `sent` when it was asked for; nothing there takes back what was known then.
