@@ -9,7 +9,7 @@ from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import replay
 from p2p_agents.crypto.outer import open_blob
-from p2p_agents.errors import BadIdentity, PeerFault, Usage
+from p2p_agents.errors import BadIdentity, Flood, PeerFault, Usage
 from p2p_agents.link.routing import Target
 from p2p_agents.node import adopting, inbound, places, syncing, ways
 from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
@@ -153,10 +153,14 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
 
 
 def _take(core: Core, link: Link, data: bytes) -> None:
+    assert link.way is not None
     frame = decode_frame(data)
     handler = _HANDLERS.get(type(frame))
-    if handler is not None:
-        handler(core, link, frame)
+    if handler is None:
+        return
+    if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):
+        raise Flood("too many frames that are no messages")
+    handler(core, link, frame)
 
 
 def on_greeting(core: Core, link: Link, frame: Greeting) -> None:

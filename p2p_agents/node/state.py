@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.ratchet import Party
 from p2p_agents.errors import BadSeal
-from p2p_agents.limits import CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S, OPENS_BURST, OPENS_PER_S, UNPROVEN_FRAME_BYTES
+from p2p_agents.limits import (
+    CONTROL_FRAMES_BURST,
+    CONTROL_FRAMES_PER_S,
+    OPENS_BURST,
+    OPENS_PER_S,
+    QUEUE_FRAMES_BURST,
+    QUEUE_FRAMES_PER_S,
+    UNPROVEN_FRAME_BYTES,
+)
 from p2p_agents.link.admission import Bucket, RequestDesk
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.wire.frame import RosterAgent, Standing
@@ -94,6 +102,7 @@ class Way:
     sync_at: float = 0.0  # the next SYNC that asks for an answer
     patience: float = 0.0  # seconds to the one after
     heard: float = -math.inf  # when something last came
+    bucket: Bucket = field(default_factory=lambda: Bucket(QUEUE_FRAMES_BURST, QUEUE_FRAMES_PER_S))
     told: dict[str, float] = field(default_factory=dict)  # what a human was told of the bridge, and until when it holds
 
 

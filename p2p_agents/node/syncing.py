@@ -262,7 +262,7 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
     if view is not None:
         common = common_heal(tuple(turn for turn, _ in s.heals), view.heals)
         for each in {id(link): link, **{id(other): other for other in core.links.get(key, [])}}.values():
-            each.heal = Heal(s.sid, s.heals, common, required=common is not None)
+            each.heal = Heal(s.sid, s.heals, common, required=common is not None and each.way is None)
     retire(core, key, held)
     if outcome.rollback:
         detail = f"{outcome.value}; the session starts anew and nothing is lost"

@@ -133,7 +133,11 @@ def seal(db: Database, rows: Sequence[int], sid: bytes) -> None:
 
 def unseal(db: Database, sid: bytes) -> None:
     """The session is gone: what it carried and was not settled waits to be sealed again."""
-    db.run("UPDATE outbox SET sid = NULL WHERE sid = ? AND owed = 1", (sid,))
+    db.run(
+        "UPDATE outbox SET sid = NULL, state = CASE state WHEN 'relayed' THEN 'queued' ELSE state END"
+        " WHERE sid = ? AND owed = 1",
+        (sid,),
+    )
 
 
 def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
