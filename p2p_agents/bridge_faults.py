@@ -75,3 +75,18 @@ class BridgeDataUnusable(LocalFault):
 
     code = "bridge_data"
     hint = "name the bridge's directory: --data DIR"
+
+
+class BridgesFull(LocalFault):
+    """This node uses as many bridges as it can."""
+
+    code = "bridges_full"
+    exit = exits.REFUSED
+    hint = "remove one: p2p-agents bridge remove ADDRESS"
+
+
+class BridgeMissing(LocalFault):
+    """This installation cannot run a bridge."""
+
+    code = "bridge_missing"
+    hint = "install it: pip install 'p2p-agents[bridge]'"

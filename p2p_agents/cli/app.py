@@ -27,6 +27,7 @@ COMMANDS = {
     "pair": "Become contacts over a code: show one, or type the other side's.",
     "trust": "Compare safety numbers; verify, block, unblock and reset peers.",
     "contacts": "List contacts; give them names.",
+    "bridge": "Reach peers on other networks: add, list, remove, status; run a bridge.",
     "send": "Send a message.",
     "inbox": "Show unread messages and leave them unread.",
     "ack": "Mark what was shown as read.",
@@ -53,6 +54,7 @@ GROUPS = {  # commands that have commands of their own
     "pair": ("join", "status", "cancel"),
     "trust": ("show", "verify", "block", "unblock", "reset"),
     "contacts": ("list", "name"),
+    "bridge": ("add", "list", "remove", "status", "run"),
     "status": ("set",),
     "node": ("run", "status", "stop", "logs"),
 }

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
+from p2p_agents.control.bridge_methods import BRIDGES
 from p2p_agents.control.consent_methods import CONSENT
 from p2p_agents.control.identity_methods import IDENTITY
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
@@ -352,5 +353,6 @@ _MESSAGES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES)
+    method.name: method
+    for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
 }

@@ -80,7 +80,7 @@ class Readings:
                 self.ack(queue, inbox.cursor)
             else:
                 reading = self._readings[queue] = _Reading(inbox, queue, inbox.cursor)
-                self._make(reading)
+                self._begin(reading)
 
     def ack(self, queue: bytes, cursor: int) -> None:
         if (reading := self._readings.get(queue)) is not None:
@@ -94,21 +94,26 @@ class Readings:
             self._report(Came(delivered.queue, fresh))
 
     def up(self, line: Line) -> None:
-        """A connection on which the bridge admitted us."""
+        """A connection on which the bridge admitted us, or did not: reading what was made before takes no account."""
         self._line = line
         for reading in self._readings.values():
-            self._make(reading)
+            self._begin(reading)
 
     def down(self) -> None:
         self._line = None
         for reading in self._readings.values():
             reading.open, reading.told, reading.telling = False, 0, False
 
-    def _make(self, reading: _Reading) -> None:
-        """Its making changes nothing where it is there already."""
-        line = self._line
-        if line is None or self._readings.get(reading.queue) is not reading:
+    def _begin(self, reading: _Reading) -> None:
+        if self._line is None or self._readings.get(reading.queue) is not reading or reading.open:
             return
+        if self._line.admitted:
+            self._make(reading, self._line)
+        else:
+            self._read(reading)
+
+    def _make(self, reading: _Reading, line: Line) -> None:
+        """Its making changes nothing where it is there already."""
         key, hashed = reading.inbox.key, token_hash(reading.inbox.token)
         proof = key.sign(create_claim(line.bridge, line.challenge, hashed, False), CREATE_LABEL)
 
@@ -141,7 +146,7 @@ class Readings:
         assert self._line is not None
         reading.open = reading.telling = False
         self._report(Unread(reading.queue, fail.code))
-        self._line.again(fail, now, lambda: self._make(reading))
+        self._line.again(fail, now, lambda: self._begin(reading))
 
     def _acknowledge(self, reading: _Reading) -> None:
         """One at a time: what is kept meanwhile is told with the next."""

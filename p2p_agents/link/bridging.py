@@ -43,6 +43,7 @@ class Health:
     reached_at: float | None = None  # when it last said something
     round_trip_s: float | None = None
     observed: str = ""  # where it saw our UDP socket last
+    admission: str = ""  # why it admits us not
     refusal: str = ""  # the last code it refused something with, and when
     refused_at: float = 0.0
 
@@ -140,6 +141,24 @@ class Bridging:
         self._places.leave(place)
         return self._take(now)
 
+    def admit(self, token: str, now: float, *, member: bool) -> list[Action]:
+        """Ask to be admitted with this token, on this connection and every later one."""
+        self._token, self._member = token, member
+        self.health.admission = ""
+        if self._line is None:
+            self.health.failure = None
+            self._approach.resumed(now)
+        elif self._needs_login():
+            self._line.admitted = None
+            self._login()
+        return self.tick(now)
+
+    def leave_off(self, why: str, now: float) -> list[Action]:
+        """Hang up and come again: what came and was not acknowledged comes again too."""
+        if self._line:
+            self._hang_up(why, now)
+        return self._take(now)
+
     def resumed(self, now: float) -> list[Action]:
         """The machine slept, or its networks changed: worth a try now."""
         self._approach.resumed(now)
@@ -153,8 +172,7 @@ class Bridging:
             self._actions += self._approach.tick(now)
             self._look(now)
         elif why := self._line.overdue(now):
-            self._actions.append(Hangup(self._line.way))
-            self._lose(Failure(BridgeUnreachable.code, why), now)
+            self._hang_up(why, now)
         else:
             self._line.due(now)
         return self._take(now)
@@ -243,10 +261,10 @@ class Bridging:
 
         def answered(answer: Done | Fail, now: float) -> None:
             line.admitted = isinstance(answer, Done)
+            self.health.admission = answer.code if isinstance(answer, Fail) else ""
             if isinstance(answer, Fail):
                 line.again(answer, now, self._login)
-            else:
-                self._readings.up(line)
+            self._readings.up(line)
             self._welcome_core()
 
         line.ask(lambda number: Login(number, account.public, proof, self._token), answered)
@@ -257,6 +275,11 @@ class Bridging:
         observed = self.health.observed if line.way == "quic" else ""
         self._actions.append(BridgeUp(observed, line.admitted is True))
         self._places.up(line)
+
+    def _hang_up(self, why: str, now: float) -> None:
+        assert self._line is not None
+        self._actions.append(Hangup(self._line.way))
+        self._lose(Failure(BridgeUnreachable.code, why), now)
 
     def _end(self, way: Way, failure: Failure, now: float) -> None:
         self._framers.pop(way, None)

@@ -18,10 +18,10 @@ from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
-from p2p_agents.node import directory, doctor, hosting, upkeep
+from p2p_agents.node import directory, doctor, hosting, relaying, upkeep
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
-from p2p_agents.node.effects import Announce
+from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadQueues, TellPlace
 from p2p_agents.node.entropy import SystemEntropy
 from p2p_agents.node.lines import Lines
 from p2p_agents.node.service import Calls
@@ -29,7 +29,7 @@ from p2p_agents.node.writer import Writer
 from p2p_agents.quic.address import format_address
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.endpoint import Endpoint
-from p2p_agents.store import keyring
+from p2p_agents.store import bridges, keyring
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.frame import PROTOCOL
@@ -37,13 +37,17 @@ from p2p_agents.wire.frame import PROTOCOL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from p2p_agents.node.bridge_desk import BridgeDesk
+    from p2p_agents.node.bridges import Bridges
     from p2p_agents.node.effects import Effect
     from p2p_agents.paths import Home
     from p2p_agents.quic.address import Address
+    from p2p_agents.store.bridges import Configured
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+FOR_BRIDGES = Post | ReadQueues | Kept | Meet | TellPlace
 TICK_S = 1.0
 TICKS_A_MINUTE = 60
 KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding messages up
@@ -59,6 +63,7 @@ class Node:
         self.goodbye: str | None = None  # set by whoever stops the node on purpose
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._bridges: Bridges | None = None  # a node without any pays for none
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
     # --- life ---
@@ -77,9 +82,10 @@ class Node:
         self._lines.endpoint = self._endpoint
         self._mdns = Mdns(self._found("mdns"), self._lost("mdns"), node=self._certificate.public)
         self._hints = Hints(self._found("hints"), self._lost("hints"))
-        self._interfaces = InterfaceWatch(lambda: self._writer.submit(upkeep.resumed))
+        self._interfaces = InterfaceWatch(self._networks_changed)
         await self._hints.start()
         await self._publish()
+        await self._start_bridges()
         await self._writer.call(upkeep.remember_places)
         await self._interfaces.start()
         self._spawn(self._mdns.start(), "mdns")
@@ -87,8 +93,8 @@ class Node:
 
     def _open_store(self) -> None:
         entropy = SystemEntropy()
-        seed = keyring.node_seed(self.home.keys, entropy.draw(keyring.SEED_BYTES))
-        self._certificate = NodeCertificate.from_seed(seed)
+        self._seed = keyring.node_seed(self.home.keys, entropy.draw(keyring.SEED_BYTES))
+        self._certificate = NodeCertificate.from_seed(self._seed)
         self._db = Database.open(self.home.store)
         self._core = Core(
             self._db,
@@ -121,6 +127,8 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if hasattr(self, "_mdns"):
             await asyncio.gather(self._mdns.stop(), self._hints.stop(), self._interfaces.stop())
+            if self._bridges is not None:
+                await self._bridges.close()
             await self._endpoint.close()
         if hasattr(self, "_writer"):
             await asyncio.to_thread(self._writer.stop)
@@ -158,6 +166,8 @@ class Node:
         for effect in effects:
             if not self._lines.carry(effect):
                 self._calls.happened(effect)
+        if relayed := [effect for effect in effects if isinstance(effect, FOR_BRIDGES)]:
+            self._use_bridges().carry(relayed)
         if any(isinstance(effect, Announce) for effect in effects):
             self._spawn(self._publish(), "publish")
 
@@ -171,6 +181,34 @@ class Node:
         return [
             Advert(a.agent, a.name, a.kind, a.status, core.node, core.incarnation, self._endpoint.port) for a in visible
         ]
+
+    # --- bridges ---
+
+    async def _start_bridges(self) -> None:
+        def item(core: Core) -> list[Configured]:
+            configured = bridges.everything(core.db)
+            relaying.restored(core, [one.address for one in configured])
+            return configured
+
+        if configured := await self._writer.call(item):
+            self._use_bridges().configure(configured)
+
+    def _use_bridges(self) -> Bridges:
+        if self._bridges is None:
+            from p2p_agents.node.bridges import Bridges
+
+            self._bridges = Bridges(self._writer, self._endpoint, self._seed, self._spawn)
+        return self._bridges
+
+    def _bridge_desk(self) -> BridgeDesk:
+        from p2p_agents.node.bridge_desk import BridgeDesk
+
+        return BridgeDesk(self._use_bridges(), self._writer)
+
+    def _networks_changed(self) -> None:
+        self._writer.submit(upkeep.resumed)
+        if self._bridges is not None:
+            self._bridges.resumed()
 
     # --- discovery ---
 
@@ -193,6 +231,8 @@ class Node:
         own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
         if method in own:
             return await own[method](params)
+        if method.startswith("bridge."):
+            return await self._bridge_desk().call(method, params)
         if method in ("pair.start", "introduce"):
             params = params | {"addresses": await asyncio.to_thread(self._shown_addresses)}
         return await self._calls.call(method, params)
@@ -228,6 +268,8 @@ class Node:
         live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem)
         events = await self._writer.call(doctor.what_the_store_tells)
         checks = await asyncio.to_thread(doctor.run_checks, self.home, live)
+        if self._bridges is not None:
+            checks += await self._bridge_desk().checks()
         return {"checks": checks + events}
 
     async def _read(self, query: Callable[[Core], Any]) -> Any:

@@ -49,6 +49,41 @@ CONTACT = {
     "since": "2026-11-20T14:01:00Z",
 }
 ALLOWED = {"id": BOB["id"], "name": "bob", "petname": None, "trust": "accepted", "since": "2026-11-20T14:01:00Z"}
+BRIDGE = {
+    "address": "bridge://bridge.example:4433#kdmfryeyl3gh6ycbrkxqzrnllb7ufqsxbkeebfnj5dgkzuhwkroa",
+    "configured": True,
+    "token": False,
+    "added": "2026-11-20T14:00:00Z",
+    "state": "up",
+    "why": None,
+    "way": "quic",
+    "account": "accountid234567",
+    "observed": "198.51.100.7:5000",
+    "queues": 2,
+    "unread": 0,
+    "waiting": 0,
+    "rtt_ms": 12.5,
+    "heard": "2026-11-20T14:01:00Z",
+    "failures": 0,
+    "refusal": None,
+    "refused": None,
+    "next_try_s": None,
+}
+DOWN_BRIDGE = BRIDGE | {
+    "address": "bridge://192.0.2.9:4433#kdmfryeyl3gh6ycbrkxqzrnllb7ufqsxbkeebfnj5dgkzuhwkroa",
+    "configured": False,
+    "state": "down",
+    "why": "QUIC: no answer; WebSocket: \x1b[2Jgone",
+    "way": None,
+    "observed": None,
+    "queues": 0,
+    "unread": 1,
+    "waiting": 3,
+    "rtt_ms": None,
+    "refusal": "queue_full",
+    "refused": "2026-11-20T14:00:30Z",
+    "next_try_s": 12.0,
+}
 REQUEST = {
     "id": "malloryid23456",
     "name": "mallory",
@@ -145,6 +180,14 @@ def make_world() -> FakeService:
         allow__add=_allow,
         allow__remove=lambda params: {"allowed": ALLOWED} if params["peer"] != "carol" else errors.NotListed(),
         allow__list={"allowed": [ALLOWED]},
+        bridge__add=_add_bridge,
+        bridge__remove=lambda params: (
+            {"address": BRIDGE["address"], "removed": True}
+            if "example" in params["address"]
+            else errors.BridgeUnknown()
+        ),
+        bridge__list={"bridges": [BRIDGE]},
+        bridge__status={"bridges": [BRIDGE, DOWN_BRIDGE]},
         requests__policy=lambda params: {"policy": params["policy"] or "ask"},
         send=_send,
         inbox=lambda params: {
@@ -206,6 +249,14 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         "key": key,
         "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
     }
+
+
+def _add_bridge(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if not params["address"].startswith("bridge://"):
+        return errors.BadBridge()
+    if params["token"] == "wrong":
+        return errors.BridgeRefused("bridge.example:4433 does not admit this node: not_admitted")
+    return {"bridge": BRIDGE | {"token": bool(params["token"])}}
 
 
 def _introduce(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:

@@ -83,6 +83,8 @@ class FakeBridge:
                 return [self._put(number, queue, token, blob)]
             case Read(number, queue, read_key, proof, after):
                 assert verify(read_key, proof, READ_LABEL) == read_claim(bridge, challenge, queue)
+                if queue not in self.queues:
+                    return [Fail(number, Refusal.GONE)]
                 fresh = tuple(pair for pair in self.queues[queue].blobs if pair[0] > after)
                 return [Done(number), *([Deliver(queue, fresh)] if fresh else [])]
             case Ack(number, queue, cursor):

@@ -28,7 +28,7 @@ from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, Came, PlaceT
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.wire.relay_answers import Deliver, Fail, Notice, Refusal, Told
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Login, Meet, Put, Read, Side, Tell
-from tests.link.bridges import OBSERVED, FakeBridge, Kept, Visit, key
+from tests.link.bridges import OBSERVED, TOKEN, FakeBridge, Kept, Visit, key
 
 WRITE = b"w" * 32
 GONE = Failure(BridgeUnreachable.code, "the connection ended")
@@ -167,8 +167,8 @@ def test_who_is_not_admitted_can_still_write(bridge):
     visit = Visit(bridge, token="wrong")
     visit.carry(visit.machine.want([inbox()], visit.now))
     visit.start()
-    assert visit.told() == [BridgeUp(OBSERVED, admitted=False)]
-    assert visit.machine.health.refusal == Refusal.ADMISSION
+    assert visit.told() == [BridgeUp(OBSERVED, admitted=False), Unread(inbox().queue, Refusal.GONE)]
+    assert visit.machine.health.admission == Refusal.ADMISSION
     assert visit.asked(Create) == []
     visit.carry(visit.machine.put(1, queue, WRITE, b"blob", visit.now))
     assert visit.told() == [Stored(1)]
@@ -180,10 +180,40 @@ def test_admission_is_asked_for_again(bridge):
     visit = Visit(bridge)
     visit.carry(visit.machine.want([inbox()], visit.now))
     visit.start()
-    assert visit.told() == [BridgeUp(OBSERVED, admitted=False)]
+    assert visit.told()[0] == BridgeUp(OBSERVED, admitted=False)
     visit.wait(BRIDGE_RETRY_S)
     assert visit.told() == [BridgeUp(OBSERVED, admitted=True)]
     assert visit.machine.reading == 1
+
+
+def test_a_token_that_is_given_later_is_shown_at_once(bridge):
+    visit = Visit(bridge, token="wrong").start()
+    visit.carry(visit.machine.want([inbox()], visit.now))
+    visit.told()
+    visit.carry(visit.machine.admit(TOKEN, visit.now, member=True))
+    assert visit.told() == [BridgeUp(OBSERVED, admitted=True)]
+    assert visit.machine.reading == 1
+    assert visit.machine.health.admission == ""
+
+
+def test_a_queue_that_was_made_before_is_read_without_admission(bridge):
+    """An operator who takes a token back does not keep what lies there already."""
+    mine = inbox()
+    bridge.queues[mine.queue] = Kept(token_hash(WRITE), [(1, b"one")])
+    visit = Visit(bridge, token="withdrawn")
+    visit.carry(visit.machine.want([mine], visit.now))
+    visit.start()
+    assert visit.told() == [BridgeUp(OBSERVED, admitted=False), Came(mine.queue, ((1, b"one"),))]
+
+
+def test_what_could_not_be_kept_comes_again(visit, bridge):
+    mine = inbox()
+    bridge.queues[mine.queue] = Kept(token_hash(WRITE), [(1, b"one")])
+    visit.carry(visit.machine.want([mine], visit.now))
+    visit.told()
+    visit.carry(visit.machine.leave_off("the disk is full", visit.now))
+    visit.wait(1.0)
+    assert visit.told()[-1] == Came(mine.queue, ((1, b"one"),))
 
 
 def test_a_node_that_only_writes_shows_no_account(bridge):

@@ -1,0 +1,44 @@
+"""The methods about bridges. They belong to the node: all its agents use the same."""
+
+from __future__ import annotations
+
+from p2p_agents import errors, limits
+from p2p_agents.control.method import Method, Param
+from p2p_agents.control.params import STORES
+from p2p_agents.wire.relay_requests import TOKEN_CHARS
+
+ADDRESS_CHARS = 512  # bridge://, the longest host name, a port and a key
+BRIDGE_FIELDS = (
+    "{address, configured, token, added, state, why, way, account, observed, queues, unread, waiting, rtt_ms, heard,"
+    " failures, refusal, refused, next_try_s}"
+)
+_WHICH = "its address, or its host and port"
+
+BRIDGES = (
+    Method(
+        "bridge.add",
+        "Use a bridge, and wait until it admitted this node; one that is known already takes the new token.",
+        (
+            Param("address", str, "bridge://HOST:PORT#KEY", required=True, at_most=ADDRESS_CHARS),
+            Param("token", str, "of admission, from the bridge's operator", at_most=TOKEN_CHARS),
+            Param("timeout", float, "seconds to wait for the bridge", default=10.0, at_most=limits.WAIT_MAX_S),
+        ),
+        f"{{bridge: {BRIDGE_FIELDS}}}, state: up, connecting, down or not admitted; account: who this node is there",
+        (errors.BadBridge, errors.BridgeImpostor, errors.BridgeRefused, errors.BridgesFull, *STORES),
+    ),
+    Method(
+        "bridge.remove",
+        "Use a bridge no longer. What lies there for this node is read as long as contacts may leave something.",
+        (Param("address", str, _WHICH, required=True, at_most=ADDRESS_CHARS),),
+        "{address, removed: true}",
+        (errors.BridgeUnknown, *STORES),
+    ),
+    Method("bridge.list", "List the bridges this node was told to use.", (), f"{{bridges: [{BRIDGE_FIELDS}]}}"),
+    Method(
+        "bridge.status",
+        "How bridges do: those this node was told to use, and those its contacts are reached at.",
+        (Param("address", str, f"only this one: {_WHICH}", at_most=ADDRESS_CHARS),),
+        f"{{bridges: [{BRIDGE_FIELDS}]}}",
+        (errors.BridgeUnknown,),
+    ),
+)

@@ -1,0 +1,185 @@
+"""What people ask of bridges: use one, leave one, and how each of them does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown
+from p2p_agents.limits import BRIDGES_CONFIGURED
+from p2p_agents.node import relaying
+from p2p_agents.node.doctor import Check
+from p2p_agents.node.showing import time_text
+from p2p_agents.node.ways import host_of
+from p2p_agents.store import bridges as kept
+from p2p_agents.wire.bridge_address import parse_bridge
+from p2p_agents.wire.relay_answers import Admission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2p_agents.node.bridges import Bridges, Served
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.writer import Writer
+    from p2p_agents.store.bridges import Configured
+
+Json = dict[str, Any]
+
+
+class BridgeDesk:
+    """The methods `bridge.*`."""
+
+    def __init__(self, bridges: Bridges, writer: Writer) -> None:
+        self._bridges = bridges
+        self._writer = writer
+
+    async def call(self, method: str, params: Json) -> Json:
+        match method:
+            case "bridge.add":
+                return await self._add(params)
+            case "bridge.remove":
+                return await self._remove(params)
+            case "bridge.list":
+                return {"bridges": [shown for shown in await self._all() if shown["configured"]]}
+            case _:
+                return {"bridges": await self._some(params["address"])}
+
+    async def checks(self) -> list[Json]:
+        """One for each configured bridge."""
+        return [_check(shown).shown() for shown in await self._all() if shown["configured"]]
+
+    async def _add(self, params: Json) -> Json:
+        address, token = str(parse_bridge(params["address"])), params["token"] or ""
+        before = await self._writer.call(lambda core: kept.everything(core.db))
+        await self._change(lambda core: kept.add(core.db, address, token, core.now_ms()), room_for=address)
+        self._bridges.admit(address)
+        try:
+            await self._settle(address, params["timeout"])
+        except (BridgeImpostor, BridgeRefused):
+            if all(one.address != address for one in before):  # a mistake is not kept
+                await self._change(lambda core: kept.remove(core.db, address))
+            raise
+        return {"bridge": next(shown for shown in await self._all() if shown["address"] == address)}
+
+    async def _remove(self, params: Json) -> Json:
+        found = _find(await self._all(), params["address"], configured=True)
+        await self._change(lambda core: kept.remove(core.db, found["address"]))
+        return {"address": found["address"], "removed": True}
+
+    async def _some(self, wanted: str | None) -> list[Json]:
+        everything = await self._all()
+        return [_find(everything, wanted)] if wanted else everything
+
+    async def _change(self, change: Callable[[Core], object], room_for: str = "") -> None:
+        """Write it down, tell the core, and act on it."""
+
+        def item(core: Core) -> list[Configured]:
+            change(core)
+            configured = kept.everything(core.db)
+            if room_for and len(configured) > BRIDGES_CONFIGURED:
+                raise BridgesFull(f"this node uses {BRIDGES_CONFIGURED} bridges already, and no more")
+            relaying.restored(core, [one.address for one in configured])
+            return configured
+
+        self._bridges.configure(await self._writer.call(item))
+
+    async def _settle(self, address: str, seconds: float) -> None:
+        """Until the bridge admitted us, or said no; that it did not answer yet is no error.
+
+        Raises BridgeImpostor or BridgeRefused.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while (served := self._bridges.get(address)) is not None and not _is_settled(served):
+                    await self._bridges.changed()
+        except TimeoutError:
+            return
+
+    async def _all(self) -> list[Json]:
+        """As they stand, the configured ones first and in their order."""
+        configured: list[Configured] = await self._writer.call(lambda core: kept.everything(core.db))
+        known = {one.address: one for one in configured}
+        others = [served.address for served in self._bridges if served.address not in known]
+        served = [(known.get(address), self._bridges.get(address)) for address in (*known, *others)]
+        return [self._shown(entry, one) for entry, one in served if one is not None]
+
+    def _shown(self, entry: Configured | None, served: Served) -> Json:
+        machine, line, health = served.machine, served.machine.line, served.machine.health
+        now = asyncio.get_running_loop().time()
+        due = machine.next_try()
+        return {
+            "address": served.address,
+            "configured": entry is not None,
+            "token": bool(entry and entry.token),
+            "added": time_text(entry.added_ms) if entry else None,
+            "state": _state(served),
+            "why": health.failure.why if health.failure else health.admission or None,
+            "way": line.way if line else None,
+            "account": base64.b32encode(served.account.public).decode().rstrip("=").lower(),
+            "observed": health.observed or None,
+            "queues": machine.reading,
+            "unread": len(served.unread),
+            "waiting": served.waiting,
+            "rtt_ms": round(health.round_trip_s * 1000, 1) if health.round_trip_s is not None else None,
+            "heard": _time(health.reached_at, now),
+            "failures": health.failures,
+            "refusal": health.refusal or None,
+            "refused": _time(health.refused_at, now) if health.refusal else None,
+            "next_try_s": round(max(0.0, due - now), 1) if due is not None else None,
+        }
+
+
+def _time(at: float | None, now: float) -> str | None:
+    """A time of the loop's clock by the wall's."""
+    return time_text(int((time.time() - (now - at)) * 1000)) if at is not None else None
+
+
+def _state(served: Served) -> str:
+    line = served.machine.line
+    if line is None:
+        return "down" if served.machine.health.failure else "connecting"
+    if line.admitted is None and served.configured:
+        return "connecting"
+    return "not admitted" if line.admitted is False and served.configured else "up"
+
+
+def _is_settled(served: Served) -> bool:
+    """Raises BridgeImpostor or BridgeRefused."""
+    health, line = served.machine.health, served.machine.line
+    failure = health.failure
+    if failure is not None and failure.code == BridgeImpostor.code:
+        raise BridgeImpostor(f"{host_of(served.address)} does not hold the key in the address: {failure.why}")
+    if failure is not None and failure.code == BridgeRefused.code:
+        raise BridgeRefused(f"{host_of(served.address)} takes nobody: {failure.why}")
+    if line is None or not health.admission:
+        return _state(served) != "connecting"
+    account = base64.b32encode(served.account.public).decode().rstrip("=").lower()
+    listed = line.terms.admission is Admission.LIST
+    raise BridgeRefused(
+        f"{host_of(served.address)} does not admit this node: {health.admission}",
+        hint=f"ask its operator to run: p2p-bridge allow add {account}" if listed else "",
+        account=account,
+    )
+
+
+def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> Json:
+    """By its address, or its host, with or without the port. Raises BridgeUnknown."""
+    for shown in everything:
+        place = host_of(shown["address"])
+        named = wanted in (shown["address"], place, place.rpartition(":")[0].strip("[]"))
+        if named and (shown["configured"] or not configured):
+            return shown
+    raise BridgeUnknown(f"no bridge of this node is {wanted[:80]!r}")
+
+
+def _check(shown: Json) -> Check:
+    name = f"bridge {host_of(shown['address'])}"
+    if shown["state"] == "up":
+        by = "QUIC" if shown["way"] == "quic" else "a WebSocket, as UDP does not pass"
+        return Check(name, True, f"reached by {by} in {shown['rtt_ms']:g} ms; {shown['queues']} queues are read")
+    if shown["state"] == "connecting":
+        return Check(name, None, "connecting", "ask again in a second")
+    hint = BridgeRefused.hint if shown["state"] == "not admitted" else "messages wait and go when it answers"
+    return Check(name, False, f"{shown['state']}: {shown['why']}", hint)

@@ -1,0 +1,275 @@
+"""The wires between the core and bridges: effects become blobs and requests, what bridges say becomes items."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.crypto.digest import H
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.errors import BadBridge
+from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES
+from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, Refused, Stored, Unread
+from p2p_agents.link.bridge_queues import Inbox
+from p2p_agents.link.bridging import Bridging
+from p2p_agents.net.bridge_client import BridgeClient
+from p2p_agents.net.interfaces import local_addresses
+from p2p_agents.node import relaying
+from p2p_agents.node.effects import Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.node.posting import Posting, Sealed
+from p2p_agents.quic.address import format_address
+from p2p_agents.wire.bridge_address import parse_bridge
+from p2p_agents.wire.relay_answers import Refusal
+from p2p_agents.wire.relay_requests import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from p2p_agents.link.bridge_news import News
+    from p2p_agents.node.batch import Outcome
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.effects import Effect
+    from p2p_agents.node.writer import Writer
+    from p2p_agents.quic.endpoint import Endpoint
+    from p2p_agents.store.bridges import Configured
+
+log = logging.getLogger(__name__)
+
+ACCOUNT_LABEL = "p2pa/1 bridge account"
+BUSY_MS = 1_000  # when too much waits for a bridge, some of it is through after this
+
+
+class Bridges:
+    """Every bridge this node uses: those it was told to, and those its contacts are reached at.
+
+    All of it runs in the loop's thread. `seed` is the node's own; `spawn` keeps a task until it ends.
+    """
+
+    def __init__(
+        self, writer: Writer, endpoint: Endpoint, seed: bytes, spawn: Callable[[Coroutine[Any, Any, None], str], None]
+    ) -> None:
+        self._writer = writer
+        self._endpoint = endpoint
+        self._seed = seed
+        self._spawn = spawn
+        self._served: dict[str, Served] = {}
+        self._tokens: dict[str, str] = {}  # of the configured ones
+        self._places: dict[str, Meet] = {}
+        self._news = asyncio.Event()
+
+    def __iter__(self) -> Iterator[Served]:
+        """The configured ones first."""
+        return iter(sorted(self._served.values(), key=lambda served: not served.configured))
+
+    def get(self, address: str) -> Served | None:
+        return self._served.get(address)
+
+    async def changed(self) -> None:
+        """Wait until a bridge has news."""
+        await self._news.wait()
+
+    def configure(self, configured: Sequence[Configured]) -> None:
+        """Use these from now on. Who is configured no more is left once no contact needs it."""
+        self._tokens = {one.address: one.token for one in configured}
+        for address, served in self._served.items():
+            if served.configured and address not in self._tokens:
+                served.admit("", member=False)
+        for one in configured:
+            found = self._serve(one.address)
+            if found is not None and not found.configured:
+                found.admit(one.token, member=True)
+
+    def admit(self, address: str) -> None:
+        """A configured bridge is to be tried now, and shown the token that is kept for it."""
+        if (served := self._serve(address)) is not None:
+            served.admit(self._tokens[address], member=True)
+
+    def carry(self, effects: Iterable[Effect]) -> None:
+        """Those of a committed batch that are for bridges."""
+        posted: dict[str, Served] = {}
+        for effect in effects:
+            match effect:
+                case Post(route=route):
+                    if (served := self._serve(route.bridge)) is not None:
+                        served.post(effect)
+                        posted[route.bridge] = served
+                    else:
+                        self._writer.submit(partial(relaying.refused, posts=[effect], code=Refusal.BAD, retry_ms=0))
+                case Meet():
+                    self._meet(effect)
+                case ReadQueues(bridge=bridge) | Kept(bridge=bridge) | TellPlace(bridge=bridge):
+                    if (served := self._serve(bridge)) is not None:
+                        served.carry(effect)
+        for served in posted.values():
+            served.flush()
+
+    def resumed(self) -> None:
+        """Networks changed: every bridge is worth a try."""
+        for served in self._served.values():
+            served.client.ask(lambda machine, now: machine.resumed(now))
+
+    async def close(self) -> None:
+        await asyncio.gather(*(served.client.close() for served in self._served.values()))
+
+    def _serve(self, address: str) -> Served | None:
+        """Its connection, begun when it is new; None for what is no bridge, or one too many."""
+        served = self._served.get(address)
+        if served is not None or (len(self._served) >= BRIDGES and address not in self._tokens):
+            return served
+        try:
+            served = Served(address, self._writer, self._endpoint, self._seed, self._spawn, self._ring)
+        except BadBridge as fault:  # a contact named it
+            log.warning("a contact's bridge: %s", fault.message)
+            self._writer.submit(partial(relaying.bridge_down, bridge=address, code=fault.code))
+            return None
+        self._served[address] = served
+        for meet in self._places.values():
+            served.meet(meet)
+        served.admit(self._tokens.get(address, ""), member=address in self._tokens)
+        return served
+
+    def _meet(self, meet: Meet) -> None:
+        if meet.leave:
+            self._places.pop(meet.place, None)
+        else:
+            self._places[meet.place] = meet
+        for served in self._served.values():
+            served.meet(meet)
+
+    def _ring(self) -> None:
+        ringing, self._news = self._news, asyncio.Event()
+        ringing.set()
+
+
+class Served:
+    """One bridge: its connection, and what waits for it. Raises BadBridge for what is no address."""
+
+    def __init__(
+        self,
+        address: str,
+        writer: Writer,
+        endpoint: Endpoint,
+        seed: bytes,
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        ring: Callable[[], None],
+    ) -> None:
+        self.address = address
+        self.configured = False
+        self.unread: dict[bytes, str] = {}  # queues of ours that it does not let us read, and why
+        self._writer = writer
+        self._endpoint = endpoint
+        self._spawn = spawn
+        self._ring = ring
+        self._posting = Posting(os.urandom)
+        self._taking = 0  # bytes that wait for the writer
+        parsed = parse_bridge(address)
+        # Another account at each bridge: two of them cannot tell that it is one node by what it signs.
+        self.account = SigningKey.from_seed(H(ACCOUNT_LABEL, seed, parsed.key))
+        machine = Bridging(parsed, self.account, "", member=False, draw=os.urandom, jitter=random.SystemRandom().random)
+        self.client = BridgeClient(machine, endpoint, self._report)
+
+    @property
+    def machine(self) -> Bridging:
+        return self.client.machine
+
+    @property
+    def waiting(self) -> int:
+        """Frames it has not answered for."""
+        return len(self._posting)
+
+    def admit(self, token: str, *, member: bool) -> None:
+        self.configured = member
+        self.client.ask(lambda machine, now: machine.admit(token, now, member=member))
+
+    def carry(self, effect: ReadQueues | Kept | TellPlace) -> None:
+        match effect:
+            case ReadQueues(queues=queues):
+                self._read([Inbox(SigningKey.from_seed(q.seed), q.token, q.cursor) for q in queues])
+            case Kept(queue=queue, cursor=cursor):
+                self.client.ask(lambda machine, now: machine.ack(queue, cursor, now))
+            case TellPlace(place=place, message=message):
+                self.client.ask(lambda machine, now: machine.tell(place, message, now))
+
+    def _read(self, inboxes: list[Inbox]) -> None:
+        self.unread = {inbox.queue: self.unread[inbox.queue] for inbox in inboxes if inbox.queue in self.unread}
+        self.client.ask(lambda machine, now: machine.want(inboxes, now))
+
+    def meet(self, meet: Meet) -> None:
+        if meet.leave:
+            self.client.ask(lambda machine, now: machine.leave(meet.place, now))
+        else:
+            side = Side.DISPLAYER if meet.displayer else Side.JOINER
+            self.client.ask(lambda machine, now: machine.meet(meet.place, side, meet.token, now))
+
+    def post(self, post: Post) -> None:
+        """It goes with the next blob of its queue: `flush`, once all of a batch are here."""
+        if not self._posting.add(post):
+            self._submit(partial(relaying.refused, posts=[post], code=Refusal.RATE, retry_ms=BUSY_MS))
+
+    def flush(self) -> None:
+        line = self.machine.line
+        for sealed in self._posting.ready(line.terms.blob_bytes if line else BLOB_BYTES):
+            self._put(sealed)
+
+    def _put(self, sealed: Sealed) -> None:
+        self.client.ask(lambda machine, now: machine.put(sealed.ticket, sealed.queue, sealed.token, sealed.blob, now))
+
+    # --- from the machine ---
+
+    def _report(self, news: News) -> None:
+        match news:
+            case BridgeUp(observed):
+                self._spawn(self._tell_up(observed), "bridge")
+            case BridgeDown(code):
+                log.info("bridge %s: %s", self.machine.address.host, code)
+                self._submit(partial(relaying.bridge_down, bridge=self.address, code=code))
+            case Stored(ticket):
+                posts = self._posting.stored(ticket)
+                self._writer.later(lambda core: relaying.stored(core, posts))
+                self.flush()
+            case Refused(ticket, code, retry_ms):
+                refused = self._posting.refused(ticket)
+                self._submit(partial(relaying.refused, posts=refused, code=code, retry_ms=retry_ms))
+            case Came(queue, blobs):
+                self.unread.pop(queue, None)
+                self._take(queue, blobs)
+            case Unread(queue, code):
+                log.warning("bridge %s: a queue cannot be read: %s", self.machine.address.host, code)
+                self.unread[queue] = code
+        self._ring()
+
+    async def _tell_up(self, observed: str) -> None:
+        """With our own addresses, for peers that may reach us directly."""
+        hosts = await asyncio.to_thread(local_addresses)
+        if self.machine.line is None:
+            return  # lost meanwhile, and told so
+        local = [format_address((host, self._endpoint.port)) for host in hosts if "%" not in host]
+        log.info("bridge %s: reached by %s", self.machine.address.host, self.machine.line.way)
+        self._submit(partial(relaying.bridge_up, bridge=self.address, observed=observed, local=local))
+
+    def _take(self, queue: bytes, blobs: tuple[tuple[int, bytes], ...]) -> None:
+        """What the writer cannot take yet stays at the bridge."""
+        size = sum(len(blob) for _, blob in blobs)
+        self._taking += size
+        if self._taking > INBOUND_QUEUE_BYTES:
+            self.client.hold(True)
+        self._writer.submit(
+            partial(relaying.came, bridge=self.address, queue=queue, blobs=blobs), partial(self._taken, size)
+        )
+
+    def _taken(self, size: int, outcome: Outcome) -> None:
+        """Blobs that were not worked off come again on another connection."""
+        self._taking -= size
+        if self._taking < INBOUND_QUEUE_BYTES // 2:
+            self.client.hold(False)
+        if outcome.error is not None:
+            code = outcome.error.code
+            self.client.ask(lambda machine, now: machine.leave_off(f"what it brought was not kept: {code}", now))
+
+    def _submit(self, item: Callable[[Core], Any]) -> None:
+        self._writer.submit(item)
