@@ -27,7 +27,7 @@ COMMANDS = {
     "pair": "Become contacts over a code: show one, or type the other side's.",
     "trust": "Compare safety numbers; verify, block, unblock and reset peers.",
     "contacts": "List contacts; give them names.",
-    "bridge": "Reach peers on other networks: add, list, remove, status; run a bridge.",
+    "bridge": "Reach peers on other networks through bridges: use them, see how they do, run one.",
     "send": "Send a message.",
     "inbox": "Show unread messages and leave them unread.",
     "ack": "Mark what was shown as read.",

@@ -353,6 +353,5 @@ _MESSAGES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
+    method.name: method for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
 }

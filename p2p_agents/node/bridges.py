@@ -13,7 +13,7 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadBridge
 from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES
-from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, Refused, Stored, Unread
+from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
@@ -238,6 +238,9 @@ class Served:
             case Came(queue, blobs):
                 self.unread.pop(queue, None)
                 self._take(queue, blobs)
+            case PlaceTold(place, message, gone):
+                told = partial(relaying.told, bridge=self.address, place=place, message=message, gone=gone)
+                self._submit(told)
             case Unread(queue, code):
                 log.warning("bridge %s: a queue cannot be read: %s", self.machine.address.host, code)
                 self.unread[queue] = code

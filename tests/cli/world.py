@@ -187,7 +187,7 @@ def make_world() -> FakeService:
             else errors.BridgeUnknown()
         ),
         bridge__list={"bridges": [BRIDGE]},
-        bridge__status={"bridges": [BRIDGE, DOWN_BRIDGE]},
+        bridge__status=lambda params: {"bridges": [DOWN_BRIDGE if params["address"] == "192.0.2.9" else BRIDGE]},
         requests__policy=lambda params: {"policy": params["policy"] or "ask"},
         send=_send,
         inbox=lambda params: {

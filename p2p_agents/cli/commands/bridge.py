@@ -32,7 +32,7 @@ app = application()
     epilog=examples("p2p-agents bridge", "p2p-agents bridge list", "p2p-agents bridge status --json"),
 )
 def bridge(ctx: typer.Context, json: Json = False) -> int:
-    """Reach peers on other networks through bridges: use one, leave one, see how they do; run one.
+    """Reach peers on other networks through bridges: use them, see how they do, run one.
 
     A bridge carries what it cannot read. It sees when who puts how much where, and addresses; no names, no content.
     All agents of this machine's node use the same bridges.
