@@ -1,0 +1,151 @@
+"""Meeting places: two sides, held by their tokens, for as long as a code lives."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge import bounds
+from bridge.places import Places
+from bridge.store import Refused
+from p2p_agents.wire.relay_answers import Refusal, Told
+from p2p_agents.wire.relay_requests import Side
+
+HERE, THERE = "7Q2MX", "AB2CD"
+SHOW, JOIN = Side.DISPLAYER, Side.JOINER
+T1, T2, T3 = b"1" * 32, b"2" * 32, b"3" * 32
+ALICE, BOB, EVE = 1, 2, 3
+THERE_IS = Told(HERE, b"")
+GONE = Told(HERE, b"", gone=True)
+
+
+@pytest.fixture
+def places() -> Places:
+    return Places()
+
+
+def refused(ask) -> Refusal:
+    with pytest.raises(Refused) as found:
+        ask()
+    return found.value.refusal
+
+
+def test_two_sides_hear_of_each_other_and_talk(places: Places):
+    assert places.meet(HERE, SHOW, T1, ALICE, 0) == []
+    assert places.meet(HERE, JOIN, T2, BOB, 1) == [(BOB, THERE_IS), (ALICE, THERE_IS)]
+    assert places.tell(HERE, b"ask", BOB, 2) == [(ALICE, Told(HERE, b"ask"))]
+    assert places.tell(HERE, b"offer", ALICE, 3) == [(BOB, Told(HERE, b"offer"))]
+
+
+def test_either_may_come_first_and_what_was_said_waits(places: Places):
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    assert places.tell(HERE, b"ask", BOB, 1) == []
+    assert places.meet(HERE, SHOW, T1, ALICE, 2) == [(ALICE, THERE_IS), (BOB, THERE_IS), (ALICE, Told(HERE, b"ask"))]
+    assert places.meet(HERE, SHOW, T1, ALICE, 3) == [(ALICE, THERE_IS), (BOB, THERE_IS)]
+
+
+def test_nobody_takes_a_side_that_has_a_token(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    assert refused(lambda: places.meet(HERE, JOIN, T3, EVE, 1)) is Refusal.CROWDED
+    assert refused(lambda: places.meet(HERE, SHOW, T3, EVE, 1)) is Refusal.CROWDED
+    places.lost(BOB)
+    assert refused(lambda: places.meet(HERE, JOIN, T3, EVE, 2)) is Refusal.CROWDED
+
+
+def test_who_comes_back_with_its_token_finds_what_was_said_meanwhile(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    places.lost(BOB)
+    assert places.tell(HERE, b"one", ALICE, 1) == []
+    assert places.tell(HERE, b"two", ALICE, 1) == []
+    back = 9
+    news = places.meet(HERE, JOIN, T2, back, 2)
+    assert [told.message for visitor, told in news if visitor == back] == [b"", b"one", b"two"]
+
+
+def test_a_new_connection_replaces_a_ghost(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    places.meet(HERE, JOIN, T2, EVE, 1)
+    assert places.tell(HERE, b"x", ALICE, 1) == [(EVE, Told(HERE, b"x"))]
+    assert refused(lambda: places.tell(HERE, b"y", BOB, 1)) is Refusal.AWAY
+    places.lost(BOB)
+    assert places.tell(HERE, b"z", ALICE, 1) == [(EVE, Told(HERE, b"z"))]
+
+
+def test_only_sides_talk(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    assert refused(lambda: places.tell(HERE, b"x", EVE, 1)) is Refusal.AWAY
+    assert refused(lambda: places.tell(THERE, b"x", ALICE, 1)) is Refusal.AWAY
+    assert refused(lambda: places.leave(HERE, EVE, 1)) is Refusal.AWAY
+
+
+def test_nobody_has_both_sides(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    assert refused(lambda: places.meet(HERE, JOIN, T2, ALICE, 0)) is Refusal.BAD
+    assert places.meet(THERE, JOIN, T2, ALICE, 0) == []
+
+
+def test_leaving_ends_the_place_for_both(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    assert places.leave(HERE, ALICE, 1) == [(BOB, GONE)]
+    assert refused(lambda: places.tell(HERE, b"x", BOB, 1)) is Refusal.AWAY
+    assert len(places) == 0
+    assert places.meet(HERE, SHOW, T3, EVE, 2) == []
+
+
+def test_a_place_lives_ten_minutes_from_its_showing(places: Places):
+    places.meet(HERE, JOIN, T2, BOB, 0)
+    places.meet(HERE, SHOW, T1, ALICE, 50_000)
+    assert places.expire(50_000 + bounds.PLACE_MS - 1) == []
+    assert sorted(places.expire(50_000 + bounds.PLACE_MS), key=lambda news: news[0]) == [(ALICE, GONE), (BOB, GONE)]
+    assert len(places) == 0
+
+
+def test_a_guessed_place_is_held_for_a_minute_only(places: Places):
+    """Who takes a place before its code is shown must not keep the real joiner out."""
+    places.meet(HERE, JOIN, T3, EVE, 0)
+    assert places.expire(bounds.LONELY_PLACE_MS - 1) == []
+    assert places.expire(bounds.LONELY_PLACE_MS) == [(EVE, GONE)]
+
+
+def test_a_place_whose_time_is_over_is_gone_before_it_is_swept(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    late = bounds.PLACE_MS
+    assert refused(lambda: places.tell(HERE, b"x", ALICE, late)) is Refusal.AWAY
+    assert places.meet(HERE, SHOW, T3, EVE, late) == [(ALICE, GONE)]
+    places.lost(ALICE)
+    assert places.meet(HERE, JOIN, T2, BOB, late) == [(BOB, THERE_IS), (EVE, THERE_IS)]
+
+
+def test_what_waits_is_bounded(places: Places):
+    places.meet(HERE, SHOW, T1, ALICE, 0)
+    for _ in range(bounds.PLACE_MESSAGES):
+        places.tell(HERE, b"x", ALICE, 1)
+    assert refused(lambda: places.tell(HERE, b"x", ALICE, 1)) is Refusal.QUOTA
+    places.meet(THERE, SHOW, T1, ALICE, 0)
+    places.tell(THERE, bytes(bounds.PLACE_BYTES), ALICE, 1)
+    assert refused(lambda: places.tell(THERE, b"x", ALICE, 1)) is Refusal.QUOTA
+
+
+def test_places_are_bounded(places: Places, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounds, "PLACES", 2)
+    places.meet("AAAAA", SHOW, T1, ALICE, 0)
+    places.meet("BBBBB", SHOW, T1, ALICE, 0)
+    assert refused(lambda: places.meet("CCCCC", SHOW, T1, ALICE, 0)) is Refusal.FULL
+    assert places.meet("BBBBB", JOIN, T2, BOB, 0)
+    places.leave("AAAAA", ALICE, 0)
+    assert places.meet("CCCCC", SHOW, T1, ALICE, 0) == []
+
+
+def test_nothing_is_left_of_visitors_that_went(places: Places):
+    for name in ("AAAAA", "BBBBB"):
+        places.meet(name, SHOW, T1, ALICE, 0)
+        places.meet(name, JOIN, T2, BOB, 0)
+    places.lost(ALICE)
+    places.lost(ALICE)
+    places.lost(BOB)
+    places.expire(bounds.PLACE_MS)
+    assert len(places) == 0
+    assert places._visits == {}

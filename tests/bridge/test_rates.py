@@ -1,0 +1,72 @@
+"""Token buckets: a burst, then a pace, then as fast again after a rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge import bounds
+from bridge.bounds import Pace, Quotas
+from bridge.rates import Addresses, Bucket, Paces, Purse
+
+SLOW = Quotas(requests=Pace(10, 20), traffic=Pace(1_000, 2_000), meets=Pace(1, 2))
+
+
+def test_a_burst_then_a_pace():
+    bucket = Bucket(Pace(10, 3), 0.0)
+    for _ in range(3):
+        assert bucket.wait(1, 0.0) == 0.0
+        bucket.spend(1)
+    assert bucket.wait(1, 0.0) == pytest.approx(0.1)
+    assert bucket.wait(1, 0.1) == pytest.approx(0.0)
+
+
+def test_a_rest_fills_it_and_no_more():
+    bucket = Bucket(Pace(10, 3), 0.0)
+    bucket.spend(3)
+    assert bucket.wait(3, 100.0) == 0.0
+    bucket.spend(3)
+    assert bucket.wait(1, 100.0) > 0.0
+
+
+def test_what_is_larger_than_the_bucket_passes_when_it_is_full_and_leaves_a_debt():
+    bucket = Bucket(Pace(10, 3), 0.0)
+    assert bucket.wait(13, 0.0) == 0.0
+    bucket.spend(13)
+    assert bucket.wait(1, 0.0) == pytest.approx(1.1)
+
+
+def test_a_clock_that_goes_back_gives_nothing():
+    bucket = Bucket(Pace(10, 3), 5.0)
+    bucket.spend(3)
+    assert bucket.wait(1, 1.0) == pytest.approx(0.1)
+
+
+def test_nothing_is_spent_on_what_must_wait():
+    paces = Paces(Purse(SLOW, 0.0))
+    assert paces.request(2_000, 0.0) == 0
+    assert paces.request(1_000, 0.0) == 1_000
+    assert paces.request(0, 0.0) == 0
+
+
+def test_connections_of_one_address_share_its_purse():
+    addresses = Addresses(SLOW)
+    many = [Paces(Purse(SLOW, 0.0), addresses.purse("192.0.2.1", 0.0)) for _ in range(10)]
+    passed = sum(paces.request(0, 0.0) == 0 for paces in many for _ in range(20))
+    assert passed == 20 * SLOW.per_address
+    assert Paces(Purse(SLOW, 0.0), addresses.purse("192.0.2.2", 0.0)).request(0, 0.0) == 0
+
+
+def test_addresses_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounds, "ADDRESSES", 100)
+    addresses = Addresses(SLOW)
+    for number in range(1_000):
+        addresses.purse(f"10.0.{number // 256}.{number % 256}", 0.0)
+    assert len(addresses) == 100
+
+
+@pytest.mark.parametrize("wrong", [{"queue_blobs": 0}, {"queue_bytes": 10}, {"work_bits": 29}, {"blob_bytes": 1}])
+def test_quotas_out_of_bounds(wrong: dict[str, int]):
+    with pytest.raises(ValueError, match=r"is|holds|has"):
+        Quotas(**wrong)
+    with pytest.raises(ValueError, match="positive"):
+        Pace(0, 1)
