@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
+DRAIN_LOOK_S = 0.02
 
 
 def now_ms() -> int:
@@ -266,7 +267,7 @@ class Hub:
     # --- the end ---
 
     async def stop(self) -> None:
-        """Tell everybody, finish what was begun. Lines are closed by whoever made them."""
+        """Tell everybody, finish what was begun, and end all connections once they took what was said."""
         self._stopping = True
         self._sweeper.cancel()
         for visit in list(self._visits.values()):
@@ -275,6 +276,15 @@ class Hub:
             await asyncio.wait_for(self._idle.wait(), bounds.DRAIN_S)
         except TimeoutError:
             log.warning("stopping with %d requests under way", self._under_way)
+        until = self.time() + bounds.DRAIN_S
+        while self.time() < until and self._backlog():  # noqa: ASYNC110 - no transport tells when it is done
+            await asyncio.sleep(DRAIN_LOOK_S)
+        for visit in list(self._visits.values()):
+            visit.close(End.RESTARTING, "the bridge restarts")
+        await asyncio.sleep(0)
+
+    def _backlog(self) -> int:
+        return sum(visit.backlog() for visit in self._visits.values())
 
     def _begun(self) -> None:
         self._under_way += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,11 @@ class QuicLine:
         self._connection.send(data)
 
     def close(self, end: End, reason: str) -> None:
-        self._connection.close(end, reason)
+        """A close overtakes what is not sent yet: it waits for the flush that is due."""
+        asyncio.get_running_loop().call_soon(self._connection.close, end, reason)
+
+    def backlog(self) -> int:
+        return self._connection.backlog()
 
 
 class QuicLines:

@@ -23,7 +23,13 @@ class Line(Protocol):
 
     def send(self, data: bytes) -> None: ...
 
-    def close(self, end: End, reason: str) -> None: ...
+    def close(self, end: End, reason: str) -> None:
+        """After what was sent."""
+        ...
+
+    def backlog(self) -> int:
+        """Bytes sent that the client's side has not taken."""
+        ...
 
 
 class Visit:
@@ -86,6 +92,10 @@ class Visit:
         self.session.ended = True
         self._hub.counts.end(end)
         self._line.close(end, reason)
+
+    def backlog(self) -> int:
+        """Bytes that its client has not taken."""
+        return self._line.backlog()
 
     def ended(self) -> None:
         """The line's last word."""

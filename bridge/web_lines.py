@@ -54,6 +54,7 @@ class WebLine:
         self._out.append(data)
         self._waiting += len(data)
         if self._waiting > bounds.OUTGOING_BYTES:
+            self._waiting -= sum(map(len, self._out))
             self._out.clear()
             self.close(End.SLOW, "the client does not read what it asked for")
         self._news.set()
@@ -63,14 +64,17 @@ class WebLine:
             self._end = (end, reason)
             self._news.set()
 
+    def backlog(self) -> int:
+        return self._waiting
+
     async def write(self) -> None:
         """Until the connection ends, or is closed here."""
         while self._out or self._end is None:
             while self._out:
                 data = b"".join(self._out)
                 self._out.clear()
-                self._waiting = 0
                 await self._socket.send(data)
+                self._waiting -= len(data)
             if self._end is None:
                 self._news.clear()
                 await self._news.wait()

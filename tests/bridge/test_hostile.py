@@ -1,0 +1,263 @@
+"""Clients that mean ill: each is bounded, and others are served as before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from bridge import bounds
+from bridge.bounds import Pace, Quotas
+from bridge.session import End
+from bridge.web_lines import WebLine
+from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.quic.connection import CLOSE_OWNER
+from p2p_agents.wire import relay
+from p2p_agents.wire.bridge_address import BridgeAddress
+from p2p_agents.wire.cbor import encode
+from p2p_agents.wire.framing import frame_bytes
+from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Refusal
+from p2p_agents.wire.relay_requests import Knock, Put, Side
+from tests.bridge.client import Queue, by_quic, by_web, key_of, met
+from tests.bridge.serving import in_loop, serving, until
+
+QUEUE, OTHER = Queue("for bob"), Queue("for eve")
+
+
+async def works(address: BridgeAddress, name: str = "honest") -> None:
+    """An honest client's whole errand."""
+    queue = Queue(os.urandom(8).hex())
+    async with met(await by_quic(address), address, name) as client:
+        assert isinstance(await client.create(queue), Done)
+        assert isinstance(await client.read(queue), Done)
+        assert isinstance(await client.put(queue, b"hello"), Done)
+        [(cursor, blob)] = await client.blobs(queue, 1)
+        assert blob == b"hello"
+        assert isinstance(await client.ack(queue, cursor), Done)
+
+
+@in_loop
+async def test_a_half_open_connection_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "KNOCK_S", 0.2)
+    async with serving(tmp_path) as (server, address):
+        silent = [await by_quic(address), await by_web(address)]
+        assert [await client.gone() for client in silent] == ["no KNOCK in time"] * 2
+        assert silent[0].end_code == silent[1].end_code == End.LATE
+        await until(lambda: len(server.hub) == 0)
+        for client in silent:
+            await client.close()
+        await works(address)
+
+
+@in_loop
+async def test_a_tcp_connection_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.web_lines.HANDSHAKE_S", 0.2)
+    async with serving(tmp_path, tls=False) as (server, address):
+        reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+        assert await reader.read() == b""
+        writer.close()
+        assert len(server.hub) == 0
+
+
+@in_loop
+async def test_a_huge_frame_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, address):
+        for way in (by_quic, by_web):
+            async with met(await way(address), address) as eve:
+                eve.transport.send((FRAME_BYTES + 1).to_bytes(4, "big") + bytes(100))
+                assert "the bound is" in await eve.gone()
+        await works(address)
+
+
+@in_loop
+async def test_before_a_knock_there_is_little_to_be_held(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, address):
+        eve = await by_quic(address)
+        eve.transport.send((bounds.KNOCK_BYTES + 1).to_bytes(4, "big"))
+        assert "the bound is" in await eve.gone()
+        await eve.close()
+
+
+@in_loop
+async def test_frames_that_begin_and_do_not_end_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "ALL_PARTIAL_BYTES", 1_000_000)
+    async with serving(tmp_path) as (server, address):
+        clients = [await by_quic(address) for _ in range(4)]
+        for client in clients:
+            await client.knock(address.key)
+            client.transport.send(FRAME_BYTES.to_bytes(4, "big") + bytes(400_000))
+        ended = [asyncio.get_running_loop().create_task(client.gone()) for client in clients]
+        done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        assert "begun here and not ended" in done.pop().result()
+        await until(lambda: server.hub.partial <= 1_000_000)
+        await works(address)
+        for client in clients:
+            await client.close()
+        await asyncio.gather(*ended)
+        await until(lambda: server.hub.partial == 0)
+
+
+@in_loop
+async def test_garbage_ends_its_own_connection_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address), met(await by_quic(address), address, "bob") as bob:
+        await bob.create(QUEUE)
+        garbage = [b"\xff" * 40, encode("text"), encode([4, 1]), encode([4, -1, 0]), encode([{"a": 1}, 1, 1]), b""]
+        for rubbish in garbage:
+            async with met(await by_quic(address), address) as eve:
+                eve.transport.send(frame_bytes(rubbish))
+                assert await eve.gone()
+        assert isinstance(await bob.put(QUEUE, b"x"), Done)
+        assert server.hub.counts.ended["protocol"] == len(garbage)
+
+
+@in_loop
+async def test_another_version_is_told_so_and_ended(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, address):
+        eve = await by_quic(address)
+        eve.transport.send(frame_bytes(encode([0, 0, 2, b"n" * 32])))
+        assert await eve.hear(Fail) == Fail(0, Refusal.VERSION)
+        assert "version 1" in await eve.gone()
+        assert eve.end_code == CLOSE_OWNER
+        await eve.close()
+
+
+@in_loop
+async def test_a_websocket_message_is_binary_and_whole(tmp_path: Path) -> None:
+    async with serving(tmp_path, tls=False) as (_, address):
+        url = f"ws://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
+        knock = frame_bytes(relay.encode_message(Knock(b"n" * 32)))
+        for said, why in (("text", "binary"), (knock + b"\0\0", "whole frames")):
+            async with connect(url, proxy=None) as eve:
+                await eve.send(said)
+                await asyncio.wait_for(eve.wait_closed(), 20)
+                assert why in (eve.close_reason or "")
+        await works(address)
+
+
+@in_loop
+async def test_a_flood_of_requests_is_refused_and_others_are_served(tmp_path: Path) -> None:
+    quotas = Quotas(disk_reserve=0, requests=Pace(50, 100))
+    async with (
+        serving(tmp_path, quotas=quotas) as (server, address),
+        met(await by_quic(address), address, "bob") as bob,
+        met(await by_quic(address), address) as eve,
+    ):
+        await bob.create(QUEUE)
+        for number in range(2_000):
+            eve.say(Put(number + 1, QUEUE.name, OTHER.token, b"x"))
+        await bob.put(QUEUE, b"in between")
+        answers = [await eve.answer(number + 1) for number in range(2_000)]
+        assert all(isinstance(answer, Fail) for answer in answers)
+        assert server.hub.counts.refused["rate"] > 1_500
+        await works(address)
+
+
+@in_loop
+async def test_a_loop_of_sends_on_this_machine_is_never_too_fast(tmp_path: Path) -> None:
+    """Many programs on one machine share an address: it has no pace of its own here."""
+    async with serving(tmp_path) as (server, address):
+        async with met(await by_quic(address), address, "bob") as bob:
+            await bob.create(QUEUE)
+        for _ in range(40):
+            async with met(await by_quic(address), address) as alice:
+                answers = await asyncio.gather(*(alice.put(QUEUE, b"x") for _ in range(50)))
+                assert all(isinstance(answer, Done) for answer in answers)
+        assert server.hub.counts.refused["rate"] == 0
+
+
+@in_loop
+async def test_a_reader_that_acknowledges_nothing_is_owed_no_more_than_its_window(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as (_, address),
+        met(await by_web(address), address, "eve") as eve,
+        met(await by_quic(address), address) as alice,
+    ):
+        await eve.create(OTHER)
+        await eve.read(OTHER)
+        for _ in range(3):
+            answers = await asyncio.gather(*(alice.put(OTHER, bytes(4_096)) for _ in range(100)))
+            assert all(isinstance(answer, Done) for answer in answers)
+        await eve.ask(lambda n: Put(n, OTHER.name, b"w" * 32, b""))  # what was pushed before came before this
+        pushed = sum(len(m.blobs) for m in eve.said if isinstance(m, Deliver))
+        assert pushed == bounds.WINDOW_BLOBS
+
+
+@in_loop
+async def test_a_client_that_takes_nothing_of_what_it_asks_for_is_ended() -> None:
+    class Stuck:
+        async def send(self, data: bytes) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async def close(self, code: int, reason: str) -> None:
+            self.closed = (code, reason)
+
+    stuck = Stuck()
+    line = WebLine(stuck)  # type: ignore[arg-type]
+    writing = asyncio.get_running_loop().create_task(line.write())
+    line.send(b"first")
+    await asyncio.sleep(0)
+    for _ in range(100):
+        line.send(bytes(bounds.OUTGOING_BYTES // 10))
+    assert line._end == (End.SLOW, "the client does not read what it asked for")
+    assert sum(map(len, line._out)) <= bounds.OUTGOING_BYTES
+    writing.cancel()
+
+
+@in_loop
+async def test_ten_thousand_queues_are_one_accounts_quota(tmp_path: Path) -> None:
+    quotas = Quotas(disk_reserve=0, account_queues=100, requests=Pace(1e6, 1e6))
+    async with serving(tmp_path, quotas=quotas) as (server, address):
+        async with met(await by_quic(address), address, "eve") as eve:
+            answers = [await eve.create(Queue(f"eve's {n}")) for n in range(150)]
+            assert sum(isinstance(answer, Done) for answer in answers) == 100
+            assert {answer.code for answer in answers if isinstance(answer, Fail)} == {Refusal.ACCOUNT}
+        assert (await server.store.stats()).queues == 100
+        await works(address)
+
+
+@in_loop
+async def test_wrong_tokens_write_nothing_and_say_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address):
+        async with met(await by_quic(address), address, "bob") as bob, met(await by_quic(address), address) as eve:
+            await bob.create(QUEUE)
+            for _ in range(50):
+                assert (await eve.put(QUEUE, b"x", os.urandom(32))).code == Refusal.TOKEN
+            assert (await eve.put(OTHER, b"x")).code == Refusal.GONE
+            assert (await eve.ask(eve.reading(QUEUE, key=key_of("eve")))).code == Refusal.BAD
+            assert (await eve.ack(QUEUE, 1)).code == Refusal.BAD
+            assert (await eve.drop(QUEUE)).code == Refusal.BAD
+        assert (await server.store.stats()).blobs == 0
+
+
+@in_loop
+async def test_guessing_at_meeting_places_is_slow(tmp_path: Path) -> None:
+    quotas = Quotas(disk_reserve=0, meets=Pace(0.001, 10))
+    async with serving(tmp_path, quotas=quotas) as (server, address):
+        async with met(await by_quic(address), address) as eve:
+            answers = [await eve.meet(f"AAA{n:02}", Side.JOINER, b"t" * 32) for n in range(30)]
+        assert sum(isinstance(answer, Done) for answer in answers) == 10
+        assert len(server.meetings) == 10
+
+
+@in_loop
+async def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        for way in (by_quic, by_web):
+            for number in range(20):
+                async with met(await way(address), address, "bob") as client:
+                    await client.create(QUEUE)
+                    await client.read(QUEUE)
+                    if number % 2:
+                        client.transport.send(FRAME_BYTES.to_bytes(4, "big") if way is by_quic else b"")
+        _, writer = await asyncio.open_connection("127.0.0.1", address.port, ssl=context)
+        writer.write(b"GET /bridge HTTP/1.1\r\nHost: x\r\n")
+        writer.close()
+        hub = server.hub
+        await until(lambda: len(hub) == 0)
+        assert (hub.watched, hub.partial, hub.pool.bytes, len(hub._strangers)) == (0, 0, 0, 0)
