@@ -10,9 +10,7 @@ class ScanUnavailable(LocalFault):
     """Pictures are read by libraries that are not installed here."""
 
     code = "scan_unavailable"
-    hint = (
-        "run: pip install 'p2p-agents[scan]' (with pipx: pipx inject p2p-agents 'p2p-agents[scan]'); or type the code"
-    )
+    hint = "run: pip install 'p2p-agents[scan]' (with pipx: pipx inject p2p-agents zxing-cpp pillow); or type the code"
 
 
 class CameraUnavailable(LocalFault):

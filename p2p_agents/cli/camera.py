@@ -6,20 +6,24 @@ import importlib
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
 from p2p_agents.cli import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEVICES = 4  # numbers that are tried: one camera may have several, some without a picture
 BLANKS = 30  # frames without a picture, one after the other, until a camera counts as gone
 
 
-def read() -> str:
-    """The first pairing code that is seen. Raises an error of scan_faults.py, after CAMERA_S at the latest."""
+def read(ready: Callable[[], object]) -> str:
+    """The first pairing code that is seen, once a camera is `ready`. Raises an error of scan_faults.py."""
     library = _library()
     camera = _open(library)
     try:
+        ready()
         return _look(library, camera, time.monotonic() + limits.CAMERA_S)
     finally:
         camera.release()

@@ -342,6 +342,8 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(errors.ScanUnavailable) as refused:
         pair._look("picture.png")
     assert "pip install 'p2p-agents[scan]'" in refused.value.hint
+    with pytest.raises(errors.CameraUnavailable):
+        pair._look(None)
 
 
 def test_commands_that_read_no_picture_load_no_decoder() -> None:
@@ -385,24 +387,25 @@ def test_a_code_held_before_the_camera_is_read(monkeypatch: pytest.MonkeyPatch) 
     blank, poster = Image.new("L", (320, 240), 90), as_image("https://example.org/")
     seeing = Camera(blank, blank, poster, None, as_image())
     connect(monkeypatch, Camera(), seeing)
-    assert camera.read() == CODE
-    assert seeing.released
+    told: list[str] = []
+    assert camera.read(lambda: told.append("hold it there")) == CODE
+    assert (told, seeing.released) == (["hold it there"], True)
 
 
 def test_no_camera_a_camera_that_goes_and_none_that_sees_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
     connect(monkeypatch)
     with pytest.raises(errors.NoCamera):
-        camera.read()
+        camera.read(lambda: None)
     blank = Image.new("L", (32, 24), 90)
     connect(monkeypatch, Camera(blank, blank))
     with pytest.raises(errors.NoCamera):
-        camera.read()
+        camera.read(lambda: None)
     monkeypatch.setattr(limits, "CAMERA_S", 0.05)
     for frame, error in ((blank, errors.NoCodeFound), (as_image("https://example.org/"), errors.ForeignCode)):
         connect(monkeypatch, Camera(*[frame] * 100_000))
         with pytest.raises(error):
-            camera.read()
+            camera.read(lambda: None)
 
 
 def test_a_camera_of_others_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -412,12 +415,12 @@ def test_a_camera_of_others_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(os, "access", lambda *_: False)
     connect(monkeypatch)
     with pytest.raises(errors.NoCamera) as refused:
-        camera.read()
+        camera.read(lambda: None)
     assert "video0" in refused.value.message
 
 
 def test_without_opencv_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(errors.CameraUnavailable) as refused:
-        camera.read()
+        camera.read(lambda: None)
     assert "p2p-agents[camera]" in refused.value.hint

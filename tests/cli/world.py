@@ -295,6 +295,8 @@ def _show(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
 def _join(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if "coral" not in params["code"].lower() and not params["code"].startswith("P2PA:"):
         return errors.BadCode("'corel' is not a word of pairing codes; did you mean coral?", nearest=("coral",))
+    if params["name"] == "late":
+        return errors.NobodyFound(f"nobody shows that code within {params['timeout']:g} s")
     if params["name"] == "wrong":
         return errors.CodeWrong(left=2)
     return {"contact": CONTACT | {"trust": "paired", "petname": params["name"]}, "trust": "paired"}

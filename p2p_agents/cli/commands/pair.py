@@ -65,14 +65,14 @@ def pair(
     minutes at most. `pair CODE` is the other side, and so are --image and --camera, which read the picture
     (extras `scan` and `camera`). A code serves once; three wrong tries and it is dead.
     """
-    reads = image is not None or camera
-    if reads and (ctx.invoked_subcommand or no_qr or svg or png or no_wait or (image is not None and camera)):
-        raise typer.BadParameter("one of: show a code, type one, --image FILE, --camera.")
+    ways = (bool(no_qr or svg or png or no_wait), bool(ctx.invoked_subcommand), image is not None, camera)
+    if sum(ways) > 1:
+        raise typer.BadParameter("one of: show a code and save it, type one, --image FILE, --camera.")
     if ctx.invoked_subcommand:
         return exits.OK
 
     def act(face: Face) -> int:
-        if reads:
+        if image is not None or camera:
             return _join(face, _look(image), name, limits.WAIT_DEFAULT_S if timeout is None else timeout)
         shown = face.act("pair.start", name=name)
         for path, kind in ((svg, "svg"), (png, "png")):
@@ -92,13 +92,15 @@ def _look(image: str | None) -> str:
     try:
         from p2p_agents.cli import scan
     except ImportError as error:
-        raise errors.ScanUnavailable from error
+        missing = errors.CameraUnavailable if image is None else errors.ScanUnavailable
+        raise missing from error
     if image is not None:
         return scan.read(image)
     from p2p_agents.cli import camera
 
-    sys.stderr.write(f"Hold the code before the camera, for {limits.CAMERA_S:g} s at most; Ctrl-C ends.\n")
-    return camera.read()
+    return camera.read(
+        lambda: _tell(f"Hold the code before the camera, for {limits.CAMERA_S:g} s at most; Ctrl-C ends.")
+    )
 
 
 def _join(face: Face, code: str, name: str | None, timeout: float) -> int:
@@ -165,7 +167,7 @@ def join(
     ctx: typer.Context,
     code: Annotated[list[str], typer.Argument(metavar="CODE", help="What the other side shows, or scanned text.")],
     name: Name = None,
-    timeout: Timeout = 60.0,
+    timeout: Timeout = limits.WAIT_DEFAULT_S,
     as_: As = None,
     json: Json = False,
 ) -> int:
@@ -175,6 +177,8 @@ def join(
     """
     before = ctx.parent.params if ctx.parent else {}
     called, text = name or before.get("name"), " ".join(code)
+    if timeout == limits.WAIT_DEFAULT_S and before.get("timeout") is not None:
+        timeout = before["timeout"]
     as_, json = as_ or before.get("as_"), json or bool(before.get("json"))
     return run(lambda face: _join(face, text, called, timeout), as_, json)
 
