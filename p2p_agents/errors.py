@@ -46,6 +46,7 @@ from p2p_agents.environment_faults import (
 from p2p_agents.fault import LocalFault, P2PError
 from p2p_agents.identity_faults import (
     BackupDamaged,
+    BackupOutdated,
     BackupPassphrase,
     BackupTruncated,
     BackupVersion,
@@ -101,6 +102,7 @@ __all__ = [
     "AllowlistFull",
     "AlreadyRunning",
     "BackupDamaged",
+    "BackupOutdated",
     "BackupPassphrase",
     "BackupTruncated",
     "BackupVersion",

@@ -70,7 +70,7 @@ class FileUnusable(LocalFault):
 
 
 class BadPassphrase(LocalFault):
-    """A passphrase has 8 to 1,024 characters."""
+    """A passphrase has 8 to 1,024 characters, and is typed twice alike."""
 
     code = "bad_passphrase"
     exit = exits.USAGE
@@ -82,6 +82,14 @@ class BackupPassphrase(LocalFault):
 
     code = "backup_passphrase"
     exit = exits.REFUSED
+
+
+class BackupOutdated(LocalFault):
+    """The agent replaced its root key after this backup was made: contacts would freeze what it restores."""
+
+    code = "backup_outdated"
+    exit = exits.REFUSED
+    hint = "use a backup that was made after the last rotation"
 
 
 class BackupDamaged(LocalFault):

@@ -142,6 +142,9 @@ BACKUP_KDF_MAX_KIB = 1024 * 1024  # what a foreign header may ask of us
 BACKUP_KDF_MAX_PASSES = 16
 BACKUP_CHUNK_BYTES = 1 * MIB  # one sealed piece of the file
 BACKUP_CONTACTS = 4_096
+BACKUP_S = 600.0  # a command waits so long for a backup to be made or taken in: a million messages
+PASSPHRASE_CHARS_LEAST = 8  # shorter ones are guessed, whatever a guess costs
+PASSPHRASE_CHARS = 1_024
 
 # --- the clock ---
 CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)

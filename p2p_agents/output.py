@@ -162,6 +162,17 @@ def exported(result: Mapping[str, Any]) -> str:
     return f"next root key moved to {escape(result['path'])}: the only copy, keep it elsewhere"
 
 
+def backed_up(result: Mapping[str, Any]) -> str:
+    lacks = "" if result["next_root"] == "here" else "; it lacks the next root key, which was exported"
+    count = f"{result['contacts']} contacts, {result['bytes']} bytes"
+    return f"written and read again: {escape(result['path'])} ({count}){lacks}"
+
+
+def restored(result: Mapping[str, Any]) -> str:
+    count = f"{result['contacts']} contacts, {result['entries']} entries"
+    return f"{agent(result)}\n{count}; its former devices are revoked. Make a new backup: p2p-agents backup export FILE"
+
+
 def devices(result: Mapping[str, Any]) -> str:
     rows = [(d["name"] or "-", d["id"][:20], d["state"], "here" if d["here"] else "") for d in result["devices"]]
     return table(("NAME", "ID", "STATE", ""), rows)

@@ -20,6 +20,7 @@ COMMANDS = {
     "whoami": "Show the agent acted for.",
     "identity": "Show the identity log; rotate its root key; move the next one away.",
     "devices": "List the installations of an agent; revoke one.",
+    "backup": "Export an agent to a file, or import one, under a passphrase.",
     "peers": "List peers; follow them; add one by address.",
     "requests": "Answer those who want to write or were introduced: list, accept, reject, block; policies.",
     "allow": "Keep the allowlist: who may write without a request.",
@@ -48,6 +49,7 @@ COMMANDS = {
 GROUPS = {  # commands that have commands of their own
     "identity": ("show", "rotate", "export-next-root"),
     "devices": ("list", "revoke"),
+    "backup": ("export", "import"),
     "peers": ("list", "add"),
     "requests": ("list", "accept", "reject", "block", "policy", "introductions"),
     "allow": ("add", "remove", "list"),

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
 ONCE = frozenset(  # repeated after a lost answer, they mean another
-    {"init", "node.stop", "pair.start", "pair.join", "identity.rotate", "identity.export"}
+    {
+        *("init", "node.stop", "pair.start", "pair.join"),
+        *("identity.rotate", "identity.export", "backup.export", "backup.import"),
+    }
 )
 CHUNK_BYTES = 64 * 1024
 KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
@@ -322,6 +325,8 @@ def _own_wait(method: str, params: dict[str, Any]) -> float:
         return float(params.get("timeout", limits.PAIRING_CODE_MS / 1000))
     if method == "send":
         return float(params.get("timeout", 30.0)) if "wait" in params else 0.0
+    if method.startswith("backup."):
+        return limits.BACKUP_S
     return float(params.get("timeout", 5.0)) if method == "ping" else 0.0
 
 

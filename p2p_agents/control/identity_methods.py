@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents import errors
+from p2p_agents import errors, limits
 from p2p_agents.control.method import Method, Param, bad_param
-from p2p_agents.control.params import AGENT, FINDS_AGENT, STORES
+from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, STORES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,14 +17,16 @@ PATH_CHARS = 4_096  # Linux's own bound
 LOG_FIELDS = "agent: {id, name}, next_root, entries: [{n, kind, device, time}]"
 DEVICE_FIELDS = "{id, name, state, here, n}"
 _FILES = (errors.FileExists, errors.FileUnusable)
+_PASSPHRASE = Param("passphrase", str, "8 to 1,024 characters", required=True, at_most=limits.PASSPHRASE_CHARS)
 _KEYS = (errors.NextRootMissing, errors.NextRootWrong, errors.BadKeyFile, errors.FileUnusable)
 
 
-def check_path(params: Mapping[str, Any]) -> None:
+def check_paths(params: Mapping[str, Any]) -> None:
     """The node has a directory of its own: paths are absolute. Raises BadParams."""
-    path = params["path"]
-    if path is not None and (not os.path.isabs(path) or "\0" in path):
-        raise bad_param("path", "must be an absolute path")
+    for name in ("path", "next_root"):
+        path = params.get(name)
+        if path is not None and (not os.path.isabs(path) or "\0" in path):
+            raise bad_param(name, "must be an absolute path")
 
 
 def _path(text: str, *, required: bool = True) -> Param:
@@ -45,7 +47,7 @@ IDENTITY = (
         (AGENT, _path("the file that the next root key was exported to, if it was", required=False)),
         f"{{{LOG_FIELDS}}}",
         (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.StoreBroken, *STORES),
-        body=check_path,
+        body=check_paths,
     ),
     Method(
         "identity.export",
@@ -53,7 +55,7 @@ IDENTITY = (
         (AGENT, _path("the file to be made")),
         f"{{path, {LOG_FIELDS}}}",
         (*FINDS_AGENT, errors.NextRootMissing, *_FILES, errors.StoreBroken, *STORES),
-        body=check_path,
+        body=check_paths,
     ),
     Method(
         "devices.list",
@@ -68,5 +70,37 @@ IDENTITY = (
         (AGENT, Param("device", str, "its name or the beginning of its id", required=True, at_least=1)),
         f"{{devices: [{DEVICE_FIELDS}]}}",
         (*FINDS_AGENT, errors.DeviceUnknown, errors.OwnDevice, errors.IdentityFull, errors.StoreBroken, *STORES),
+    ),
+    Method(
+        "backup.export",
+        "Write the agent into a new file under a passphrase: keys, contacts with their pins, the log. Read it again.",
+        (AGENT, _path("the file to be made"), _PASSPHRASE),
+        "{path, bytes, contacts, next_root}, next_root: exported where the file lacks that key",
+        (*FINDS_AGENT, errors.BadPassphrase, *_FILES, errors.StoreBroken, *STORES),
+        body=check_paths,
+    ),
+    Method(
+        "backup.import",
+        "Take an agent in from a backup, as a new device: its root key is replaced, its former devices are revoked.",
+        (
+            _path("the backup"),
+            _PASSPHRASE,
+            Param("name", str, "its name here, where another agent has that one", at_most=limits.NAME_CHARS),
+            Param("next_root", str, "the file of the next root key, where it was exported", at_most=PATH_CHARS),
+        ),
+        f"{{agent: {AGENT_FIELDS}, contacts, entries}}, contacts and entries: how many came back",
+        (
+            *_KEYS,
+            errors.BackupPassphrase,
+            errors.BackupDamaged,
+            errors.BackupTruncated,
+            errors.BackupVersion,
+            errors.BackupOutdated,
+            errors.AgentExists,
+            errors.BadName,
+            errors.IdentityFull,
+            *STORES,
+        ),
+        body=check_paths,
     ),
 )

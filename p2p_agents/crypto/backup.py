@@ -3,8 +3,8 @@
     file   = frame(header) check SHA-256(header || check) frame(piece)…       frame(x) = length as 4 bytes big-endian, x
     header = [1, "p2pa backup", memory KiB, passes, lanes, salt16, stream header24]
     check  = HMAC-SHA256(check key, header)
-    piece  = "a" || [name, kind, [entry…], root seed, next root seed or empty, created ms]    one, first
-           | "c" || [petname, trust, [entry…]]                                                one for each contact
+    piece  = "a" || [name, kind, policy, hidden, [entry…], root seed, next root seed or empty, created ms]  one, first
+           | "c" || [agent, name, kind, petname, trust, frozen, final, [entry…]]              one for each contact
            | "l" || chunk of the log
            | empty, tagged final                                                              one, last
 
@@ -45,8 +45,9 @@ from p2p_agents.limits import (
     BACKUP_KDF_MAX_PASSES,
     BACKUP_KDF_PASSES,
     NAME_CHARS,
+    REASON_CHARS,
 )
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, uint, version
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, flag, text, uint, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,11 +87,21 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A contact as it is kept: what it is called, how far it is trusted, and its identity log."""
+    """A contact as it is kept: what it is called, how far it is trusted, why it is frozen, and its identity log, if it
+    ever showed one. A log that is another agent's raises BadIdentity."""
 
+    agent: bytes
+    name: str
+    kind: str
     petname: str
     trust: str
+    frozen: str
+    final: bool
     entries: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if self.entries and replay(self.entries).agent != self.agent:
+            raise BadIdentity("a contact with the identity log of another agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,8 @@ class Backup:
 
     name: str
     kind: str
+    policy: str
+    hidden: bool
     identity: Identity
     root: bytes = field(repr=False)
     next_root: bytes = field(repr=False)
@@ -137,7 +150,7 @@ def write(
 
     yield piece(_AGENT, _pack_agent(backup))
     for pin in backup.contacts:
-        yield piece(_CONTACT, encode([pin.petname, pin.trust, list(pin.entries)]))
+        yield piece(_CONTACT, _pack_pin(pin))
     for chunk in log:
         yield piece(_LOG, blob(chunk, what="log chunk"))
     yield piece(b"", b"", _FINAL)
@@ -224,14 +237,17 @@ def _log(first: bytes | None, pieces: Iterator[tuple[bytes, bytes]]) -> Iterator
 
 def _pack_agent(backup: Backup) -> bytes:
     keys = [backup.root, backup.next_root]
-    return encode([backup.name, backup.kind, list(backup.identity.entries), *keys, backup.created_ms])
+    settings = [backup.name, backup.kind, backup.policy, backup.hidden]
+    return encode([*settings, list(backup.identity.entries), *keys, backup.created_ms])
 
 
 def _unpack_agent(fields: Any, contacts: tuple[Pin, ...]) -> Backup:
-    name, kind, entries, root, next_root, created_ms = array(fields, 6, what="agent")
+    name, kind, policy, hidden, entries, root, next_root, created_ms = array(fields, 8, what="agent")
     return Backup(
         text(name, at_most=NAME_CHARS, what="name"),
         text(kind, at_most=NAME_CHARS, what="kind"),
+        text(policy, at_most=NAME_CHARS, what="policy"),
+        flag(hidden, what="hidden"),
         replay(_entries(entries)),
         blob(root, size=32, what="root key"),
         blob(next_root, size=32 if next_root else 0, what="next root key"),
@@ -240,10 +256,23 @@ def _unpack_agent(fields: Any, contacts: tuple[Pin, ...]) -> Backup:
     )
 
 
+def _pack_pin(pin: Pin) -> bytes:
+    known = [pin.agent, pin.name, pin.kind, pin.petname]
+    return encode([*known, pin.trust, pin.frozen, pin.final, list(pin.entries)])
+
+
 def _unpack_pin(fields: Any) -> Pin:
-    petname, trust, entries = array(fields, 3, what="contact")
-    named = text(petname, at_most=_PETNAME_CHARS, what="petname")
-    return Pin(named, text(trust, at_most=NAME_CHARS, what="trust"), replay(_entries(entries)).entries)
+    agent, name, kind, petname, trust, frozen, final, entries = array(fields, 8, what="contact")
+    return Pin(
+        blob(agent, size=32, what="agent"),
+        text(name, at_most=NAME_CHARS, what="name"),
+        text(kind, at_most=NAME_CHARS, what="kind"),
+        text(petname, at_most=_PETNAME_CHARS, what="petname"),
+        text(trust, at_most=NAME_CHARS, what="trust"),
+        text(frozen, at_most=REASON_CHARS, what="frozen"),
+        flag(final, what="final"),
+        _entries(entries),
+    )
 
 
 def _entries(value: Any) -> tuple[bytes, ...]:

@@ -42,6 +42,13 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     root, next_root, seed = (core.entropy.draw(keyring.SEED_BYTES) for _ in range(3))
     secrets = AgentSecrets(root, next_root, seed)
     identity = _incept(core, secrets)
+    return settle(core, identity, secrets, name=name, kind=kind, policy=policy, hidden=hidden)
+
+
+def settle(
+    core: Core, identity: Identity, secrets: AgentSecrets, *, name: str, kind: str, policy: str, hidden: bool
+) -> Hosted:
+    """An agent with these keys lives here from now on."""
     keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
     device = SigningKey.from_seed(secrets.device)
     local = agents.add_agent(

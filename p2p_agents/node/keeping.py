@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.errors import P2PError
-from p2p_agents.node import owning, vault
+from p2p_agents.crypto import backup as backups
+from p2p_agents.errors import BadPassphrase, FileUnusable, P2PError
+from p2p_agents.limits import PASSPHRASE_CHARS, PASSPHRASE_CHARS_LEAST
+from p2p_agents.node import owning, restoring, vault
+from p2p_agents.node.restoring import Found
+from p2p_agents.store import archive
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+    from p2p_agents.crypto.backup import Backup, Cost
+    from p2p_agents.node.core import Core
     from p2p_agents.node.writer import Writer
 
 Json = dict[str, Any]
 
 
 class Keeping:
-    """What outlives this machine: the next root key."""
+    """What outlives this machine: the next root key, and backups."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, reader: Callable[[Callable[[Core], Any]], Awaitable[Any]]) -> None:
         self._writer = writer
+        self._reader = reader
         self.methods: dict[str, Callable[[Json], Awaitable[Json]]] = {
             "identity.rotate": self._rotate,
             "identity.export": self._export_next_root,
+            "backup.export": self._export,
+            "backup.import": self._import,
         }
+
+    # --- the next root key ---
 
     async def _rotate(self, params: Json) -> Json:
         if params["path"] is not None:
@@ -45,3 +59,71 @@ class Keeping:
             await asyncio.to_thread(vault.delete, path)
             raise
         return {"path": path, **shown}
+
+    # --- backups ---
+
+    async def _export(self, params: Json) -> Json:
+        path, passphrase = params["path"], params["passphrase"]
+        agent, backup = await self._writer.call(lambda core: restoring.gather(core, params))
+
+        def write(core: Core) -> int:
+            return write_backup(path, backup, archive.chunks(core.db, agent), passphrase)
+
+        size: int = await self._reader(write)
+        where = owning.HERE if backup.next_root else owning.EXPORTED
+        return {"path": path, "bytes": size, "contacts": len(backup.contacts), "next_root": where}
+
+    async def _import(self, params: Json) -> Json:
+        """The passphrase costs a second, in a thread; one item takes all of it in, off the file, open until then."""
+        files = ExitStack()
+        try:
+            file = await asyncio.to_thread(files.enter_context, vault.opened(params["path"]))
+            backup, log = await asyncio.to_thread(backups.read, file.read, params["passphrase"])
+            if params["next_root"] is not None:
+                read = partial(vault.read_next_root, params["next_root"], backup.identity.agent)
+                params = params | {"seed": await asyncio.to_thread(read)}
+        except BaseException:
+            files.close()
+            raise
+        taken_in = self._writer.call(partial(restoring.restore, params=params, found=Found(backup, log)))
+        taken_in.add_done_callback(lambda _: files.close())
+        restored: Json = await asyncio.shield(taken_in)
+        return restored
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Raises BadPassphrase."""
+    if not PASSPHRASE_CHARS_LEAST <= len(passphrase) <= PASSPHRASE_CHARS:
+        raise BadPassphrase
+
+
+def write_backup(path: str, backup: Backup, log: Iterable[bytes], passphrase: str, cost: Cost | None = None) -> int:
+    """A new file, which is then opened again with the passphrase and compared; its size. Blocks for seconds.
+
+    Raises BadPassphrase, FileExists or FileUnusable, and leaves no file behind then.
+    """
+    check_passphrase(passphrase)
+    written = hashlib.sha256()
+
+    def noted() -> Iterator[bytes]:
+        for chunk in log:
+            written.update(chunk)
+            yield chunk
+
+    vault.write_new(path, backups.write(backup, noted(), passphrase, os.urandom(backups.SALT_BYTES), cost))
+    try:
+        return _check_written(path, backup, passphrase, written.digest())
+    except BaseException:
+        vault.delete(path)
+        raise
+
+
+def _check_written(path: str, backup: Backup, passphrase: str, log: bytes) -> int:
+    with vault.opened(path) as file:
+        found, chunks = backups.read(file.read, passphrase)
+        read = hashlib.sha256()
+        for chunk in chunks:
+            read.update(chunk)
+        if found != backup or read.digest() != log:
+            raise FileUnusable(f"what was written to {path} reads differently")
+        return os.fstat(file.fileno()).st_size

@@ -90,7 +90,7 @@ class Calls:
             "peers.add": self._add_peer,
             "pair.wait": self._wait_for_pairing,
             "pair.join": self._join,
-            **Keeping(writer).methods,
+            **Keeping(writer, reader).methods,
         }
 
     async def call(self, method: str, params: Json) -> Json:

@@ -82,10 +82,13 @@ def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> N
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 
 
-def freeze(db: Database, peer: bytes, why: str, *, final: bool) -> None:
-    """Exchange nothing with `peer`, for any agent of this node, until it rotates; when `final`, until a human decides
-    (PROTOCOL E2)."""
-    db.run("UPDATE contacts SET frozen = ?, final = max(final, ?) WHERE peer = ?", (why, int(final), peer))
+def freeze(db: Database, peer: bytes, why: str, *, final: bool, agent: int | None = None) -> None:
+    """Exchange nothing with `peer`, for one agent or any of this node, until it rotates; when `final`, until a human
+    decides (PROTOCOL E2)."""
+    db.run(
+        "UPDATE contacts SET frozen = ?, final = max(final, ?) WHERE peer = ? AND agent = coalesce(?, agent)",
+        (why, int(final), peer, agent),
+    )
 
 
 def thaw(db: Database, peer: bytes) -> bool:
@@ -100,7 +103,7 @@ def forget_pins(db: Database, peer: bytes) -> None:
     db.run(
         "UPDATE contacts SET trust = ? WHERE peer = ? AND trust <> ?", (int(Trust.UNKNOWN), peer, int(Trust.BLOCKED))
     )
-    for table in ("pins", "addresses", "allowed"):
+    for table in ("pins", "addresses", "leads", "allowed"):
         db.run(f"DELETE FROM {table} WHERE peer = ?", (peer,))  # noqa: S608 - constant
     db.run("DELETE FROM requests WHERE peer = ? AND state <> 'blocked'", (peer,))
 

@@ -145,6 +145,11 @@ def set_void(db: Database, entry: int, signed: bytes) -> None:
     db.run("INSERT OR IGNORE INTO voids VALUES (?, ?)", (entry, signed))
 
 
+def void_of(db: Database, entry: int) -> bytes | None:
+    row = db.one("SELECT signed FROM voids WHERE entry = ?", (entry,))
+    return row[0] if row else None
+
+
 def is_voided(db: Database, entry: int) -> bool:
     return db.one("SELECT 1 FROM voids WHERE entry = ?", (entry,)) is not None
 

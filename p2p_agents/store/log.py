@@ -95,6 +95,12 @@ def tail(db: Database, agent: int, after: int, limit: int) -> Page:
     return page(db, sql, (agent, after, MESSAGE), limit)
 
 
+def everything(db: Database, agent: int, after: int, limit: int) -> Page:
+    """All lines above an entry's row id, in the order the store took the entries: each chain in its own order."""
+    sql = f"{LOGGED} WHERE l.agent = ? AND l.entry > ? ORDER BY l.entry"
+    return page(db, sql, (agent, after), limit)
+
+
 def history(
     db: Database, agent: int, peer: bytes, *, after: int | None = None, before: int | None = None, limit: int
 ) -> Page:

@@ -63,6 +63,18 @@ def owe(
     )
 
 
+def restore(
+    db: Database, agent: int, entry: int, peer: bytes, device: bytes, state: State, why: str, now_ms: int
+) -> None:
+    """A row of a backup: what was under way waits for whichever device comes."""
+    owed = state in (State.QUEUED, State.RELAYED)
+    db.run(
+        "INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, why, owed, changed_ms)"
+        " VALUES (?,?,?,?,?,?,?,?)",
+        (agent, entry, peer, NO_DEVICE if owed else device, State.QUEUED if owed else str(state), why, owed, now_ms),
+    )
+
+
 def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
     """The recipient's device became known: what waited for any device waits for this one."""
     db.run(

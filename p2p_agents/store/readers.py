@@ -21,6 +21,11 @@ def watermark(db: Database, agent: int, reader: str) -> int:
     return row[0] if row else 0
 
 
+def start_at(db: Database, agent: int, reader: str, cursor: int) -> None:
+    """What stands up to the cursor was read elsewhere."""
+    db.run("INSERT OR REPLACE INTO readers VALUES (?, ?, ?)", (agent, reader, cursor))
+
+
 def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None = None) -> Page:
     """What the reader has not acknowledged, oldest first."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))

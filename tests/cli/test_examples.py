@@ -13,6 +13,7 @@ import pytest
 
 from p2p_agents import exits
 from p2p_agents.cli import demo, scan
+from p2p_agents.cli.commands import backup
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
 from p2p_agents.quic.address import split_address
@@ -69,6 +70,7 @@ def test_an_example_can_be_typed(
     monkeypatch.setattr(scan, "read", lambda path: SHOWN["uri"])  # what a file may hold has tests of its own
     monkeypatch.setattr(Client, "wait_end", lambda _: None)  # the one node of all examples stays
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
+    monkeypatch.setattr(backup, "_passphrase", lambda path, twice: "correct horse")
     commands = commands_in(example)
     assert commands
     for variables, words in commands:

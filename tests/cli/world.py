@@ -168,6 +168,8 @@ def make_world() -> FakeService:
         identity__show=IDENTITY,
         identity__rotate=IDENTITY,
         identity__export=lambda params: {"path": params["path"], **IDENTITY, "next_root": "exported"},
+        backup__export=lambda params: {"path": params["path"], "bytes": 4096, "contacts": 2, "next_root": "exported"},
+        backup__import=lambda params: {"agent": ALICE, "contacts": 2, "entries": 7},
         devices__list=DEVICES,
         devices__revoke=DEVICES,
         trust__unblock={"contact": CONTACT | {"trust": "unknown"}},

@@ -34,8 +34,9 @@ def key(name: str) -> SigningKey:
 ROOT, NEXT, DEVICE = map(key, ("root", "next", "device"))
 ME = replay([inception(ROOT, NEXT.public, START_MS)])
 ME = replay([*ME.entries, add_device(ME, ROOT, DEVICE, "laptop")])
-FRIEND = Pin("bob", "verified", (inception(key("bob"), NEXT.public, START_MS),))
-BACKUP = Backup("alice", "human", ME, ROOT.seed, NEXT.seed, (FRIEND,), START_MS)
+THEIRS = inception(key("bob"), NEXT.public, START_MS)
+FRIEND = Pin(hashlib.sha256(THEIRS).digest(), "bob", "codex", "robert", "verified", "", False, (THEIRS,))
+BACKUP = Backup("alice", "human", "ask", True, ME, ROOT.seed, NEXT.seed, (FRIEND,), START_MS)
 LOG = [b"first chunk", b"second chunk"]
 
 

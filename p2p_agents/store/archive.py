@@ -1,0 +1,155 @@
+"""An agent's log as a backup holds it: rows that another store can take in, without anything of this one's own.
+
+row = [peer, incoming, trust, read, item, void or null, [[device, state, why]...]]
+item = [0, signed entry, body or null] or [1, signed void of a peer]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.record import read_item
+from p2p_agents.conversation.states import State
+from p2p_agents.errors import BackupDamaged, BadSignature, Malformed, UnknownVersion
+from p2p_agents.limits import BACKUP_CHUNK_BYTES
+from p2p_agents.store import entries, log, outbox, readers
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint
+from p2p_agents.wire.payload import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from p2p_agents.store.database import Database
+    from p2p_agents.store.log import Logged
+
+PAGE = 200  # lines read at once: no transaction is held open for longer
+ROW_BYTES = BACKUP_CHUNK_BYTES // 2  # a row has less: a body, a signature, a void
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far an own entry came with one device of its recipient."""
+
+    device: bytes
+    state: State
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an agent's log."""
+
+    peer: bytes
+    incoming: bool
+    trust: Trust
+    read: bool
+    item: Item
+    void: bytes | None
+    deliveries: tuple[Delivery, ...]
+
+
+# --- out ---
+
+
+def chunks(db: Database, agent: int) -> Iterator[bytes]:
+    """The log, oldest line first, in chunks of a backup."""
+    rows: list[bytes] = []
+    size = 0
+    for line in _lines(db, agent):
+        row = encode(_pack(line))
+        if rows and size + len(row) > ROW_BYTES:
+            yield _join(rows)
+            rows, size = [], 0
+        rows.append(row)
+        size += len(row)
+    if rows:
+        yield _join(rows)
+
+
+def _join(rows: list[bytes]) -> bytes:
+    return encode([decode(row) for row in rows])
+
+
+def _lines(db: Database, agent: int) -> Iterator[Line]:
+    after = 0
+    while found := log.everything(db, agent, after, PAGE)[0]:
+        yield from (_line(db, agent, logged) for logged in found)
+        after = found[-1].entry
+
+
+def _line(db: Database, agent: int, logged: Logged) -> Line:
+    record = logged.record
+    read = logged.incoming and readers.is_read(db, agent, readers.DEFAULT, logged.cursor)
+    sent = () if logged.incoming else outbox.deliveries(db, agent, logged.entry)
+    deliveries = tuple(Delivery(d.device, d.state, d.why) for d in sent)
+    void = entries.void_of(db, logged.entry)
+    return Line(logged.peer, logged.incoming, logged.trust, read, record.item, void, deliveries)
+
+
+def _pack(line: Line) -> list[Any]:
+    item: list[Any] = [1, line.item.signed] if line.item.void else [0, line.item.signed, line.item.body]
+    deliveries = [[d.device, str(d.state), d.why] for d in line.deliveries]
+    return [line.peer, line.incoming, int(line.trust), line.read, item, line.void, deliveries]
+
+
+# --- in ---
+
+
+def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int) -> int:
+    """Take the lines into this store, as the agent's; how many there were. Unread ones are unread again."""
+    count, seen, unread = 0, 0, None
+    for line in lines:
+        cursor = _restore(db, agent, line, now_ms)
+        count += 1
+        if line.incoming and not line.read and unread is None:
+            unread = seen
+        seen = cursor
+    readers.start_at(db, agent, readers.DEFAULT, seen if unread is None else unread)
+    return count
+
+
+def _restore(db: Database, agent: int, line: Line, now_ms: int) -> int:
+    record = read_item(line.item)
+    entry = entries.find(db, record.hash)
+    if entry is None:
+        entry = entries.append(db, record)
+    if line.void is not None:
+        entries.set_void(db, entry, line.void)
+    for delivery in line.deliveries:
+        outbox.restore(db, agent, entry, line.peer, delivery.device, delivery.state, delivery.why, now_ms)
+    return log.add(db, agent, entry, line.peer, incoming=line.incoming, trust=line.trust)
+
+
+def lines(chunk: bytes) -> list[Line]:
+    """The lines of a chunk. Raises BackupDamaged."""
+    try:
+        return [_unpack(row) for row in array(decode(chunk), what="log")]
+    except (Malformed, UnknownVersion, BadSignature, ValueError) as error:
+        raise BackupDamaged("a backup with a log that was written wrong") from error
+
+
+def _unpack(row: Any) -> Line:
+    peer, incoming, trust, read, item, void, deliveries = array(row, 7, what="line")
+    return Line(
+        blob(peer, size=32, what="peer"),
+        flag(incoming, what="incoming"),
+        Trust(uint(trust, what="trust")),
+        flag(read, what="read"),
+        _unpack_item(array(item, 2, 3, what="item")),
+        None if void is None else blob(void, what="void"),
+        tuple(_unpack_delivery(each) for each in array(deliveries, what="deliveries")),
+    )
+
+
+def _unpack_item(fields: list[Any]) -> Item:
+    body = fields[2] if len(fields) == 3 else None
+    return Item(blob(fields[1], what="entry"), None if body is None else blob(body, what="body"), void=fields[0] == 1)
+
+
+def _unpack_delivery(fields: Any) -> Delivery:
+    device, state, why = array(fields, 3, what="delivery")
+    return Delivery(
+        blob(device, what="device"), State(text(state, at_most=16, what="state")), text(why, at_most=256, what="why")
+    )
