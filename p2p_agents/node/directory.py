@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.crypto.fingerprint import ID_CHARS, id_text, is_id_prefix, parse_id
 from p2p_agents.errors import BadName, Malformed, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
+from p2p_agents.link.routing import Target
 from p2p_agents.node import opening, upkeep
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Sighting
@@ -53,6 +54,8 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
     nodes[advert.node] = Sighting(advert.name, advert.kind, advert.status, advert.incarnation, sources)
     _forget_excess(core, nodes)
     core.router.found(advert.node, advert.incarnation, addresses, core.now())
+    if contacts.is_unmet(core.db, advert.agent):
+        core.router.want(Target(advert.node), (), core.now())
     upkeep.dial_due(core)
     for peering in list(core.peerings.values()):
         if peering.node == advert.node:

@@ -14,7 +14,7 @@ from p2p_agents.crypto.backup import Backup, Pin
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BackupOutdated, BadName, IdentityFork, IdentityFull
 from p2p_agents.limits import IDENTITY_ENTRIES, REASON_CHARS
-from p2p_agents.node import adopting, directory, hosting, owning, showing
+from p2p_agents.node import adopting, directory, hosting, owning, showing, upkeep
 from p2p_agents.store import agents, archive, contacts, keyring
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.keyring import AgentSecrets
@@ -133,6 +133,8 @@ def _restore_contact(core: Core, hosted: Hosted, pin: Pin) -> None:
     contacts.save_contact(core.db, local, pin.agent, name=pin.name, kind=pin.kind, trust=trust, now_ms=core.now_ms())
     if pin.frozen:
         contacts.freeze(core.db, pin.agent, pin.frozen, final=pin.final, agent=local)
+    if trust >= Trust.ACCEPTED:
+        upkeep.seek(core, pin.agent)
     if pin.petname:
         _restore_petname(core, hosted, pin)
 

@@ -138,6 +138,16 @@ def accepted(db: Database) -> list[tuple[int, bytes]]:
     return db.all("SELECT agent, peer FROM contacts WHERE trust >= ? AND frozen IS NULL", (int(Trust.ACCEPTED),))
 
 
+def is_unmet(db: Database, peer: bytes) -> bool:
+    """A contact that was never proven to live anywhere, as one that came out of a backup."""
+    row = db.one(
+        "SELECT 1 FROM contacts WHERE peer = ?1 AND trust >= ?2 AND frozen IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM addresses WHERE peer = ?1)",
+        (peer, int(Trust.ACCEPTED)),
+    )
+    return row is not None
+
+
 def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
     """(agent, peer) of the contacts that were proven to live at a node."""
     return db.all(
