@@ -30,6 +30,8 @@ IN_SCOPE: dict[str, str] = {
     "D4": "one pending init and two sessions per device pair",
     "D5": "turn and n are checked before use",
     "E1": "a device belongs to one agent, by the consent of both",
+    "E2": "a rotate with the pre-image supersedes what a thief wrote; two rotates freeze; restore always rotates",
+    "E3": "what a revoked device wrote and nobody held is refused, unless a live device signs a cut that leads to it",
     "E4": "trust rises by decisions only",
     "E5": "an announced name is pinned to the first id that used it",
     "F1": "a pairing code serves once, lives ten minutes and few wrong tags; a joiner's tries are on disk first",
@@ -40,8 +42,6 @@ IN_SCOPE: dict[str, str] = {
 
 LATER: dict[str, str] = {
     "B7": "the bridge's acceptance is `relayed`",
-    "E2": "rotation and restore",
-    "E3": "revocation of devices",
     "G1": "the bridge's outer seal",
     "H4": "same-host hints are tagged",
     "H5": "what is stated in docs",
