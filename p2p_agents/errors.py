@@ -59,6 +59,7 @@ from p2p_agents.identity_faults import (
     NextRootMissing,
     NextRootWrong,
     OwnDevice,
+    RootElsewhere,
 )
 from p2p_agents.pairing_faults import (
     BadCode,
@@ -163,6 +164,7 @@ __all__ = [
     "PeerFault",
     "Replayed",
     "RequestUnknown",
+    "RootElsewhere",
     "ScanUnavailable",
     "SeveralCodes",
     "StoreAway",

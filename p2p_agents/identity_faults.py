@@ -22,6 +22,14 @@ class NextRootWrong(LocalFault):
     hint = "use the file of the last export; each rotation makes another key the next one"
 
 
+class RootElsewhere(LocalFault):
+    """The root key of this agent is on another installation."""
+
+    code = "root_elsewhere"
+    exit = exits.REFUSED
+    hint = "do it there: on the machine where the agent was made or restored"
+
+
 class BadKeyFile(LocalFault):
     """The file holds no next root key."""
 

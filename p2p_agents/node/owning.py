@@ -16,6 +16,7 @@ from p2p_agents.errors import (
     NextRootMissing,
     NextRootWrong,
     OwnDevice,
+    RootElsewhere,
     StoreBroken,
 )
 from p2p_agents.limits import IDENTITY_ENTRIES
@@ -98,8 +99,9 @@ def rotate(core: Core, params: Json) -> Json:
     fresh = core.entropy.draw(keyring.SEED_BYTES)
     root, following = SigningKey.from_seed(seed), SigningKey.from_seed(fresh)
     _check_room(hosted.speaker.identity, 1)
-    entry = identities.rotate(hosted.speaker.identity, root, following.public, SigningKey.from_seed(kept.root))
-    _grow(core, hosted, entry, replace(kept, root=seed, next_root=fresh))
+    agreed = SigningKey.from_seed(kept.root) if kept.root else None
+    entry = identities.rotate(hosted.speaker.identity, root, following.public, agreed)
+    grow(core, hosted, entry, replace(kept, root=seed, next_root=fresh))
     return shown(core, hosted)
 
 
@@ -117,8 +119,8 @@ def revoke(core: Core, params: Json) -> Json:
     device = _find(hosted, params["device"])
     kept = secrets_of(core, hosted)
     _check_room(hosted.speaker.identity, 1)
-    entry = identities.revoke_device(hosted.speaker.identity, SigningKey.from_seed(kept.root), device)
-    _grow(core, hosted, entry, kept)
+    entry = identities.revoke_device(hosted.speaker.identity, root_key(kept), device)
+    grow(core, hosted, entry, kept)
     return devices(core, params)
 
 
@@ -148,8 +150,9 @@ def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
     """It lies in a file now, and here no more: whoever steals what is here cannot rotate."""
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
-    if kept.next_root == seed:  # else a rotation came between
-        keyring.write_agent_key(core.keys, hosted.local.agent, replace(kept, next_root=b""))
+    if kept.next_root != seed:
+        raise NextRootWrong("the agent rotated its root key meanwhile", hint="export the next one")
+    keyring.write_agent_key(core.keys, hosted.local.agent, replace(kept, next_root=b""))
     return shown(core, hosted)
 
 
@@ -162,10 +165,17 @@ def secrets_of(core: Core, hosted: Hosted) -> AgentSecrets:
     identity = hosting.newest(core, hosted.local, hosted.speaker.identity, kept)
     if identity is not hosted.speaker.identity:
         _speak_as(core, hosted, identity)
-    if SigningKey.from_seed(kept.root).public != identity.root:
+    if kept.root and SigningKey.from_seed(kept.root).public != identity.root:
         why = f"the key file of {hosted.local.name} is older than its identity log: its root key was replaced since"
         raise StoreBroken(why, hint="restore a backup that was made after the last rotation")
     return kept
+
+
+def root_key(kept: AgentSecrets) -> SigningKey:
+    """The root key in force. Raises RootElsewhere on an installation that another one took in."""
+    if not kept.root:
+        raise RootElsewhere
+    return SigningKey.from_seed(kept.root)
 
 
 def _check_room(identity: Identity, entries: int) -> None:
@@ -173,18 +183,26 @@ def _check_room(identity: Identity, entries: int) -> None:
         raise IdentityFull
 
 
-def _grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> None:
+def grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> None:
     """One more entry: durable with its keys first, then in the store; contacts hear of it on their next HELLO, which
     is now."""
     identity = identities.merge(hosted.speaker.identity, hosted.speaker.identity.n + 1, [entry])
     keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
     agents.save_identity(core.db, identity)
     _speak_as(core, hosted, identity)
+    _show(core, hosted)
+    core.effect(PeersChanged())
+
+
+def _show(core: Core, hosted: Hosted) -> None:
+    """Links that come back say HELLO anew; over bridges the next SYNC, which a greeting precedes, is due."""
     for found in list(core.links.values()):
         for link in list(found):
             if link.agent == hosted.local.id:
                 core.close_link(link, GHOST)
-    core.effect(PeersChanged())
+    for link in core.ways.values():
+        if link.agent == hosted.local.id and link.way is not None:
+            link.way.sync_at = link.way.patience = 0.0
 
 
 def _speak_as(core: Core, hosted: Hosted, identity: Identity) -> None:

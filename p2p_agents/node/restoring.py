@@ -42,7 +42,7 @@ def gather(core: Core, params: Json) -> tuple[int, Backup]:
     local = hosted.local
     pins = tuple(_pin(core, contact) for contact in contacts.contacts(core.db, local.id))
     settings = (local.name, local.kind, local.policy, local.hidden)
-    backup = Backup(*settings, hosted.speaker.identity, kept.root, kept.next_root, pins, core.now_ms())
+    backup = Backup(*settings, hosted.speaker.identity, owning.root_key(kept).seed, kept.next_root, pins, core.now_ms())
     return local.id, backup
 
 

@@ -1,7 +1,7 @@
 """Key files: 0600 from their first byte, whole or absent, named by what they belong to and never by a person's words.
 
 node.key        [1, seed of the TLS key]
-<agent id>.key  [1, root seed, next root seed or empty, device seed, [identity entry...]]
+<agent id>.key  [1, root seed or empty, next root seed or empty, device seed, [identity entry...]]
 
 The identity log stands beside the keys that it names, so that the two never part: writing the file is what makes a
 rotation. The store's copy follows it, also when the store is an older one.
@@ -29,7 +29,7 @@ KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 @dataclass(frozen=True, slots=True)
 class AgentSecrets:
-    root: bytes = field(repr=False)
+    root: bytes = field(repr=False)  # empty on an installation that another one took in
     next_root: bytes = field(repr=False)  # empty once it was exported: this machine then cannot rotate alone
     device: bytes = field(repr=False)
     entries: tuple[bytes, ...] = ()  # of the identity log, which names these keys
@@ -45,7 +45,7 @@ def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
     """Raises StoreBroken when the file is missing or is not a key file."""
     with _readable(_agent_path(directory, agent), 5) as (root, next_root, device, entries):
         return AgentSecrets(
-            blob(root, size=SEED_BYTES, what="seed"),
+            blob(root, size=SEED_BYTES if root else 0, what="seed"),
             blob(next_root, size=SEED_BYTES if next_root else 0, what="seed"),
             blob(device, size=SEED_BYTES, what="seed"),
             tuple(blob(e, at_most=IDENTITY_ENTRY_BYTES, what="e") for e in array_of(entries, IDENTITY_ENTRIES, "log")),

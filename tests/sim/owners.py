@@ -29,7 +29,7 @@ def grows(agent: Agent, grow: Grow, **changes: Any) -> None:
     """The next entry of its log, whatever a root key can sign."""
     kept = secrets_of(agent)
     entry = grow(identity_of(agent), SigningKey.from_seed(kept.root))
-    agent.node.run(lambda core: owning._grow(core, agent.hosted, entry, replace(kept, **changes)))
+    agent.node.run(lambda core: owning.grow(core, agent.hosted, entry, replace(kept, **changes)))
 
 
 def adds_device(agent: Agent, name: str) -> bytes:

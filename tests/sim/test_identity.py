@@ -9,6 +9,7 @@ import pytest
 
 from p2p_agents.conversation.record import read_item
 from p2p_agents.crypto import identity as identities
+from p2p_agents.crypto.cuts import CUT_LABEL, sign_cut
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import IDENTITY_LABEL
 from p2p_agents.crypto.signing import SigningKey
@@ -19,14 +20,18 @@ from p2p_agents.errors import (
     NotAContact,
     OwnDevice,
     PeerBlocked,
+    RootElsewhere,
     StoreBroken,
     StoreFull,
 )
-from p2p_agents.node import doctor, outbound, owning, reading, trusting, vouching
-from p2p_agents.store import entries, log, sessions
+from p2p_agents.node import doctor, inbound, outbound, owning, reading, restoring, trusting, vouching
+from p2p_agents.store import entries, keyring, log, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.cbor import encode
+from p2p_agents.wire.payload import Payload, Verdict, encode_payload
+from tests.sim.hostile import Forger
 from tests.sim.owners import adds_device, frozen, grows, identity_of, installed, knows, rotates, secrets_of, told
+from tests.sim.test_bridge import apart, patiently
 from tests.sim.test_pairing import joins, shows
 from tests.sim.world import Crashed, settled
 
@@ -384,6 +389,33 @@ def test_entries_of_a_revoked_device_without_a_cut_are_refused(world, monkeypatc
     talk(world, phone, bob, "and on")
 
 
+def test_a_cut_reaches_back_within_its_payload_and_never_forward(world, monkeypatch):
+    """E3: entries that lead to a named one are believed with it, what follows it is not."""
+    alice, phone, bob = with_phone(world)
+    world.part(alice, bob)
+    world.run(20)
+    for text in ("one", "two", "three"):
+        alice.sends(bob, text)
+    phone.call(owning.revoke, device="device")
+    world.settle()
+    given = []
+    take = inbound._take_item
+    monkeypatch.setattr(inbound, "_take_item", lambda *a: given.append(take(*a)) or given[-1])
+    rows = alice.core.db.all("SELECT id FROM entries WHERE device = ? ORDER BY seq DESC LIMIT 3", (alice.device,))
+    one, two, three = reversed([entries.load(alice.core.db, row[0]) for row in rows])
+    talk = bob.conversation(phone)
+    forger = Forger(phone, bob)
+    for key in (SigningKey.from_seed(MINE), alice.hosted.speaker.key):  # by a stranger, and by the revoked one itself
+        said = [1, alice.id, key.public, alice.device, talk, [three.hash]]
+        forger.says(encode_payload(Payload(items=(one.item,), cuts=(key.sign(encode(said), CUT_LABEL),))))
+    vouched = sign_cut(phone.hosted.speaker.key, alice.id, alice.device, talk, [two.hash])
+    forger.says(encode_payload(Payload(items=(one.item, two.item, three.item), cuts=(b"garbage", vouched))))
+    forger.says(encode_payload(Payload(items=(three.item,))))
+    revoked = Verdict.REVOKED
+    assert given == [revoked, revoked, Verdict.STORED, Verdict.STORED, revoked, revoked]
+    assert bob.heard(phone)[-2:] == ["one", "two"]
+
+
 def test_this_installation_is_not_revoked_by_itself(world):
     """E3"""
     alice, _ = talkers(world)
@@ -460,3 +492,38 @@ def test_a_full_disk_while_rotating_is_made_good_by_the_next_attempt(world):
     assert identity_of(alice).next_root_hash != committed
     assert knows(bob, alice) == identity_of(alice)
     talk(world, alice, bob, "still me")
+
+
+def test_an_installation_without_the_root_key_says_where_it_is(world):
+    """E2: it cannot revoke or be backed up; with the next root's file it can still rotate, and has the key then."""
+    alice, bob = talkers(world)
+    adds_device(alice, "phone")
+    kept = secrets_of(alice)
+    keyring.write_agent_key(str(alice.node.keys), alice.id, replace(kept, root=b"", next_root=b""))
+    with pytest.raises(RootElsewhere):
+        alice.call(owning.revoke, device="phone")
+    with pytest.raises(RootElsewhere):
+        alice.call(restoring.gather)
+    assert alice.call(owning.show)["next_root"] == "exported"
+    rotates(alice, seed=kept.next_root)
+    alice.call(owning.revoke, device="phone")
+    world.settle()
+    assert knows(bob, alice) == identity_of(alice)
+
+
+def test_a_rotation_and_a_revocation_are_told_over_a_bridge(world):
+    """E2, E3: where no packet passes."""
+    alice, bob, _ = apart(world)
+    alice.sends(bob, "hello")
+    bob.sends(alice, "hello you")
+    patiently(world)
+    adds_device(alice, "phone")
+    rotates(alice)
+    patiently(world)
+    assert knows(bob, alice) == identity_of(alice)
+    assert {"identity_rotated", "device_added"} <= set(told(bob, alice))
+    alice.call(owning.revoke, device="phone")
+    alice.sends(bob, "still me")
+    patiently(world)
+    assert knows(bob, alice) == identity_of(alice)
+    assert bob.heard(alice)[-1] == "still me"
