@@ -43,7 +43,7 @@ class Init:
     offer_hash: bytes
     gen: int
     dead: bytes
-    heal_turn: int | None
+    heal_id: int | None
     public: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
 
@@ -51,8 +51,8 @@ class Init:
         blob(self.offer_hash, size=32, what="offer_hash")
         uint(self.gen, what="gen")
         blob(self.dead, size=_SID_BYTES if self.dead else 0, what="dead")
-        if self.heal_turn is not None:
-            uint(self.heal_turn, what="heal_turn")
+        if self.heal_id is not None:
+            uint(self.heal_id, what="heal_id")
         kem.check_public(self.public)
         blob(self.sealed, size=_SEALED_BYTES, what="encapsulation")
 
@@ -71,7 +71,7 @@ class Init:
         return encode([VERSION, *self._terms(), self.sealed])
 
     def _terms(self) -> list[object]:
-        return _terms(self.frm, self.to, self.offer_hash, self.gen, self.dead, self.heal_turn, self.public)
+        return _terms(self.frm, self.to, self.offer_hash, self.gen, self.dead, self.heal_id, self.public)
 
 
 def offer_hash(public: bytes) -> bytes:
@@ -93,21 +93,21 @@ def initiate(
 ) -> tuple[Session, bytes]:
     """A session with the holder of the offered KEM key, and the signed init that lets it accept.
 
-    `dead` is the sid this session replaces; `heal` is a (turn, secret) of that one. Raises Malformed for
+    `dead` is the sid this session replaces; `heal` is an (id, secret) of that one. Raises Malformed for
     a bad offer.
     """
     if key.public != me.device:
         raise Malformed("an init is signed by its own device")
     own, secret = entropy.kem_key(), entropy.draw(KEY_BYTES)
-    heal_turn, healing = heal or (None, b"")
+    heal_id, healing = heal or (None, b"")
     hashed = offer_hash(offer)
-    transcript = _transcript(_terms(me, peer, hashed, gen, dead, heal_turn, own.public))
-    init = Init(me, peer, hashed, gen, dead, heal_turn, own.public, kem.seal(offer, secret, transcript))
+    transcript = _transcript(_terms(me, peer, hashed, gen, dead, heal_id, own.public))
+    init = Init(me, peer, hashed, gen, dead, heal_id, own.public, kem.seal(offer, secret, transcript))
     root, chain = derive(transcript, secret + healing, _ROOT_LABEL)
     sid = init.sid
     out = Sending(0, 0, 0, sid, chain, own)
     into = Receiving(NO_TURN, 0, 0, sid, b"", b"")
-    session = Session(sid, me, peer, gen, True, out, into, now_ms, 0, root, heals_after((), 0, root))
+    session = Session(sid, me, peer, gen, True, out, into, now_ms, 0, root, heals_after((), root))
     return session, key.sign(init.payload(), INIT_LABEL)
 
 
@@ -127,27 +127,27 @@ def accept(
 ) -> Session:
     """The acceptor's end of the session; its first seal will be a turn, so `entropy` is not drawn from yet.
 
-    The caller has checked `init.gen` (PROTOCOL D3) and looks up `heal` by `init.heal_turn`. Raises BadSeal.
+    The caller has checked `init.gen` (PROTOCOL D3) and looks up `heal` by `init.heal_id`. Raises BadSeal.
     """
     if init.to != me:
         raise BadSeal("an init for another agent or device")
     if init.offer_hash != offer_hash(offer_key.public):
         raise BadSeal("an init sealed to another offer")
-    if (init.heal_turn is None) != (heal is None):
+    if (init.heal_id is None) != (heal is None):
         raise BadSeal("an init that heals, and no secret to heal with, or the reverse")
     transcript, sid = init.transcript, init.sid
     secret = offer_key.open(init.sealed, transcript)
     root, chain = derive(transcript, secret + (heal or b""), _ROOT_LABEL)
     out = Sending(NO_TURN, 0, 0, sid, b"", None)
     into = Receiving(0, 0, 0, sid, chain, init.public)
-    return Session(sid, me, init.frm, init.gen, False, out, into, now_ms, 0, root, heals_after((), 0, root))
+    return Session(sid, me, init.frm, init.gen, False, out, into, now_ms, 0, root, heals_after((), root))
 
 
 def _terms(
-    frm: Party, to: Party, offered: bytes, gen: int, dead: bytes, heal_turn: int | None, public: bytes
+    frm: Party, to: Party, offered: bytes, gen: int, dead: bytes, heal_id: int | None, public: bytes
 ) -> list[object]:
     """What the parties agree on, in the order it is signed and hashed."""
-    return [frm.agent, frm.device, to.agent, to.device, offered, gen, dead, heal_turn, public]
+    return [frm.agent, frm.device, to.agent, to.device, offered, gen, dead, heal_id, public]
 
 
 def _transcript(terms: list[object]) -> bytes:

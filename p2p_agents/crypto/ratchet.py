@@ -152,7 +152,7 @@ def _take_turn(session: Session, now_ms: int, entropy: Entropy) -> tuple[Session
     sealed = kem.seal(s.into.public, secret, info)
     root, chain = derive(s.root, secret, _RATCHET_LABEL + info)
     out = Sending(turn, 0, s.out.count, s.out.digest, chain, key)
-    heals = heals_after(s.heals, turn, root)
+    heals = heals_after(s.heals, root)
     stepped = Session(s.sid, s.me, s.peer, s.gen, s.initiator, out, s.into, now_ms, 0, root, heals)
     return stepped, encode([key.public, sealed, pn])
 
@@ -171,7 +171,7 @@ def _follow_turn(session: Session, frame: Frame) -> Session:
     root, chain = derive(s.root, s.out.key.open(sealed, info), _RATCHET_LABEL + info)
     moved = Receiving(frame.turn, 0, into.count, into.digest, chain, public)
     out = Sending(s.out.turn, s.out.n, s.out.count, s.out.digest, s.out.chain, None)
-    heals = heals_after(s.heals, frame.turn, root)
+    heals = heals_after(s.heals, root)
     return Session(s.sid, s.me, s.peer, s.gen, s.initiator, out, moved, s.last_step_ms, s.since_step, root, heals)
 
 

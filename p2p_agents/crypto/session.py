@@ -14,6 +14,8 @@ NO_TURN = -1
 KEY_BYTES = 32
 
 _HEAL_LABEL = b"p2pa/1 heal"
+_HEAL_ID_LABEL = b"p2pa/1 heal id"
+_HEAL_ID_BYTES = 6  # an integer on the wire
 _HEALS = 2  # the two ends' latest common turn is one of the last two of either
 
 
@@ -70,7 +72,7 @@ class Session:
     last_step_ms: int
     since_step: int
     root: bytes = field(repr=False)
-    heals: Heals = field(repr=False)  # (turn, secret) of the last two turns, to mix into a successor
+    heals: Heals = field(repr=False)  # (id, secret) of the last two turns, to mix into a successor
 
     @property
     def confirmed(self) -> bool:
@@ -155,9 +157,14 @@ class Session:
         )
 
 
-def heals_after(heals: Heals, turn: int, root: bytes) -> Heals:
-    """`heals` with the secret of a new turn; the oldest falls out."""
-    return (*heals, (turn, hmac.digest(root, _HEAL_LABEL, "sha256")))[-_HEALS:]
+def heals_after(heals: Heals, root: bytes) -> Heals:
+    """`heals` with the secret of a new turn; the oldest falls out.
+
+    Its id is made from it: after a store went back, two ends may have made one turn twice, with different secrets.
+    """
+    secret = hmac.digest(root, _HEAL_LABEL, "sha256")
+    identity = int.from_bytes(hmac.digest(secret, _HEAL_ID_LABEL, "sha256")[:_HEAL_ID_BYTES], "big")
+    return (*heals, (identity, secret))[-_HEALS:]
 
 
 def _load_sending(row: Any) -> Sending:
@@ -186,5 +193,5 @@ def _load_chain(chain: Any, turn: int) -> bytes:
 
 
 def _load_heal(heal: Any) -> tuple[int, bytes]:
-    turn, secret = array(heal, 2, what="heal")
-    return uint(turn, what="turn"), blob(secret, size=KEY_BYTES, what="heal")
+    identity, secret = array(heal, 2, what="heal")
+    return uint(identity, what="heal id"), blob(secret, size=KEY_BYTES, what="heal")

@@ -52,5 +52,5 @@ def compare(mine: MyView, theirs: SessionView | None) -> Outcome:
 
 
 def common_heal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> int | None:
-    """The newest turn whose root both still hold, to be mixed into the next session; None when there is none."""
-    return max(set(mine) & set(theirs), default=None)
+    """The newest secret that both still hold, by its id, to be mixed into the next session; None when there is none."""
+    return next((each for each in reversed(mine) if each in theirs), None)

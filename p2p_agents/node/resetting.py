@@ -68,11 +68,11 @@ def _inherited(heal: Heal) -> tuple[int, bytes] | None:
 def heal_secret(core: Core, link: Link, key: PairKey, init: SignedInit) -> bytes | None:
     """What the peer's init must have mixed in. Raises BadSeal when it left out, or claims, what it may not."""
     heal = _heal_of(core, link, key, init.dead)
-    if heal.required and init.heal_turn != heal.common:
+    if heal.required and init.heal_id != heal.common:
         raise BadSeal("an init that does not inherit the session it replaces")
-    if init.heal_turn is None:
+    if init.heal_id is None:
         return None
-    secret = dict(heal.heals).get(init.heal_turn)
+    secret = dict(heal.heals).get(init.heal_id)
     if secret is None:
         raise BadSeal("an init that inherits what this side does not hold")
     return secret
@@ -111,7 +111,7 @@ def _ask_for_init(core: Core, link: Link) -> None:
         link.peer_challenge,
         link.offer.public,
         link.heal.dead,
-        tuple(turn for turn, _ in link.heal.heals),
+        tuple(identity for identity, _ in link.heal.heals),
     )
     signed = hosted.speaker.key.sign(encode_reset(claims), RESET_LABEL)
     core.send_on(link, Reset(link.number, signed))
@@ -128,7 +128,7 @@ def on_reset(core: Core, link: Link, frame: Reset) -> None:
         raise Malformed("a RESET of another link")
     key = core.pair_key(link)
     heal = _heal_of(core, link, key, claims.dead)
-    link.heal = Heal(claims.dead, heal.heals, common_heal(tuple(t for t, _ in heal.heals), claims.heals))
+    link.heal = Heal(claims.dead, heal.heals, common_heal(tuple(each for each, _ in heal.heals), claims.heals))
     link.peer_offer = claims.offer
     retire_replaced(core, key, claims.dead)
     begin(core, link, key)

@@ -102,7 +102,7 @@ def ask_due(core: Core, link: Link) -> None:
 
 def _view(held: Held) -> SessionView:
     s = held.session
-    return SessionView(s.sid, s.sent, s.received, s.received_hash, tuple(turn for turn, _ in s.heals))
+    return SessionView(s.sid, s.sent, s.received, s.received_hash, tuple(identity for identity, _ in s.heals))
 
 
 def _holding(core: Core, link: Link, conversation: bytes) -> Holding:
@@ -260,7 +260,7 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
     """The two sides' sessions have parted: the successor inherits what both still hold (PROTOCOL D3)."""
     s = held.session
     if view is not None:
-        common = common_heal(tuple(turn for turn, _ in s.heals), view.heals)
+        common = common_heal(tuple(identity for identity, _ in s.heals), view.heals)
         for each in {id(link): link, **{id(other): other for other in core.links.get(key, [])}}.values():
             each.heal = Heal(s.sid, s.heals, common, required=common is not None and each.way is None)
     retire(core, key, held)

@@ -5,9 +5,9 @@
                head n, head hash, peer entries held, peer hash held, node key, incarnation, offer, standing]
     sync    = [1, agent, device, peer agent, peer device, nonce, challenge, stamp, gen, [session…], [conversation…],
                [route…], reply]
-    session = [sid, sent, received, H received, [heal turn…]]
+    session = [sid, sent, received, H received, [heal id…]]
     conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
-    reset   = [1, agent, device, peer agent, peer device, nonce, offer, dead sid, [heal turn…]]
+    reset   = [1, agent, device, peer agent, peer device, nonce, offer, dead sid, [heal id…]]
     request = [1, agent, device, peer agent, entry hash, text, time ms]
 
 `server key` is the key TLS proved on this connection and `peer's challenge` was drawn by the peer for this link: a
@@ -242,7 +242,7 @@ def _parties(f: list[Any]) -> tuple[bytes, bytes, bytes, bytes]:
 
 
 def _heals(value: Any) -> tuple[int, ...]:
-    return tuple(uint(t, what="heal turn") for t in array_of(value, HEALS, "heal turns"))
+    return tuple(uint(t, what="heal id") for t in array_of(value, HEALS, "heal ids"))
 
 
 def _session(value: Any) -> SessionView:

@@ -36,7 +36,7 @@ def test_an_init_says_what_the_acceptor_must_check():
     signed = alice.initiate(bob, gen=77, dead=b"d" * 32, heal=(5, b"h" * 32))
     init = read_init(signed, alice.party)
     assert (init.frm, init.to) == (alice.party, bob.party)
-    assert (init.gen, init.dead, init.heal_turn) == (77, b"d" * 32, 5)
+    assert (init.gen, init.dead, init.heal_id) == (77, b"d" * 32, 5)
     assert init.offer_hash == offer_hash(bob.offer.public)
     assert init.sid == alice.session.sid
     assert alice.session.gen == 77
@@ -209,8 +209,8 @@ INIT = read_init(End("alice").initiate(End("bob")), End("alice").party)
         {"gen": True},
         {"dead": b"d" * 31},
         {"dead": None},
-        {"heal_turn": -1},
-        {"heal_turn": False},
+        {"heal_id": -1},
+        {"heal_id": False},
         {"public": b"\xff" * 1216},
         {"sealed": bytes(1167)},
     ],

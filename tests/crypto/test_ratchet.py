@@ -136,6 +136,20 @@ def test_a_clock_set_back_does_not_postpone_healing():
     assert turn_due(alice.session, alice.now_ms)
 
 
+def test_a_turn_that_was_made_twice_heals_nothing():
+    """D3: after a store went back, both ends may hold a secret of turn 2, and not the same one."""
+    alice, bob = connected()
+    talk(alice, bob)
+    alice.wait(TURN_MS)
+    before = alice.session
+    bob.hear(alice.say(b"turn 2"))
+    alice.session = before
+    alice.say(b"turn 2, another one")
+    mine, theirs = dict(alice.session.heals), dict(bob.session.heals)
+    assert all(mine[each] == theirs[each] for each in mine.keys() & theirs.keys())
+    assert mine.keys() != theirs.keys()
+
+
 def test_the_last_two_turns_can_heal_a_successor():
     """D3: whatever is in flight, both ends hold one turn in common."""
     alice, bob = connected()

@@ -39,7 +39,7 @@ def test_two_views(my_view, their_view, outcome):
     assert outcome.rollback == (outcome not in (Outcome.GO_ON, Outcome.UNBORN))
 
 
-def test_the_newest_common_turn_heals():
+def test_the_newest_common_secret_heals():
     """D3"""
     assert common_heal((2, 3), (3, 4)) == 3
     assert common_heal((1, 2), (3, 4)) is None

@@ -181,7 +181,8 @@ class Bridge:
 
     def deliver(self, queue: bytes, blobs: Blobs) -> None:
         """To whoever reads it, whatever it is."""
-        self._submit(self.readers[queue], lambda core: relaying.came(core, self.address, queue, blobs))
+        if queue in self.readers:
+            self._submit(self.readers[queue], lambda core: relaying.came(core, self.address, queue, blobs))
 
     def _submit(self, node: Node, item: Callable[..., None]) -> None:
         if node.running:

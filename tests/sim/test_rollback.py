@@ -128,7 +128,7 @@ def test_a_session_given_up_is_healed_into_the_next(world):
     assert inits
     for frame in inits:
         claims = decode(unverified_payload(frame.payload))
-        dead, heal_turn = claims[7], claims[8]
+        dead, heal_id = claims[7], claims[8]
         assert dead
-        assert heal_turn is not None
+        assert heal_id is not None
     assert bob.heard(alice)[-1] == "new"
