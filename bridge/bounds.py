@@ -77,7 +77,7 @@ class Quotas:
     account_bytes: int = 1024 * MIB
     token_accounts: int = 64  # that one admission token admits, unless it was made for another number
     work_bits: int = 18  # of a stamp for a public queue: a fifth of a second
-    disk_reserve: int = 64 * MIB  # kept free, so that acknowledging always finds room
+    disk_reserve: int = 64 * MIB  # kept free: what acknowledging, expiry and SQLite's log of changes need at most
     requests: Pace = Pace(2_000, 8_000)  # of one connection
     traffic: Pace = Pace(16 * MIB, 64 * MIB)  # bytes of one connection
     meets: Pace = Pace(1, 30)  # of one connection: places are few, and guessing at them is slow

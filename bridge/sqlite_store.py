@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 BUSY_MS = 5_000  # a backup or another command may hold the file this long
 CACHE_KIB = 32 * 1024
+PAGE_BYTES = 4_096
 CHECKPOINT_PAGES = 8_000  # about 32 MiB of WAL before SQLite checkpoints by itself
 
 
@@ -206,7 +207,11 @@ class SqliteStore:
         if not self._quotas.disk_reserve:
             return False
         disk = os.statvfs(os.path.dirname(self._path) or ".")
-        return disk.f_bavail * disk.f_frsize < self._quotas.disk_reserve
+        free = disk.f_bavail * disk.f_frsize
+        if free >= self._quotas.disk_reserve:
+            return False
+        (unused,) = self._connection.execute("PRAGMA freelist_count").fetchone()  # the file keeps what it once took
+        return bool(free + unused * PAGE_BYTES < self._quotas.disk_reserve)
 
 
 def _settle(items: list[Item], answers: list[Any]) -> None:
@@ -271,6 +276,7 @@ def _connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     if read_only:
         connection.execute("PRAGMA query_only = ON")
         return connection
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: a sync that reaches the disk

@@ -30,6 +30,19 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("discovery", ["discovery.node", "discovery.agent"]),
         ("pairing", ["pairing"]),
         ("unread", ["unread.all", "unread.few"]),
+        (
+            "bridge",
+            [
+                "bridge.stored",
+                "bridge.carried_quic",
+                "bridge.latency_quic",
+                "bridge.carried_websocket",
+                "bridge.latency_websocket",
+                "bridge.device_quic",
+                "bridge.device_websocket",
+                "bridge.start",
+            ],
+        ),
     ],
 )
 def test_each_measurement_prints_its_figures_as_json_lines(name: str, figures: list[str]) -> None:
