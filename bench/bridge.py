@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bench.figure import Figure, figure
 from bridge import sqlite_store
 from bridge.bounds import Quotas
-from bridge.server import STORE_NAME
+from bridge.keeping import STORE_NAME
 from bridge.sqlite_store import SqliteStore
 from p2p_agents.crypto.outer import BLOB_FLOOR_BYTES, blob_size
 from p2p_agents.wire.bridge_address import parse_bridge

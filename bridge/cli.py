@@ -11,7 +11,7 @@ import typer
 from bridge import bounds, exhibits, face
 from bridge.bounds import Pace, Quotas
 from bridge.operator import Operator
-from bridge.server import DEFAULT_PORT, Settings
+from bridge.settings import DEFAULT_PORT, Settings
 from bridge.sizes import parse_size
 from p2p_agents import exits
 from p2p_agents.errors import Usage

@@ -13,13 +13,14 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, exhibits
-from bridge.server import BridgeServer, data_directory
+from bridge.keeping import data_directory
+from bridge.server import BridgeServer
 from p2p_agents import exits
 from p2p_agents.errors import AlreadyRunning
 
 if TYPE_CHECKING:
     from bridge.face import Face
-    from bridge.server import Settings
+    from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, keys, sqlite_store
 from bridge.daemon import take_lock
-from bridge.server import STORE_NAME, data_directory
+from bridge.keeping import STORE_NAME, data_directory
 from bridge.sizes import show_size
 from p2p_agents.errors import AlreadyRunning, P2PError
 from p2p_agents.limits import SOCKET_BUFFER_BYTES

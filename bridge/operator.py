@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import sqlite_store
 from bridge.bounds import Quotas
-from bridge.server import STORE_NAME, open_store
+from bridge.keeping import STORE_NAME, open_store
 from bridge.sizes import parse_key, show_key
 from bridge.store import LABEL_CHARS
 from p2p_agents.bridge_faults import AccountUnknown, BridgeDataUnusable, TokenUnknown

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge import keys
-from bridge.bounds import Quotas
 from bridge.http import Call, Page, Routes
 from bridge.hub import Hub
-from bridge.meetings import LocalMeetings
+from bridge.keeping import data_directory, open_meetings, open_store
 from bridge.metrics import Metrics
 from bridge.page import ROUTE, invitation
 from bridge.quic_lines import QuicLines
-from bridge.sqlite_store import SqliteStore
 from bridge.web_lines import WebLines
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import NoSocket, StoreReadOnly
+from p2p_agents.errors import NoSocket
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.wire.bridge_address import BridgeAddress
-from p2p_agents.wire.relay_answers import Admission
 
 if TYPE_CHECKING:
-    from bridge.meetings import Meetings
-    from bridge.store import Store
+    from bridge.settings import Settings
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORT = 4433
 PORT_TRIES = 16  # port 0 is one that is free on UDP and on TCP: the second may be taken where the first is not
-STORE_NAME = "bridge.db"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `p2p-bridge run` was told."""
-
-    data: str
-    host: str | None = None
-    port: int = DEFAULT_PORT
-    public_host: str = ""
-    admission: Admission = Admission.OPEN
-    tls: bool = True
-    certificate: tuple[str, str] | None = None
-    metrics: bool = False
-    log_addresses: bool = False
-    quotas: Quotas = field(default_factory=Quotas)
-    store: str = ""  # where blobs are kept; "": in `data`
-    public_port: int = 0  # that clients use; 0: `port`
 
 
 class BridgeServer:
@@ -105,33 +79,3 @@ class BridgeServer:
     def _health(self, call: Call) -> Page:
         found = {"ok": True, "connections": len(self.hub)}
         return Page(json.dumps(found).encode() + b"\n", "application/json")
-
-
-async def open_store(data: str, store: str, quotas: Quotas) -> Store:
-    """The store of a bridge with that data directory. Raises BadStore or an EnvironmentFault."""
-    if store:
-        from bridge.redis_store import RedisStore  # a bridge of one process never loads it
-
-        return await RedisStore.open_url(store, quotas)
-    return await SqliteStore.open_file(os.path.join(data, STORE_NAME), quotas)
-
-
-def open_meetings(store: Store) -> Meetings:
-    """Where the store is shared, so are the meeting places."""
-    if isinstance(store, SqliteStore):
-        return LocalMeetings()
-    from bridge.redis_meetings import RedisMeetings
-    from bridge.redis_store import RedisStore
-
-    assert isinstance(store, RedisStore)
-    return RedisMeetings(store.link)
-
-
-def data_directory(path: str) -> None:
-    """Make it, 0700, or find that it can be used. Raises StoreReadOnly."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise StoreReadOnly(f"the data directory cannot be written: {path}")
-    except OSError as error:
-        raise StoreReadOnly(f"the data directory cannot be used: {error.strerror}: {path}") from error

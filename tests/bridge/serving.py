@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge.bounds import Quotas
-from bridge.server import BridgeServer, Settings
+from bridge.server import BridgeServer
+from bridge.settings import Settings
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 ROOMY = Quotas(disk_reserve=0)

@@ -21,7 +21,8 @@ from websockets.http11 import Response
 from bridge.http import Routes
 from bridge.page import ROUTE
 from bridge.page import invitation as page_of
-from bridge.server import BridgeServer, Settings
+from bridge.server import BridgeServer
+from bridge.settings import Settings
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 ADDRESS = "bridge://bridge.example:4433#" + "a" * 52

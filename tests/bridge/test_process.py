@@ -26,7 +26,7 @@ from tests.bridge.serving import in_loop
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
-DISK_MB = 160  # the reserve, twice SQLite's log of changes, and some more
+DISK_MB = 112  # the reserve, twice SQLite's log of changes, and some more
 QUEUE = Queue("for bob")
 
 
@@ -186,11 +186,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @in_loop
 async def test_a_disk_full_of_blobs_refuses_more_until_some_are_acknowledged(small_disk: Path, start: Start) -> None:
     """A6: what was refused never happened; the reserve is what acknowledging needs."""
-    bridge = start(small_disk / "data", "--queue-size", "1G")
+    bridge = start(small_disk / "data", "--queue-size", "1G", "--disk-reserve", "40M")
     async with met(await by_quic(bridge.address), bridge.address, "bob") as bob:
         await bob.create(QUEUE)
         stored: list[int] = []
-        while isinstance(answer := await bob.put(QUEUE, bytes(250_000)), Done):
+        while isinstance(answer := await bob.put(QUEUE, bytes(500_000)), Done):
             stored.append(answer.cursor)
             assert len(stored) < 1_000
         assert answer.code == Refusal.FULL

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bridge import bounds
 from bridge.bounds import Quotas
+from bridge.keeping import STORE_NAME
 from bridge.operator import Operator
-from bridge.server import STORE_NAME
 from bridge.session import End
 from p2p_agents.crypto.work import find_stamp, work_claim
 from p2p_agents.errors import NoSocket, StoreBroken

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bridge import bounds, cli
 from bridge.keys import NAME as KEY_NAME
 from bridge.page import ROUTE
-from bridge.server import DEFAULT_PORT, BridgeServer, Settings
+from bridge.server import BridgeServer
+from bridge.settings import DEFAULT_PORT, Settings
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.wire.relay import WEBSOCKET_PATH
 from p2p_agents.wire.relay_answers import Done

@@ -1,0 +1,28 @@
+"""What `p2p-bridge run` was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.bounds import Quotas
+from p2p_agents.wire.relay_answers import Admission
+
+DEFAULT_PORT = 4433
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one bridge process."""
+
+    data: str
+    host: str | None = None
+    port: int = DEFAULT_PORT
+    public_host: str = ""
+    admission: Admission = Admission.OPEN
+    tls: bool = True
+    certificate: tuple[str, str] | None = None
+    metrics: bool = False
+    log_addresses: bool = False
+    quotas: Quotas = field(default_factory=Quotas)
+    store: str = ""  # where blobs are kept; "": in `data`
+    public_port: int = 0  # that clients use; 0: `port`
