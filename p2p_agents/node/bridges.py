@@ -230,7 +230,7 @@ class Served:
                 self._submit(partial(relaying.bridge_down, bridge=self.address, code=code))
             case Stored(ticket):
                 posts = self._posting.stored(ticket)
-                self._writer.later(lambda core: relaying.stored(core, posts))
+                self._writer.later(partial(relaying.stored, posts=posts))
                 self.flush()
             case Refused(ticket, code, retry_ms):
                 refused = self._posting.refused(ticket)

@@ -54,6 +54,10 @@ class FakeBridge:
         self.requests: list[object] = []
         self.cursor = 0
 
+    def asked(self, kind: type) -> list[object]:
+        """Requests of that kind, as it heard them."""
+        return [request for request in self.requests if isinstance(request, kind)]
+
     def welcome(self, nonce: bytes) -> Welcome:
         challenge = hashlib.sha256(nonce).digest()
         claim = welcome_claim(self.key.public, nonce, challenge)
@@ -174,8 +178,7 @@ class Visit:
         return news
 
     def asked(self, kind: type) -> list[object]:
-        """Requests of that kind, as the bridge heard them."""
-        return [request for request in self.bridge.requests if isinstance(request, kind)]
+        return self.bridge.asked(kind)
 
     def _dial(self, way: Way) -> None:
         if way in self.bridge.ways:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -83,18 +83,25 @@ class Server:
         finally:
             await endpoint.close()
 
+    async def say(self, message: object) -> None:
+        """To every client."""
+        data = frame_bytes(encode_message(message))
+        for connection in self.quic:
+            connection.send(data)
+        for websocket in self.websockets:
+            await websocket.send(data)
+
     async def deliver(self, queue: bytes, blobs: Sequence[tuple[int, bytes]]) -> None:
         """Push blobs to every client, as fast as it takes them."""
         for pair in blobs:
-            data = frame_bytes(encode_message(Deliver(queue, (pair,))))
-            for connection in self.quic:
-                connection.send(data)
-            for websocket in self.websockets:
-                await websocket.send(data)
+            await self.say(Deliver(queue, (pair,)))
 
     async def until_asked(self, kind: type) -> None:
+        await self.until(lambda: self.bridge.asked(kind))
+
+    async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(20):
-            while not any(isinstance(request, kind) for request in self.bridge.requests):
+            while not holds():
                 self.heard.clear()
                 await self.heard.wait()
 
