@@ -16,6 +16,7 @@ IN_SCOPE: dict[str, str] = {
     "B4": "a frame that opens is settled by verdicts, whatever it says: no poison",
     "B5": "what does not open is dropped or asked for again, never a reset; gap buffers are bounded",
     "B6": "expiry leaves a void, or `unconfirmed` that `delivered` may overtake",
+    "B7": "the bridge's acceptance is `relayed` and frees nothing; what was committed is acknowledged to it",
     "B8": "receipts are watermarks; `read` comes from the default reader alone",
     "B9": "state per device, the best is shown; display order is (lamport, device)",
     "B10": "an idempotency key is kept, answers what became of it, and conflicts with other content",
@@ -35,14 +36,13 @@ IN_SCOPE: dict[str, str] = {
     "E4": "trust rises by decisions only",
     "E5": "an announced name is pinned to the first id that used it",
     "F1": "a pairing code serves once, lives ten minutes and few wrong tags; a joiner's tries are on disk first",
+    "G1": "what lies at a bridge is sealed once more, with a floor of 4 KiB",
     "H1": "a store of a newer release is refused untouched",
     "H2": "a reader acknowledges what it was shown and nothing else",
     "H3": "a committed send is a success",
 }
 
 LATER: dict[str, str] = {
-    "B7": "the bridge's acceptance is `relayed`",
-    "G1": "the bridge's outer seal",
     "H4": "same-host hints are tagged",
     "H5": "what is stated in docs",
 }

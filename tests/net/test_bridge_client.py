@@ -223,6 +223,32 @@ def test_behind_a_proxy_a_certificate_that_the_system_trusts_will_do(tmp_path, m
     run(story())
 
 
+def test_the_networks_proxy_is_used(server, monkeypatch):
+    """Where UDP does not pass, TCP often passes a proxy only."""
+    asked: list[bytes] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+        far_reader, far_writer = await asyncio.open_connection(LOOPBACK, server.port)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(forward(reader, far_writer), forward(far_reader, writer), return_exceptions=True)
+
+    async def story() -> None:
+        async with server.serve(udp=False), await asyncio.start_server(proxy, LOOPBACK) as listening:
+            monkeypatch.setenv("https_proxy", f"http://{LOOPBACK}:{listening.sockets[0].getsockname()[1]}")
+            monkeypatch.setenv("no_proxy", "")
+            async with visiting(server.address) as visitor:
+                await visitor.until(BridgeUp)
+        assert asked == [f"CONNECT {LOOPBACK}:{server.port} HTTP/1.1".encode()]
+
+    run(story())
+
+
 def test_a_certificate_that_nobody_vouches_for_is_told_nothing(tmp_path):
     """Attack: somebody in between could fetch a good WELCOME from the real bridge, and read tokens as they pass."""
     chain, secret = certificate_for(LOOPBACK)
