@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench import bridge, commands, discovery, idle, messages, pairing, primitives, reading
+from bench import bridge, bridge_shared, commands, discovery, idle, messages, pairing, primitives, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
     "pairing": pairing.measure,
     "unread": reading.measure,
     "bridge": bridge.measure,
+    "bridge_shared": bridge_shared.measure,
 }
 
 

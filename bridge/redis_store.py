@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 ROUTE_S = (bounds.QUEUE_IDLE_DAYS + 1) * bounds.DAY_S  # renewed by whoever reads: a route outlives its queue
+ASIDE = 16  # logins and the like under way at once, each on a connection: all clients may come back together
 ROUTES = 131_072  # remembered by this process, 200 bytes each
 
 _GROWN = "p2pb:grown:"
@@ -94,6 +95,7 @@ class RedisStore:
         self._waiting: deque[Asked] = deque()
         self._wake = asyncio.Event()
         self._ending = False
+        self._room = asyncio.Semaphore(ASIDE)
         self._aside: set[asyncio.Task[None]] = set()
         self._ears = Ears(link, self._heard, self._missed)
         self._writer = self._loop.create_task(self._write())
@@ -197,10 +199,11 @@ class RedisStore:
         future: Future[Any] = self._loop.create_future()
 
         async def run() -> None:
-            try:
-                _settle(future, await work)
-            except Exception as error:  # whose it is hears of it
-                _settle(future, error)
+            async with self._room:
+                try:
+                    _settle(future, await work)
+                except Exception as error:  # whose it is hears of it
+                    _settle(future, error)
 
         task = self._loop.create_task(run())
         self._aside.add(task)

@@ -90,7 +90,7 @@ class _Look:
 
 
 async def expire(link: Link, quotas: Quotas, now_ms: int) -> int:
-    """How many blobs were forgotten: at most about EXPIRE_BLOBS, call again while it finds some."""
+    """How many blobs were forgotten, of at most ACCOUNTS_AT_ONCE accounts; the others' turn is the next call."""
     old, idle = now_ms - quotas.kept_s * 1_000, now_ms - bounds.QUEUE_IDLE_DAYS * DAY_MS
     due = await link.one(Command(("ZRANGEBYSCORE", DUE, "-inf", now_ms, "LIMIT", 0, ACCOUNTS_AT_ONCE)))
     looks = await _look(link, [account.decode() for account in due], old, idle)

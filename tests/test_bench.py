@@ -43,6 +43,7 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
                 "bridge.start",
             ],
         ),
+        ("bridge_shared", ["bridge_shared.file", "bridge_shared.redis", "bridge_shared.redis_three"]),
     ],
 )
 def test_each_measurement_prints_its_figures_as_json_lines(name: str, figures: list[str]) -> None:

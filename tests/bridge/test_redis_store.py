@@ -215,6 +215,17 @@ async def test_a_full_redis_refuses_puts_and_takes_acknowledgements(own: RedisSe
 
 
 @in_loop
+async def test_everybody_may_come_back_at_once(shelf: Shelf, server: RedisServer) -> None:
+    async with shelf() as store:
+        accounts = [bytes([n % 256, n // 256]) * 16 for n in range(1_000)]
+        await asyncio.gather(*(store.admit(account, Admission.OPEN, "", NOW) for account in accounts))
+        await asyncio.gather(*(store.create(account, account, TOKEN, False, NOW) for account in accounts))
+        assert (await store.stats()).queues == 1_000
+        with server.client() as client:
+            assert client.info("clients")["connected_clients"] < 32
+
+
+@in_loop
 async def test_a_redis_that_would_forget_is_not_used(own: RedisServer) -> None:
     with own.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
