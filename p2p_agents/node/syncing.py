@@ -65,6 +65,8 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
         reply=reply,
         challenge=challenge,
         routes=ways.routes_for(core, key, link.peer),
+        dead=link.heal.dead,
+        dead_heals=tuple(identity for identity, _ in link.heal.heals),
     )
     signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
@@ -218,6 +220,7 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
     theirs = {view.sid: view for view in claims.sessions}
     if link.way is not None:
         ways.reconcile(core, link, key, theirs)
+        ways.forget_heal(link, theirs, claims)
         return
     if link.heal.dead not in theirs:
         link.heal = replace(link.heal, required=False)

@@ -9,6 +9,7 @@ nothing: what is not acknowledged is put again, and what came twice is absorbed.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.bundle import read_bundle
@@ -257,6 +258,14 @@ def reconcile(core: Core, link: Link, key: PairKey, theirs: dict[bytes, SessionV
             link.resend[sid] = max(held.acked, view.received)
             if view.received < floor.stored:
                 report_lie(core, link, "it said that it keeps messages which the peer, who read on, never got")
+
+
+def forget_heal(link: Link, theirs: dict[bytes, SessionView], claims: SyncClaims) -> None:
+    """An init that inherits what the peer no longer holds would be refused again and again (PROTOCOL D3)."""
+    held = theirs[link.heal.dead].heals if link.heal.dead in theirs else ()
+    told = claims.dead_heals if claims.dead == link.heal.dead else ()
+    if link.heal.common is not None and link.heal.common not in (*held, *told):
+        link.heal = replace(link.heal, common=None)
 
 
 def _mine(core: Core, held: Held, floor: Floor, view: SessionView | None) -> MyView:

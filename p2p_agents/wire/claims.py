@@ -4,7 +4,7 @@
     hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
                head n, head hash, peer entries held, peer hash held, node key, incarnation, offer, standing]
     sync    = [1, agent, device, peer agent, peer device, nonce, challenge, stamp, gen, [session…], [conversation…],
-               [route…], reply]
+               [route…], dead sid, [heal id…], reply]                   what was given up and may be inherited
     session = [sid, sent, received, H received, [heal id…]]
     conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
     reset   = [1, agent, device, peer agent, peer device, nonce, offer, dead sid, [heal id…]]
@@ -145,6 +145,8 @@ class SyncClaims:
     reply: bool  # the sender wants the peer's view too
     challenge: bytes = b""  # over a bridge: an answer that names it was written after this
     routes: tuple[Route, ...] = ()  # where the peer may leave what it cannot deliver
+    dead: bytes = b""  # the session given up last whose secrets are still held, empty when there is none
+    dead_heals: tuple[int, ...] = ()
 
 
 def encode_sync(c: SyncClaims) -> bytes:
@@ -152,12 +154,13 @@ def encode_sync(c: SyncClaims) -> bytes:
     agents = [c.agent, c.device, c.peer, c.peer_device]
     holdings = [_pack_holding(h) for h in c.holdings]
     routes = [route.pack() for route in c.routes]
-    return encode([1, *agents, c.nonce, c.challenge, c.stamp, c.gen, sessions, holdings, routes, c.reply])
+    dead = [c.dead, list(c.dead_heals)]
+    return encode([1, *agents, c.nonce, c.challenge, c.stamp, c.gen, sessions, holdings, routes, *dead, c.reply])
 
 
 def decode_sync(data: bytes) -> SyncClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 13, "sync")
+    f = _claims(data, 15, "sync")
     return SyncClaims(
         *_parties(f[1:5]),
         nonce=blob(f[5], at_most=32, what="nonce"),
@@ -167,7 +170,9 @@ def decode_sync(data: bytes) -> SyncClaims:
         sessions=tuple(_session(s) for s in array_of(f[9], SYNC_SESSIONS, "sessions")),
         holdings=tuple(_holding(h) for h in array_of(f[10], CONVERSATIONS, "conversations")),
         routes=unpack_routes(f[11]),
-        reply=flag(f[12], what="reply"),
+        dead=blob(f[12], at_most=32, what="dead sid"),
+        dead_heals=_heals(f[13]),
+        reply=flag(f[14], what="reply"),
     )
 
 

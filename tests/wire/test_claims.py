@@ -15,6 +15,7 @@ from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.claims import OFFER_BYTES, Holding, Role, SessionView, Tip
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
+from p2p_agents.wire.route import Route
 
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 TIP = Tip(b"e" * 8, 7, C)
@@ -32,6 +33,10 @@ SYNC = claims.SyncClaims(
     sessions=(SessionView(A, 1, 2, B, (0, 2)),),
     holdings=(Holding(C, {A: (TIP, Tip(b"f" * 8, 1, A)), B: ()}, (ReadMark(C, A, b"e" * 8, 3),)),),
     reply=True,
+    challenge=C,
+    routes=(Route("bridge://b:1#k", A, B, C),),
+    dead=A,
+    dead_heals=(7, 8),
 )
 RESET = claims.ResetClaims(A, B, C, A, B, bytes(OFFER_BYTES), b"", (1, 2))
 REQUEST = claims.RequestClaims(A, B, C, A, "may I?", 1)
