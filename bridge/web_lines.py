@@ -1,7 +1,7 @@
 """Clients that come by WebSocket, where UDP is blocked or a proxy stands before the bridge.
 
 A TLS connection of asyncio reserves 256 KiB for reading; here it is told to take less, which is what lets thousands of
-idle clients fit. The certificate proves nothing to a client of this bridge: WELCOME does.
+idle clients fit.
 """
 
 from __future__ import annotations

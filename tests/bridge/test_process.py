@@ -187,7 +187,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_a_disk_full_of_blobs_refuses_more_until_some_are_acknowledged(small_disk: Path, start: Start) -> None:
     """A6: what was refused never happened; the reserve is what acknowledging needs."""
     bridge = start(small_disk / "data", "--queue-size", "1G", "--disk-reserve", "40M")
-    async with met(await by_quic(bridge.address), bridge.address, "bob") as bob:
+    async with met(await by_web(bridge.address), bridge.address, "bob") as bob:
         await bob.create(QUEUE)
         stored: list[int] = []
         while isinstance(answer := await bob.put(QUEUE, bytes(500_000)), Done):
