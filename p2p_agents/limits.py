@@ -162,6 +162,7 @@ WORK_BITS_MAX = 28  # a bridge that asks for more work than half a minute is ask
 BRIDGES = 64  # connected to at once: one's own few, and those contacts are reached at
 BRIDGES_CONFIGURED = 16  # a node tries all of them all the time
 BRIDGE_QUIC_LEAD_S = 1.0  # QUIC answers within this, or a WebSocket is tried beside it
+BRIDGE_UPGRADE_S = 300.0  # between looks whether QUIC passes now, while a WebSocket serves
 BRIDGE_KNOCK_S = 10.0  # an attempt to get through: names resolved, TLS, the bridge's proof
 BRIDGE_MESSAGE_BYTES = 4 * MIB  # one message of a WebSocket: whole frames, a few of the largest
 BRIDGE_PING_S = 10.0  # a quiet WebSocket is asked this often, and given up after as long

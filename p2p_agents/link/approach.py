@@ -1,5 +1,7 @@
 """Getting through to a bridge: QUIC first, a WebSocket beside it where UDP does not pass, then again with backoff.
 
+While a WebSocket serves, QUIC is tried now and then: only by it does the bridge see where peers may reach us.
+
 Sans-IO. There is at most one connection of each way; whoever carries the moves out forgets one that was hung up.
 """
 
@@ -17,6 +19,7 @@ from p2p_agents.limits import (
     BRIDGE_KNOCK_S,
     BRIDGE_QUIC_LEAD_S,
     BRIDGE_STEADY_S,
+    BRIDGE_UPGRADE_S,
 )
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.relay import WELCOME_LABEL, encode_message, welcome_claim
@@ -84,7 +87,7 @@ class Approach:
         self._dialled: set[Way] = set()
         self._nonces: dict[Way, bytes] = {}
         self._failures: dict[Way, Failure] = {}
-        self._through = False
+        self._through: Way | None = None
         self.due = 0.0  # the next attempt
         self.failure: Failure | None = None  # of the last attempt that ended
 
@@ -94,23 +97,24 @@ class Approach:
 
     def deadline(self) -> float | None:
         """When `tick` is due; None while the bridge is reached."""
-        if self._through:
+        if self._through is Way.QUIC:
             return None
         if self._began is None:
             return self.due
-        lead = BRIDGE_KNOCK_S if Way.WEBSOCKET in self._dialled else BRIDGE_QUIC_LEAD_S
+        last = self._through or Way.WEBSOCKET in self._dialled
+        lead = BRIDGE_KNOCK_S if last else BRIDGE_QUIC_LEAD_S
         return self._began + lead
 
     def tick(self, now: float) -> list[Move]:
         """Start an attempt, widen it, or give it up."""
-        if self._through:
+        if self._through is Way.QUIC:
             return []
         if self._began is None:
             return self._begin(now) if now >= self.due else []
         if now >= self._began + BRIDGE_KNOCK_S:
             return self._give_up(Failure(BridgeUnreachable.code, "no answer in time"), now)
         if now >= self._began + BRIDGE_QUIC_LEAD_S:
-            return self._dial(Way.WEBSOCKET)
+            return self._widen()
         return []
 
     def opened(self, way: Way) -> list[Move]:
@@ -128,14 +132,14 @@ class Approach:
                 raise BadSignature
         except PeerFault:
             return [Hangup(way), *self.closed(way, Failure(BridgeImpostor.code, "another key answered"), now)]
-        others: list[Move] = [Hangup(other) for other in sorted(self._alive() - {way})]
+        slower = self._alive() - {way} | ({self._through} if self._through else set())
         self._rest()
-        self._through = True
-        return others
+        self._through, self.due = way, now + BRIDGE_UPGRADE_S
+        return [Hangup(other) for other in sorted(slower)]
 
     @property
-    def through(self) -> bool:
-        """The bridge proved itself, and its connection stands."""
+    def through(self) -> Way | None:
+        """The way on which the bridge proved itself last, while its connection stands."""
         return self._through
 
     def closed(self, way: Way, failure: Failure, now: float) -> list[Move]:
@@ -143,18 +147,21 @@ class Approach:
         if self._began is None or way not in self._alive():
             return []
         self._failures[way] = failure
-        if not self._alive() and Way.WEBSOCKET in self._dialled:
+        if not self._alive() and (self._through or Way.WEBSOCKET in self._dialled):
             return self._give_up(failure, now)
-        return self._dial(Way.WEBSOCKET)
+        return self._widen()
 
-    def lost(self, now: float, since: float, failure: Failure, due: float | None = None) -> None:
+    def lost(self, now: float, since: float, failure: Failure, due: float | None = None) -> list[Move]:
         """The connection that got through at `since` ended; `due` is when the bridge asked to be tried again."""
-        self._through = False
+        self._through = None
+        alive = sorted(self._alive())
+        self._rest()
         if now - since >= BRIDGE_STEADY_S:
             self._attempts = 0
         self._fail(failure, now)
         if due is not None:
             self.due = due
+        return [Hangup(way) for way in alive]
 
     def resumed(self, now: float) -> None:
         """The machine slept, its networks changed, or somebody wants it now."""
@@ -164,6 +171,10 @@ class Approach:
         self._rest()
         self._began = now
         return self._dial(Way.QUIC)
+
+    def _widen(self) -> list[Move]:
+        """The other way too, unless it serves already."""
+        return [] if self._through else self._dial(Way.WEBSOCKET)
 
     def _dial(self, way: Way) -> list[Move]:
         if way in self._dialled:
@@ -176,6 +187,10 @@ class Approach:
 
     def _give_up(self, failure: Failure, now: float) -> list[Move]:
         alive = sorted(self._alive())
+        if self._through:
+            self._rest()
+            self.due = now + BRIDGE_UPGRADE_S
+            return [Hangup(way) for way in alive]
         found = [*self._failures.values(), *([failure] if alive else [])]
         self._rest()
         graver = min(found, key=lambda one: _GRAVITY.index(one.code))

@@ -100,7 +100,8 @@ class Bridging:
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
-        return self._line.deadline() if self._line else self._approach.deadline()
+        times = [self._approach.deadline(), self._line.deadline() if self._line else None]
+        return min((at for at in times if at is not None), default=None)
 
     # --- what the core wants ---
 
@@ -168,8 +169,8 @@ class Bridging:
 
     def tick(self, now: float) -> list[Action]:
         """The time came that `deadline` told."""
+        self._actions += self._approach.tick(now)
         if self._line is None:
-            self._actions += self._approach.tick(now)
             self._look(now)
         elif why := self._line.overdue(now):
             self._hang_up(why, now)
@@ -201,7 +202,7 @@ class Bridging:
         return self._take(now)
 
     def _on_message(self, way: Way, message: Message, now: float) -> None:
-        if self._line is None:
+        if self._line is None or self._line.way is not way:
             self._knocked(way, message, now)
             return
         self.health.reached_at = now
@@ -227,7 +228,7 @@ class Bridging:
         """Before its WELCOME a bridge may say only that it takes nobody."""
         if isinstance(message, Welcome):
             self._actions += self._approach.welcomed(way, message, now)
-            if self._approach.through:
+            if self._approach.through is way:
                 self._enter(way, message, now)
             else:
                 del self._framers[way]
@@ -240,6 +241,8 @@ class Bridging:
     def _enter(self, way: Way, welcome: Welcome, now: float) -> None:
         """The bridge proved itself on this connection."""
         self._framers = {way: self._framers[way]}
+        self._readings.down()
+        self._places.down()
         self._line = Line(way, self.address.key, welcome, now)
         health = self.health
         health.failures, health.failure, health.reached_at = 0, None, now
@@ -296,13 +299,13 @@ class Bridging:
         self._framers.clear()
         self._readings.down()
         self._places.down()
-        self._approach.lost(now, line.since, failure, line.restart_at)
+        self._actions += self._approach.lost(now, line.since, failure, line.restart_at)
         self._look(now)
 
     def _look(self, now: float) -> None:
         """If an attempt just failed: nobody need wait for it any more."""
         failure = self._approach.failure
-        if self._approach.trying or failure is None or failure is self.health.failure:
+        if self._line or self._approach.trying or failure is None or failure is self.health.failure:
             return
         self.health.failures += 1
         self.health.failure = failure

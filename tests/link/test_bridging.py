@@ -20,6 +20,7 @@ from p2p_agents.limits import (
     BRIDGE_REQUESTS,
     BRIDGE_RESTART_S,
     BRIDGE_RETRY_S,
+    BRIDGE_UPGRADE_S,
     BRIDGE_WAITING_BYTES,
     FRAME_BYTES,
 )
@@ -93,6 +94,52 @@ def test_of_two_ways_that_both_pass_the_first_welcome_wins(bridge):
     visit.release()
     assert visit.machine.line.way is Way.WEBSOCKET
     assert visit.moves[2:] == [Hangup(Way.QUIC)]
+
+
+def test_a_websocket_gives_way_to_quic_once_that_passes(bridge):
+    """Only over QUIC is it seen where peers may reach us. Nobody notices the change."""
+    bridge.ways = {Way.WEBSOCKET}
+    visit = Visit(bridge)
+    mine = inbox()
+    visit.carry(visit.machine.want([mine], visit.now))
+    visit.start()
+    visit.wait(BRIDGE_QUIC_LEAD_S)
+    visit.moves.clear()
+    visit.wait(BRIDGE_UPGRADE_S + BRIDGE_KNOCK_S)
+    assert visit.moves == [Dial(Way.QUIC), Hangup(Way.QUIC)]
+    bridge.ways = {Way.QUIC, Way.WEBSOCKET}
+    assert visit.told() == [BridgeUp("", admitted=True)]
+    visit.wait(BRIDGE_UPGRADE_S)
+    assert visit.moves[2:] == [Dial(Way.QUIC), Hangup(Way.WEBSOCKET)]
+    assert visit.told() == [BridgeUp(OBSERVED, admitted=True)]
+    assert (visit.machine.line.way, visit.machine.reading) == (Way.QUIC, 1)
+    visit.wait(3 * BRIDGE_UPGRADE_S)
+    assert len(visit.moves) == 4
+
+
+def test_what_was_under_way_when_quic_took_over_goes_again(bridge):
+    """Its answer went with the old connection; a blob that is kept twice is absorbed by its reader."""
+    bridge.ways = {Way.WEBSOCKET}
+    visit = Visit(bridge).start()
+    visit.wait(BRIDGE_UPGRADE_S)
+    bridge.ways = {Way.QUIC}
+    bridge.silent.add(Put)
+    visit.carry(visit.machine.put(1, others(bridge), WRITE, b"blob", visit.now))
+    visit.told()
+    bridge.silent.clear()
+    visit.wait(BRIDGE_QUIC_LEAD_S + 1.0)
+    assert visit.told() == [BridgeUp(OBSERVED, admitted=True), Stored(1)]
+
+
+def test_a_websocket_that_ends_while_quic_is_tried_ends_that_too(bridge):
+    bridge.ways = {Way.WEBSOCKET}
+    visit = Visit(bridge).start()
+    visit.wait(BRIDGE_UPGRADE_S + BRIDGE_QUIC_LEAD_S + 1.0)
+    visit.moves.clear()
+    visit.cut(Way.WEBSOCKET, GONE)
+    assert visit.moves == [Hangup(Way.QUIC)]
+    visit.wait(2.0)
+    assert [type(news) for news in visit.told()] == [BridgeUp, BridgeDown, BridgeUp]
 
 
 def test_a_bridge_that_holds_another_key_is_told_nothing(bridge):
