@@ -75,15 +75,16 @@ class BridgeDesk:
     async def _change(self, change: Callable[[Core], object], room_for: str = "") -> None:
         """Write it down, tell the core, and act on it."""
 
-        def item(core: Core) -> list[Configured]:
+        def item(core: Core) -> tuple[list[Configured], set[str]]:
             change(core)
             configured = kept.everything(core.db)
             if room_for and len(configured) > BRIDGES_CONFIGURED:
                 raise BridgesFull(f"this node uses {BRIDGES_CONFIGURED} bridges already, and no more")
             relaying.restored(core, [one.address for one in configured])
-            return configured
+            return configured, set(core.bridges)
 
-        self._bridges.configure(await self._writer.call(item))
+        configured, needed = await self._writer.call(item)
+        self._bridges.configure(configured, needed)
 
     async def _settle(self, address: str, seconds: float) -> None:
         """Until the bridge admitted us, or said no; that it did not answer yet is no error.

@@ -27,7 +27,7 @@ from p2p_agents.wire.relay_answers import Refusal
 from p2p_agents.wire.relay_requests import Side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
     from typing import Any
 
     from p2p_agents.link.bridge_news import News
@@ -73,11 +73,16 @@ class Bridges:
         """Wait until a bridge has news."""
         await self._news.wait()
 
-    def configure(self, configured: Sequence[Configured]) -> None:
-        """Use these from now on. Who is configured no more is left once no contact needs it."""
+    def configure(self, configured: Sequence[Configured], needed: Collection[str] = ()) -> None:
+        """Use these from now on, and those that are `needed` for contacts; the others are left."""
         self._tokens = {one.address: one.token for one in configured}
-        for address, served in self._served.items():
-            if served.configured and address not in self._tokens:
+        for address, served in list(self._served.items()):
+            if address in self._tokens:
+                continue
+            if address not in needed:
+                del self._served[address]
+                self._spawn(served.close(), "bridge")
+            elif served.configured:
                 served.admit("", member=False)
         for one in configured:
             found = self._serve(one.address)
@@ -114,7 +119,7 @@ class Bridges:
             served.client.ask(lambda machine, now: machine.resumed(now))
 
     async def close(self) -> None:
-        await asyncio.gather(*(served.client.close() for served in self._served.values()))
+        await asyncio.gather(*(served.close() for served in self._served.values()))
 
     def _serve(self, address: str) -> Served | None:
         """Its connection, begun when it is new; None for what is no bridge, or one too many."""
@@ -185,6 +190,12 @@ class Served:
     def admit(self, token: str, *, member: bool) -> None:
         self.configured = member
         self.client.ask(lambda machine, now: machine.admit(token, now, member=member))
+
+    async def close(self) -> None:
+        """What waits is its senders' again."""
+        if posts := self._posting.drain():
+            self._submit(partial(relaying.refused, posts=posts, code=relaying.DOWN, retry_ms=0))
+        await self.client.close()
 
     def carry(self, effect: ReadQueues | Kept | TellPlace) -> None:
         match effect:

@@ -185,13 +185,14 @@ class Node:
     # --- bridges ---
 
     async def _start_bridges(self) -> None:
-        def item(core: Core) -> list[Configured]:
+        def item(core: Core) -> tuple[list[Configured], set[str]]:
             configured = bridges.everything(core.db)
             relaying.restored(core, [one.address for one in configured])
-            return configured
+            return configured, set(core.bridges)
 
-        if configured := await self._writer.call(item):
-            self._use_bridges().configure(configured)
+        configured, needed = await self._writer.call(item)
+        if configured:
+            self._use_bridges().configure(configured, needed)
 
     def _use_bridges(self) -> Bridges:
         if self._bridges is None:

@@ -67,6 +67,15 @@ class Posting:
         self._bytes -= sum(len(post.frame) for post in behind)
         return [*posts, *behind]
 
+    def drain(self) -> list[Post]:
+        """Everything that nobody answered for: nobody will."""
+        posts = [post for posts in (*self._under_way.values(), *self._waiting.values()) for post in posts]
+        self._waiting.clear()
+        self._under_way.clear()
+        self._busy.clear()
+        self._bytes = 0
+        return posts
+
     def _settle(self, ticket: int) -> list[Post]:
         posts = self._under_way.pop(ticket, [])
         self._busy -= {post.route.queue for post in posts}

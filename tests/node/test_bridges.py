@@ -26,7 +26,7 @@ from p2p_agents.store.bridges import Configured
 from p2p_agents.store.queues import OwnQueue
 from p2p_agents.wire.bridge_address import BridgeAddress
 from p2p_agents.wire.relay_answers import Refusal, Told
-from p2p_agents.wire.relay_requests import Create, Login, Tell
+from p2p_agents.wire.relay_requests import Create, Login, Put, Tell
 from p2p_agents.wire.relay_requests import Meet as MeetRequest
 from p2p_agents.wire.route import Route
 from tests.link.bridges import OBSERVED, TOKEN, FakeBridge, key
@@ -239,10 +239,25 @@ def test_a_bridge_that_is_configured_no_more_still_serves_contacts(run):
     async def story(shore: Shore) -> None:
         shore.configure()
         await shore.desk.until(relaying.bridge_up)
-        shore.bridges.configure([])
+        shore.bridges.configure([], needed={shore.address})
         assert [served.configured for served in shore.bridges] == [False]
         shore.carry(shore.post(b"one"))
         await shore.desk.until(relaying.stored)
+
+    run(story)
+
+
+def test_a_bridge_that_nobody_needs_is_left(run):
+    async def story(shore: Shore) -> None:
+        shore.configure()
+        await shore.desk.until(relaying.bridge_up)
+        shore.server.bridge.silent.add(Put)
+        post = shore.post(b"one")
+        shore.carry(post)
+        await shore.server.until_asked(Put)
+        shore.bridges.configure([])
+        assert list(shore.bridges) == []
+        assert await shore.desk.until(relaying.refused) == {"posts": [post], "code": relaying.DOWN, "retry_ms": 0}
 
     run(story)
 

@@ -104,5 +104,13 @@ def test_what_waits_is_bounded_and_has_room_again():
     assert made.add(each)
 
 
+def test_what_nobody_will_answer_for_is_given_back():
+    made = posting(post(b"one"))
+    made.ready()
+    made.add(post(b"two"))
+    assert [each.frame for each in made.drain()] == [b"one", b"two"]
+    assert len(made) == 0
+
+
 def test_an_answer_to_what_was_never_sent_is_nobodys():
     assert posting(post(b"one")).stored(99) == []
