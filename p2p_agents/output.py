@@ -188,7 +188,8 @@ def contact(result: Mapping[str, Any]) -> str:
 
 
 def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
-    trust = f"{item['trust']}, allowed" if item.get("allowed") else item["trust"]
+    marks = [mark for mark in ("allowed", "frozen") if item.get(mark)]
+    trust = ", ".join([item["trust"], *marks])
     return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], trust, clock(item.get("since"))
 
 

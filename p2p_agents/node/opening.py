@@ -252,8 +252,17 @@ def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) ->
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, frame.frm) if known else None
     if contact is None:
-        return not hosted.local.hidden or (known is not None and allowed.holds(core.db, agent, frame.frm))
+        listed = known is not None and allowed.holds(core.db, agent, frame.frm)
+        return not hosted.local.hidden or listed or _was_a_contacts(core, agent, frame)
     return contact.trust is not Trust.BLOCKED and not contact.final
+
+
+def _was_a_contacts(core: Core, agent: int, frame: Open) -> bool:
+    """A device that a contact revoked, or a thief of its root key did: what it shows may be the rotation that tells."""
+    contact = contacts.contact(core.db, agent, frame.frm)
+    identity = agents.load_identity(core.db, frame.frm)
+    met = contact is not None and contact.trust >= Trust.ACCEPTED
+    return met and identity is not None and frame.device in identity.revoked
 
 
 def _is_crowded(core: Core, peering: Peering) -> bool:

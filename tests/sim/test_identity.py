@@ -24,7 +24,19 @@ from p2p_agents.errors import (
     StoreBroken,
     StoreFull,
 )
-from p2p_agents.node import doctor, inbound, outbound, owning, reading, restoring, trusting, vouching
+from p2p_agents.node import (
+    adopting,
+    commands,
+    doctor,
+    inbound,
+    outbound,
+    owning,
+    reading,
+    restoring,
+    trusting,
+    vouching,
+)
+from p2p_agents.quic.address import format_address
 from p2p_agents.store import entries, keyring, log, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.cbor import encode
@@ -527,3 +539,28 @@ def test_a_rotation_and_a_revocation_are_told_over_a_bridge(world):
     patiently(world)
     assert knows(bob, alice) == identity_of(alice)
     assert bob.heard(alice)[-1] == "still me"
+
+
+def test_a_hidden_contact_hears_of_the_rotation_that_undoes_a_thiefs_revocation(world):
+    """E2: a thief of the root key revokes the owner's own device, at somebody who answers to devices he knows alone."""
+    alice, bob = world.agent("alice"), world.agent("bob", hidden=True)
+    for one, other in ((alice, bob), (bob, alice)):
+        one.befriends(other)
+    bob.node.run(lambda core: commands.add_places(core, [format_address(alice.node.address)]))
+    world.settle()
+    bob.sends(alice, "hello")
+    world.settle()
+    assert knows(bob, alice) == identity_of(alice)
+    world.part(alice, bob)
+    world.run(20)
+    first, root = identity_of(alice), SigningKey.from_seed(secrets_of(alice).root)
+    stolen = identities.replay([*first.entries, identities.add_device(first, root, SigningKey.from_seed(MINE), "x")])
+    stolen = identities.replay([*stolen.entries, identities.revoke_device(stolen, root, alice.device)])
+    bob.node.run(lambda core: adopting.adopt(core, stolen))
+    assert alice.device in knows(bob, alice).revoked
+    rotates(alice)
+    alice.sends(bob, "it is me")
+    world.join(alice, bob)
+    world.run(90)
+    assert knows(bob, alice) == identity_of(alice)
+    assert bob.heard(alice) == ["it is me"]
