@@ -98,11 +98,16 @@ class Router:
             state.wanted, state.due, state.attempts = True, now + patience, 0
         state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
 
-    def urge(self, target: Target, now: float) -> None:
-        """It is being dialled from the other side at this moment: wait for nothing."""
-        state = self._targets.get(target)
-        if state:
-            state.attempts, state.due = 0, now
+    def urge(self, target: Target, addresses: Iterable[str], now: float) -> None:
+        """It says that it is there now, and dials from its side at this moment: wait for nothing."""
+        if target.node == self._own:
+            return
+        state = self._target(target)
+        told = list(addresses)
+        if not set(told) <= set(state.addresses):
+            state.dialing = 0  # of what is dialled now, nothing may lead there
+        state.addresses = [*told, *(a for a in state.addresses if a not in told)][:CANDIDATES]
+        state.wanted, state.attempts, state.due = True, 0, now
 
     def leave(self, target: Target) -> None:
         """Nobody asks for it any more."""

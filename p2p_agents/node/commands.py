@@ -24,9 +24,9 @@ from p2p_agents.node import (
     reading,
     showing,
     trusting,
-    upkeep,
     ways,
 )
+from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.directory import Known
 from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
@@ -112,7 +112,7 @@ def add_places(core: Core, addresses: Sequence[str]) -> None:
         kept.add_place(core.db, address, core.now_ms())
         core.router.want(Target(b"", address), [address], core.now())
     core.router.resumed(core.now())
-    upkeep.dial_due(core)
+    dial_due(core)
 
 
 def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, list[Json]] | None:

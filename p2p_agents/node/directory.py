@@ -10,7 +10,8 @@ from p2p_agents.crypto.fingerprint import ID_CHARS, id_text, is_id_prefix, parse
 from p2p_agents.errors import BadName, Malformed, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
 from p2p_agents.link.routing import Target
-from p2p_agents.node import opening, upkeep
+from p2p_agents.node import opening
+from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Sighting
 from p2p_agents.store import contacts
@@ -56,7 +57,7 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
     core.router.found(advert.node, advert.incarnation, addresses, core.now())
     if contacts.is_unmet(core.db, advert.agent):
         core.router.want(Target(advert.node), (), core.now())
-    upkeep.dial_due(core)
+    dial_due(core)
     for peering in list(core.peerings.values()):
         if peering.node == advert.node:
             opening.open_wanted(core, peering)

@@ -20,7 +20,7 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.node import cards, consent, opening, remembering, resetting, syncing, upkeep, vouching, ways
+from p2p_agents.node import cards, consent, opening, questions, remembering, resetting, syncing, upkeep, vouching, ways
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -210,8 +210,11 @@ def pump(core: Core, key: PairKey) -> None:
     link = core.newest_link(key)
     if link is None or not ways.is_open(core, link, key):
         core.quiet.pop(key, None)
-    elif _pump_link(core, link, key):
-        core.mark_ready(key)
+    else:
+        if link.way is not None:
+            questions.ask_due(core, link, key)
+        if _pump_link(core, link, key):
+            core.mark_ready(key)
 
 
 def give_up(core: Core, key: PairKey, why: str) -> None:

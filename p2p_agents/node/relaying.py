@@ -10,8 +10,10 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import replay
 from p2p_agents.crypto.outer import open_blob
 from p2p_agents.errors import BadIdentity, Flood, PeerFault, Usage
+from p2p_agents.limits import BACKOFF_MIN_S
 from p2p_agents.link.routing import Target
-from p2p_agents.node import adopting, inbound, places, syncing, ways
+from p2p_agents.node import adopting, inbound, places, questions, syncing, ways
+from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
 from p2p_agents.node.state import Bridge
 from p2p_agents.quic.address import format_address, parse_address
@@ -23,7 +25,7 @@ from p2p_agents.wire.relay_answers import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from p2p_agents.node.core import Core, PairKey
+    from p2p_agents.node.core import Core
     from p2p_agents.node.effects import Post
     from p2p_agents.node.state import Link, Way
     from p2p_agents.store.queues import OwnQueue
@@ -32,10 +34,7 @@ log = logging.getLogger(__name__)
 
 DOWN = "down"  # why posts were not kept: there was no bridge to keep them
 REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge says when
-FIRST_SYNC_S = 2.0  # after a bridge came up: by then a direct link stands, where there can be one
-ALIVE_SYNC_S = 30.0  # and asked this often while there is no direct link: it may have moved
-ABSENT_SYNC_S = 60.0  # an absent one is asked after this, then half as often each time
-ABSENT_SYNC_MAX_S = 6 * 3600.0  # a queue must not fill with questions
+REFUSED_FIRST_S = 0.5  # and at first: a queue that its reader just told of may be a moment from being made
 
 
 # --- bridges come and go ---
@@ -66,8 +65,7 @@ def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str]) -> N
     found.up, found.why, found.observed, found.local = True, "", observed, tuple(local)
     for key, link in core.ways.items():
         if link.way is not None and any(route.bridge == bridge for route in link.way.routes):
-            link.way.sync_at = min(max(link.way.sync_at, core.now()), core.now() + FIRST_SYNC_S)
-            link.way.patience = 0.0
+            questions.bridge_came(core, link.way)
             core.mark_ready(key)
     core.effect(PeersChanged())
 
@@ -93,6 +91,7 @@ def stored(core: Core, posts: Sequence[Post]) -> None:
         link = core.ways.get(post.pair)
         if link is not None and link.way is not None:
             link.way.avoid.pop(post.route.bridge, None)
+            link.way.refusals = 0
         if post.sid and post.position >= 0:
             queues.note_stored(core.db, post.route.queue, post.sid, post.position + 1)
             rows = sessions.items_at(core.db, post.sid, post.position)
@@ -109,10 +108,19 @@ def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None
         link.way.using, link.way.stale = None, True
         if post.position == ways.INIT:
             link.way.inits.discard(post.sid)
-        if code != DOWN:
-            wait_s = retry_ms / 1000 if code == Refusal.RATE else max(retry_ms / 1000, REFUSED_S)
-            link.way.avoid[post.route.bridge] = (core.now() + wait_s, code)
+        if not post.sid:  # a question is not put again by itself, as what is owed is
+            link.way.sync_at, link.way.patience = core.now(), 0.0
+    if code != DOWN:
+        for pair, route in {(post.pair, post.route): None for post in posts}:
+            if (link := core.ways.get(pair)) is not None and link.way is not None:
+                wait_s = max(retry_ms / 1000, BACKOFF_MIN_S) if retry_ms else _refused_s(link.way)
+                link.way.avoid[route.bridge] = (core.now() + wait_s, code)
     core.effect(PeersChanged())
+
+
+def _refused_s(way: Way) -> float:
+    way.refusals += 1
+    return min(REFUSED_S, REFUSED_FIRST_S * 2.0 ** min(way.refusals - 1, 8))
 
 
 # --- what it brings ---
@@ -142,8 +150,12 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
     except PeerFault:
         ways.report_lie(core, link, "it delivered something that the peer cannot have sealed")
         return
+    if not ways.is_heard(core, link.way):
+        core.effect(PeersChanged())
     link.incarnation, link.way.heard = incarnation, core.now()
     link.way.patience = 0.0
+    for bridge in [at for at, (_, why) in link.way.avoid.items() if why == Refusal.GONE]:
+        del link.way.avoid[bridge]  # who writes has made its own queue before
     sessions.note_pair(core.db, *key, own.peer, heard_ms=core.now_ms())
     for frame in frames:
         try:
@@ -183,11 +195,14 @@ def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
     """Both sides dial as soon as they heard of each other: that is what opens a way through two NATs."""
     if next(core.links_to(link.agent, link.peer), None) is not None:
         return
+    assert link.way is not None
     places = [place for place in map(_place, frame.addresses) if place]
     for place in places:
         contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms())
-    core.router.want(Target(frame.node), places, core.now())
-    core.router.urge(Target(frame.node), core.now())
+    link.way.places = len(places)
+    link.way.dialed = min(link.way.dialed, core.now())
+    core.router.urge(Target(frame.node), places, core.now())
+    dial_due(core)
 
 
 def _place(address: str) -> str:
@@ -225,18 +240,4 @@ def second(core: Core) -> None:
                 continue
             core.mark_ready(key)
         syncing.ask_due(core, link)
-        if core.now() >= way.sync_at and _has_reason(core, way, key):
-            _ask(core, link, way)
-
-
-def _has_reason(core: Core, way: Way, key: PairKey) -> bool:
-    """Something is under way, the peer is there, or nothing was asked since the bridge came."""
-    waiting = any(held.frames for held in core.pair_sessions(key))
-    return waiting or not way.patience or ways.is_heard(core, way)
-
-
-def _ask(core: Core, link: Link, way: Way) -> None:
-    alive = ways.is_heard(core, way)
-    way.patience = min(max(2 * way.patience, ABSENT_SYNC_S), ABSENT_SYNC_MAX_S)
-    way.sync_at = core.now() + (ALIVE_SYNC_S if alive else way.patience)
-    syncing.send_sync(core, link, reply=True)
+        questions.ask_due(core, link, key)

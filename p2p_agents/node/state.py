@@ -96,12 +96,16 @@ class Way:
     routes: tuple[Route, ...]  # to the peer's queues, one per bridge
     using: Route | None = None
     avoid: dict[str, tuple[float, str]] = field(default_factory=dict)  # bridge -> (not before, why)
+    refusals: int = 0  # in a row, without a word when to come again
     stale: bool = True  # frames may be missing at the bridge: another path, or nobody, had them
     inits: set[bytes] = field(default_factory=set)  # sids whose init was put
     floors: dict[bytes, Floor] = field(default_factory=dict)
     sync_at: float = 0.0  # the next SYNC that asks for an answer
     patience: float = 0.0  # seconds to the one after
+    asked: float = -math.inf  # when the last one went
     heard: float = -math.inf  # when something last came
+    places: int | None = None  # addresses that the peer's last greeting named
+    dialed: float = math.inf  # since then they were tried, and no direct link came of it
     bucket: Bucket = field(default_factory=lambda: Bucket(QUEUE_FRAMES_BURST, QUEUE_FRAMES_PER_S))
     told: dict[str, float] = field(default_factory=dict)  # what a human was told of the bridge, and until when it holds
 

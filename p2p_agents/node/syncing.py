@@ -40,12 +40,13 @@ log = logging.getLogger(__name__)
 # --- telling ---
 
 
-def send_sync(core: Core, link: Link, *, reply: bool) -> None:
-    """Say what we hold. Needs a link that is up between agents that accept each other."""
+def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
+    """Say what we hold; False where nothing can be said now. Needs a link that is up between agents that accept each
+    other."""
     hosted = core.host(link.agent)
     local, key = hosted.local, core.pair_key(link)
     if link.way is not None and not _say_who(core, link):
-        return
+        return False
     assert link.bundle is not None
     pair = sessions.pair(core.db, *key)
     stamp = rising(pair, core.now_ms())
@@ -72,6 +73,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> None:
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
     link.sync_sent = True
     link.reads_due = False
+    return True
 
 
 def _say_who(core: Core, link: Link) -> bool:
@@ -155,16 +157,15 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     if not fresh and claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
         return
     ways.learn_routes(core, key, link.peer, claims)
-    link.peer_challenge = claims.challenge
+    link.peer_challenge = claims.challenge or link.peer_challenge
     if fresh:
         _learn(core, link, key, claims)
         link.own_challenge = b""
     else:
         for holding in _of_the_pair(core, link, claims):
             _settle_held(core, link, holding)
-    if claims.reply:
-        send_sync(core, link, reply=False)
-        link.peer_challenge = b""
+    if claims.reply and (ways.is_open(core, link, key) and send_sync(core, link, reply=False)):
+        link.peer_challenge = b""  # else the next SYNC answers it
     core.mark_ready(key)
 
 

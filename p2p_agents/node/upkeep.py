@@ -17,7 +17,8 @@ from p2p_agents.limits import (
 )
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, opening, pairing, presence, relaying, syncing, ways
-from p2p_agents.node.effects import Connect, Moved
+from p2p_agents.node.dialing import dial_due
+from p2p_agents.node.effects import Moved
 from p2p_agents.store import agents, contacts, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.store.contacts import Trust
@@ -75,22 +76,6 @@ def resumed(core: Core) -> None:
         for link in found:
             link.asks.append(core.entropy.draw(ECHO_BYTES))
         core.mark_ready(key)
-
-
-def dial_due(core: Core) -> None:
-    for dial in core.router.due(core.now(), lambda node: _is_missed(core, node)):
-        core.effect(Connect(dial))
-
-
-def _is_missed(core: Core, node: bytes) -> bool:
-    """A contact was proven, or is said, to live at the node, and no link to it is up: who claims the node does not
-    serve, or may not be asked for that link."""
-    led = introductions.led_to(core.db, node)
-    said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {}) or pair[1] in led]
-    homed = contacts.homed_at(core.db, node)
-    if any(not any(link.node == node for link in core.links_to(*pair)) for pair in homed):
-        return True
-    return any(next(core.links_to(*pair), None) is None for pair in said)
 
 
 def _end_silent(core: Core) -> None:

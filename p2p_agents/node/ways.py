@@ -16,7 +16,7 @@ from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.handshake import offer_hash
 from p2p_agents.crypto.outer import KEY_BYTES, queue_name
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.limits import INT_MAX
+from p2p_agents.limits import DIAL_TIMEOUT_S, INT_MAX
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.node import syncing
@@ -308,11 +308,16 @@ def is_heard(core: Core, way: Way) -> bool:
 
 def why_not_direct(core: Core, link: Link) -> str:
     """For a human who wonders about the longer way."""
-    if not contacts.addresses(core.db, link.peer):
+    assert link.way is not None
+    if not any(bridge.observed for bridge in core.bridges.values() if bridge.up):
+        return "UDP does not pass here: the bridge is reached by a WebSocket"
+    if link.way.places is None and not contacts.addresses(core.db, link.peer):
+        return "the peer has not told yet where it may be reached"
+    if not link.way.places and not contacts.addresses(core.db, link.peer):
         return "the peer told no address to try"
-    observed = any(bridge.observed for bridge in core.bridges.values())
-    blocked = "" if observed else "; this node's own address is unknown: the bridge is not reached over UDP"
-    return f"no address of the peer answers: a NAT or firewall may stand between{blocked}"
+    if core.now() - link.way.dialed < DIAL_TIMEOUT_S:
+        return "the peer's addresses are being tried"
+    return "no address of the peer answers: a NAT or firewall may stand between"
 
 
 def host_of(bridge: str) -> str:

@@ -124,3 +124,18 @@ def test_a_resume_forgives_all_backoff(router):
     assert dialled(router, 161.0) == []
     router.resumed(161.0)
     assert len(router.due(161.0)) == 1
+
+
+def test_who_dials_us_at_this_moment_is_dialled_at_once_and_where_it_says(router):
+    """Both sides of two NATs must try together; a dial under way to where it is no more does not hold that up."""
+    router.want(Target(LARGE), [f"old:{number}" for number in range(CANDIDATES)], 0.0)
+    assert dialled(router, 2.0)
+    assert dialled(router, 2.1) == []
+    router.urge(Target(LARGE), ["new:1"], 2.1)
+    (dial,) = router.due(2.1)
+    assert dial.addresses[0] == "new:1"
+    assert len(dial.addresses) == CANDIDATES
+    router.urge(Target(LARGE), ["new:1"], 2.2)
+    assert dialled(router, 2.2) == []
+    router.urge(Target(OWN), ["own:1"], 3.0)
+    assert dialled(router, 3.0) == []

@@ -396,3 +396,28 @@ def test_a_receiver_rolled_back(world: World) -> None:
     bob.node.restore(copy)
     patiently(world, hours=2)
     assert bob.inbox() == ["before", *TEXTS[:5]]
+
+
+def test_a_queue_that_is_not_made_yet_takes_it_a_moment_later(world: World) -> None:
+    """Its reader told of it a moment before the bridge heard of it."""
+    alice, bob, bridge = apart(world)
+    queues, bridge.queues = bridge.queues, {}
+    sent = alice.sends(bob, "a little early")
+    world.run(0.2)
+    assert alice.state(sent) == "queued"
+    bridge.queues = queues
+    world.run(2.0)
+    assert bob.inbox() == ["a little early"]
+
+
+def test_a_bridge_that_comes_and_goes_is_not_filled_with_questions(world: World) -> None:
+    """An absent peer is asked at most once a minute, however often the bridge is reached anew."""
+    alice, bob, bridge = apart(world)
+    bob.node.crash()
+    world.run(130.0)
+    before = bridge.puts
+    for _ in range(60):
+        bridge.cut_off(alice.node)
+        bridge.let_in(alice.node)
+        world.run(2.0)
+    assert bridge.puts - before <= 3
