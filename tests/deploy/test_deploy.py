@@ -20,6 +20,7 @@ import pytest
 import typer
 import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from websockets.datastructures import Headers
 
 from bridge import bounds, cli
 from bridge.keys import NAME as KEY_NAME
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
 OPERATIONS = ROOT / "docs" / "operations.md"
-SPEAKING = [*FILES, *([OPERATIONS] if OPERATIONS.exists() else [])]
+SPEAKING = [*FILES, OPERATIONS]
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 EXPOSURE = 2.0  # of systemd's 0 to 10: the least that a service with a network may have is above 1
 
@@ -77,6 +78,18 @@ def test_every_command_and_option_is_one(path: Path) -> None:
             continue  # prose
         assert found, words
         assert set(re.findall(r"(?<=\s)--[a-z-]+", " " + words)) <= OPTIONS[found[0]], words
+
+
+@in_loop
+async def test_every_figure_is_one(tmp_path: Path) -> None:
+    server = BridgeServer(Settings(str(tmp_path), "127.0.0.1", 0))
+    await server.start()
+    shown = server.routes.page("/metrics", Headers(), local=True).body.decode()
+    await server.stop()
+    known = {name.removesuffix("_total") for name in re.findall(r"^# TYPE (\w+)", shown, re.MULTILINE)}
+    named = re.findall(r"p2p_bridge_[a-z_]+", OPERATIONS.read_text())
+    assert len(named) > 8
+    assert {name.removesuffix("_total") for name in named} <= known
 
 
 def started(document: Any) -> Iterator[list[str]]:
