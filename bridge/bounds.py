@@ -24,6 +24,7 @@ WINDOW_BYTES = 1 * MIB
 CONNECTION_WINDOW_BYTES = 4 * MIB  # over all queues of a connection: under what its transport may hold
 FETCH_BYTES = 512 * KIB  # blobs in one DELIVER, unless a single one is larger: a frame holds 1 MiB
 OUTGOING_BYTES = 8 * MIB  # written and not taken by a WebSocket's client: it has stopped reading
+ALL_OUTGOING_BYTES = 256 * MIB  # of all clients together; those that hold the most are ended
 STOP_NOTICE_MS = (500, 5_000)  # a client comes back between these: not all at once
 RETRY_BUSY_MS = 100  # the store is behind
 RETRY_AWAY_MS = 1_000  # the server that keeps the store does not answer

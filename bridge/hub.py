@@ -237,12 +237,23 @@ class Hub:
                 del self._strangers[visit.id]
             else:
                 visit.act(visit.session.tick(now))
+        self._relieve()
         self.meetings.expire(self._clock())
         if now >= self._upkeep_at and not self._stopping:
             self._upkeep_at = now + bounds.UPKEEP_EVERY_S
             self._expire()
             self._look()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    def _relieve(self) -> None:
+        """Where clients leave too much of what they asked for in our memory, those that leave the most are ended."""
+        held = {visit: size for visit in self._visits.values() if (size := visit.backlog())}
+        excess = sum(held.values()) - bounds.ALL_OUTGOING_BYTES
+        for visit in sorted(held, key=held.__getitem__, reverse=True):
+            if excess <= 0:
+                return
+            excess -= held[visit]
+            visit.close(End.SLOW, "the client does not read what it asked for")
 
     def _expire(self) -> None:
         self._begun()

@@ -18,6 +18,7 @@ from bridge import bounds
 from bridge.session import End
 from p2p_agents.limits import FRAME_BYTES
 from p2p_agents.quic.address import format_address
+from p2p_agents.quic.admission import Admission, Bounds
 from p2p_agents.wire.framing import PREFIX_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TLS_BUFFER_BYTES = 16 * 1024  # one TLS record; asyncio's own choice is 256 KiB for every connection
+PROXY = "127.0.0.1"  # what all have in common who come through one: no bound by address
+BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_ADDRESS, bounds.HANDSHAKES_PER_S)
 CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off
@@ -89,6 +92,7 @@ class WebLines:
         self._hub = hub
         self._proxied = proxied
         self._log_addresses = log_addresses
+        self._admission = Admission(BOUNDS, hub.time())
 
     async def listen(
         self,
@@ -119,8 +123,12 @@ class WebLines:
         )
 
     async def _serve(self, socket: ServerConnection) -> None:
+        host, shown = self._whence(socket)
+        if not self._admission.admit(host or PROXY, self._hub.time()):
+            await socket.close(CLOSE_FIRST + End.FULL, "too many connections")
+            return
         line = WebLine(socket)
-        visit = self._welcome(socket, line)
+        visit = self._hub.arrived(line, "websocket", host, shown)
         try:
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(line.write())
@@ -129,6 +137,7 @@ class WebLines:
         except* ConnectionClosed:
             pass
         finally:
+            self._admission.release(host or PROXY)
             visit.ended()
 
     async def _read(self, socket: ServerConnection, visit: Visit) -> None:
@@ -140,16 +149,16 @@ class WebLines:
             if visit.partial:
                 visit.close(End.PROTOCOL, "a WebSocket message holds whole frames")
 
-    def _welcome(self, socket: ServerConnection, line: WebLine) -> Visit:
-        """Behind a proxy the address is that of the proxy: nobody's pace, and nothing a client should learn."""
-        host, shown = "", ""
-        if not self._proxied:
-            host, port = socket.remote_address[:2]
-            host = host.removeprefix("::ffff:")
-            shown = format_address((host, port))
-            if self._log_addresses:
-                log.info("websocket from %s", shown)
-        return self._hub.arrived(line, "websocket", host, shown)
+    def _whence(self, socket: ServerConnection) -> tuple[str, str]:
+        """Host, and host with port; behind a proxy "": nobody's pace, and nothing a client should learn."""
+        if self._proxied:
+            return "", ""
+        host, port = socket.remote_address[:2]
+        host = host.removeprefix("::ffff:")
+        shown = format_address((host, port))
+        if self._log_addresses:
+            log.info("websocket from %s", shown)
+        return host, shown
 
 
 def _silent() -> logging.Logger:

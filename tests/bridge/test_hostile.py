@@ -15,6 +15,7 @@ from bridge.bounds import Pace, Quotas
 from bridge.session import End
 from bridge.web_lines import WebLine
 from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
 from p2p_agents.wire import relay
 from p2p_agents.wire.bridge_address import BridgeAddress
@@ -261,3 +262,34 @@ async def test_connections_that_come_and_go_leave_nothing(tmp_path: Path) -> Non
         hub = server.hub
         await until(lambda: len(hub) == 0)
         assert (hub.watched, hub.partial, hub.pool.bytes, len(hub._strangers)) == (0, 0, 0, 0)
+
+
+@in_loop
+async def test_who_leaves_most_in_our_memory_is_ended_where_it_is_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        serving(tmp_path) as (server, address),
+        met(await by_quic(address), address) as eve,
+        met(await by_quic(address), address) as bob,
+    ):
+        [first, second] = server.hub._visits.values()
+        monkeypatch.setattr(first, "backlog", lambda: bounds.ALL_OUTGOING_BYTES)
+        monkeypatch.setattr(second, "backlog", lambda: 1_000)
+        server.hub._relieve()
+        assert "does not read" in await eve.gone()
+        assert (await bob.put(QUEUE, b"x")).code == Refusal.GONE
+
+
+@in_loop
+async def test_websockets_are_bounded_in_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.web_lines.BOUNDS", Bounds(connections=2))
+    async with serving(tmp_path) as (_, address):
+        one, two = await by_web(address), await by_web(address)
+        await one.knock(address.key)
+        three = await by_web(address)
+        assert await three.gone() == "too many connections"
+        await two.close()
+        await three.close()
+        await one.close()
+        await works(address)
