@@ -43,3 +43,35 @@ class AllowlistFull(LocalFault):
     code = "allowlist_full"
     exit = exits.REFUSED
     hint = "take some off: p2p-agents allow remove PEER"
+
+
+class BadAddress(LocalFault):
+    """Not the address of an agent."""
+
+    code = "bad_address"
+    exit = exits.USAGE
+    hint = "copy it whole, as p2p-agents requests address printed it: P2PA:A/..."
+
+
+class AddressExpired(LocalFault):
+    """The agent's address has expired."""
+
+    code = "address_expired"
+    exit = exits.REFUSED
+    hint = "ask for a fresh one: p2p-agents requests address prints it on the other side"
+
+
+class AddressTooLong(LocalFault):
+    """The agent's identity log is too long for an address that can be passed on."""
+
+    code = "address_too_long"
+    exit = exits.REFUSED
+    hint = "pair instead: p2p-agents pair"
+
+
+class NoBridge(LocalFault):
+    """This node uses no bridge."""
+
+    code = "no_bridge"
+    exit = exits.REFUSED
+    hint = "use one: p2p-agents bridge add ADDRESS"

@@ -26,7 +26,17 @@ from p2p_agents.bridge_faults import (
     BridgeUnknown,
     BridgeUnreachable,
 )
-from p2p_agents.consent_faults import AllowlistFull, NotAContact, NotListed, PeerBlocked, RequestUnknown
+from p2p_agents.consent_faults import (
+    AddressExpired,
+    AddressTooLong,
+    AllowlistFull,
+    BadAddress,
+    NoBridge,
+    NotAContact,
+    NotListed,
+    PeerBlocked,
+    RequestUnknown,
+)
 from p2p_agents.environment_faults import (
     AlreadyRunning,
     EnvironmentFault,
@@ -100,6 +110,8 @@ from p2p_agents.scan_faults import (
 )
 
 __all__ = [
+    "AddressExpired",
+    "AddressTooLong",
     "AllowlistFull",
     "AlreadyRunning",
     "BackupDamaged",
@@ -107,6 +119,7 @@ __all__ = [
     "BackupPassphrase",
     "BackupTruncated",
     "BackupVersion",
+    "BadAddress",
     "BadBridge",
     "BadCode",
     "BadIdentity",
@@ -143,6 +156,7 @@ __all__ = [
     "Malformed",
     "NextRootMissing",
     "NextRootWrong",
+    "NoBridge",
     "NoCamera",
     "NoCodeFound",
     "NoPostQuantum",

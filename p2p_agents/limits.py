@@ -90,6 +90,12 @@ INTRODUCTIONS_PENDING = 256  # per agent, over all introducers
 INTRODUCTIONS_PER_DAY = 16  # per agent and introducer: a human introduces a few, a flood ends here
 CARD_NODES = 4  # that one introduction says an agent lives at
 CARD_ADDRESSES = 4  # of each: every one of them may be dialled
+KNOCK_BYTES = 64 * KIB  # a request over a bridge, sealed: it shows a whole identity log, of some 200 entries
+KNOCKS_PER_MINUTE = 30  # looked at, per agent: each costs a KEM step and two signatures per identity entry
+KNOCK_AGAIN_S = 3600.0  # a request that a bridge kept is offered again after this, then ever more rarely
+KNOCK_AGAIN_MAX_S = 86_400.0  # but daily: it may have been dropped in a flood
+REQUEST_ADDRESS_BYTES = 48 * KIB  # where an agent takes requests; usual are 2 KiB, the rest is for long identity logs
+REQUEST_ADDRESS_CHARS = 80_000  # the same as text, broken into lines: a shell takes it as one word
 ALLOWED_AGENTS = 4_096  # on the allowlist of one agent: more than a list that somebody looks through
 
 # --- log and outbox ---
@@ -161,6 +167,8 @@ MEETING_BYTES = PAIRING_MESSAGE_BYTES + KIB  # one message of a meeting place: a
 WORK_BITS_MAX = 28  # a bridge that asks for more work than half a minute is asking for too much
 BRIDGES = 64  # connected to at once: one's own few, and those contacts are reached at
 BRIDGES_CONFIGURED = 16  # a node tries all of them all the time
+WORK_BITS_DONE = 22  # that we do for one request: 4 s of a core; 18 are usual, a fifth of a second
+WORK_TRIES = 1 << 15  # hashes in one go, beside other threads: 25 ms
 BRIDGE_QUIC_LEAD_S = 1.0  # QUIC answers within this, or a WebSocket is tried beside it
 BRIDGE_UPGRADE_S = 300.0  # between looks whether QUIC passes now, while a WebSocket serves
 BRIDGE_KNOCK_S = 10.0  # an attempt to get through: names resolved, TLS, the bridge's proof

@@ -270,6 +270,11 @@ def request(item: Mapping[str, Any]) -> str:
     return f"{head}\n{block(item['text'])}" if item.get("text") else head
 
 
+def request_address(result: Mapping[str, Any]) -> str:
+    """The address alone, so that it can be copied or piped."""
+    return escape(result["address"] or "withdrawn: nobody can ask over a bridge any more")
+
+
 def introduced(result: Mapping[str, Any]) -> str:
     """A line for each of the two."""
     return "\n".join(

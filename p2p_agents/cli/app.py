@@ -51,7 +51,7 @@ GROUPS = {  # commands that have commands of their own
     "devices": ("list", "revoke"),
     "backup": ("export", "import"),
     "peers": ("list", "add"),
-    "requests": ("list", "accept", "reject", "block", "policy", "introductions"),
+    "requests": ("list", "accept", "reject", "block", "policy", "introductions", "address"),
     "allow": ("add", "remove", "list"),
     "pair": ("join", "status", "cancel"),
     "trust": ("show", "verify", "block", "unblock", "reset"),

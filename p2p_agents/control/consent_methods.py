@@ -44,6 +44,13 @@ REQUESTS = (
         "{policy}",
         FINDS_AGENT,
     ),
+    Method(
+        "requests.address",
+        "The agent's address, text to pass on: who has it may ask over a bridge to be let in. Withdraw it with `off`.",
+        (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
+        "{address, bridge, reachable, expires}, all null or false where it was withdrawn",
+        (*FINDS_AGENT, errors.NoBridge, errors.AddressTooLong, *STORES),
+    ),
 )
 
 ALLOWED_FIELDS = "{id, name, petname, trust, since}"

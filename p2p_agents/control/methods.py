@@ -14,6 +14,8 @@ from p2p_agents.control.consent_methods import CONSENT
 from p2p_agents.control.identity_methods import IDENTITY
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
 from p2p_agents.control.params import (
+    ADDRESSEE,
+    ADDRESSES,
     AFTER,
     AGENT,
     AGENT_FIELDS,
@@ -147,13 +149,13 @@ _PEERS = (
             Param(
                 "address",
                 str,
-                "HOST:PORT or [IPV6]:PORT; all addresses of a host name are tried",
+                "HOST:PORT or [IPV6]:PORT, all addresses of a host name are tried; or an agent's own, P2PA:A/...",
                 required=True,
-                at_most=300,
+                at_most=limits.REQUEST_ADDRESS_CHARS,
             ),
         ),
         f"{{address, agents: [{PEER_FIELDS}]}}",
-        (errors.NoAgent, errors.NotReachable),
+        (errors.NoAgent, errors.NotReachable, *ADDRESSES),
     ),
     Method(
         "ping",
@@ -269,7 +271,7 @@ _MESSAGES = (
         "Send a message; once answered it is kept until delivered.",
         (
             AGENT,
-            TO,
+            ADDRESSEE,
             Param(
                 "text",
                 str,
@@ -286,6 +288,7 @@ _MESSAGES = (
         "{id, cursor, state, duplicate, key, to}",
         (
             *FINDS_PEER,
+            *ADDRESSES,
             errors.TooLarge,
             errors.BadBody,
             errors.IdConflict,

@@ -15,6 +15,13 @@ LIMIT = Param("limit", int, "messages at most", default=limits.PAGE, at_least=1,
 AFTER = Param("after", str, "only what follows this cursor; 0 is the start")
 FROM = Param("from", str, "only messages of this peer: a name, petname or id prefix")
 TO = Param("to", str, "a peer: name, petname or id prefix", required=True)
+ADDRESSEE = Param(
+    "to",
+    str,
+    "a peer: name, petname, id prefix, or address: P2PA:A/...",
+    required=True,
+    at_most=limits.REQUEST_ADDRESS_CHARS,
+)
 PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
 NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
@@ -30,4 +37,5 @@ MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trus
 
 FINDS_AGENT = (errors.NoAgent,)
 FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
+ADDRESSES = (errors.BadAddress, errors.AddressExpired, errors.UnknownVersion)
 STORES = (errors.StoreFull, errors.StoreReadOnly)

@@ -102,7 +102,7 @@ def read(text: str, now_ms: int) -> Invitation:
     if len(text) > OOB_CHARS or not text.startswith(PREFIX):
         raise BadCode(f"a scanned code begins with {PREFIX}")
     try:
-        invitation = _parse(_unbase32(text[len(PREFIX) :]))
+        invitation = _parse(unbase32(text[len(PREFIX) :]))
     except Malformed as error:
         raise BadCode(f"a scanned code that is damaged: {error.message}") from error
     if invitation.expires_ms + OOB_SKEW_MS <= now_ms:
@@ -119,7 +119,7 @@ def _parse(data: bytes) -> Invitation:
     return Invitation(agent, secret, tuple(unpack_address(each) for each in listed), expires_ms)
 
 
-def _unbase32(text: str) -> bytes:
+def unbase32(text: str) -> bytes:
     """RFC 4648 base32 without padding; one text for one value."""
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))

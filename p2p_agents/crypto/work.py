@@ -11,6 +11,7 @@ import hashlib
 from p2p_agents.crypto.digest import H
 
 STAMP_BYTES = 32
+_TRIES = 1 << 16
 
 _LABEL = "p2pa/1 bridge work"
 
@@ -27,13 +28,20 @@ def work_done(claim: bytes, stamp: bytes) -> int:
 
 def find_stamp(claim: bytes, bits: int) -> bytes:
     """A stamp of at least `bits`, after about 2**bits hashes: some 0.2 s for 18."""
+    start = 0
+    while (stamp := seek_stamp(claim, bits, start, _TRIES)) is None:
+        start += _TRIES
+    return stamp
+
+
+def seek_stamp(claim: bytes, bits: int, start: int, tries: int) -> bytes | None:
+    """The first such stamp among `tries` from number `start` on; None where there is none."""
     known = hashlib.sha256(claim)
     bound = 1 << (256 - bits)
-    number = 0
-    while True:
+    for number in range(start, start + tries):
         stamp = number.to_bytes(STAMP_BYTES, "big")
         tried = known.copy()
         tried.update(stamp)
         if int.from_bytes(tried.digest(), "big") < bound:
             return stamp
-        number += 1
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p2p_agents.limits import REQUESTS_PENDING, REQUESTS_PER_MINUTE
+from p2p_agents.limits import KNOCKS_PER_MINUTE, REQUESTS_PENDING, REQUESTS_PER_MINUTE
 from p2p_agents.wire.frame import Standing
 
 
@@ -67,6 +67,11 @@ class RequestDesk:
 
     def __init__(self) -> None:
         self._all = Bucket(burst=REQUESTS_PER_MINUTE, per_s=REQUESTS_PER_MINUTE / 60)
+        self._knocks = Bucket(burst=KNOCKS_PER_MINUTE, per_s=KNOCKS_PER_MINUTE / 60)
+
+    def hears(self, now: float) -> bool:
+        """Whether one more that came over a bridge is looked at: who it is of, nobody knows before."""
+        return self._knocks.take(now)
 
     def decide(self, policy: Policy, *, pending: int, known: bool, now: float) -> Answer:
         """`known`: a request of this peer is kept already and is only renewed."""

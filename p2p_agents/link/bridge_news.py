@@ -42,6 +42,16 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """The blob of this `put` is for a public queue: a stamp of `bits` over the claim lets it in, on this connection."""
+
+    ticket: int
+    queue: bytes
+    claim: bytes
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Came:
     """Blobs of a queue of ours; cursors rise. After a reconnection they come again, until they were acknowledged."""
 
@@ -66,4 +76,4 @@ class PlaceTold:
     gone: bool
 
 
-News = BridgeUp | BridgeDown | Stored | Refused | Came | Unread | PlaceTold
+News = BridgeUp | BridgeDown | Stored | Refused | Work | Came | Unread | PlaceTold

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.outer import queue_name, token_hash
-from p2p_agents.limits import BRIDGE_WAITING_BYTES
+from p2p_agents.crypto.work import work_claim
+from p2p_agents.limits import BRIDGE_WAITING_BYTES, WORK_BITS_DONE
 from p2p_agents.link.bridge_line import retry_ms
-from p2p_agents.link.bridge_news import Came, PlaceTold, Refused, Stored, Unread
+from p2p_agents.link.bridge_news import Came, PlaceTold, Refused, Stored, Unread, Work
 from p2p_agents.wire.relay import CREATE_LABEL, READ_LABEL, create_claim, read_claim
 from p2p_agents.wire.relay_answers import Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Meet, Put, Read, Side, Tell
@@ -38,6 +39,7 @@ class Inbox:
     key: SigningKey
     token: bytes = field(repr=False)
     cursor: int = 0
+    public: bool = False  # it takes work in place of the token
 
     @property
     def queue(self) -> bytes:
@@ -114,8 +116,8 @@ class Readings:
 
     def _make(self, reading: _Reading, line: Line) -> None:
         """Its making changes nothing where it is there already."""
-        key, hashed = reading.inbox.key, token_hash(reading.inbox.token)
-        proof = key.sign(create_claim(line.bridge, line.challenge, hashed, False), CREATE_LABEL)
+        key, hashed, public = reading.inbox.key, token_hash(reading.inbox.token), reading.inbox.public
+        proof = key.sign(create_claim(line.bridge, line.challenge, hashed, public), CREATE_LABEL)
 
         def made(answer: Answer, now: float) -> None:
             if isinstance(answer, Fail):
@@ -123,7 +125,7 @@ class Readings:
             else:
                 self._read(reading)
 
-        line.ask(lambda number: Create(number, key.public, proof, hashed, False), made)
+        line.ask(lambda number: Create(number, key.public, proof, hashed, public), made)
 
     def _read(self, reading: _Reading) -> None:
         assert self._line is not None
@@ -174,6 +176,7 @@ class _Put:
     ticket: int
     token: bytes = field(repr=False)
     blob: bytes = field(repr=False)
+    public: bool = False
 
 
 class Puts:
@@ -188,7 +191,7 @@ class Puts:
     def __len__(self) -> int:
         return sum(len(puts) for puts in self._queues.values())
 
-    def put(self, ticket: int, queue: bytes, token: bytes, blob: bytes) -> None:
+    def put(self, ticket: int, queue: bytes, token: bytes, blob: bytes, public: bool) -> None:
         if self._line is not None and len(blob) > self._line.terms.blob_bytes:
             self._report(Refused(ticket, Refusal.LARGE, 0))
         elif self._bytes + len(blob) > BRIDGE_WAITING_BYTES:
@@ -196,7 +199,7 @@ class Puts:
         else:
             self._bytes += len(blob)
             puts = self._queues.setdefault(queue, deque())
-            puts.append(_Put(ticket, token, blob))
+            puts.append(_Put(ticket, token, blob, public))
             if len(puts) == 1:
                 self._ask(queue)
 
@@ -216,14 +219,29 @@ class Puts:
         if self._line is None:
             return
         put = self._queues[queue][0]
+        if not put.public:
+            self._send(queue, put.token, put.blob, self._line)
+        elif self._line.terms.work_bits > WORK_BITS_DONE:
+            self._refuse(queue, Refusal.WORK, 0)
+        else:
+            self._report(Work(put.ticket, queue, _claim(self._line, queue, put.blob), self._line.terms.work_bits))
 
+    def worked(self, work: Work, stamp: bytes) -> None:
+        """Too late where the connection it was done for is gone: then it was asked for anew."""
+        put = next(iter(self._queues.get(work.queue, ())), None)
+        if put is None or put.ticket != work.ticket or self._line is None:
+            return
+        if _claim(self._line, work.queue, put.blob) == work.claim:
+            self._send(work.queue, stamp, put.blob, self._line)
+
+    def _send(self, queue: bytes, token: bytes, blob: bytes, line: Line) -> None:
         def answered(answer: Answer, now: float) -> None:
             if isinstance(answer, Fail):
                 self._refuse(queue, answer.code, retry_ms(answer))
             else:
                 self._stored(queue)
 
-        self._line.ask(lambda number: Put(number, queue, put.token, put.blob), answered)
+        line.ask(lambda number: Put(number, queue, token, blob), answered)
 
     def _stored(self, queue: bytes) -> None:
         puts = self._queues[queue]
@@ -240,6 +258,10 @@ class Puts:
         for put in self._queues.pop(queue):
             self._bytes -= len(put.blob)
             self._report(Refused(put.ticket, code, wait_ms))
+
+
+def _claim(line: Line, queue: bytes, blob: bytes) -> bytes:
+    return work_claim(line.bridge, line.challenge, queue, blob)
 
 
 @dataclass(slots=True)

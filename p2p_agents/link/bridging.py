@@ -14,7 +14,7 @@ from p2p_agents.errors import BridgeRefused, BridgeUnreachable, PeerFault
 from p2p_agents.limits import BRIDGE_RESTART_S
 from p2p_agents.link.approach import Approach, Dial, Failure, Hangup, Send
 from p2p_agents.link.bridge_line import Line
-from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, News, Refused
+from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, News, Refused, Work
 from p2p_agents.link.bridge_queues import Places, Puts, Readings
 from p2p_agents.wire.framing import Framer
 from p2p_agents.wire.relay import LOGIN_LABEL, decode_message, login_claim
@@ -113,13 +113,21 @@ class Bridging:
             self._login()
         return self._take(now)
 
-    def put(self, ticket: int, queue: bytes, token: bytes, blob: bytes, now: float) -> list[Action]:
-        """Leave a blob for a queue's reader. Stored or Refused follows: at once, where the bridge cannot be had."""
+    def put(
+        self, ticket: int, queue: bytes, token: bytes, blob: bytes, now: float, *, public: bool = False
+    ) -> list[Action]:
+        """Leave a blob for a queue's reader; Work is asked for where it is `public`, and no token is needed. Stored or
+        Refused follows: at once, where the bridge cannot be had."""
         if self._line is None and not self._approach.trying:
             if now < self._approach.due:
                 return [Refused(ticket, DOWN, self._wait_ms(now))]
             self._actions += self._approach.tick(now)
-        self._puts.put(ticket, queue, token, blob)
+        self._puts.put(ticket, queue, token, blob, public)
+        return self._take(now)
+
+    def worked(self, work: Work, stamp: bytes, now: float) -> list[Action]:
+        """What was asked for with Work is done."""
+        self._puts.worked(work, stamp)
         return self._take(now)
 
     def ack(self, queue: bytes, cursor: int, now: float) -> list[Action]:

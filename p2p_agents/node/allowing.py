@@ -8,7 +8,7 @@ from p2p_agents.crypto.fingerprint import id_text, parse_id
 from p2p_agents.errors import AllowlistFull, Malformed, NotListed, PeerUnknown
 from p2p_agents.limits import ALLOWED_AGENTS
 from p2p_agents.node import consent, directory, showing
-from p2p_agents.store import allowed
+from p2p_agents.store import allowed, doors
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def add(core: Core, params: Json) -> Json:
     allowed.add(core.db, agent, peer, core.now_ms())
     for link in list(core.links_to(agent, peer)):
         consent.welcome(core, link)
+    if doors.asker(core.db, agent, peer) is not None and consent.is_welcome(core, agent, peer):
+        consent.accept(core, hosted, peer)  # it asked over a bridge, and proved then who it is
     consent.regard(core, hosted, peer)
     return {"allowed": next(shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer))}
 

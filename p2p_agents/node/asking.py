@@ -42,7 +42,7 @@ def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
 def ask(core: Core, link: Link) -> None:
     """We have something for a peer that has not accepted us: offer a request, or give up."""
     if link.peer_standing is Standing.CLOSED and link.allowance.granted:  # its HELLO may have been for any stranger
-        _give_up(core, link)
+        give_up(core, link.agent, link.peer)
     if link.peer_standing is not Standing.ASK or core.now() < link.request_due or link.bundle is None:
         return
     entry = outbox.first_owed(core.db, link.agent, link.peer)
@@ -66,10 +66,10 @@ def ask(core: Core, link: Link) -> None:
     link.request_due = core.now() + REQUEST_AGAIN_S
 
 
-def _give_up(core: Core, link: Link) -> None:
+def give_up(core: Core, agent: int, peer: bytes) -> None:
     """The peer takes nothing from us: say so for everything that waits."""
-    for row in outbox.queued_for(core.db, link.agent, link.peer, PAGE_MAX):
-        void(core, link.agent, row.id, row.entry, "not accepted")
+    for row in outbox.queued_for(core.db, agent, peer, PAGE_MAX):
+        void(core, agent, row.id, row.entry, "not accepted")
 
 
 def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:

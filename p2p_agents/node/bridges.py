@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.crypto.work import seek_stamp
 from p2p_agents.errors import BadBridge
-from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES
-from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread
+from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES, WORK_TRIES
+from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread, Work
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
@@ -200,7 +201,7 @@ class Served:
     def carry(self, effect: ReadQueues | Kept | TellPlace) -> None:
         match effect:
             case ReadQueues(queues=queues):
-                self._read([Inbox(SigningKey.from_seed(q.seed), q.token, q.cursor) for q in queues])
+                self._read([Inbox(SigningKey.from_seed(q.seed), q.token, q.cursor, q.public) for q in queues])
             case Kept(queue=queue, cursor=cursor):
                 self.client.ask(lambda machine, now: machine.ack(queue, cursor, now))
             case TellPlace(place=place, message=message):
@@ -228,7 +229,8 @@ class Served:
             self._put(sealed)
 
     def _put(self, sealed: Sealed) -> None:
-        self.client.ask(lambda machine, now: machine.put(sealed.ticket, sealed.queue, sealed.token, sealed.blob, now))
+        ticket, queue, token, blob, public = sealed.ticket, sealed.queue, sealed.token, sealed.blob, sealed.public
+        self.client.ask(lambda machine, now: machine.put(ticket, queue, token, blob, now, public=public))
 
     # --- from the machine ---
 
@@ -246,6 +248,8 @@ class Served:
             case Refused(ticket, code, retry_ms):
                 refused = self._posting.refused(ticket)
                 self._submit(partial(relaying.refused, posts=refused, code=code, retry_ms=retry_ms))
+            case Work():
+                self._spawn(self._work(news), "work for a bridge")
             case Came(queue, blobs):
                 self.unread.pop(queue, None)
                 self._take(queue, blobs)
@@ -256,6 +260,14 @@ class Served:
                 log.warning("bridge %s: a queue cannot be read: %s", self.machine.address.host, code)
                 self.unread[queue] = code
         self._ring()
+
+    async def _work(self, work: Work) -> None:
+        """In pieces, so that a node which stops waits for none of it."""
+        start = 0
+        while (stamp := await asyncio.to_thread(seek_stamp, work.claim, work.bits, start, WORK_TRIES)) is None:
+            start += WORK_TRIES
+        done = stamp
+        self.client.ask(lambda machine, now: machine.worked(work, done, now))
 
     async def _tell_up(self, observed: str) -> None:
         """With our own addresses, for peers that may reach us directly."""

@@ -10,6 +10,7 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
 from p2p_agents.node import (
+    addressing,
     allowing,
     asking,
     cards,
@@ -224,7 +225,7 @@ def policy(core: Core, params: Json) -> Json:
 
 def send(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    known = directory.resolve(core, hosted, params["to"])
+    known = addressing.meant(core, hosted, params["to"])
     reply_to = None
     if params["reply_to"] is not None:
         reply_to = reading.find_message(core, hosted, params["reply_to"]).record.hash
@@ -346,6 +347,7 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "requests.reject": reject,
     "requests.block": block,
     "requests.policy": policy,
+    "requests.address": addressing.address,
     "requests.introductions": introducing.policy,
     "introduce": introducing.introduce,
     "allow.add": allowing.add,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
-from p2p_agents.node import adopting, asking, remembering, syncing
+from p2p_agents.node import adopting, answering, asking, remembering, syncing
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
 from p2p_agents.node.state import Phase
-from p2p_agents.store import allowed, contacts, introductions
+from p2p_agents.store import allowed, contacts, doors, introductions
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted, Link
 
 ENTRY_BYTES = 32  # the id of an entry
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A request of somebody who proved to be `peer`; the rest is its own word."""
+
+    peer: bytes
+    name: str
+    kind: str
+    entry: bytes
+    text: str
 
 
 def proceed(core: Core, link: Link) -> None:
@@ -45,22 +56,11 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
     contact = contacts.contact(core.db, link.agent, link.peer)
     if link.standing is not Standing.ASK or (contact is not None and contact.trust >= Trust.ACCEPTED):
         return
-    earlier = contacts.request(core.db, link.agent, link.peer)
-    answer = hosted.desk.decide(
-        Policy(hosted.local.policy),
-        pending=contacts.pending_requests(core.db, link.agent),
-        known=earlier is not None and earlier.state == "pending",
-        now=core.now(),
-    )
-    if answer is Answer.DROP:
-        return
-    _keep(core, link, claims, earlier)
-    if answer is Answer.ACCEPT:
-        accept(core, hosted, link.peer)
-    elif earlier is None or earlier.state != "pending":
-        core.effect(Asked(link.agent, link.peer))
-    core.effect(PeersChanged())
-    core.effect(Wake(link.agent))
+    answer = judge(core, hosted, link.peer)
+    if answer is not Answer.DROP:
+        assert link.identity is not None
+        link.identity = adopting.adopt(core, link.identity)
+        keep(core, hosted, Said(link.peer, link.name, link.kind, claims.entry, claims.text), answer)
 
 
 def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
@@ -71,24 +71,32 @@ def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
     return claims
 
 
-def _keep(core: Core, link: Link, claims: RequestClaims, earlier: Kept | None) -> None:
-    assert link.identity is not None
-    link.identity = adopting.adopt(core, link.identity)
-    time_ms = earlier.time_ms if earlier else core.now_ms()
-    contacts.save_request(
-        core.db,
-        link.agent,
-        Kept(link.peer, link.name, link.kind, claims.entry, claims.text, time_ms, "pending"),
+def judge(core: Core, hosted: Hosted, peer: bytes) -> Answer:
+    """What becomes of a request of somebody who proved who it is. It counts: ask once."""
+    earlier = contacts.request(core.db, hosted.local.id, peer)
+    return hosted.desk.decide(
+        Policy(hosted.local.policy),
+        pending=contacts.pending_requests(core.db, hosted.local.id),
+        known=earlier is not None and earlier.state == "pending",
+        now=core.now(),
     )
-    contacts.save_contact(
-        core.db,
-        link.agent,
-        link.peer,
-        name=link.name,
-        kind=link.kind,
-        trust=Trust.REQUESTED,
-        now_ms=core.now_ms(),
-    )
+
+
+def keep(core: Core, hosted: Hosted, said: Said, answer: Answer) -> None:
+    """Write a request down that was judged; its sender's identity is kept already."""
+    agent, now_ms = hosted.local.id, core.now_ms()
+    earlier = contacts.request(core.db, agent, said.peer)
+    time_ms = earlier.time_ms if earlier else now_ms
+    kept = Kept(said.peer, said.name, said.kind, said.entry, said.text, time_ms, "pending")
+    contacts.save_request(core.db, agent, kept)
+    trust = Trust.REQUESTED
+    contacts.save_contact(core.db, agent, said.peer, name=said.name, kind=said.kind, trust=trust, now_ms=now_ms)
+    if answer is Answer.ACCEPT:
+        accept(core, hosted, said.peer)
+    elif earlier is None or earlier.state != "pending":
+        core.effect(Asked(agent, said.peer))
+    core.effect(PeersChanged())
+    core.effect(Wake(agent))
 
 
 # --- deciding ---
@@ -96,23 +104,25 @@ def _keep(core: Core, link: Link, claims: RequestClaims, earlier: Kept | None) -
 
 def welcome(core: Core, link: Link) -> None:
     """Who stands on the allowlist and proved it needs no request. Blocked and frozen count for more."""
-    contact = contacts.contact(core.db, link.agent, link.peer)
-    if contact is not None and (contact.frozen or contact.trust is Trust.BLOCKED or contact.trust >= Trust.ACCEPTED):
-        return
-    if not allowed.holds(core.db, link.agent, link.peer):
+    if not is_welcome(core, link.agent, link.peer):
         return
     assert link.identity is not None
     link.identity = adopting.adopt(core, link.identity)
-    contacts.settle_request(core.db, link.agent, link.peer, "accepted")
-    contacts.save_contact(
-        core.db,
-        link.agent,
-        link.peer,
-        name=link.name,
-        kind=link.kind,
-        trust=Trust.ACCEPTED,
-        now_ms=core.now_ms(),
-    )
+    take_in(core, link.agent, link.peer, link.name, link.kind)
+
+
+def is_welcome(core: Core, agent: int, peer: bytes) -> bool:
+    """Whether a peer that is no contact yet is to become one at once."""
+    contact = contacts.contact(core.db, agent, peer)
+    if contact is not None and (contact.frozen or contact.trust is Trust.BLOCKED or contact.trust >= Trust.ACCEPTED):
+        return False
+    return allowed.holds(core.db, agent, peer)
+
+
+def take_in(core: Core, agent: int, peer: bytes, name: str, kind: str) -> None:
+    """A contact without a request."""
+    contacts.settle_request(core.db, agent, peer, "accepted")
+    contacts.save_contact(core.db, agent, peer, name=name, kind=kind, trust=Trust.ACCEPTED, now_ms=core.now_ms())
 
 
 def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact:
@@ -129,6 +139,7 @@ def reject(core: Core, hosted: Hosted, peer: bytes) -> Contact:
 def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Contact:
     """Whether it asked or not. It is told nothing, and finds no agent here any more."""
     contacts.settle_request(core.db, hosted.local.id, peer, "blocked")
+    doors.forget_asker(core.db, hosted.local.id, peer)
     introductions.settle(core.db, hosted.local.id, peer, "blocked")
     contact = contacts.save_contact(
         core.db,
@@ -164,6 +175,7 @@ def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -
 def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
     """Our standing towards a peer may have changed: tell it on every live link, and go on from there."""
     core.seek_links()
+    answering.answer(core, hosted, peer)
     for link in list(core.links_to(hosted.local.id, peer)):
         now = asking.standing(core, hosted, peer)
         if now is not link.standing:

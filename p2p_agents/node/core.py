@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.clock import Clock
     from p2p_agents.node.effects import Effect
     from p2p_agents.node.entropy import SystemEntropy
+    from p2p_agents.node.knocking import Knocking
     from p2p_agents.store.database import Database
     from p2p_agents.store.sessions import Held
     from p2p_agents.wire.frame import Frame
@@ -66,6 +67,7 @@ class Core:
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
+        self.knocks: dict[tuple[int, bytes], Knocking] = {}  # (agent, peer): doors of peers that were never met
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
         self.patience = 0.0  # seconds that a frame without entries waits for one to ride with

@@ -12,6 +12,7 @@ from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
 from p2p_agents.wire.greeting import Greeting
+from p2p_agents.wire.knock import Knock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +111,7 @@ _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Refuse: opening.on_refuse,
     frames.Pair: pairing.on_pair,
     Greeting: lambda core, peering, frame: None,  # HELLO has told it
+    Knock: lambda core, peering, frame: None,  # a link has REQUEST for it
 }
 
 _LINK_HANDLERS: dict[type, Callable[..., None]] = {

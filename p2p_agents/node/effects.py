@@ -99,6 +99,7 @@ class Post:
     sid: bytes = b""  # of a session frame
     position: int = 0  # and its place there
     rows: tuple[int, ...] = ()  # of the outbox, that it carries
+    public: bool = False  # for a queue that takes work in place of a token, in a blob of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Sealed:
     queue: bytes
     token: bytes = field(repr=False)
     blob: bytes = field(repr=False)
+    public: bool = False  # the queue takes work in place of a token
 
 
 class Posting:
@@ -90,7 +91,7 @@ class Posting:
             post = waiting[0]
             size += FRAME_HEAD_BYTES + len(post.frame)
             alike = post.route == first.route and post.incarnation == first.incarnation
-            if not alike or blob_size(size) > blob_bytes:
+            if first.public or not alike or blob_size(size) > blob_bytes:
                 break
             posts.append(waiting.popleft())
         if not waiting:
@@ -100,4 +101,4 @@ class Posting:
         self._busy.add(queue)
         frames = [post.frame for post in posts]
         blob = seal_blob(first.route.key, queue, first.incarnation, frames, self._draw(NONCE_BYTES))
-        return Sealed(ticket, queue, first.route.token, blob)
+        return Sealed(ticket, queue, first.route.token, blob, first.public)

@@ -12,13 +12,13 @@ from p2p_agents.crypto.outer import open_blob
 from p2p_agents.errors import BadIdentity, Flood, PeerFault, Usage
 from p2p_agents.limits import BACKOFF_MIN_S
 from p2p_agents.link.routing import Target
-from p2p_agents.node import adopting, inbound, places, questions, syncing, ways
+from p2p_agents.node import adopting, callers, inbound, knocking, places, questions, syncing, ways
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
 from p2p_agents.node.state import Bridge
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import contacts, outbox, queues, sessions
-from p2p_agents.wire.frame import Data, Init, Sync, decode_frame
+from p2p_agents.wire.frame import Data, Init, Stand, Sync, decode_frame
 from p2p_agents.wire.greeting import Greeting
 from p2p_agents.wire.relay_answers import Refusal
 
@@ -56,6 +56,7 @@ def restored(core: Core, bridges: Sequence[str]) -> None:
     for found in core.links.values():
         for link in found:
             link.disagrees = True  # contacts learn where they may leave something
+    knocking.restored(core)
 
 
 def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str]) -> None:
@@ -67,6 +68,7 @@ def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str]) -> N
         if link.way is not None and any(route.bridge == bridge for route in link.way.routes):
             questions.bridge_came(core, link.way)
             core.mark_ready(key)
+    knocking.bridge_up(core, bridge)
     core.effect(PeersChanged())
 
 
@@ -88,6 +90,9 @@ def bridge_down(core: Core, bridge: str, code: str) -> None:
 def stored(core: Core, posts: Sequence[Post]) -> None:
     """The bridge keeps them: `relayed`, which frees nothing (PROTOCOL B7)."""
     for post in posts:
+        if post.public:
+            knocking.stored(core, post)
+            continue
         link = core.ways.get(post.pair)
         if link is not None and link.way is not None:
             link.way.avoid.pop(post.route.bridge, None)
@@ -102,6 +107,9 @@ def stored(core: Core, posts: Sequence[Post]) -> None:
 def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None:
     """It does not; the frames stay ours to send. `code` is a wire.relay_answers.Refusal, or DOWN."""
     for post in posts:
+        if post.public:
+            knocking.refused(core, post, code, retry_ms, down=code == DOWN)
+            continue
         link = core.ways.get(post.pair)
         if link is None or link.way is None:
             continue
@@ -129,11 +137,12 @@ def _refused_s(way: Way) -> float:
 def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes]]) -> None:
     """Blobs of a queue of ours, in order. Raises nothing that a peer or a bridge can cause."""
     own = queues.own(core.db, queue)
-    if own is None or not own.peer_device or not blobs:
+    if own is None or not (own.peer_device or own.public) or not blobs:
         return
+    take = callers.open_knock if own.public else _open
     for cursor, blob in blobs:
         if cursor > own.cursor:
-            _open(core, own, blob)
+            take(core, own, blob)
     last = max(cursor for cursor, _ in blobs)
     queues.worked_off(core.db, queue, last)
     core.effect(Kept(bridge, queue, last))
@@ -218,6 +227,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Sync: syncing.on_sync,
     Init: inbound.on_init,
     Data: inbound.on_data,
+    Stand: knocking.on_standing,
 }
 
 
@@ -230,7 +240,8 @@ def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> Non
 
 
 def second(core: Core) -> None:
-    """Once a second: ways that may be used again, and questions that are due."""
+    """Once a second: doors to knock at, ways that may be used again, and questions that are due."""
+    knocking.second(core)
     for key, link in list(core.ways.items()):
         way = link.way
         if way is None or core.newest_link(key) is not link:

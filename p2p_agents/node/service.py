@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State
+from p2p_agents.crypto.request_address import is_address
 from p2p_agents.errors import NotReachable, P2PError, SendFailed, SendUnconfirmed, WaitTimeout
 from p2p_agents.limits import PAGE
-from p2p_agents.node import commands, inviting, presence, reading
+from p2p_agents.node import addressing, commands, inviting, presence, reading
 from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
 from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
@@ -232,7 +233,10 @@ class Calls:
     # --- peers add ---
 
     async def _add_peer(self, params: Json) -> Json:
-        """Dial, and wait for the node there to say who it hosts."""
+        """Dial, and wait for the node there to say who it hosts; of an address that was passed on, who it is of."""
+        if is_address(params["address"]):
+            kept: Json = await self._writer.call(lambda core: addressing.add(core, params))
+            return kept
         addresses = await addresses_of(params["address"])
         await self._writer.call(lambda core: commands.add_places(core, addresses))
         deadline = time.monotonic() + commands.ADD_PEER_S

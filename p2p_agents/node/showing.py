@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
-from p2p_agents.node import presence, ways
+from p2p_agents.node import knocking, presence, ways
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
 from p2p_agents.wire.frame import Standing
 
@@ -112,7 +112,7 @@ def _way_presence(core: Core, link: Link) -> Json:
     return {
         "status": "online" if there else "offline",
         "reachable": there,
-        "accepts": True,
+        "accepts": True if link.way.routes else None,  # None: it told no routes, so it may only have been asked
         "path": "bridge" if there else None,
         "bridge": ways.host_of(link.way.using.bridge) if link.way.using else None,
         "why": ways.trouble(core, link.agent, link.peer) or ways.why_not_direct(core, link),
@@ -273,8 +273,12 @@ def recipients(core: Core, hosted: Hosted, line: Logged) -> list[Json]:
 
 def _why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
     """Why it failed, or what it still waits for."""
-    if delivery.why or delivery.state is not State.QUEUED:
+    if delivery.why or delivery.state not in (State.QUEUED, State.RELAYED):
         return delivery.why or None
+    if (shut := knocking.why(core, delivery.agent, delivery.peer, delivery.state)) is not None:
+        return shut
+    if delivery.state is State.RELAYED:
+        return None
     link = next(core.links_to(hosted.local.id, delivery.peer), None)
     if link is None:
         away = "peer does not answer" if _connection_of(core, delivery.peer) else "peer is away"

@@ -16,10 +16,10 @@ from p2p_agents.limits import (
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, opening, pairing, presence, relaying, syncing, ways
+from p2p_agents.node import asking, consent, knocking, opening, pairing, presence, relaying, syncing, ways
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Moved
-from p2p_agents.store import agents, contacts, entries, introductions, outbox, pairings, sessions
+from p2p_agents.store import agents, contacts, doors, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ECHO_BYTES
@@ -72,6 +72,7 @@ def resumed(core: Core) -> None:
     core.awake = core.now()
     core.router.resumed(core.now())
     dial_due(core)
+    knocking.resumed(core)
     for key, found in core.links.items():
         for link in found:
             link.asks.append(core.entropy.draw(ECHO_BYTES))
@@ -131,6 +132,7 @@ def expire(core: Core) -> None:
             asking.void(core, row.agent, row.id, row.entry, _why(core, row))
     contacts.forget_requests(core.db, now_ms - REQUEST_DAYS * DAY_MS)
     introductions.forget(core.db, now_ms - REQUEST_DAYS * DAY_MS)
+    doors.forget_askers(core.db)
 
 
 def _why(core: Core, row: Delivery) -> str:

@@ -145,25 +145,29 @@ def offered(core: Core, link: Link, wanted: bytes) -> KemKey | None:
 # --- queues ---
 
 
-def routes_for(core: Core, key: PairKey, peer: bytes) -> tuple[Route, ...]:
-    """Where the peer may leave what it cannot deliver: our queues for it, made where they are missing."""
+def routes_for(core: Core, key: PairKey, peer: bytes, otherwise: str = "") -> tuple[Route, ...]:
+    """Where the peer may leave what it cannot deliver: our queues for it, made where they are missing. `otherwise` is
+    the bridge of a peer that told no routes yet."""
     have = {own.bridge: own for own in queues.own_for(core.db, *key)}
     wanted = [address for address, bridge in core.bridges.items() if bridge.configured]
     if not wanted:  # what serves the peer serves us
-        wanted = [route.bridge for route in queues.routes(core.db, *key)]
+        wanted = [route.bridge for route in queues.routes(core.db, *key)] or ([otherwise] if otherwise else [])
     for address in wanted[:OWN_QUEUES]:
         if address not in have:
             have[address] = make_queue(core, address, key[0], key[1], peer)
+            core.bridges.setdefault(address, Bridge())
             core.effect(ReadQueues(address, tuple(queues.readable_at(core.db, address))))
     return tuple(have[address].route for address in wanted[:OWN_QUEUES])
 
 
-def make_queue(core: Core, bridge: str, device: bytes, peer_device: bytes, peer: bytes) -> OwnQueue:
+def make_queue(
+    core: Core, bridge: str, device: bytes, peer_device: bytes, peer: bytes, *, public: bool = False
+) -> OwnQueue:
     """Written down; the bridge is told when it is to be read."""
     seed = core.entropy.draw(KEY_BYTES)
     name = queue_name(SigningKey.from_seed(seed).public)
     token, key = core.entropy.draw(KEY_BYTES), core.entropy.draw(KEY_BYTES)
-    own = OwnQueue(name, bridge, device, peer_device, peer, seed, token, key, 0)
+    own = OwnQueue(name, bridge, device, peer_device, peer, seed, token, key, 0, public)
     queues.make(core.db, own)
     return own
 

@@ -115,9 +115,10 @@ def _item(void: bytes | None, signed: bytes, body: bytes | None, kind: str) -> I
 
 
 def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
-    """The first entry that waits for the peer: what a request previews."""
+    """The first entry that waits for the peer: what a request previews, and a bridge may have relayed."""
     row = db.one(
-        "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state = 'queued' ORDER BY id LIMIT 1",
+        "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state IN ('queued', 'relayed')"
+        " ORDER BY id LIMIT 1",
         (agent, peer),
     )
     return row[0] if row else None
@@ -241,7 +242,7 @@ def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bo
 
 def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
     rows = db.all(
-        f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state = 'queued'"  # noqa: S608 - constant
+        f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state IN ('queued', 'relayed')"  # noqa: S608 - constant
         " AND sid IS NULL AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
         (agent, peer, limit),
     )

@@ -27,6 +27,7 @@ class OwnQueue:
     token: bytes = field(repr=False)
     key: bytes = field(repr=False)
     cursor: int
+    public: bool = False  # anybody may write to it who did the work: for requests to the agent `peer`, which is ours
 
     @property
     def route(self) -> Route:
@@ -42,7 +43,7 @@ class Stored:
     position: int
 
 
-_OWN = "queue, bridge, device, peer_device, peer, seed, token, key, cursor"
+_OWN = "queue, bridge, device, peer_device, peer, seed, token, key, cursor, public"
 _NEVER = Stored(b"", 0)
 
 
@@ -51,8 +52,19 @@ _NEVER = Stored(b"", 0)
 
 def make(db: Database, own: OwnQueue) -> None:
     db.run(
-        f"INSERT INTO own_queues ({_OWN}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant
-        (own.queue, own.bridge, own.device, own.peer_device, own.peer, own.seed, own.token, own.key, own.cursor),
+        f"INSERT INTO own_queues ({_OWN}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant
+        (
+            own.queue,
+            own.bridge,
+            own.device,
+            own.peer_device,
+            own.peer,
+            own.seed,
+            own.token,
+            own.key,
+            own.cursor,
+            int(own.public),
+        ),
     )
 
 
@@ -62,12 +74,18 @@ def own(db: Database, queue: bytes) -> OwnQueue | None:
 
 
 def readable_at(db: Database, bridge: str) -> list[OwnQueue]:
-    """Those whose writer is known: what a pairing prepared is read once it told who writes."""
+    """Public ones, and those whose writer is known: what a pairing prepared is read once it told who writes."""
     rows = db.all(
-        f"SELECT {_OWN} FROM own_queues WHERE bridge = ? AND peer_device != x''",  # noqa: S608 - constant
+        f"SELECT {_OWN} FROM own_queues WHERE bridge = ? AND (peer_device != x'' OR public = 1)",  # noqa: S608 - constant
         (bridge,),
     )
     return [OwnQueue(*row) for row in rows]
+
+
+def public_of(db: Database, device: bytes) -> OwnQueue | None:
+    """Where a device of ours takes requests of strangers, if it does."""
+    row = db.one(f"SELECT {_OWN} FROM own_queues WHERE device = ? AND public = 1", (device,))  # noqa: S608 - constant
+    return OwnQueue(*row) if row else None
 
 
 def own_for(db: Database, device: bytes, peer_device: bytes) -> list[OwnQueue]:
@@ -99,7 +117,7 @@ def forget(db: Database, queue: bytes) -> None:
 def forget_unmet(db: Database, but: Sequence[bytes]) -> None:
     """What pairings prepared that brought nobody, but for those under way."""
     db.run(
-        f"DELETE FROM own_queues WHERE peer_device = x'' AND queue NOT IN ({','.join('?' * len(but))})",  # noqa: S608 - marks
+        f"DELETE FROM own_queues WHERE peer_device = x'' AND public = 0 AND queue NOT IN ({','.join('?' * len(but))})",  # noqa: S608 - marks
         tuple(but),
     )
 

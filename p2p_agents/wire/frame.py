@@ -16,7 +16,8 @@ even when the dialer of the connection opened them, odd when the other side did.
     either   STANDING  how I regard you changed
     either   PRESENCE  my agent's status and attention
     either   PAIR      a message between the two sides of a pairing code
-    either   GREETING      who I am and where I may be reached; in queues only, where nothing was said before
+    either   GREETING  who I am and where I may be reached; in queues only, where nothing was said before
+    either   KNOCK     may I write to you, from a stranger; in public queues only
     either   CLOSE     the link ends
 
 Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
@@ -42,6 +43,7 @@ from p2p_agents.limits import (
 )
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
 from p2p_agents.wire.greeting import Greeting
+from p2p_agents.wire.knock import Knock
 from p2p_agents.wire.pairing import PLACE_CHARS
 
 if TYPE_CHECKING:
@@ -351,7 +353,7 @@ class Pair:
         )
 
 
-OfNode = Node | Pair | Greeting
+OfNode = Node | Pair | Greeting | Knock
 OfLink = Open | Hello | Refuse | Close | Credit | Sync | Init | Data | Reset | Request | Stand | Presence
 Frame = OfNode | OfLink
 

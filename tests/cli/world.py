@@ -100,6 +100,12 @@ INTRODUCTION = REQUEST | {
     "text": "",
     "introducer": {"id": BOB["id"], "name": "bob"},
 }
+REQUEST_ADDRESS = {
+    "address": "P2PA:A/" + "A" * 99,
+    "bridge": "bridge.example:4433",
+    "reachable": True,
+    "expires": "2026-12-20T14:00:00Z",
+}
 SHOWN = {
     "id": "code1",
     "code": "CORAL-FIDDLE-7Q2MX",
@@ -190,6 +196,7 @@ def make_world() -> FakeService:
         ),
         bridge__list={"bridges": [BRIDGE]},
         bridge__status=lambda params: {"bridges": [DOWN_BRIDGE if params["address"] == "192.0.2.9" else BRIDGE]},
+        requests__address=lambda params: REQUEST_ADDRESS if not params["off"] else dict.fromkeys(REQUEST_ADDRESS),
         requests__policy=lambda params: {"policy": params["policy"] or "ask"},
         send=_send,
         inbox=lambda params: {

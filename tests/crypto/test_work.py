@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p_agents.crypto.work import STAMP_BYTES, find_stamp, work_claim, work_done
+from p2p_agents.crypto.work import STAMP_BYTES, find_stamp, seek_stamp, work_claim, work_done
 
 BRIDGE, CHALLENGE, QUEUE = b"b" * 32, b"c" * 32, b"q" * 32
 
@@ -28,3 +28,11 @@ def test_work_serves_once():
 def test_no_work_is_nothing():
     claim = work_claim(BRIDGE, CHALLENGE, QUEUE, b"blob")
     assert find_stamp(claim, 0) == bytes(STAMP_BYTES)
+
+
+def test_a_search_in_pieces_finds_the_same():
+    """Work may be left off at any time."""
+    claim = work_claim(BRIDGE, CHALLENGE, QUEUE, b"blob")
+    found = [stamp for start in range(0, 2**15, 256) if (stamp := seek_stamp(claim, 10, start, 256))]
+    assert found[0] == find_stamp(claim, 10)
+    assert seek_stamp(claim, 10, 0, 0) is None

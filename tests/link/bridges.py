@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.crypto.signing import SigningKey, verify
+from p2p_agents.crypto.work import work_claim, work_done
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.link.approach import Dial, Hangup, Send, Way
 from p2p_agents.link.bridging import Bridging
@@ -40,6 +41,7 @@ def key(name: str) -> SigningKey:
 class Kept:
     token_hash: bytes
     blobs: list[tuple[int, bytes]] = field(default_factory=list)
+    public: bool = False
 
 
 class FakeBridge:
@@ -53,6 +55,7 @@ class FakeBridge:
         self.silent: set[type] = set()  # requests it never answers
         self.requests: list[object] = []
         self.cursor = 0
+        self.terms = TERMS
 
     def asked(self, kind: type) -> list[object]:
         """Requests of that kind, as it heard them."""
@@ -61,7 +64,7 @@ class FakeBridge:
     def welcome(self, nonce: bytes) -> Welcome:
         challenge = hashlib.sha256(nonce).digest()
         claim = welcome_claim(self.key.public, nonce, challenge)
-        return Welcome(self.key.public, challenge, self.key.sign(claim, WELCOME_LABEL), OBSERVED, TERMS)
+        return Welcome(self.key.public, challenge, self.key.sign(claim, WELCOME_LABEL), OBSERVED, self.terms)
 
     def answer(self, message: object, challenge: bytes) -> list[object]:
         self.requests.append(message)
@@ -81,10 +84,10 @@ class FakeBridge:
                 return [Done(number) if token == TOKEN else Fail(number, Refusal.ADMISSION)]
             case Create(number, read_key, proof, hashed, public):
                 assert verify(read_key, proof, CREATE_LABEL) == create_claim(bridge, challenge, hashed, public)
-                self.queues.setdefault(queue_name(read_key), Kept(hashed))
+                self.queues.setdefault(queue_name(read_key), Kept(hashed, public=public))
                 return [Done(number)]
             case Put(number, queue, token, blob):
-                return [self._put(number, queue, token, blob)]
+                return [self._put(number, queue, token, blob, challenge)]
             case Read(number, queue, read_key, proof, after):
                 assert verify(read_key, proof, READ_LABEL) == read_claim(bridge, challenge, queue)
                 if queue not in self.queues:
@@ -99,11 +102,15 @@ class FakeBridge:
                 pass
         return [Done(number)]
 
-    def _put(self, number: int, queue: bytes, token: bytes, blob: bytes) -> object:
+    def _put(self, number: int, queue: bytes, token: bytes, blob: bytes, challenge: bytes) -> object:
         kept = self.queues.get(queue)
         if kept is None:
             return Fail(number, Refusal.GONE)
-        if kept.token_hash != token_hash(token):
+        if kept.public:
+            claim = work_claim(self.key.public, challenge, queue, blob)
+            if work_done(claim, token) < self.terms.work_bits:
+                return Fail(number, Refusal.WORK)
+        elif kept.token_hash != token_hash(token):
             return Fail(number, Refusal.TOKEN)
         self.cursor += 1
         kept.blobs.append((self.cursor, blob))

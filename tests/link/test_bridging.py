@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.crypto.outer import token_hash
+from p2p_agents.crypto.work import find_stamp
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgeUnreachable
 from p2p_agents.limits import (
     BACKOFF_MAX_S,
@@ -23,6 +24,7 @@ from p2p_agents.limits import (
     BRIDGE_UPGRADE_S,
     BRIDGE_WAITING_BYTES,
     FRAME_BYTES,
+    WORK_BITS_DONE,
 )
 from p2p_agents.link.approach import Dial, Failure, Hangup, Way
 from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread
@@ -438,6 +440,75 @@ def test_so_many_requests_are_in_flight(visit, bridge):
     visit.release()
     assert {news.ticket for news in visit.told()} == set(range(2 * BRIDGE_REQUESTS))
     assert visit.machine.waiting == 0
+
+
+# --- public queues ---
+
+
+def public(bridge, bits=8):
+    """Where anybody may write who did the work."""
+    bridge.terms = dataclasses.replace(bridge.terms, work_bits=bits)
+    queue = others(bridge)
+    bridge.queues[queue].public = True
+    return queue
+
+
+def asks(visit, queue, ticket=1, blob=b"may I"):
+    """What work a put is for, as the machine asks for it."""
+    visit.carry(visit.machine.put(ticket, queue, bytes(32), blob, visit.now, public=True))
+    (work,) = visit.told()
+    return work
+
+
+def does(visit, work):
+    visit.carry(visit.machine.worked(work, find_stamp(work.claim, work.bits), visit.now))
+
+
+def test_a_queue_for_requests_is_made_for_everybody(visit, bridge):
+    mine = dataclasses.replace(inbox(), public=True)
+    visit.carry(visit.machine.want([mine], visit.now))
+    assert bridge.queues[mine.queue].public
+
+
+def test_a_request_goes_once_its_work_is_done(bridge):
+    queue = public(bridge)
+    visit = Visit(bridge).start()
+    visit.told()
+    work = asks(visit, queue)
+    assert (work.queue, work.bits) == (queue, 8)
+    assert visit.asked(Put) == []
+    does(visit, work)
+    assert visit.told() == [Stored(1)]
+    assert [blob for _, blob in bridge.queues[queue].blobs] == [b"may I"]
+
+
+def test_work_for_a_connection_that_is_gone_is_done_anew(bridge):
+    """A stamp names the challenge: none can be used twice, or saved up."""
+    queue = public(bridge)
+    visit = Visit(bridge, member=False).start()
+    visit.told()
+    early = asks(visit, queue)
+    visit.cut(Way.QUIC, GONE)
+    assert Refused(1, DOWN, 250) in [dataclasses.replace(n, retry_ms=250) for n in visit.told() if type(n) is Refused]
+    does(visit, early)
+    assert visit.asked(Put) == []
+    visit.wait(1.0)
+    visit.told()
+    again = asks(visit, queue, ticket=2)
+    assert again.claim != early.claim
+    does(visit, early)
+    does(visit, again)
+    does(visit, again)
+    assert visit.told() == [Stored(2)]
+
+
+def test_a_bridge_that_wants_too_much_work_gets_none(bridge):
+    """Attack: half a minute of a core for a request."""
+    queue = public(bridge, bits=WORK_BITS_DONE + 1)
+    visit = Visit(bridge).start()
+    visit.told()
+    assert asks(visit, queue) == Refused(1, Refusal.WORK, 0)
+    assert visit.asked(Put) == []
 
 
 # --- meeting places ---

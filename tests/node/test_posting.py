@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 from p2p_agents.crypto.outer import open_blob
@@ -114,3 +115,14 @@ def test_what_nobody_will_answer_for_is_given_back():
 
 def test_an_answer_to_what_was_never_sent_is_nobodys():
     assert posting(post(b"one")).stored(99) == []
+
+
+def test_a_request_travels_alone():
+    """Two of one node's agents that ask the same peer are two strangers to it."""
+    made = posting(*(dataclasses.replace(post(name), public=True) for name in (b"one", b"two")))
+    (first,) = made.ready()
+    assert first.public
+    assert opened(first) == (7, [b"one"])
+    made.stored(first.ticket)
+    (second,) = made.ready()
+    assert opened(second) == (7, [b"two"])

@@ -13,6 +13,7 @@ from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadQueues, TellPl
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 if TYPE_CHECKING:
+    from p2p_agents.store.queues import OwnQueue
     from tests.sim.world import Node, World
 
 Blobs = list[tuple[int, bytes]]
@@ -128,23 +129,37 @@ class Bridge:
         posts: dict[bytes, list[Post]] = {}
         for effect in effects:
             match effect:
+                case Post(route=route, public=True) if route.bridge == self.address:
+                    self._admit(node)
+                    self._later(lambda e=effect: self._put(node, e.route.queue, [e]))  # type: ignore[misc]
                 case Post(route=route) if route.bridge == self.address:
                     posts.setdefault(route.queue, []).append(effect)
                 case ReadQueues(bridge, owns) if bridge == self.address:
-                    if node not in self.nodes:
-                        self.serve(node, configured=False)
-                    for own in owns:
-                        node.reads[own.queue] = bridge
-                        self.queues.setdefault(own.queue, [])
-                        self._read(node, own.queue)
+                    self._want(node, owns)
                 case Kept(bridge, queue, cursor) if bridge == self.address and self.up:
-                    self.queues[queue] = [blob for blob in self.queues[queue] if blob[0] > cursor]
+                    self.queues[queue] = [blob for blob in self.queues.get(queue, []) if blob[0] > cursor]
                 case Meet() if node in self.nodes:
                     self._later(lambda e=effect: self._meet(node, e))  # type: ignore[misc]
                 case TellPlace(bridge, place, message) if bridge == self.address:
                     self._later(lambda p=place, m=message: self._tell(node, p, m))  # type: ignore[misc]
         for queue, each in posts.items():
             self._later(lambda q=queue, p=each: self._put(node, q, p))  # type: ignore[misc]
+
+    def _want(self, node: Node, owns: Iterable[OwnQueue]) -> None:
+        """All its queues here; what is left out is dropped."""
+        self._admit(node)
+        wanted = dict.fromkeys(own.queue for own in owns)
+        for queue in [q for q, at in node.reads.items() if at == self.address and q not in wanted]:
+            del node.reads[queue]
+            self.queues.pop(queue, None)
+        for queue in wanted:
+            node.reads[queue] = self.address
+            self.queues.setdefault(queue, [])
+            self._read(node, queue)
+
+    def _admit(self, node: Node) -> None:
+        if node not in self.nodes:
+            self.serve(node, configured=False)
 
     def _put(self, node: Node, queue: bytes, posts: list[Post]) -> None:
         if not (self.up and self.nodes.get(node)):

@@ -32,6 +32,7 @@ EXAMPLES = [
     frames.Node(A, 1, "0.1.0", B, (), ("7Q2MX", "0123456789ABCDEF0123")),
     frames.Pair(7, True, b"message"),
     frames.Pair(0, False, b""),
+    frames.Knock(b"sealed"),
     frames.Greeting(b"bundle", (b"entry",), A, ("192.0.2.1:4433", "[2001:db8::1]:4433")),
 ]
 

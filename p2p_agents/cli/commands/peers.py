@@ -45,13 +45,16 @@ def list_(as_: As = None, json: Json = False) -> int:
     )
 )
 def add(
-    address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where a node listens.")],
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="HOST:PORT, where a node listens; or an agent's own, P2PA:A/...")
+    ],
     as_: As = None,
     json: Json = False,
 ) -> int:
-    """Dial an address and list who is there.
+    """Dial an address and list who is there, or learn where an agent can be asked over a bridge.
 
-    For networks that carry no announcements; `p2p-agents node status` shows a node's port.
+    For networks that carry no announcements; `p2p-agents node status` shows a node's port. What the other side's
+    `p2p-agents requests address` printed needs no dialling: `p2p-agents send` asks to be let in.
     """
 
     def act(face: Face) -> None:

@@ -1,4 +1,4 @@
-"""`requests list`, `accept`, `reject`, `block`, `policy`, `introductions`."""
+"""`requests list`, `accept`, `reject`, `block`, `policy`, `introductions`, `address`."""
 
 from __future__ import annotations
 
@@ -108,6 +108,29 @@ def introductions(
     return run(
         lambda face: face.show(face.act("requests.introductions", introductions=policy), output.fields), as_, json
     )
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents requests address",
+        "p2p-agents requests address --json",
+        "p2p-agents requests address --off",
+    )
+)
+def address(
+    off: Annotated[
+        bool, typer.Option("--off", help="Withdraw it for good: requests that lie there are dropped.")
+    ] = False,
+    as_: As = None,
+    json: Json = False,
+) -> int:
+    """Print an address of this agent that anybody may pass on.
+
+    Who has it may ask over a bridge to be let in, from any network: p2p-agents send ADDRESS TEXT. It holds the
+    agent's name, id and keys and its bridge, and no secret; it ends when its key does, 30 to 37 days on. Needs a
+    bridge: p2p-agents bridge add.
+    """
+    return run(lambda face: face.show(face.act("requests.address", off=off), output.request_address), as_, json)
 
 
 def _answer(verb: str, peer: str, as_: str | None, json: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import As, Json, Timeout, To, application, examples
+from p2p_agents.cli.options import As, Json, Timeout, application, examples
 
 app = application()
 
@@ -20,7 +20,7 @@ app = application()
     )
 )
 def send(
-    to: To,
+    to: Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname, id prefix, or address (P2PA:A/...).")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The message; - reads standard input.")],
     id: Annotated[str | None, typer.Option("--id", metavar="KEY", help="Idempotency key: one key sends once.")] = None,
     type: Annotated[

@@ -1,0 +1,125 @@
+"""Where an agent takes requests, as text that anybody may pass on: P2PA:A/ and base32 of CBOR
+
+    [1, Sign(device, [1, agent, device, bridge, queue, outer key, name, kind], "p2pa/1 address"), [identity entry…],
+     key bundle]
+
+It holds all that a stranger needs to write one sealed request: whose it is, proven by the identity log; the prekey to
+seal to, which gives the address its end; and a public queue at a bridge. Nobody can exchange the queue or the name for
+another's without the device's key. That it is the agent one means, only whoever passed it on can say.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+
+from p2p_agents.crypto.bundle import Bundle, read_bundle
+from p2p_agents.crypto.identity import Identity, replay
+from p2p_agents.crypto.oob import unbase32
+from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
+from p2p_agents.errors import AddressExpired, BadAddress, BadBridge, BadSeal, Malformed, PeerFault, UnknownVersion
+from p2p_agents.limits import BUNDLE_BYTES, NAME_CHARS, REQUEST_ADDRESS_BYTES, REQUEST_ADDRESS_CHARS
+from p2p_agents.wire.bridge_address import ADDRESS_CHARS as BRIDGE_CHARS
+from p2p_agents.wire.bridge_address import parse_bridge
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, version
+
+PREFIX = "P2PA:A/"
+ADDRESS_LABEL = "p2pa/1 address"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PublicQueue:
+    """Where requests to one agent are left. Building one out of bounds raises Malformed."""
+
+    bridge: str
+    queue: bytes
+    key: bytes = field(repr=False)  # of the outer seal
+    name: str  # as the agent announces itself
+    kind: str
+
+    def __post_init__(self) -> None:
+        try:
+            bridge = parse_bridge(text(self.bridge, at_most=BRIDGE_CHARS, what="bridge"))
+        except BadBridge as fault:
+            raise Malformed(fault.message) from None
+        if str(bridge) != self.bridge:
+            raise Malformed("a bridge's address that is not written as bridges write it")
+        blob(self.queue, size=KEY_BYTES, what="queue")
+        blob(self.key, size=KEY_BYTES, what="outer key")
+        text(self.name, at_most=NAME_CHARS, what="name")
+        text(self.kind, at_most=NAME_CHARS, what="kind")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAddress:
+    """An address that was verified: the device is the agent's, and said all of it."""
+
+    identity: Identity
+    bundle: Bundle
+    at: PublicQueue
+
+    @property
+    def agent(self) -> bytes:
+        return self.identity.agent
+
+    @property
+    def device(self) -> bytes:
+        return self.bundle.device
+
+
+def show(key: SigningKey, identity: Identity, bundle: bytes, at: PublicQueue) -> str:
+    """The text, some 3,600 characters. None of it is secret. Empty where the identity log is too long for one."""
+    said = [VERSION, identity.agent, key.public, at.bridge, at.queue, at.key, at.name, at.kind]
+    signed = key.sign(encode(said), ADDRESS_LABEL)
+    shown = encode([VERSION, signed, list(identity.entries), bundle])
+    if len(shown) > REQUEST_ADDRESS_BYTES:
+        return ""
+    return PREFIX + base64.b32encode(shown).decode().rstrip("=")
+
+
+def is_address(word: str) -> bool:
+    """Whether this is meant to be an address rather than a name."""
+    return word.lstrip()[: len(PREFIX)].upper() == PREFIX
+
+
+def read(word: str, now_ms: int) -> RequestAddress:
+    """What was passed on, in either case, however its lines were broken.
+
+    Raises BadAddress, AddressExpired or UnknownVersion.
+    """
+    joined = "".join(word.split()).upper() if len(word) <= REQUEST_ADDRESS_CHARS else ""
+    if not joined.startswith(PREFIX):
+        raise BadAddress(f"an agent's address begins with {PREFIX} and has at most {REQUEST_ADDRESS_CHARS} characters")
+    try:
+        return _parse(unbase32(joined[len(PREFIX) :]), now_ms)
+    except UnknownVersion:
+        raise
+    except BadSeal:
+        raise AddressExpired from None
+    except PeerFault as fault:
+        raise BadAddress(f"an agent's address that is damaged or forged: {fault.message}") from fault
+
+
+def _parse(data: bytes, now_ms: int) -> RequestAddress:
+    fields = array(decode(data, limit=REQUEST_ADDRESS_BYTES), what="address")
+    version(fields[0] if fields else None)
+    _, signed, entries, bundle = array(fields, 4, what="address")
+    agent, device, at = _signed(blob(signed, what="signed"))
+    identity = replay(array(entries, what="identity log"))
+    if identity.agent != agent or device not in identity.devices:
+        raise Malformed("the identity log is another agent's, or its device is another")
+    read = read_bundle(blob(bundle, at_most=BUNDLE_BYTES, what="bundle"), device, now_ms)
+    if read.agent != agent:
+        raise Malformed("the key bundle is another agent's")
+    return RequestAddress(identity, read, at)
+
+
+def _signed(signed: bytes) -> tuple[bytes, bytes, PublicQueue]:
+    """Agent, device, and what it signed."""
+    fields: list[Any] = array(decode(unverified_payload(signed)), what="address")
+    version(fields[0] if fields else None)
+    _, agent, device, *said = array(fields, 8, what="address")
+    verify(blob(device, size=KEY_BYTES, what="device"), signed, ADDRESS_LABEL)
+    return blob(agent, size=KEY_BYTES, what="agent"), device, PublicQueue(*said)
