@@ -63,17 +63,17 @@ def begin(core: Core, agent: int, peer: bytes) -> None:
     core.knocks[agent, peer] = Knocking(core.now() + NEAR_FIRST_S)
 
 
-def wanted(core: Core, agent: int, peer: bytes) -> None:
-    """Something is owed to the peer, and no link to it is up."""
-    knocking = core.knocks.get((agent, peer))
-    if knocking is not None:
-        knocking.due = min(knocking.due, core.now() + NEAR_FIRST_S)
+def wanted(core: Core, peer: bytes) -> None:
+    """Something may be owed to the peer, and no link to it is up."""
+    for (_, each), knocking in core.knocks.items():
+        if each == peer:
+            knocking.due = min(knocking.due, core.now() + NEAR_FIRST_S)
 
 
 def resumed(core: Core) -> None:
     """The machine slept, and our patience with it."""
-    for agent, peer in core.knocks:
-        wanted(core, agent, peer)
+    for _, peer in core.knocks:
+        wanted(core, peer)
 
 
 def second(core: Core) -> None:

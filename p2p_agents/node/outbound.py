@@ -20,19 +20,7 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.node import (
-    cards,
-    consent,
-    knocking,
-    opening,
-    questions,
-    remembering,
-    resetting,
-    syncing,
-    upkeep,
-    vouching,
-    ways,
-)
+from p2p_agents.node import cards, consent, opening, questions, remembering, resetting, syncing, upkeep, vouching, ways
 from p2p_agents.node.effects import Moved, PeersChanged, Wake
 from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
@@ -203,7 +191,6 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
     if not links:
         core.seek_links()
         upkeep.want(core, peer)
-        knocking.wanted(core, local.id, peer)
     return State.QUEUED
 
 
