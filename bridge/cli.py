@@ -250,7 +250,7 @@ def _operate(ask: Callable[[Operator], Any], human: Callable[[Any], str], data: 
 def _without_password(context: typer.Context, parameter: typer.CallbackParam, url: str) -> str:
     """What a command line holds, every process of the machine can read."""
     source = context.get_parameter_source(parameter.name or "")
-    if source is not None and source.name == "COMMANDLINE" and re.search(r"//[^/]*:[^/]*@", url):
+    if source is not None and source.name == "COMMANDLINE" and re.search(r"//[^/]*:[^/]*@|[?&]password=", url):
         raise typer.BadParameter(
             "a password does not belong on a command line: use ?password_file=FILE, or $P2P_BRIDGE_STORE"
         )

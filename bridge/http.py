@@ -75,7 +75,9 @@ class Routes:
 
     def __call__(self, connection: ServerConnection, request: Request) -> Response | None:
         """For websockets: None lets a WebSocket be opened."""
-        wants = request.headers.get("Upgrade", "").lower() == "websocket"
+        wants = "websocket" in (
+            value.lower() for value in request.headers.get_all("Upgrade")
+        )  # said twice, it is there
         if wants and request.path.split("?", 1)[0] == WEBSOCKET_PATH:
             return None
         host = (connection.remote_address or ("",))[0]

@@ -36,6 +36,7 @@ class Ears:
         self._missed = missed
         self._wanted: set[str] = set()
         self._asked: set[str] = set()
+        self._hears = True
         self._changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -56,7 +57,9 @@ class Ears:
             try:
                 await self._connected()
             except* (RedisError, OSError, TimeoutError) as errors:
-                log.warning("the channels of the store are away: %s", errors.exceptions[0])
+                if self._hears:  # an outage is one line in a log
+                    log.warning("the channels of the store are away: %s", errors.exceptions[0])
+                self._hears = False
             await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - so that processes do not come back as one
 
     async def _connected(self) -> None:
@@ -64,6 +67,7 @@ class Ears:
         self._changed.set()
         async with self._link.client.pubsub() as channels, asyncio.TaskGroup() as tasks:
             await channels.subscribe(_SELF)
+            self._hears = True
             tasks.create_task(self._keep(channels))
             tasks.create_task(self._hear(channels))
 

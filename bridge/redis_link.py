@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from bridge import bounds
 from bridge.store import Refused
@@ -161,6 +161,8 @@ class Link:
                     answers[n] = answer
         except _LOST as error:
             raise self._refused(error) from error
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            await self._leave()
         return [self._refused(answer) if isinstance(answer, Exception) else answer for answer in answers]
 
     async def one(self, command: Command) -> Any:
@@ -208,6 +210,11 @@ class Link:
             log.warning("Redis at %s refused, or is away: %s", self.where.shown, _said(error))
         full = isinstance(error, OutOfMemoryError) or "MISCONF" in str(error)
         return Refused(Refusal.FULL, bounds.RETRY_FULL_MS if full else bounds.RETRY_AWAY_MS)
+
+    async def _leave(self) -> None:
+        """It is a replica by now: its name may lead elsewhere, to whoever is asked next."""
+        if isinstance(self.client, Redis):
+            await self.client.connection_pool.disconnect(inuse_connections=False)
 
     async def _load(self) -> None:
         for _, text in SCRIPTS.values():

@@ -216,6 +216,10 @@ def test_a_bridge_serves_it(tmp_path):
         writer.write(b"GET /p/7Q2MX HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\nAccept: */*\r\n\r\n")
         answer = await reader.read()
         writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
+        writer.write(b"GET /p/7Q2MX HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
         await server.stop()
         assert f"p2p-agents bridge add {address}".encode() in answer
         return answer

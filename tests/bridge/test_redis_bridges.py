@@ -180,8 +180,9 @@ async def test_an_operator_speaks_to_all_of_them_at_once(tmp_path: Path, server:
         assert (refused["ok"], refused["error"]["code"]) == (False, "usage")
 
 
-def test_a_password_is_not_taken_from_the_command_line() -> None:
-    words = ["stats", "--store", "redis://:hush@localhost/0"]
+@pytest.mark.parametrize("url", ["redis://:hush@localhost/0", "redis://localhost/0?password=hush"])
+def test_a_password_is_not_taken_from_the_command_line(url: str) -> None:
+    words = ["stats", "--store", url]
     done = subprocess.run([sys.executable, "-m", "bridge", *words], capture_output=True, text=True)
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["code"] == "usage"

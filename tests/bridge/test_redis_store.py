@@ -215,6 +215,23 @@ async def test_a_full_redis_refuses_puts_and_takes_acknowledgements(own: RedisSe
 
 
 @in_loop
+async def test_one_that_became_a_replica_is_left(own: RedisServer) -> None:
+    """As a failover leaves it: a name that leads to the new one is asked again."""
+    store = await RedisStore.open_url(own.url, Quotas())
+    await made(store)
+    with own.client() as client:
+        before = {int(one["id"]) for one in client.client_list() if one["cmd"] == "evalsha"}
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        assert await refusal(store.put(QUEUE, TOKEN, b"x", NOW)) is Refusal.FULL
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        await store.put(QUEUE, TOKEN, b"y", NOW)
+        assert before
+        assert not before & {int(one["id"]) for one in client.client_list()}
+    assert await texts(store) == [b"y"]
+    await store.close()
+
+
+@in_loop
 async def test_everybody_may_come_back_at_once(shelf: Shelf, server: RedisServer) -> None:
     async with shelf() as store:
         accounts = [bytes([n % 256, n // 256]) * 16 for n in range(1_000)]
