@@ -85,6 +85,19 @@ class BridgesFull(LocalFault):
     hint = "remove one: p2p-agents bridge remove ADDRESS"
 
 
+class BridgeFailed(LocalFault):
+    """A bridge, or the tunnel to it, could not be started here."""
+
+    code = "bridge_failed"
+
+
+class TunnelMissing(LocalFault):
+    """Neither cloudflared nor tailscale is installed here, and nothing is downloaded."""
+
+    code = "tunnel_missing"
+    hint = "install one of them, or say how this machine is reached: p2p-agents host --public-host NAME"
+
+
 class BridgeMissing(LocalFault):
     """This installation cannot run a bridge."""
 

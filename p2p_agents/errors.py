@@ -19,12 +19,14 @@ from p2p_agents import exits
 from p2p_agents.bridge_faults import (
     BadBridge,
     BadStore,
+    BridgeFailed,
     BridgeImpostor,
     BridgeMissing,
     BridgeRefused,
     BridgesFull,
     BridgeUnknown,
     BridgeUnreachable,
+    TunnelMissing,
 )
 from p2p_agents.consent_faults import (
     AddressExpired,
@@ -128,6 +130,7 @@ __all__ = [
     "BadSeal",
     "BadSignature",
     "BadStore",
+    "BridgeFailed",
     "BridgeImpostor",
     "BridgeMissing",
     "BridgeRefused",
@@ -187,6 +190,7 @@ __all__ = [
     "StoreNewer",
     "StoreReadOnly",
     "StoreUnfit",
+    "TunnelMissing",
     "UnknownVersion",
     "UnsafeHome",
 ]  # what is imported here to be imported from here; every class below is public too

@@ -28,6 +28,7 @@ COMMANDS = {
     "pair": "Become contacts over a code: show one, or type the other side's.",
     "trust": "Compare safety numbers; verify, block, unblock and reset peers.",
     "contacts": "List contacts; give them names.",
+    "host": "Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.",
     "bridge": "Reach peers on other networks through bridges: use them, see how they do, run one.",
     "send": "Send a message.",
     "inbox": "Show unread messages and leave them unread.",
@@ -57,6 +58,7 @@ GROUPS = {  # commands that have commands of their own
     "trust": ("show", "verify", "block", "unblock", "reset"),
     "contacts": ("list", "name"),
     "bridge": ("add", "list", "remove", "status", "run"),
+    "host": ("status", "stop"),
     "status": ("set",),
     "node": ("run", "status", "stop", "logs"),
 }

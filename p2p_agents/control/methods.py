@@ -188,7 +188,7 @@ _PAIRING = (
         "pair.start",
         "Show a pairing code, the agent's only one; it lives ten minutes, and no longer than the node.",
         (AGENT, _PETNAME),
-        "{id, code, uri, expires, agent}",
+        "{id, code, uri, link, expires, agent}",
         (errors.NoAgent, errors.BadName),
     ),
     Method(

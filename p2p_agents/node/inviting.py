@@ -64,9 +64,17 @@ def start(core: Core, params: Json) -> Json:
         "id": display.id,
         "code": display.code.shown(),
         "uri": oob.show(display.invitation),
+        "link": _link(core, display.code),
         "expires": showing.time_text(display.ends_ms),
         "agent": hosted.local.name,
     }
+
+
+def _link(core: Core, code: codes.Code) -> str | None:
+    """A page at the bridge that this node uses: the words stand behind the #, which no browser sends."""
+    bridge = next((address for address, known in core.bridges.items() if known.configured), None)
+    words, _, place = code.shown().rpartition("-")
+    return f"https://{ways.host_of(bridge)}/p/{place}#{words}" if bridge else None
 
 
 def status(core: Core, params: Json) -> Json:
@@ -210,4 +218,7 @@ def end_join(core: Core, attempt: str) -> Json | P2PError:
 
 
 def _read(text: str, now_ms: int) -> Secret:
+    if text.startswith("https://"):  # a link of `_link`, pasted whole
+        page, _, words = text.partition("#")
+        text = f"{words}-{page.rpartition('/')[2]}"
     return oob.read(text, now_ms) if oob.is_invitation(text) else codes.parse(text)

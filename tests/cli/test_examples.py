@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents import exits
-from p2p_agents.cli import demo, scan
+from p2p_agents.cli import demo, own_bridge, scan
 from p2p_agents.cli.commands import backup
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = [example for text in read_helps().values() for example in examples_in(text)]
 PLACEHOLDERS = {"MESSAGE_ID": "m3", "CURSOR": "c1"}  # a reader sees that these are to be replaced
+HOSTED = {"address": "bridge://bridge.example:4433#" + "a" * 52, "pid": 7, "tunnel": None, "tunnel_pid": None}
 PROGRAMS = ("p2p-agents", "p2pa")
 
 
@@ -70,6 +71,8 @@ def test_an_example_can_be_typed(
     monkeypatch.setattr(scan, "read", lambda path: SHOWN["uri"])  # what a file may hold has tests of its own
     monkeypatch.setattr(Client, "wait_end", lambda _: None)  # the one node of all examples stays
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
+    for name in ("running", "stop"):  # a bridge that runs already; starting one has tests of its own
+        monkeypatch.setattr(own_bridge.OwnBridge, name, lambda _: HOSTED)
     monkeypatch.setattr(backup, "_passphrase", lambda path, twice: "correct horse")
     commands = commands_in(example)
     assert commands

@@ -110,6 +110,7 @@ SHOWN = {
     "id": "code1",
     "code": "CORAL-FIDDLE-7Q2MX",
     "uri": "P2PA:P/" + "A" * 109,
+    "link": "https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE",
     "expires": "2026-11-20T14:10:00Z",
     "agent": "alice",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +14,9 @@ from typer.core import TyperGroup
 from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, Timeout, application, check_number, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your name for whoever is met.")]
 Wait = Annotated[
@@ -50,6 +54,9 @@ def pair(
     svg: Annotated[str | None, typer.Option("--svg", metavar="FILE", help="Save the picture as SVG too.")] = None,
     png: Annotated[str | None, typer.Option("--png", metavar="FILE", help="Save the picture as PNG too.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Show a web link too, that explains itself; needs a bridge.")
+    ] = False,
     image: Annotated[
         str | None,
         typer.Option("--image", metavar="FILE", help="Read the other side's code: photo, screenshot, terminal text."),
@@ -65,7 +72,7 @@ def pair(
     minutes at most. `pair CODE` is the other side, and so are --image and --camera, which read the picture
     (extras `scan` and `camera`). A code serves once; three wrong tries and it is dead.
     """
-    ways = (bool(no_qr or svg or png or no_wait), bool(ctx.invoked_subcommand), image is not None, camera)
+    ways = (bool(no_qr or svg or png or no_wait or link), bool(ctx.invoked_subcommand), image is not None, camera)
     if sum(ways) > 1:
         raise typer.BadParameter("one of: show a code and save it, type one, --image FILE, --camera.")
     if ctx.invoked_subcommand:
@@ -74,17 +81,35 @@ def pair(
     def act(face: Face) -> int:
         if image is not None or camera:
             return _join(face, _look(image), name, limits.WAIT_DEFAULT_S if timeout is None else timeout)
-        shown = face.act("pair.start", name=name)
-        for path, kind in ((svg, "svg"), (png, "png")):
-            if path is not None:
-                _save(shown["uri"], path, kind)
-        if not face.json or sys.stderr.isatty():
-            _show(shown, picture=not no_qr)
-        if face.json:
-            face.show(shown, output.fields)
-        return exits.OK if no_wait else _wait(face, shown["id"], timeout)
+        saved = {path: kind for path, kind in ((svg, "svg"), (png, "png")) if path is not None}
+        return show_and_wait(face, name, picture=not no_qr, link=link, wait=not no_wait, saved=saved, timeout=timeout)
 
     return run(act, as_, json)
+
+
+def show_and_wait(
+    face: Face,
+    name: str | None,
+    *,
+    picture: bool,
+    link: bool,
+    wait: bool,
+    saved: Mapping[str, str] = MappingProxyType({}),
+    timeout: float | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
+    """Show a fresh code, in every way asked for, and wait until somebody held it. `more` is told beside it."""
+    shown = {**more, **face.act("pair.start", name=name)}
+    if link and shown["link"] is None:
+        face.act("pair.cancel", code=shown["id"])
+        raise errors.BridgeUnknown("a link leads to a bridge, and this node uses none", hint="run: p2p-agents host")
+    for path, kind in saved.items():
+        _save(shown["uri"], path, kind)
+    if not face.json or sys.stderr.isatty():
+        _show(shown, picture=picture, link=link)
+    if face.json:
+        face.show(shown, output.fields)
+    return _wait(face, shown["id"], timeout) if wait else exits.OK
 
 
 def _look(image: str | None) -> str:
@@ -99,7 +124,7 @@ def _look(image: str | None) -> str:
     from p2p_agents.cli import camera
 
     return camera.read(
-        lambda: _tell(f"Hold the code before the camera, for {limits.CAMERA_S:g} s at most; Ctrl-C ends.")
+        lambda: tell(f"Hold the code before the camera, for {limits.CAMERA_S:g} s at most; Ctrl-C ends.")
     )
 
 
@@ -117,12 +142,12 @@ def _wait(face: Face, code: str, timeout: float | None) -> int:
             left = max(0.0, deadline - time.monotonic())
             answer = face.act("pair.wait", code=code, timeout=left, seen=seen)
             for item in answer["wrong"][seen:]:
-                _tell(output.wrong_try(item))
+                tell(output.wrong_try(item))
             seen = len(answer["wrong"])
             if answer["state"] == "paired":
                 break
         if face.json:
-            _tell(output.paired(answer))
+            tell(output.paired(answer))
         face.show(answer, output.paired)
     except KeyboardInterrupt:
         face.close()  # the connection still waits for that answer
@@ -131,13 +156,13 @@ def _wait(face: Face, code: str, timeout: float | None) -> int:
     return exits.OK
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
     """What a human is to know at once, whatever stdout is for."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
-def _show(shown: dict[str, Any], *, picture: bool) -> None:
+def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
     """For people, on stderr: the picture, the words, and what the other side does with them."""
     from p2p_agents.cli import picture as pictures
 
@@ -147,7 +172,10 @@ def _show(shown: dict[str, Any], *, picture: bool) -> None:
     until = output.clock(shown["expires"])
     lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
     lines.append(f"On the other side: p2p-agents pair {shown['code']}")
-    _tell("\n".join(lines))
+    if link:
+        lines.append(f"On another network: {shown['link']}")
+        lines.append("The words after # stay in the link: give it to nobody but the other side.")
+    tell("\n".join(lines))
 
 
 def _save(uri: str, path: str, kind: str) -> None:

@@ -1,0 +1,194 @@
+"""A bridge of one's own beside the node: started in the background, found again, stopped; with a tunnel if asked.
+
+Everything of it lies in the node's home, under `bridge`: what the bridge keeps, its log, and `host.json`, which says
+what was started. The bridge holds a lock while it runs, so a process id is never trusted alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents import errors, limits
+from p2p_agents.cli.commands.bridge import NEEDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2p_agents.paths import Home
+
+POLL_S = 0.05
+READY_BYTES = 64 * 1024  # the first line of a bridge is under a kilobyte
+TUNNELS = ("cloudflared", "tailscale")  # in this order, whichever is installed
+TUNNEL_PORT = 443
+ELSEWHERE = "192.0.2.1"  # an address of documentation (RFC 5737), reached by whatever route leads out
+CLOUDFLARED_NAME = re.compile(rb"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.trycloudflare\.com)")
+
+
+class OwnBridge:
+    """The bridge of a home."""
+
+    def __init__(self, home: Home) -> None:
+        self.data = os.path.join(home.path, "bridge")
+        self._state = os.path.join(self.data, "host.json")
+
+    def running(self) -> dict[str, Any] | None:
+        """What runs: address, pid, and the tunnel's name and pid. None when nothing does."""
+        try:
+            with open(self._state, "rb") as file:
+                known = json.loads(file.read(READY_BYTES))
+            with open(os.path.join(self.data, "bridge.lock"), "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return known if isinstance(known, dict) else None
+        except (OSError, ValueError):
+            return None
+        return None
+
+    def start(self, words: list[str], tunnel: str | None) -> dict[str, Any]:
+        """Start it apart from the terminal and wait until it serves. Raises BridgeMissing or BridgeFailed."""
+        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+        if missing:
+            raise errors.BridgeMissing(f"this installation cannot run a bridge: no {', '.join(missing)}")
+        os.makedirs(self.data, mode=0o700, exist_ok=True)
+        command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *words]
+        ready = self._launch(command, "ready", _first_line)
+        known: dict[str, Any] = {"address": ready["address"], "pid": ready["pid"], "tunnel": None, "tunnel_pid": None}
+        try:
+            if tunnel is not None:
+                known |= self._open_tunnel(tunnel, ready["address"])
+        except errors.P2PError:
+            _end(ready["pid"])
+            raise
+        self._keep(known)
+        return known
+
+    def stop(self) -> dict[str, Any] | None:
+        """Stop what runs and wait until it left; what it was."""
+        known = self.running()
+        if known is None:
+            return None
+        for pid in (known["tunnel_pid"], known["pid"]):
+            _end(pid)
+        if known["tunnel"] == "tailscale":
+            _run_tool(["tailscale", "funnel", f"--https={TUNNEL_PORT}", "off"])
+        deadline = time.monotonic() + limits.NODE_STOP_S
+        while self.running() is not None:
+            if time.monotonic() > deadline:
+                said = os.path.join(self.data, "ready.log")
+                raise errors.BridgeFailed("the bridge does not stop", hint=f"see {said}")
+            time.sleep(POLL_S)
+        os.unlink(self._state)
+        return known
+
+    def _open_tunnel(self, tool: str, address: str) -> dict[str, Any]:
+        """The address at which the tunnel's other end is reached, and what keeps it open."""
+        port, key = re.sub(r".*:(\d+)#.*", r"\1", address), address.partition("#")[2]
+        if tool == "cloudflared":
+            url = f"https://127.0.0.1:{port}"
+            words = ["cloudflared", "tunnel", "--no-autoupdate", "--no-tls-verify", "--url", url]
+            found = self._launch(words, "tunnel", _cloudflared_name)
+            name, pid = found["name"], found["pid"]
+        else:
+            _run_tool(["tailscale", "funnel", "--bg", f"--https={TUNNEL_PORT}", f"https+insecure://127.0.0.1:{port}"])
+            told = json.loads(_run_tool(["tailscale", "status", "--json"]))
+            name, pid = str(told["Self"]["DNSName"]).rstrip("."), None
+        return {"address": f"bridge://{name}:{TUNNEL_PORT}#{key}", "tunnel": tool, "tunnel_pid": pid}
+
+    def _launch(
+        self, words: list[str], name: str, read: Callable[[bytes, int], dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        """Run a program in a session of its own until its output says what is waited for. Raises BridgeFailed."""
+        path = os.path.join(self.data, f"{name}.log")
+        with open(path, "wb", opener=lambda at, flags: os.open(at, flags, 0o600)) as log:
+            child = subprocess.Popen(  # noqa: S603 - no shell, and words of ours
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + limits.NODE_START_S
+        while True:
+            ended = child.poll() is not None
+            with open(path, "rb") as log:
+                said = log.read(READY_BYTES)
+            found = read(said, child.pid)
+            if found is not None and not ended:
+                return found
+            if ended or time.monotonic() > deadline:
+                _end(child.pid)
+                raise errors.BridgeFailed(f"{words[0]} did not start: {_last_words(said)}", hint=f"see {path}")
+            time.sleep(POLL_S)
+
+    def _keep(self, known: dict[str, Any]) -> None:
+        with open(self._state, "w", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:
+            json.dump(known, file)
+
+
+def address_here() -> str:
+    """Where the rest of this network reaches this machine; the machine itself where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((ELSEWHERE, 9))  # sends nothing: it only asks which address would be used
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def tunnel_tool() -> str:
+    """The tunnel program that is installed; nothing is downloaded. Raises TunnelMissing."""
+    found = next((tool for tool in TUNNELS if shutil.which(tool)), None)
+    if found is None:
+        raise errors.TunnelMissing
+    return found
+
+
+def _first_line(said: bytes, pid: int) -> dict[str, Any] | None:
+    for line in said.split(b"\n")[:-1]:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and told.get("type") == "ready":
+            return told
+    return None
+
+
+def _cloudflared_name(said: bytes, pid: int) -> dict[str, Any] | None:
+    found = CLOUDFLARED_NAME.search(said)
+    return {"name": found.group(1).decode(), "pid": pid} if found else None
+
+
+def _last_words(said: bytes) -> str:
+    """What a program said last; a bridge says it as JSON."""
+    last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    try:
+        return str(json.loads(last)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return last[: limits.REASON_CHARS] or "it said nothing"
+
+
+def _end(pid: int | None) -> None:
+    if pid is None:
+        return
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+
+
+def _run_tool(words: list[str]) -> bytes:
+    try:
+        return subprocess.run(  # noqa: S603 - no shell, and words of ours
+            words, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=limits.NODE_START_S
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", b"") or b""
+        raise errors.BridgeFailed(f"{words[0]} failed: {_last_words(said)}") from error

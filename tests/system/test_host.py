@@ -1,0 +1,112 @@
+"""`host`: a bridge of one's own, started by one command and found by a link; and tunnels that are stand-ins here."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import World
+
+CLOUDFLARED = f"""#!{sys.executable}
+import sys, time
+print("INF | Your quick tunnel has been created! https://quick-fox.trycloudflare.com |", file=sys.stderr)
+sys.stderr.flush()
+open(__file__ + ".argv", "w").write(" ".join(sys.argv[1:]))
+time.sleep(600)
+"""
+BROKEN = f"""#!{sys.executable}
+import sys
+sys.exit("no such host: the tunnel's service cannot be reached")
+"""
+
+
+def program(directory: Path, name: str, text: str) -> str:
+    """The PATH on which this program comes first."""
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return f"{directory}:{os.environ['PATH']}"
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is gone, or goes within ten seconds."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([watched], [], [], 10.0)[0])
+    finally:
+        os.close(watched)
+
+
+def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
+    alice, bob = world.agent("alice"), world.agent("bob")
+    shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait")
+    assert shown.status == 0, shown
+    assert shown.json["started"] is True
+    assert shown.json["link"].startswith("https://127.0.0.1:")
+    state = alice.node.cli("host", "status").json
+    assert (state["running"], state["address"]) == (True, shown.json["bridge"])
+    assert bob.node.cli("bridge", "add", shown.json["bridge"]).status == 0
+    met = bob.node.cli("pair", shown.json["link"])
+    assert met.json["contact"]["id"] == alice.id
+    again = alice.node.cli("host", "--no-wait").json
+    assert (again["started"], again["bridge"]) == (False, shown.json["bridge"])
+    assert alice.node.cli("host", "stop").json["stopped"] == shown.json["bridge"]
+    assert ends(state["pid"])
+    assert alice.node.cli("host", "status").json["running"] is False
+    assert alice.node.cli("bridge", "list").json["bridges"] == []
+    assert alice.node.cli("host", "stop").code == "bridge_unknown"
+
+
+def test_a_bridge_that_was_killed_is_started_again_and_is_the_same(world: World) -> None:
+    node = world.agent("alice").node
+    first = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json["bridge"]
+    os.kill(node.cli("host", "status").json["pid"], signal.SIGKILL)
+    assert node.cli("host", "status").json["running"] is False
+    assert node.cli("bridge", "remove", first).status == 0
+    second = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json["bridge"]
+    assert first.partition("#")[2] == second.partition("#")[2]
+    assert node.cli("host", "stop").status == 0
+
+
+def test_a_link_needs_a_bridge(world: World) -> None:
+    answer = world.agent("alice").node.cli("pair", "--link", "--no-wait")
+    assert (answer.status, answer.code) == (3, "bridge_unknown")
+    assert "p2p-agents host" in answer.json["error"]["hint"]
+
+
+def test_a_tunnel_program_that_is_installed_is_used(world: World) -> None:
+    node = world.agent("alice").node
+    path = program(world.base / "bin", "cloudflared", CLOUDFLARED)
+    shown = node.cli("host", "--port", "0", "--tunnel", "--no-wait", PATH=path)
+    state = node.cli("host", "status").json
+    assert shown.json["bridge"].startswith("bridge://quick-fox.trycloudflare.com:443#")
+    assert shown.json["link"].startswith("https://quick-fox.trycloudflare.com:443/p/")
+    assert state["tunnel"] == "cloudflared"
+    assert "--url https://127.0.0.1:" in (world.base / "bin" / "cloudflared.argv").read_text()
+    assert node.cli("host", "stop", PATH=path).status == 0
+    assert ends(state["tunnel_pid"])
+    assert ends(state["pid"])
+
+
+@pytest.mark.parametrize(("tools", "code"), [({}, "tunnel_missing"), ({"cloudflared": BROKEN}, "bridge_failed")])
+def test_a_tunnel_that_cannot_be_opened_leaves_nothing(world: World, tools: dict[str, str], code: str) -> None:
+    """Nothing is downloaded, and no bridge is left behind that nobody reaches."""
+    node = world.agent("alice").node
+    path = os.environ["PATH"]
+    for name, text in tools.items():
+        path = program(world.base / "bin", name, text)
+    answer = node.cli("host", "--port", "0", "--tunnel", "--no-wait", PATH=path)
+    assert answer.code == code
+    assert not tools or "cannot be reached" in answer.json["error"]["message"]
+    assert node.cli("host", "status").json["running"] is False
+    assert node.cli("bridge", "list").json["bridges"] == []
