@@ -140,7 +140,7 @@ def check(
     identity = _merged(hello, claims.device, known)
     if identity.agent != channel.peer:
         raise BadIdentity("the identity log is another agent's")
-    if (identity.n, identity.head) != (claims.head_n, claims.head):
+    if identity is not known and (identity.n, identity.head) != (claims.head_n, claims.head):
         raise BadIdentity("the identity log ends elsewhere than the hello says")
     if claims.device not in identity.devices:
         raise _another_key(claims.device, identity, "its identity log does not bring it in")
@@ -151,15 +151,26 @@ def check(
 
 
 def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:
-    """A contact whose key changed shows the log entry that says so, or it is not the contact."""
+    """A contact whose key changed shows the log entry that says so, or it is not the contact. Of several devices one
+    may not have heard yet what another one added."""
     try:
         return merge(known, hello.start, hello.entries)
-    except (IdentityFork, IdentityRollback):
+    except IdentityFork:
         raise
+    except IdentityRollback:
+        if known is None or device not in known.devices or len(known.devices) < 2 or not _begins(known, hello):
+            raise
+        return known
     except BadIdentity as fault:
         if known is None or device in known.devices:
             raise
         raise _another_key(device, known, fault.message) from fault
+
+
+def _begins(known: Identity, hello: Hello) -> bool:
+    """Whether what is offered is the beginning of the known log."""
+    end = hello.start + len(hello.entries)
+    return 0 < end <= len(known.entries) and known.entries[hello.start : end] == tuple(hello.entries)
 
 
 def _another_key(device: bytes, identity: Identity, why: str) -> BadIdentity:

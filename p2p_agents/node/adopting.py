@@ -9,7 +9,7 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import merge
 from p2p_agents.errors import IdentityFork, IdentityRollback
 from p2p_agents.link.hello import FINGERPRINT_CHARS
-from p2p_agents.node import syncing
+from p2p_agents.node import family, syncing
 from p2p_agents.store import agents, contacts, outbox, queues, sessions
 from p2p_agents.store.contacts import Event
 
@@ -42,6 +42,7 @@ def adopt(core: Core, offered: Identity) -> Identity:
         return known
     if known is None or identity.head != known.head:
         agents.save_identity(core.db, identity)
+        family.speak_as(core, identity)
         _tell(core, known, identity)
         _obey(core, identity)
     return identity
@@ -82,9 +83,8 @@ def _obey(core: Core, identity: Identity) -> None:
     """Devices that are no longer the agent's lose their sessions, links and outbox (PROTOCOL E3)."""
     agent = identity.agent
     for hosted in core.hosted.values():
-        for device in sessions.peer_devices(core.db, hosted.local.device, agent):
-            if device not in identity.devices:
-                forget_device(core, hosted, agent, device)
+        for device in agents.gone_devices(core.db, agent):
+            forget_device(core, hosted, agent, device)
         for link in core.links_to(hosted.local.id, agent):
             core.undo.append(partial(setattr, link, "identity", link.identity))
             link.identity = identity

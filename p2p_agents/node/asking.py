@@ -76,6 +76,10 @@ def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
     """Fail one unsealed entry; its void keeps the chain whole should the peer accept us later (PROTOCOL B6)."""
     record = entries.load(core.db, entry)
     key = core.host(agent).speaker.key
+    if record.author == core.host(agent).local.agent and record.device != key.public:
+        outbox.refuse(core.db, row, why, core.now_ms())  # another device of ours wrote it, and voids it
+        core.effect(Moved(agent, entry))
+        return
     if record.device != key.public:  # the peer's own, to be given back: its next SYNC owes it anew
         outbox.drop(core.db, row)
         return

@@ -13,7 +13,7 @@ from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, StoreBroken
 from p2p_agents.link.hello import Speaker
-from p2p_agents.node import opening, upkeep
+from p2p_agents.node import family, opening, upkeep
 from p2p_agents.node.effects import Announce, PeersChanged
 from p2p_agents.node.state import Hosted
 from p2p_agents.store import agents, keyring
@@ -85,7 +85,8 @@ def load_all(core: Core) -> None:
     core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
     core.db.remember("incarnation", core.incarnation)
     for local in agents.agents(core.db):
-        core.hosted[local.id] = _load(core, local)
+        core.hosted[local.id] = hosted = _load(core, local)
+        family.gather(core, hosted)
     upkeep.renew_prekeys(core)
 
 

@@ -14,7 +14,7 @@ from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import cards, resetting, syncing, vouching, ways
+from p2p_agents.node import cards, family, holding, resetting, syncing, vouching, ways
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -26,6 +26,7 @@ from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
 
 if TYPE_CHECKING:
     from p2p_agents.conversation.chains import Run
+    from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.ratchet import Frame
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Link
@@ -153,7 +154,7 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
 
 def _settle_reads_and_echoes(core: Core, link: Link, payload: Payload) -> None:
     for mark in payload.reads:
-        syncing.mark_read(core, link, mark)
+        holding.mark_read(core, link, mark)
     link.answers = [*link.answers, *payload.asks][:ECHOES]
     for nonce in payload.answers:
         core.effect(Echoed(nonce))
@@ -226,12 +227,10 @@ def _take_item(core: Core, link: Link, item: Item, believed: frozenset[bytes]) -
 
 
 def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Verdict:
-    own = core.host(link.agent).speaker.identity
-    author = own if r.author == own.agent else link.identity  # we ourselves, given back what we lost, or the peer
-    if author is None or r.author != author.agent or r.device not in (*author.devices, *author.revoked):
-        return Verdict.WRONG_AUTHOR
-    if r.conversation != direct_id(own.agent, link.peer):
-        return Verdict.WRONG_CONVERSATION
+    within = family.is_own(core, link)
+    doubt = family.doubt(core, core.host(link.agent), r) if within else _doubt(core, link, r)
+    if doubt is not None:
+        return doubt
     run, lamport = entries.tip(core.db, r.conversation, r.device, r.epoch)
     extends = _extends(run, r)
     if not extends and (place := entries.place_of(core.db, r.hash)) is not None:
@@ -239,7 +238,7 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
         return (
             Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
         )
-    if r.device not in author.devices and r.hash not in believed:
+    if not within and _is_revoked(core, link, r) and r.hash not in believed:
         return Verdict.REVOKED
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
@@ -247,6 +246,26 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
     if r.lamport > lamport + LAMPORT_LEAP:
         return Verdict.LAMPORT
     return Verdict.STORED if extends else _judge_chain(core, r)
+
+
+def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
+    """Why it is none of an entry of this pair of agents."""
+    author = _author(core, link, r)
+    if author is None or r.author != author.agent or r.device not in (*author.devices, *author.revoked):
+        return Verdict.WRONG_AUTHOR
+    ours = direct_id(core.host(link.agent).local.agent, link.peer)
+    return None if r.conversation == ours else Verdict.WRONG_CONVERSATION
+
+
+def _is_revoked(core: Core, link: Link, r: Record) -> bool:
+    author = _author(core, link, r)
+    return author is None or r.device not in author.devices
+
+
+def _author(core: Core, link: Link, r: Record) -> Identity | None:
+    """We ourselves, given back what we lost, or the peer."""
+    own = core.host(link.agent).speaker.identity
+    return own if r.author == own.agent else link.identity
 
 
 def _extends(run: Run | None, r: Record) -> bool:
@@ -293,16 +312,23 @@ def _append_for_agent(core: Core, link: Link, r: Record) -> None:
 
 
 def _log(core: Core, link: Link, entry: int, r: Record) -> None:
-    contact = contacts.contact(core.db, link.agent, link.peer)
-    mine = r.author != link.peer
+    hosted = core.host(link.agent)
+    within = family.is_own(core, link)
+    peer = family.peer_of(core, hosted, r.conversation) if within else link.peer
+    assert peer is not None
+    contact = contacts.contact(core.db, link.agent, peer)
+    mine = r.author == hosted.local.agent
     log.add(
         core.db,
         link.agent,
         entry,
-        link.peer,
+        peer,
         incoming=r.kind == MESSAGE and not mine,
         trust=contact.trust if contact else Trust.UNKNOWN,
     )
-    if mine:  # given back by the peer, who therefore holds it
-        outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, core.now_ms(), State.DELIVERED)
+    if mine and within:
+        family.forward(core, hosted, entry, peer)
+    elif mine:  # given back by the peer, who therefore holds it
+        outbox.owe(core.db, link.agent, entry, peer, link.peer_device, core.now_ms(), State.DELIVERED)
+    family.copy(core, hosted, entry, besides=link.peer_device)
     core.effect(Wake(link.agent))

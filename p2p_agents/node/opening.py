@@ -122,13 +122,11 @@ def open_wanted(core: Core, peering: Peering) -> None:
     peering.declined = {pair: until for pair, until in peering.declined.items() if until > core.now()}
     peering.seek, peering.seek_at = False, min(peering.declined.values(), default=inf)
     for hosted in core.hosted.values():
-        for contact in contacts.contacts(core.db, hosted.local.id):
-            if contact.trust < Trust.ACCEPTED or contact.frozen:
-                continue
-            here = _lives_here(core, peering, hosted, contact.peer)
-            if here and _may_open(core, peering, hosted.local.id, contact.peer):
+        for peer in contacts.linked(core.db, hosted.local.id):
+            here = _lives_here(core, peering, hosted, peer)
+            if here and _may_open(core, peering, hosted.local.id, peer):
                 if peering.opens.take(core.now()):
-                    open_link(core, peering, hosted, contact.peer)
+                    open_link(core, peering, hosted, peer)
                 else:
                     peering.seek = True
 
@@ -140,11 +138,12 @@ def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
 
 
 def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
-    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, it goes
-    where the peer is said to live: to a node that we dialled, or, when something is owed, to one that dialled us."""
+    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, and while
+    there is a device of it whose home is not known, it goes where the peer is said to live: to a node that we dialled,
+    or, when something is owed, to one that dialled us."""
     homes = {node for _, node in contacts.addresses(core.db, peer)}
     by_hand = peering.target is not None and bool(peering.target.place)
-    if homes and not by_hand:
+    if homes and not by_hand and len(agents.live_devices(core.db, peer)) <= len(homes):
         return peering.dialed and peering.node in homes
     if not _is_said_to_live(core, peering, peer):
         return False
@@ -214,7 +213,7 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
         raise Malformed(f"OPEN of link {frame.link}, which is not free")
     hosted = core.hosted_id(frame.to)
     known = _asker(core, peering, frame)
-    if hosted is None or hosted.local.agent == frame.frm or not _may_ask(core, hosted, frame, known):
+    if hosted is None or hosted.local.device == frame.device or not _may_ask(core, hosted, frame, known):
         core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
         return
     if known is None and _is_crowded(core, peering):

@@ -20,9 +20,20 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.node import cards, consent, opening, questions, remembering, resetting, syncing, upkeep, vouching, ways
-from p2p_agents.node.effects import Moved, PeersChanged, Wake
-from p2p_agents.store import contacts, entries, log, outbox, readers, sessions
+from p2p_agents.node import (
+    cards,
+    consent,
+    family,
+    opening,
+    questions,
+    remembering,
+    resetting,
+    upkeep,
+    vouching,
+    ways,
+)
+from p2p_agents.node.effects import PeersChanged, Wake
+from p2p_agents.store import agents, contacts, entries, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.entry import SALT_BYTES
 from p2p_agents.wire.frame import Data
@@ -87,6 +98,7 @@ def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
     cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
     local = core.hosted_id(peer)
     state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
+    family.copy(core, hosted, entry)
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
 
@@ -151,6 +163,7 @@ def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Recor
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
     log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=record.kind == MESSAGE, trust=trust)
+    family.copy(core, to, entry)
     if record.kind == CARD:
         cards.on_card(core, to, hosted.local.agent, record)
     device = to.local.device
@@ -180,15 +193,16 @@ def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
 
 
 def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
+    """To each of the peer's devices; to the first one that shows itself while none is known."""
     local = hosted.local
-    devices = sessions.peer_devices(core.db, local.device, peer) or [outbox.NO_DEVICE]
-    for device in devices:
+    devices = agents.live_devices(core.db, peer)
+    for device in devices or [outbox.NO_DEVICE]:
         outbox.owe(core.db, local.id, entry, peer, device, core.now_ms())
         core.mark_ready((local.device, device))
     links = list(core.links_to(local.id, peer))
     for link in links:
         consent.proceed(core, link)
-    if not links:
+    if len({link.peer_device for link in links}) < max(1, len(devices)):
         core.seek_links()
         upkeep.want(core, peer)
     return State.QUEUED
@@ -364,29 +378,7 @@ def _ack(held: Held) -> Ack | None:
 
 
 def _reads(core: Core, link: Link) -> list[ReadMark]:
-    if not link.reads_due:
+    if not link.reads_due or family.is_own(core, link):
         return []
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)
     return readers.read_through(core.db, link.agent, link.peer, conversation)
-
-
-# --- receipts ---
-
-
-def read(core: Core, hosted: Hosted, peers: set[bytes]) -> None:
-    """The default reader acknowledged messages of these peers: tell them, as a watermark (PROTOCOL B8)."""
-    for peer in peers:
-        local = core.hosted_id(peer)
-        if local is not None:
-            _read_locally(core, hosted, local)
-        for link in core.paths_to(hosted.local.id, peer):
-            link.reads_due = True
-            core.mark_ready(core.pair_key(link))
-
-
-def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
-    conversation = direct_id(hosted.local.agent, author.local.agent)
-    for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
-        moved = syncing.settle_read(core, author.local.id, hosted.local.agent, mark)
-        for entry in moved:
-            core.effect(Moved(author.local.id, entry))

@@ -20,7 +20,7 @@ from p2p_agents.errors import (
     StoreBroken,
 )
 from p2p_agents.limits import IDENTITY_ENTRIES
-from p2p_agents.node import hosting, showing
+from p2p_agents.node import family, hosting, showing
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.store import agents, keyring
 from p2p_agents.wire.frame import GHOST
@@ -190,6 +190,7 @@ def grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> Non
     keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
     agents.save_identity(core.db, identity)
     _speak_as(core, hosted, identity)
+    family.gather(core, hosted)
     _show(core, hosted)
     core.effect(PeersChanged())
 

@@ -51,6 +51,8 @@ def failed(core: Core, link: Link, fault: PeerFault) -> None:
 
 def look_back(core: Core, link: Link, own: Identity, proven: Proven) -> None:
     """A peer that holds more of our identity log than we do."""
+    if len(own.devices) > 1:  # another one may have added to it, and tells
+        return
     if proven.claims.held_n > own.n + 1 and not own.rotated:  # after a rotation it may be a tail that was superseded
         fell_behind(core, link)
 

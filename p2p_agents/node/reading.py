@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS
 from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
-from p2p_agents.node import outbound, presence, showing
+from p2p_agents.node import presence, receipts, showing
 from p2p_agents.node.directory import resolve
 from p2p_agents.node.effects import Answered, PeersChanged, Wake
 from p2p_agents.store import entries, log, readers
@@ -96,7 +96,7 @@ def acknowledge(core: Core, params: Json) -> Json:
     acked = readers.acknowledge(core.db, agent, reader, through)
     if acked and reader == readers.DEFAULT:
         presence.read_now(core, agent)
-        outbound.read(core, hosted, peers)
+        receipts.read(core, hosted, peers)
         core.effect(PeersChanged())
     cursor = max(before, readers.watermark(core.db, agent, reader))
     return {"acked": acked, "cursor": showing.cursor_text(core, cursor)}

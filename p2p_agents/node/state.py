@@ -45,6 +45,7 @@ class Hosted:
     readers: int = 0  # waiting right now
     attending_until: float = 0.0
     last_read_ms: int = 0
+    conversations: dict[bytes, bytes] = field(default_factory=dict)  # id -> the other side, as far as looked up
 
     @property
     def party(self) -> Party:

@@ -8,28 +8,30 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.chains import held_through, lost, tips_of
-from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.states import State
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
-from p2p_agents.limits import PAGE_MAX, SYNC_EVERY_MS, SYNC_TIPS
+from p2p_agents.limits import SYNC_EVERY_MS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
-from p2p_agents.node import ways
-from p2p_agents.node.effects import Moved
+from p2p_agents.node import holding, ways
 from p2p_agents.node.state import Heal, Phase
-from p2p_agents.store import contacts, entries, outbox, readers, sessions
+from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
-from p2p_agents.wire.claims import SYNC_LABEL, Holding, SessionView, SyncClaims, Tip, decode_sync, encode_sync
+from p2p_agents.wire.claims import (
+    CONVERSATIONS,
+    SYNC_LABEL,
+    SessionView,
+    SyncClaims,
+    decode_sync,
+    encode_sync,
+)
 from p2p_agents.wire.frame import Standing, Sync
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Link
     from p2p_agents.store.sessions import Held, Pair
-    from p2p_agents.wire.payload import ReadMark
 
 WAY_SYNC_S = 10.0  # over a bridge, a disagreement asks for one SYNC in this time
 GEN_LEAP_MS = 86_400_000  # a peer's clock may be ahead of ours by a day
@@ -41,17 +43,28 @@ log = logging.getLogger(__name__)
 
 
 def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
-    """Say what we hold; False where nothing can be said now. Needs a link that is up between agents that accept each
-    other."""
-    hosted = core.host(link.agent)
-    local, key = hosted.local, core.pair_key(link)
+    """Say what we hold; False where nothing can be said now. Needs a link that is up between accepting agents.
+
+    Between two devices of one agent it may take several frames, the last of which asks for the reply.
+    """
     if link.way is not None and not _say_who(core, link):
         return False
+    told = holding.told(core, link)
+    pages = [told[at : at + CONVERSATIONS] for at in range(0, len(told), CONVERSATIONS)]
+    for page in pages:
+        _send_page(core, link, page, reply=reply and page is pages[-1])
+    link.sync_sent = True
+    link.reads_due = False
+    return True
+
+
+def _send_page(core: Core, link: Link, page: list[tuple[bytes, bytes]], *, reply: bool) -> None:
+    hosted = core.host(link.agent)
+    local, key = hosted.local, core.pair_key(link)
     assert link.bundle is not None
     pair = sessions.pair(core.db, *key)
     stamp = rising(pair, core.now_ms())
     sessions.note_pair(core.db, *key, link.peer, stamp_sent=stamp)
-    conversation = direct_id(local.agent, link.peer)
     challenge = ways.challenge(core, link, key) if reply and link.way is not None else b""
     claims = SyncClaims(
         local.agent,
@@ -62,7 +75,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
         stamp=stamp,
         gen=pair.gen_seen,
         sessions=tuple(_view(held) for held in core.pair_sessions(key)[:2]),
-        holdings=(_holding(core, link, conversation),),
+        holdings=tuple(holding.say(core, link, *each) for each in page),
         reply=reply,
         challenge=challenge,
         routes=ways.routes_for(core, key, link.peer),
@@ -71,9 +84,6 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
     )
     signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
-    link.sync_sent = True
-    link.reads_due = False
-    return True
 
 
 def _say_who(core: Core, link: Link) -> bool:
@@ -107,15 +117,6 @@ def ask_due(core: Core, link: Link) -> None:
 def _view(held: Held) -> SessionView:
     s = held.session
     return SessionView(s.sid, s.sent, s.received, s.received_hash, tuple(identity for identity, _ in s.heals))
-
-
-def _holding(core: Core, link: Link, conversation: bytes) -> Holding:
-    tips = {
-        device: tips_of(entries.runs(core.db, conversation, device), SYNC_TIPS)
-        for device in entries.authors(core.db, conversation)
-    }
-    reads = readers.read_through(core.db, link.agent, link.peer, conversation)
-    return Holding(conversation, tips, tuple(reads))
 
 
 def _info(sender: bytes, recipient: bytes) -> bytes:
@@ -162,16 +163,10 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
         _learn(core, link, key, claims)
         link.own_challenge = b""
     else:
-        for holding in _of_the_pair(core, link, claims):
-            _settle_held(core, link, holding)
+        holding.settle_held(core, link, claims)
     if claims.reply and (ways.is_open(core, link, key) and send_sync(core, link, reply=False)):
         link.peer_challenge = b""  # else the next SYNC answers it
     core.mark_ready(key)
-
-
-def _of_the_pair(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
-    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
-    return [holding for holding in claims.holdings if holding.conversation == conversation]
 
 
 def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
@@ -187,8 +182,7 @@ def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
 def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     sessions.note_pair(core.db, *key, link.peer, gen_sent=_gen_floor(core, key, claims.gen))
     _reconcile(core, link, key, claims)
-    for holding in _of_the_pair(core, link, claims):
-        _settle_holding(core, link, holding)
+    holding.settle(core, link, claims)
     core.undo.append(partial(core.compared.pop, key, None))
     core.compared[key] = link.incarnation
 
@@ -272,100 +266,10 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
         detail = f"{outcome.value}; the session starts anew and nothing is lost"
         contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     if outcome is Outcome.I_ROLLED_BACK:
-        _renew_cursors(core)
+        holding.renew_cursors(core)
 
 
 def retire(core: Core, key: PairKey, held: Held) -> None:
     """Drop a session; what it carried and was not settled waits to be sealed again."""
     outbox.unseal(core.db, held.session.sid)
     core.drop_session(key, held)
-
-
-# --- what is held ---
-
-
-def _settle_held(core: Core, link: Link, holding: Holding) -> None:
-    """What was held stays delivered, and what was read stays read, until a newer word."""
-    for device in entries.authors(core.db, holding.conversation):
-        runs = entries.runs(core.db, holding.conversation, device)
-        _settle_arrived(core, link, device, held_through(runs, holding.tips.get(device, ())))
-    for mark in holding.reads:
-        mark_read(core, link, mark)
-
-
-def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
-    own = core.host(link.agent).local.device
-    for device in entries.authors(core.db, holding.conversation):
-        runs = entries.runs(core.db, holding.conversation, device)
-        tips = holding.tips.get(device, ())
-        held = held_through(runs, tips)
-        _settle_arrived(core, link, device, held)
-        if core.compared.get(core.pair_key(link)) != link.incarnation:  # a store loses entries between two of them
-            for run in runs:
-                _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
-        if device == own and lost(runs, tips):
-            _noticed_loss(core, link)
-    if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
-        _noticed_loss(core, link)
-    for mark in holding.reads:
-        mark_read(core, link, mark)
-
-
-def _settle_arrived(core: Core, link: Link, device: bytes, held: dict[bytes, int]) -> None:
-    owed = outbox.owed_places(core.db, link.agent, link.peer, link.peer_device, device)
-    arrived = [(row, entry) for row, entry, epoch, seq in owed if seq <= held.get(epoch, 0)]
-    outbox.delivered(core.db, [row for row, _ in arrived], core.now_ms())
-    for _, entry in arrived:
-        core.effect(Moved(link.agent, entry))
-
-
-def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
-    """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
-    now_ms = core.now_ms()
-    after = held
-    while missing := entries.in_run(core.db, conversation, device, epoch, after, PAGE_MAX):
-        for entry in missing:
-            row = outbox.find(core.db, entry, link.peer, link.peer_device)
-            if row is None:
-                outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
-            elif not row.owed and (row.state is not State.FAILED or entries.is_voided(core.db, entry)):
-                outbox.reopen(core.db, row.id, now_ms)
-                core.effect(Moved(link.agent, entry))
-        after += len(missing)
-
-
-def _noticed_loss(core: Core, link: Link) -> None:
-    """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
-    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
-    contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
-    _renew_cursors(core)
-
-
-def _renew_cursors(core: Core) -> None:
-    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
-    again must not break every reader each time."""
-    if not core.cursors_renewed:
-        core.cursors_renewed = True
-        core.undo.append(partial(setattr, core, "cursors_renewed", False))
-        core.db.renew_generation()
-
-
-def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
-    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8)."""
-    own = core.host(link.agent).local
-    if mark.conversation != direct_id(own.agent, link.peer):
-        return
-    for entry in settle_read(core, link.agent, link.peer, mark):
-        core.effect(Moved(link.agent, entry))
-
-
-def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
-    """Settle the entries that a mark covers as read; those whose state changed."""
-    runs = entries.runs(core.db, mark.conversation, mark.device)
-    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
-    moved = []
-    for run in runs:
-        if covered[run.epoch] >= run.first:
-            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
-            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms())
-    return moved

@@ -16,12 +16,11 @@ from p2p_agents.limits import (
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, knocking, opening, pairing, presence, relaying, syncing, ways
+from p2p_agents.node import asking, consent, family, knocking, opening, pairing, presence, relaying, syncing, ways
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Moved
 from p2p_agents.store import agents, contacts, doors, entries, introductions, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
-from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
@@ -96,9 +95,8 @@ def remember_places(core: Core) -> None:
     for place in contacts.places(core.db):
         core.router.want(Target(b"", place), [place], core.now())
     for hosted in core.hosted.values():
-        for contact in contacts.contacts(core.db, hosted.local.id):
-            if contact.trust >= Trust.ACCEPTED:
-                want(core, contact.peer)
+        for peer in contacts.linked(core.db, hosted.local.id):
+            want(core, peer)
 
 
 def want(core: Core, peer: bytes) -> None:
@@ -126,8 +124,8 @@ def expire(core: Core) -> None:
     """Give up what nobody took in EXPIRY_DAYS, and say so to its sender (PROTOCOL B6)."""
     now_ms = core.now_ms()
     for row, sealed in outbox.expired(core.db, now_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
-        if sealed:
-            outbox.fail_sealed(core.db, row.id, now_ms)
+        if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
+            outbox.fail_sealed(core.db, row.id, now_ms)  # it stays owed, whole: one device that is away voids nothing
             core.effect(Moved(row.agent, row.entry))
         else:
             asking.void(core, row.agent, row.id, row.entry, _why(core, row))
@@ -139,9 +137,9 @@ def expire(core: Core) -> None:
 def _why(core: Core, row: Delivery) -> str:
     """Reached but never let in, or never reached."""
     local = core.host(row.agent).local
-    if row.device == outbox.NO_DEVICE:
-        return "expired: never reached"
     pair = sessions.pair(core.db, local.device, row.device)
+    if not pair.heard_ms:
+        return "expired: never reached"
     return "expired" if pair.gen_sent or pair.gen_seen else "not accepted"
 
 

@@ -28,7 +28,7 @@ def cuts(core: Core, link: Link, owed: Sequence[Owed]) -> tuple[bytes, ...]:
     """We hold these entries, though a device of ours that is revoked wrote them."""
     speaker = core.host(link.agent).speaker
     identity = speaker.identity
-    if not identity.revoked:
+    if not identity.revoked or link.peer == identity.agent:
         return ()
     conversation = direct_id(identity.agent, link.peer)
     written = {device: [o.entry for o in owed if o.device == device] for device in identity.revoked}

@@ -102,15 +102,27 @@ def owner_of(db: Database, device: bytes) -> bytes | None:
     return row[0] if row else None
 
 
+def live_devices(db: Database, agent: bytes) -> list[bytes]:
+    """Those that the agent's log names, as far as it is known, in no order."""
+    return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 1", (agent,))]
+
+
+def gone_devices(db: Database, agent: bytes) -> list[bytes]:
+    """Those that its log named once, and names no more."""
+    return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 0", (agent,))]
+
+
 def save_identity(db: Database, identity: Identity) -> None:
     """Keep a log that was merged with what was known: a tail that a rotate superseded is replaced, its devices stay
     the agent's. Raises BadIdentity for another agent's device (PROTOCOL E1, E2)."""
     for device in (*identity.devices, *identity.revoked):
         owner = owner_of(db, device)
         if owner is None:
-            db.run("INSERT INTO devices VALUES (?, ?)", (device, identity.agent))
+            db.run("INSERT INTO devices (device, agent) VALUES (?, ?)", (device, identity.agent))
         elif owner != identity.agent:
             raise BadIdentity("a device key of this identity already belongs to another agent")
+    db.run("UPDATE devices SET live = 0 WHERE agent = ?", (identity.agent,))
+    db.many("UPDATE devices SET live = 1 WHERE device = ?", [(device,) for device in identity.devices])
     db.run("DELETE FROM identities WHERE agent = ?", (identity.agent,))
     db.many(
         "INSERT INTO identities VALUES (?, ?, ?)",
@@ -120,6 +132,7 @@ def save_identity(db: Database, identity: Identity) -> None:
 
 def forget_identity(db: Database, agent: bytes) -> None:
     """The next log it shows is believed as a stranger's is. Its devices stay bound to it."""
+    db.run("UPDATE devices SET live = 0 WHERE agent = ?", (agent,))
     db.run("DELETE FROM identities WHERE agent = ?", (agent,))
 
 

@@ -51,8 +51,30 @@ def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
 
 
 def contacts(db: Database, agent: int) -> list[Contact]:
-    rows = db.all(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? ORDER BY since_ms", (agent,))  # noqa: S608 - constant
+    """All others: an agent that lives on several devices is a contact of itself besides."""
+    rows = db.all(
+        f"SELECT {_COLUMNS} FROM contacts WHERE agent = ?1 AND peer IS NOT (SELECT agent FROM agents WHERE id = ?1)"  # noqa: S608 - constant
+        " ORDER BY since_ms",
+        (agent,),
+    )
     return [_contact(row) for row in rows]
+
+
+def linked(db: Database, agent: int) -> list[bytes]:
+    """Everybody that may have a link, the agent's own other devices too."""
+    rows = db.all(
+        "SELECT peer FROM contacts WHERE agent = ? AND trust >= ? AND frozen IS NULL ORDER BY since_ms",
+        (agent, int(Trust.ACCEPTED)),
+    )
+    return [row[0] for row in rows]
+
+
+def save_self(db: Database, agent: int, own: bytes, name: str, kind: str, now_ms: int) -> None:
+    """Its own other devices are to be found, linked to and trusted as a contact's are. No name is pinned by that."""
+    db.run(
+        "INSERT OR IGNORE INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)",
+        (agent, own, name, kind, int(Trust.VERIFIED), now_ms),
+    )
 
 
 def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int) -> Contact:

@@ -125,18 +125,23 @@ def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
 
 
 def owed_places(
-    db: Database, agent: int, peer: bytes, device: bytes, author: bytes
+    db: Database, agent: int, peer: bytes, device: bytes, conversation: bytes, author: bytes
 ) -> list[tuple[int, int, bytes, int]]:
-    """(row, entry, epoch, seq) of what is owed to a device and was written by the device `author`."""
+    """(row, entry, epoch, seq) of what is owed to a device and was written by the device `author` in a conversation."""
     return db.all(
         "SELECT o.id, o.entry, e.epoch, e.seq FROM outbox o JOIN entries e ON e.id = o.entry"
-        " WHERE o.owed = 1 AND o.agent = ? AND o.peer = ? AND o.device = ? AND e.device = ?",
-        (agent, peer, device, author),
+        " WHERE o.owed = 1 AND o.agent = ? AND o.peer = ? AND o.device = ? AND e.conversation = ? AND e.device = ?",
+        (agent, peer, device, conversation, author),
     )
 
 
 def count_owed(db: Database, agent: int, peer: bytes) -> int:
-    row = db.one("SELECT count(*) FROM outbox WHERE owed = 1 AND agent = ? AND peer = ?", (agent, peer))
+    """Entries that no device of the peer is known to hold: one that is away for good must not fill the outbox."""
+    row = db.one(
+        "SELECT count(DISTINCT o.entry) FROM outbox o WHERE o.owed = 1 AND o.agent = ?1 AND o.peer = ?2 AND NOT EXISTS"
+        " (SELECT 1 FROM outbox s WHERE s.entry = o.entry AND s.peer = ?2 AND s.state IN ('delivered', 'read'))",
+        (agent, peer),
+    )
     return row[0] if row else 0
 
 
@@ -270,8 +275,22 @@ def entry_of(db: Database, row: int) -> int:
 
 
 def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
-    rows = db.all(f"SELECT {_DELIVERY} FROM outbox WHERE entry = ? AND agent = ?", (entry, agent))  # noqa: S608 - constant
+    """To the other side of the conversation: copies for the agent's own devices are nobody's receipt."""
+    rows = db.all(
+        f"SELECT {_DELIVERY} FROM outbox WHERE entry = ?1 AND agent = ?2"  # noqa: S608 - constant
+        " AND peer IS NOT (SELECT agent FROM agents WHERE id = ?2)",
+        (entry, agent),
+    )
     return [_delivery(row) for row in rows]
+
+
+def is_elsewhere(db: Database, row: Delivery) -> bool:
+    """Whether another device of the recipient holds the entry."""
+    found = db.one(
+        "SELECT 1 FROM outbox WHERE entry = ? AND peer = ? AND device <> ? AND state IN ('delivered', 'read')",
+        (row.entry, row.peer, row.device),
+    )
+    return found is not None
 
 
 def peers_owed(db: Database) -> list[tuple[int, bytes]]:

@@ -6,7 +6,7 @@ import pytest
 
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Malformed
-from p2p_agents.node import commands, inbound, syncing
+from p2p_agents.node import commands, holding, inbound, syncing
 from p2p_agents.node.asking import void
 from p2p_agents.node.effects import Answered
 from p2p_agents.node.state import Waiter
@@ -75,9 +75,9 @@ def test_claims_of_loss_renew_cursors_once_an_opening(world):
     alice, bob = friends(world)
     link = alice.links(bob)[0]
     before = alice.core.db.generation
-    alice.node.run(lambda core: syncing._noticed_loss(core, link))
+    alice.node.run(lambda core: holding._noticed_loss(core, link))
     once = alice.core.db.generation
-    alice.node.run(lambda core: syncing._noticed_loss(core, link))
+    alice.node.run(lambda core: holding._noticed_loss(core, link))
     assert before != once == alice.core.db.generation
 
 
@@ -135,7 +135,7 @@ def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
     alice, bob = friends(world)
     with monkeypatch.context() as patch:
         patch.setattr(inbound, "_take_item", lambda *_: Verdict.GAP)
-        patch.setattr(syncing, "_owe_missing", lambda *_: None)
+        patch.setattr(holding, "_owe_missing", lambda *_: None)
         message = alice.sends(bob, "held")
         world.run(2)
         world.part(alice, bob)

@@ -1,0 +1,157 @@
+"""What a peer holds of the conversations of a link, and what we hold: what is owed and what arrived follow from that
+(PROTOCOL B1, B8)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.chains import held_through, lost, tips_of
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.states import State
+from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
+from p2p_agents.node import family
+from p2p_agents.node.effects import Moved
+from p2p_agents.store import contacts, entries, outbox, readers
+from p2p_agents.store.contacts import Event
+from p2p_agents.wire.claims import CONVERSATIONS, Holding, Tip
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.state import Link
+    from p2p_agents.wire.claims import SyncClaims
+    from p2p_agents.wire.payload import ReadMark
+
+# --- telling ---
+
+
+def told(core: Core, link: Link) -> list[tuple[bytes, bytes]]:
+    """(conversation, its other side) of what a link is for: between two devices of one agent, all there is."""
+    hosted = core.host(link.agent)
+    if not family.is_own(core, link):
+        return [(direct_id(hosted.local.agent, link.peer), link.peer)]
+    return list(family.conversations(core, hosted).items())
+
+
+def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
+    tips = {
+        device: tips_of(entries.runs(core.db, conversation, device), SYNC_TIPS)
+        for device in entries.authors(core.db, conversation)
+    }
+    reads = readers.read_through(core.db, link.agent, peer, conversation)
+    return Holding(conversation, tips, tuple(reads))
+
+
+# --- hearing ---
+
+
+def settle(core: Core, link: Link, claims: SyncClaims) -> None:
+    """A view of now: what arrived, what is missing, what is read."""
+    for holding in _of_the_link(core, link, claims):
+        _settle_holding(core, link, holding)
+
+
+def settle_held(core: Core, link: Link, claims: SyncClaims) -> None:
+    """A view of some time ago: what was held stays delivered, and what was read stays read, until a newer word."""
+    for holding in _of_the_link(core, link, claims):
+        _settle_held(core, link, holding)
+
+
+def _of_the_link(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
+    """What it says of conversations of this link. Between two devices of one agent, where one SYNC names all that the
+    peer has, it holds nothing of the others."""
+    hosted = core.host(link.agent)
+    ours = direct_id(hosted.local.agent, link.peer)
+    if not family.is_own(core, link):
+        return [holding for holding in claims.holdings if holding.conversation == ours]
+    known = family.conversations(core, hosted)
+    named = {holding.conversation: holding for holding in claims.holdings}
+    whole = ours in named and len(claims.holdings) < CONVERSATIONS  # it stands in the first page
+    return [named.get(each, Holding(each, {}, ())) for each in known if whole or each in named]
+
+
+def _settle_held(core: Core, link: Link, holding: Holding) -> None:
+    for device in entries.authors(core.db, holding.conversation):
+        runs = entries.runs(core.db, holding.conversation, device)
+        _settle_arrived(core, link, holding.conversation, device, held_through(runs, holding.tips.get(device, ())))
+    for mark in holding.reads:
+        mark_read(core, link, mark)
+
+
+def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
+    own = core.host(link.agent).local.device
+    compares = family.is_own(core, link) or core.compared.get(core.pair_key(link)) != link.incarnation
+    for device in entries.authors(core.db, holding.conversation):  # a store loses entries between two incarnations
+        runs = entries.runs(core.db, holding.conversation, device)
+        tips = holding.tips.get(device, ())
+        held = held_through(runs, tips)
+        _settle_arrived(core, link, holding.conversation, device, held)
+        if compares:
+            for run in runs:
+                _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
+        if device == own and lost(runs, tips):
+            _noticed_loss(core, link)
+    if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
+        _noticed_loss(core, link)
+    for mark in holding.reads:
+        mark_read(core, link, mark)
+
+
+def _settle_arrived(core: Core, link: Link, conversation: bytes, device: bytes, held: dict[bytes, int]) -> None:
+    owed = outbox.owed_places(core.db, link.agent, link.peer, link.peer_device, conversation, device)
+    arrived = [(row, entry) for row, entry, epoch, seq in owed if seq <= held.get(epoch, 0)]
+    outbox.delivered(core.db, [row for row, _ in arrived], core.now_ms())
+    for _, entry in arrived:
+        core.effect(Moved(link.agent, entry))
+
+
+def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
+    """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
+    now_ms = core.now_ms()
+    after = held
+    while missing := entries.in_run(core.db, conversation, device, epoch, after, PAGE_MAX):
+        for entry in missing:
+            row = outbox.find(core.db, entry, link.peer, link.peer_device)
+            if row is None:
+                outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
+            elif not row.owed and (row.state is not State.FAILED or entries.is_voided(core.db, entry)):
+                outbox.reopen(core.db, row.id, now_ms)
+                core.effect(Moved(link.agent, entry))
+        after += len(missing)
+
+
+def _noticed_loss(core: Core, link: Link) -> None:
+    """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
+    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
+    contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+    renew_cursors(core)
+
+
+def renew_cursors(core: Core) -> None:
+    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
+    again must not break every reader each time."""
+    if not core.cursors_renewed:
+        core.cursors_renewed = True
+        core.undo.append(partial(setattr, core, "cursors_renewed", False))
+        core.db.renew_generation()
+
+
+def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
+    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8)."""
+    own = core.host(link.agent).local
+    if mark.conversation != direct_id(own.agent, link.peer):
+        return
+    for entry in settle_read(core, link.agent, link.peer, mark):
+        core.effect(Moved(link.agent, entry))
+
+
+def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
+    """Settle the entries that a mark covers as read; those whose state changed."""
+    runs = entries.runs(core.db, mark.conversation, mark.device)
+    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
+    moved = []
+    for run in runs:
+        if covered[run.epoch] >= run.first:
+            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
+            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms())
+    return moved
