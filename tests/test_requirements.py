@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from tests.requirements import IN_SCOPE, LATER
+from tests.requirements import IN_SCOPE
 
 TESTS = Path(__file__).parent
 NUMBERS = re.compile(r"\b[A-H](?:1[0-2]|[1-9])\b(?=[:,\s]|$)")
@@ -37,9 +37,5 @@ def test_every_invariant_in_scope_has_a_test():
 
 
 def test_every_number_that_is_named_exists():
-    unknown = {number: tests for number, tests in named().items() if number not in IN_SCOPE | LATER}
+    unknown = {number: tests for number, tests in named().items() if number not in IN_SCOPE}
     assert not unknown
-
-
-def test_nothing_is_both_now_and_later():
-    assert not IN_SCOPE.keys() & LATER.keys()
