@@ -363,7 +363,7 @@ def test_a_bridge_sees_nothing(world: World) -> None:
         alice.sends(bob, "secret " * size)
     world.settle()
     posts = [e for e in alice.node.effects if isinstance(e, Post)]
-    told = [alice.id, bob.id, alice.device, bob.device, b"alice", b"bob", b"secret", *(p.sid for p in posts if p.sid)]
+    told = [alice.id, bob.id, alice.device, bob.device, b"alice", b"secret", *(p.sid for p in posts if p.sid)]
     assert bridge.seen
     assert not any(part in blob for part in told for blob in bridge.seen)
     assert len({len(blob) for blob in bridge.seen}) <= 4
