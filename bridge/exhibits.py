@@ -23,20 +23,22 @@ QR_BORDER = 2
 def ready(event: Result) -> str:
     """The address, as text and as a picture, and what this bridge is."""
     kept = (
-        "It keeps sealed blobs until they are fetched, for "
-        f"{event['kept_days']} days at most: when they came, how large they are, the hash of what may write\n"
-        "to each queue. It sees the addresses of its clients and logs "
-        f"{'them' if event['log_addresses'] else 'none of them'}. What is in a blob, from whom and to whom,\n"
-        "it cannot read."
+        f"It keeps sealed blobs until they are fetched, for {event['kept_days']} days at most, when they came and how\n"
+        "large they are, and the hash of what may write to each queue. It sees the addresses of its\n"
+        f"clients and logs {'them' if event['log_addresses'] else 'none of them'}. "
+        "What is in a blob, from whom and to whom, it cannot read."
     )
     how = {
         "open": "Anybody may make queues here: --admission token or list is for those you know.",
         "token": "Whoever holds a token may make queues: p2p-bridge token create.",
         "list": "Accounts on the list may make queues: p2p-bridge allow add.",
     }[event["admission"]]
+    named = "" if "//localhost:" not in event["address"] else "Clients on other machines need --public-host NAME."
     drawn = picture(event["address"])
     return "\n".join(
-        part for part in (output.style(event["address"], "bold"), drawn, kept, how, f"data: {event['data']}") if part
+        part
+        for part in (output.style(event["address"], "bold"), drawn, kept, how, named, f"data: {event['data']}")
+        if part
     )
 
 

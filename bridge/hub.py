@@ -8,11 +8,11 @@ import itertools
 import logging
 import os
 import random
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
+from bridge.clock import ClockTrust, now_ms
 from bridge.counts import Counts
 from bridge.rates import Addresses, Paces, Purse
 from bridge.session import End, Pool, Session
@@ -39,10 +39,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 DRAIN_LOOK_S = 0.02
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Hub:
@@ -82,6 +78,7 @@ class Hub:
         self._stopping = False
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
         self._upkeep_at = self.time()
+        self._trust = ClockTrust(clock(), self.time())
         store.grown = self._grown
         meetings.told = self._told
 
@@ -241,7 +238,8 @@ class Hub:
         self.meetings.expire(self._clock())
         if now >= self._upkeep_at and not self._stopping:
             self._upkeep_at = now + bounds.UPKEEP_EVERY_S
-            self._expire()
+            if self._trust.trusts(self._clock(), now):
+                self._expire()
             self._look()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 

@@ -8,7 +8,10 @@ import typer
 
 from bridge import cli, face
 from p2p_agents import exits
-from p2p_agents.errors import Usage
+from p2p_agents.bridge_faults import BridgeMissing
+from p2p_agents.errors import P2PError, Usage
+
+EXTRAS = ("prometheus_client", "redis", "websockets")  # what p2p-agents[bridge] brings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,6 +20,10 @@ def main(argv: list[str] | None = None) -> int:
     group = typer.main.get_command(cli.app)
     try:
         status = group.main(words or ["--help"], prog_name="p2p-bridge", standalone_mode=False)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRAS:
+            raise
+        return face.run(lambda _: _raise(BridgeMissing()), json="--json" in words)
     except typer.TyperException as error:
         refused = _usage(error)
         return face.run(lambda _: _raise(refused), json="--json" in words)
@@ -32,5 +39,5 @@ def _usage(error: typer.TyperException) -> Usage:
     return Usage(told() if told is not None else str(error), hint=f"run: {path} --help")
 
 
-def _raise(error: Usage) -> None:
+def _raise(error: P2PError) -> None:
     raise error

@@ -39,7 +39,7 @@ def parse_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES or show_key(key).upper() != cleaned:
-        raise Usage(f"no account: {text[:64]!r}", hint="52 letters and digits, as the client's bridge list shows it")
+        raise Usage(f"no account: {text[:64]!r}", hint="52 letters and digits, as p2p-agents bridge status shows it")
     return key
 
 

@@ -333,6 +333,15 @@ def test_what_cannot_be_is_named(
     assert error["hint"]
 
 
+def test_a_bridge_without_its_libraries_says_what_to_install(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['websockets'] = None; from bridge.main import main; sys.exit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", program, "run", "--port", "0", "--data", str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, check=False, timeout=PATIENCE_S)
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (1, "bridge_missing")
+    assert "p2p-agents[bridge]" in error["hint"]
+
+
 def test_the_environment_says_it_too(tmp_path: Path) -> None:
     refused = ask("run", status=2, P2P_BRIDGE_DATA=str(tmp_path), P2P_BRIDGE_PORT="70000")
     assert "P2P_BRIDGE_PORT" in refused["error"]["message"]

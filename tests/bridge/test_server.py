@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
+import inspect
 import shutil
 import sqlite3
 import ssl
@@ -343,6 +345,12 @@ async def test_a_certificate_of_the_operators(tmp_path: Path) -> None:
     with pytest.raises(StoreBroken, match=r"chain\.pem"):
         async with serving(tmp_path, certificate=(str(chain), str(chain))):
             pass
+
+
+def test_the_buffer_of_a_tls_connection_can_be_had_smaller() -> None:
+    """Of asyncio, and not promised by it."""
+    assert "max_size" in vars(asyncio.sslproto.SSLProtocol)
+    assert "self.max_size" in inspect.getsource(asyncio.sslproto.SSLProtocol.__init__)
 
 
 # --- what is kept of whom ---
