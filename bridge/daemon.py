@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, exhibits
@@ -56,8 +57,7 @@ def take_lock(directory: str) -> int:
 
 async def _serve(settings: Settings, face: Face) -> None:
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    _stop_on_signals(asyncio.get_running_loop(), stopping)
     server = BridgeServer(settings)
     address = await server.start()
     gc.collect()
@@ -77,6 +77,17 @@ async def _serve(settings: Settings, face: Face) -> None:
     await stopping.wait()
     log.info("stopping")
     await server.stop()
+
+
+def _stop_on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    """Until the process ends, the loop gone or not: a second signal must not spoil a clean end."""
+
+    def stop(number: int, frame: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the end is near
+            loop.call_soon_threadsafe(stopping.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def _allow_many_files() -> None:

@@ -139,7 +139,7 @@ async def test_a_stop_is_clean_and_says_so(tmp_path: Path, start: Start) -> None
         bridge.process.send_signal(signal.SIGTERM)
         assert {(await bob.notice()).code, (await alice.notice()).code} == {Refusal.RESTARTING}
         assert await bob.gone() == await alice.gone() == "the bridge restarts"
-    status, log = await asyncio.to_thread(bridge.end)
+    status, log = await asyncio.to_thread(bridge.end)  # a second signal, wherever its end has come to
     assert status == 0
     assert "Traceback" not in log
     assert "ERROR" not in log
