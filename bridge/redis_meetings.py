@@ -55,6 +55,7 @@ class RedisMeetings:
         self._tasks: set[asyncio.Task[None]] = set()
         self._now_ms = 0  # of the latest request or sweep
         self._looking = False
+        self._owed: set[str] = set()  # places where something may wait, until it was looked for
         self._ears = Ears(link, self._heard, self._missed)
         self._ears.listen(_CHANNEL + self._self)
 
@@ -79,10 +80,8 @@ class RedisMeetings:
 
     def expire(self, now_ms: int) -> None:
         self._now_ms = now_ms
-        over = {name for (name, _), seat in self._seats.items() if seat.ends_ms <= now_ms}
-        if over and not self._looking:
-            self._looking = True
-            self._start(self._quietly(self._look(over)))
+        self._owed |= {name for (name, _), seat in self._seats.items() if seat.ends_ms <= now_ms}
+        self._look_soon()
 
     async def close(self) -> None:
         await asyncio.gather(*self._tasks)
@@ -135,19 +134,36 @@ class RedisMeetings:
     # --- what waits ---
 
     def _heard(self, channel: str, name: bytes) -> None:
-        self._start(self._quietly(self._look({name.decode()})))
+        self._owed.add(name.decode())
+        self._look_soon()
 
     def _missed(self, channel: str) -> None:
-        self._start(self._quietly(self._look({name for name, _ in self._seats})))
+        self._owed |= {name for name, _ in self._seats}
+        self._look_soon()
 
-    async def _look(self, names: set[str]) -> None:
-        """Take what waits for this process' visitors at these places, and learn which places are gone."""
+    def _look_soon(self) -> None:
+        if self._owed and not self._looking:
+            self._looking = True
+            self._start(self._quietly(self._look()))
+
+    async def _look(self) -> None:
+        """Take what waits for this process' visitors where something may, and learn which places are gone."""
         try:
-            for (name, visitor), seat in list(self._seats.items()):
-                if name in names:
-                    self._spread(await self._take(name, visitor, seat))
+            while self._owed:
+                await self._look_at(next(iter(self._owed)))
         finally:
             self._looking = False
+
+    async def _look_at(self, name: str) -> None:
+        """What fails is still owed: it is looked for with the next sweep or sound."""
+        self._owed.discard(name)
+        try:
+            for (place, visitor), seat in list(self._seats.items()):
+                if place == name:
+                    self._spread(await self._take(name, visitor, seat))
+        except Refused:
+            self._owed.add(name)
+            raise
 
     async def _take(self, name: str, visitor: Visitor, seat: _Seat) -> News:
         words = (int(seat.side), self._sitter(visitor), self._now_ms)
@@ -181,7 +197,7 @@ class RedisMeetings:
         return future
 
     async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
-        """Nobody asked for it: while Redis is away it is tried again with the next sweep or sound."""
+        """Nobody asked for it, so nobody is told that Redis is away."""
         async with self._turn:
             try:
                 await work

@@ -12,6 +12,7 @@ from bridge import bounds
 from bridge.meetings import LocalMeetings, Meetings
 from bridge.redis_link import Link, parse_store
 from bridge.redis_meetings import RedisMeetings
+from bridge.store import Refused
 from p2p_agents.limits import MEETING_BYTES
 from p2p_agents.wire.relay_answers import Refusal, Told
 from p2p_agents.wire.relay_requests import Side
@@ -30,6 +31,8 @@ class Ear:
     """What each visitor was told, to be waited for."""
 
     def __init__(self, *processes: Meetings) -> None:
+        self._processes = processes
+        self._now_ms = NOW
         self._heard: dict[tuple[int, int], asyncio.Queue[Told]] = {}
         for number, process in enumerate(processes):
             process.told = lambda visitor, told, number=number: self._of(number, visitor).put_nowait(told)
@@ -37,8 +40,19 @@ class Ear:
     def _of(self, process: int, visitor: int) -> asyncio.Queue[Told]:
         return self._heard.setdefault((process, visitor), asyncio.Queue())
 
+    def sweep(self, now_ms: int) -> None:
+        """As a bridge does every second."""
+        self._now_ms = now_ms
+        for process in self._processes:
+            process.expire(now_ms)
+
     async def next(self, visitor: int, process: int = 0) -> Told:
-        return await self._of(process, visitor).get()
+        while True:
+            try:
+                async with asyncio.timeout(1):
+                    return await self._of(process, visitor).get()
+            except TimeoutError:
+                self.sweep(self._now_ms)
 
     def silent(self) -> bool:
         return all(queue.empty() for queue in self._heard.values())
@@ -166,15 +180,15 @@ async def test_a_place_ends_in_ten_minutes_and_without_a_displayer_in_one(hall: 
     async with hall() as meetings:
         ear = Ear(meetings)
         await meetings.meet(PLACE, JOINER, J, TWO, NOW)
-        meetings.expire(NOW + bounds.LONELY_PLACE_MS)
+        ear.sweep(NOW + bounds.LONELY_PLACE_MS)
         assert await ear.next(TWO) == GONE
         await meetings.meet(PLACE, JOINER, J, TWO, NOW + 100_000)
         await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW + 110_000)
         assert await ear.next(ONE) == await ear.next(TWO) == THERE
-        meetings.expire(NOW + 110_000 + bounds.PLACE_MS - 1)
+        ear.sweep(NOW + 110_000 + bounds.PLACE_MS - 1)
         await meetings.tell(PLACE, b"still", ONE, NOW + 110_000 + bounds.PLACE_MS - 1)
         assert await ear.next(TWO) == Told(PLACE, b"still")
-        meetings.expire(NOW + 110_000 + bounds.PLACE_MS)
+        ear.sweep(NOW + 110_000 + bounds.PLACE_MS)
         assert await ear.next(ONE) == await ear.next(TWO) == GONE
         assert len(meetings) == 0
 
@@ -275,11 +289,32 @@ async def test_while_redis_is_away_meeting_is_refused_and_then_goes_on() -> None
             assert await ear.next(ONE, 0) == Told(PLACE, b"after all")
             own.kill()
             over = NOW + bounds.PLACE_MS
-            here.expire(over)
+            ear.sweep(over)
             assert await refusal(here.tell(PLACE, b"x", ONE, over)) is Refusal.FULL
             assert ear.silent()  # what may still be there is not called gone
             own.start()
-            here.expire(over)
+            ear.sweep(over)
             assert await ear.next(ONE, 0) == GONE
     finally:
         own.close()
+
+
+@in_loop
+async def test_what_could_not_be_taken_is_taken_with_the_next_sweep(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_redis(server) as here, in_redis(server) as there:
+        ear = Ear(here, there)
+        await here.meet(PLACE, DISPLAYER, D, ONE, NOW)
+        failed = asyncio.Event()
+
+        async def fail(command: object) -> None:
+            failed.set()
+            raise Refused(Refusal.FULL)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(here._link, "one", fail)
+            await there.meet(PLACE, JOINER, J, TWO, NOW)
+            await failed.wait()
+        assert await ear.next(TWO, 1) == THERE
+        assert await ear.next(ONE, 0) == THERE
