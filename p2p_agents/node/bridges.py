@@ -239,7 +239,8 @@ class Served:
             case BridgeUp(observed):
                 self._spawn(self._tell_up(observed), "bridge")
             case BridgeDown(code):
-                log.info("bridge %s: %s", self.machine.address.host, code)
+                failure = self.machine.health.failure
+                log.info("bridge %s: %s: %r", self.machine.address.host, code, failure.why if failure else "")
                 self._submit(partial(relaying.bridge_down, bridge=self.address, code=code))
             case Stored(ticket):
                 posts = self._posting.stored(ticket)

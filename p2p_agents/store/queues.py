@@ -11,7 +11,7 @@ from p2p_agents.wire.route import Route
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from p2p_agents.store.database import Database
+    from p2p_agents.store.database import Database, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ _NEVER = Stored(b"", 0)
 # --- ours ---
 
 
+def _own_queue(row: Row) -> OwnQueue:
+    """SQLite knows no booleans, and a bridge takes nothing else for one."""
+    fields: Row = (*row[:-1], bool(row[-1]))
+    return OwnQueue(*fields)
+
+
 def make(db: Database, own: OwnQueue) -> None:
     db.run(
         f"INSERT INTO own_queues ({_OWN}) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608 - constant
@@ -70,7 +76,7 @@ def make(db: Database, own: OwnQueue) -> None:
 
 def own(db: Database, queue: bytes) -> OwnQueue | None:
     row = db.one(f"SELECT {_OWN} FROM own_queues WHERE queue = ?", (queue,))  # noqa: S608 - constant
-    return OwnQueue(*row) if row else None
+    return _own_queue(row) if row else None
 
 
 def readable_at(db: Database, bridge: str) -> list[OwnQueue]:
@@ -79,13 +85,13 @@ def readable_at(db: Database, bridge: str) -> list[OwnQueue]:
         f"SELECT {_OWN} FROM own_queues WHERE bridge = ? AND (peer_device != x'' OR public = 1)",  # noqa: S608 - constant
         (bridge,),
     )
-    return [OwnQueue(*row) for row in rows]
+    return [_own_queue(row) for row in rows]
 
 
 def public_of(db: Database, device: bytes) -> OwnQueue | None:
     """Where a device of ours takes requests of strangers, if it does."""
     row = db.one(f"SELECT {_OWN} FROM own_queues WHERE device = ? AND public = 1", (device,))  # noqa: S608 - constant
-    return OwnQueue(*row) if row else None
+    return _own_queue(row) if row else None
 
 
 def own_for(db: Database, device: bytes, peer_device: bytes) -> list[OwnQueue]:
@@ -93,7 +99,7 @@ def own_for(db: Database, device: bytes, peer_device: bytes) -> list[OwnQueue]:
         f"SELECT {_OWN} FROM own_queues WHERE device = ? AND peer_device = ?",  # noqa: S608 - constant
         (device, peer_device),
     )
-    return [OwnQueue(*row) for row in rows]
+    return [_own_queue(row) for row in rows]
 
 
 def worked_off(db: Database, queue: bytes, cursor: int) -> None:

@@ -35,6 +35,14 @@ def test_a_queue_of_ours_is_found_by_its_name_its_bridge_and_its_writer(db: Data
     assert queues.pairs(db) == [(OURS, THEIRS, PEER)]
 
 
+def test_whether_a_queue_is_public_is_a_truth_value(db: Database) -> None:
+    """A bridge takes no number for it."""
+    queues.make(db, own(1))
+    queues.make(db, dataclasses.replace(own(2, TWO), public=True))
+    assert [queues.readable_at(db, bridge)[0].public for bridge in (ONE, TWO)] == [False, True]
+    assert all(type(found.public) is bool for found in queues.own_for(db, OURS, THEIRS))
+
+
 def test_a_cursor_only_rises(db: Database) -> None:
     """B7: a bridge that goes back in time is not followed."""
     queues.make(db, own(1))
