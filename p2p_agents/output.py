@@ -271,8 +271,11 @@ def request(item: Mapping[str, Any]) -> str:
 
 
 def request_address(result: Mapping[str, Any]) -> str:
-    """The address alone, so that it can be copied or piped."""
-    return escape(result["address"] or "withdrawn: nobody can ask over a bridge any more")
+    """The address alone, so that it can be copied or piped, unless it is of no use yet."""
+    if not result["address"]:
+        return "withdrawn: nobody can ask over a bridge any more"
+    shut = "" if result["open"] else f"\n\nno request can be left there yet: {escape(result['why'] or 'ask again')}"
+    return escape(result["address"]) + shut
 
 
 def introduced(result: Mapping[str, Any]) -> str:

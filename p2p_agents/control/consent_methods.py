@@ -48,7 +48,7 @@ REQUESTS = (
         "requests.address",
         "The agent's address, text to pass on: who has it may ask over a bridge to be let in. Withdraw it with `off`.",
         (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
-        "{address, bridge, reachable, expires}, all null or false where it was withdrawn",
+        "{address, bridge, expires, open, why}, open: the bridge takes requests, else why; null once withdrawn",
         (*FINDS_AGENT, errors.NoBridge, errors.AddressTooLong, *STORES),
     ),
 )

@@ -68,6 +68,13 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A public queue of ours is there, and read: its address may be given out."""
+
+    queue: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceTold:
     """From the other side of a meeting place. Empty: the other side is there, or the place is gone."""
 
@@ -76,4 +83,4 @@ class PlaceTold:
     gone: bool
 
 
-News = BridgeUp | BridgeDown | Stored | Refused | Work | Came | Unread | PlaceTold
+News = BridgeUp | BridgeDown | Stored | Refused | Work | Came | Unread | Opened | PlaceTold

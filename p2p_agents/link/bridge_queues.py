@@ -11,7 +11,7 @@ from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.crypto.work import work_claim
 from p2p_agents.limits import BRIDGE_WAITING_BYTES, WORK_BITS_DONE
 from p2p_agents.link.bridge_line import retry_ms
-from p2p_agents.link.bridge_news import Came, PlaceTold, Refused, Stored, Unread, Work
+from p2p_agents.link.bridge_news import Came, Opened, PlaceTold, Refused, Stored, Unread, Work
 from p2p_agents.wire.relay import CREATE_LABEL, READ_LABEL, create_claim, read_claim
 from p2p_agents.wire.relay_answers import Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Meet, Put, Read, Side, Tell
@@ -71,6 +71,10 @@ class Readings:
     def open(self) -> int:
         """Those that are read now."""
         return sum(reading.open for reading in self._readings.values())
+
+    def reads(self, queue: bytes) -> bool:
+        """Whether it is read now."""
+        return queue in self._readings and self._readings[queue].open
 
     def want(self, inboxes: Iterable[Inbox]) -> None:
         """These, and no others: what is left out is dropped at the bridge."""
@@ -137,6 +141,8 @@ class Readings:
                 self._failed(reading, answer, now)
                 return
             reading.open = True
+            if reading.inbox.public:
+                self._report(Opened(reading.queue))
             if self._readings.get(reading.queue) is reading:
                 self._acknowledge(reading)
             else:

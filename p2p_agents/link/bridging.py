@@ -84,6 +84,10 @@ class Bridging:
         """Queues of ours that are read now."""
         return self._readings.open
 
+    def reads(self, queue: bytes) -> bool:
+        """Whether that queue of ours is there, and read."""
+        return self._readings.reads(queue)
+
     @property
     def waiting(self) -> int:
         """Blobs the bridge has not answered for."""

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-WITHDRAWN = {"address": None, "bridge": None, "reachable": False, "expires": None}
+WITHDRAWN = {"address": None, "bridge": None, "expires": None, "queue": None}
 
 
 # --- ours ---
 
 
 def address(core: Core, params: Json) -> Json:
-    """The agent's own, made where there is none, or withdrawn. Raises NoBridge or AddressTooLong."""
+    """The agent's own, made where there is none, or withdrawn; with its queue's name, for whoever asks the bridge.
+
+    Raises NoBridge or AddressTooLong.
+    """
     hosted = core.acting(params["agent"])
     own = queues.public_of(core.db, hosted.local.device)
     if params["off"]:
@@ -43,9 +46,9 @@ def address(core: Core, params: Json) -> Json:
         raise AddressTooLong
     return {
         "address": shown,
-        "bridge": ways.host_of(own.bridge),
-        "reachable": core.bridges[own.bridge].up,
+        "bridge": own.bridge,
         "expires": showing.time_text(agents.prekeys(core.db, local.device)[0].expires_ms),
+        "queue": own.queue,
     }
 
 

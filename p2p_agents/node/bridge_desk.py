@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+OPEN_S = 3.0  # a queue is made within this, where the bridge is there
+
 
 class BridgeDesk:
     """The methods `bridge.*`."""
@@ -45,6 +48,21 @@ class BridgeDesk:
                 return {"bridges": [shown for shown in await self._all() if shown["configured"]]}
             case _:
                 return {"bridges": await self._some(params["address"])}
+
+    async def opened(self, shown: Json) -> Json:
+        """An agent's own address, with whether requests can be left there; what was just made is waited for."""
+        queue, bridge = shown.pop("queue"), shown["bridge"]
+        served = self._bridges.get(bridge) if bridge else None
+        if served is None:
+            return shown | {"open": False, "why": None}
+        machine, health = served.machine, served.machine.health
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPEN_S):
+                while not (machine.reads(queue) or queue in served.unread or health.failure):
+                    await self._bridges.changed()
+        failure = health.failure.why if health.failure else "the bridge has not answered yet"
+        why = None if machine.reads(queue) else health.admission or served.unread.get(queue) or failure
+        return shown | {"open": machine.reads(queue), "why": why}
 
     async def checks(self) -> list[Json]:
         """One for each configured bridge."""

@@ -14,7 +14,7 @@ from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.crypto.work import seek_stamp
 from p2p_agents.errors import BadBridge
 from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES, WORK_TRIES
-from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread, Work
+from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, Opened, PlaceTold, Refused, Stored, Unread, Work
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
@@ -257,6 +257,8 @@ class Served:
             case PlaceTold(place, message, gone):
                 told = partial(relaying.told, bridge=self.address, place=place, message=message, gone=gone)
                 self._submit(told)
+            case Opened(queue):
+                self.unread.pop(queue, None)
             case Unread(queue, code):
                 log.warning("bridge %s: a queue cannot be read: %s", self.machine.address.host, code)
                 self.unread[queue] = code

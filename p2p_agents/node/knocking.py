@@ -36,7 +36,8 @@ LINKED_S = 60.0  # while a link asks for us
 ANSWER_S = 180.0  # a bridge that did not answer by then never will
 DOWN_S = 15.0  # after a bridge was not reached; twice as long each time
 DOWN_MAX_S = 600.0
-REFUSED_S = 600.0  # after a refusal: another try costs work
+REFUSED_S = 60.0  # after a refusal: another try costs work
+REFUSED_MAX_S = 3_600.0
 NO_TOKEN = bytes(32)  # a public queue takes work instead
 EXPIRED = "the peer's address has expired: ask for a fresh one"
 LONG = "this agent's identity log is too long for a request over a bridge: pair instead"
@@ -128,7 +129,9 @@ def _knock(core: Core, door: Door, entry: int, knocking: Knocking) -> None:
         knocking.why = LONG
         return
     sealed = seal(bundle.prekey, signed, knock_info(door.queue, door.peer, door.device))
-    rows = tuple(d.id for d in outbox.deliveries(core.db, door.agent, entry) if d.peer == door.peer)
+    rows = tuple(
+        d.id for d in outbox.deliveries(core.db, door.agent, entry) if (d.peer, d.device) == (door.peer, door.device)
+    )
     route = Route(door.bridge, door.queue, NO_TOKEN, door.key)
     core.effect(Post(route, encode_frame(Knock(sealed)), 0, key, rows=rows, public=True))
     doors.knock(core.db, door.agent, door.peer, entry)
@@ -175,7 +178,7 @@ def refused(core: Core, post: Post, code: str, retry_ms: int, *, down: bool) -> 
     _, knocking = _door_of(core, post)
     if knocking is None:
         return
-    least = REFUSED_S
+    least = min(REFUSED_S * 2**knocking.failures, REFUSED_MAX_S)
     if down:
         least = min(DOWN_S * 2**knocking.failures, DOWN_MAX_S)
     elif code == Refusal.RATE:

@@ -236,7 +236,8 @@ class Node:
             return await self._bridge_desk().call(method, params)
         if method in ("pair.start", "introduce"):
             params = params | {"addresses": await asyncio.to_thread(self._shown_addresses)}
-        return await self._calls.call(method, params)
+        answer = await self._calls.call(method, params)
+        return await self._bridge_desk().opened(answer) if method == "requests.address" else answer
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
         return self._calls.stream(method, params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from p2p_agents.conversation.states import State
 from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.limits import (
@@ -138,8 +139,8 @@ def _why(core: Core, row: Delivery) -> str:
     """Reached but never let in, or never reached."""
     local = core.host(row.agent).local
     pair = sessions.pair(core.db, local.device, row.device)
-    if not pair.heard_ms:
-        return "expired: never reached"
+    if not pair.heard_ms:  # a bridge may have kept a request, which is all that was asked for
+        return "not accepted" if row.state is State.RELAYED else "expired: never reached"
     return "expired" if pair.gen_sent or pair.gen_seen else "not accepted"
 
 

@@ -102,9 +102,10 @@ INTRODUCTION = REQUEST | {
 }
 REQUEST_ADDRESS = {
     "address": "P2PA:A/" + "A" * 99,
-    "bridge": "bridge.example:4433",
-    "reachable": True,
+    "bridge": "bridge://bridge.example:4433#" + "a" * 52,
     "expires": "2026-12-20T14:00:00Z",
+    "open": True,
+    "why": None,
 }
 SHOWN = {
     "id": "code1",

@@ -27,7 +27,7 @@ from p2p_agents.limits import (
     WORK_BITS_DONE,
 )
 from p2p_agents.link.approach import Dial, Failure, Hangup, Way
-from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, Came, PlaceTold, Refused, Stored, Unread
+from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, Came, Opened, PlaceTold, Refused, Stored, Unread
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.wire.relay_answers import Deliver, Fail, Notice, Refusal, Told
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Login, Meet, Put, Read, Side, Tell
@@ -468,6 +468,10 @@ def test_a_queue_for_requests_is_made_for_everybody(visit, bridge):
     mine = dataclasses.replace(inbox(), public=True)
     visit.carry(visit.machine.want([mine], visit.now))
     assert bridge.queues[mine.queue].public
+    assert visit.told() == [Opened(mine.queue)]
+    assert visit.machine.reads(mine.queue)
+    visit.cut(Way.QUIC, GONE)
+    assert not visit.machine.reads(mine.queue)
 
 
 def test_a_request_goes_once_its_work_is_done(bridge):

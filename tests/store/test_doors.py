@@ -62,6 +62,7 @@ def test_a_public_queue_is_read_and_is_no_pairs(db: Database) -> None:
     queues.make(db, replace(own, queue=b"r" * 32, peer=b"x" * 32, public=False))
     queues.forget_unmet(db, ())
     assert queues.public_of(db, DEVICE) == own
+    assert [q.public for q in queues.readable_at(db, BRIDGE)] == [True]  # no number: it is signed as it is
     assert queues.readable_at(db, BRIDGE) == [own]
     assert queues.pairs(db) == []
     assert queues.public_of(db, PEER) is None

@@ -189,3 +189,63 @@ def test_doctor_tells_how_the_bridge_does(scene: Scene) -> None:
     assert (check()["ok"], "QUIC" in str(check()["detail"])) == (False, True)
     scene.alice.node.cli("bridge", "remove", "10.78.0.1")
     assert [c for c in scene.alice.node.call("doctor")["checks"] if c["name"].startswith("bridge ")] == []
+
+
+# --- first contact ---
+
+
+def test_a_stranger_asks_by_an_address_alone(scene: Scene) -> None:
+    """B11, E4: alice was never told of a bridge, and never meets bob; the bridge keeps nothing that can be read."""
+    scene.bridge.start()
+    use(scene.bob, scene.bridge)
+    shown = scene.bob.cli("requests", "address").json
+    assert (shown["open"], shown["bridge"]) == (True, scene.bridge.address)
+    with scene.bob.watch() as stream:
+        sent = scene.alice.cli("send", shown["address"], "a word from swordfish").json
+        asked = stream.until(lambda it: it["type"] == "request", 60)
+    assert (asked["text"], asked["id"]) == ("a word from swordfish", scene.alice.id)
+    assert scene.bob.everything() == []
+    assert scene.alice.call("show", id=sent["id"])["message"]["state"] == "relayed"
+    stored = b"".join(path.read_bytes() for path in scene.bridge.data.rglob("*") if path.is_file())
+    for secret in (b"swordfish", b"alice", b"bob", scene.alice.id.encode(), scene.bob.id.encode()):
+        assert secret not in stored
+    assert scene.bob.cli("requests", "accept", "alice").status == 0
+    assert scene.bob.texts(1) == ["a word from swordfish"]
+    scene.bob.send(scene.alice, "come in", wait="delivered", timeout=PATIENCE_S)
+    assert scene.alice.texts(1) == ["come in"]
+
+
+def test_a_request_waits_for_somebody_who_is_away(scene: Scene) -> None:
+    """kill -9 of everybody in between; and a second address after the first was withdrawn."""
+    scene.bridge.start()
+    use(scene.bob, scene.bridge)
+    text = scene.bob.call("requests.address")["address"]
+    scene.bob.node.kill()
+    with scene.alice.watch() as stream:
+        sent = scene.alice.call("send", to=text, text="are you there")
+        stream.until(lambda it: it["type"] == "state" and it["id"] == sent["id"] and it["state"] == "relayed", 60)
+    scene.bridge.kill()
+    scene.alice.node.kill()
+    scene.bridge.start()
+    scene.bob.node.start()
+    with scene.bob.watch() as stream:
+        if not scene.bob.call("requests.list")["requests"]:
+            stream.until(lambda it: it["type"] == "request", 60)
+    withdrawn = scene.bob.cli("requests", "address", "--off").json
+    assert (withdrawn["address"], withdrawn["open"]) == (None, False)
+    assert scene.bob.call("requests.address")["address"] != text
+    scene.bob.call("requests.accept", peer="alice")
+    scene.alice.node.start()
+    assert scene.bob.texts(1) == ["are you there"]
+
+
+def test_an_address_says_when_nobody_can_use_it(scene: Scene) -> None:
+    refused = scene.alice.cli("requests", "address")
+    assert (refused.code, refused.status) == ("no_bridge", 5)
+    scene.bridge.start()
+    use(scene.bob, scene.bridge)
+    scene.bridge.stop()
+    until_down(scene.bob)
+    shown = scene.bob.call("requests.address")
+    assert shown["address"].startswith("P2PA:A/")
+    assert (shown["open"], bool(shown["why"])) == (False, True)
