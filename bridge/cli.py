@@ -13,8 +13,9 @@ from bridge.bounds import Pace, Quotas
 from bridge.operator import Operator
 from bridge.settings import DEFAULT_PORT, Settings
 from bridge.sizes import parse_size
-from p2p_agents import exits
-from p2p_agents.errors import Usage
+from p2p_agents import __version__, exits
+from p2p_agents.errors import BadBridge, Usage
+from p2p_agents.wire.bridge_address import KEY_BYTES, BridgeAddress, parse_bridge
 from p2p_agents.wire.relay_answers import Admission
 
 if TYPE_CHECKING:
@@ -60,6 +61,22 @@ allowing = _application(
 app.add_typer(tokens, name="token")
 app.add_typer(allowing, name="allow")
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A bridge is of the same version as the agents it was installed with."""
+
+
 Data = Annotated[
     str, typer.Option("--data", metavar="DIR", envvar="P2P_BRIDGE_DATA", help="Where the bridge keeps everything.")
 ]
@@ -80,8 +97,15 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's ke
 
 def _option(name: str, metavar: str, about: str, **more: Any) -> Any:
     """An option of `run`, which the environment may give too."""
-    variable = "P2P_BRIDGE_" + name.removeprefix("--").removeprefix("no-").replace("-", "_").upper()
-    return typer.Option(name, metavar=metavar, envvar=variable, help=about, **more)
+    return typer.Option(name, metavar=metavar, envvar=_variable(name), help=about, **more)
+
+
+def _flag(name: str, about: str) -> Any:
+    return typer.Option(name, envvar=_variable(name), help=about)
+
+
+def _variable(name: str) -> str:
+    return "P2P_BRIDGE_" + name.removeprefix("--").replace("-", "_").upper()
 
 
 @app.command(
@@ -103,9 +127,9 @@ def run(
     ),
     cert: Annotated[str, _option("--cert", "FILE", "A certificate's chain for TCP, in PEM; else its own.")] = "",
     key: Annotated[str, _option("--key", "FILE", "That certificate's key.")] = "",
-    no_tls: Annotated[bool, typer.Option("--no-tls", help="TCP without TLS, behind a proxy that has it.")] = False,
-    metrics: Annotated[bool, typer.Option("--metrics", help="Show /metrics to other machines too.")] = False,
-    log_addresses: Annotated[bool, typer.Option("--log-addresses", help="Log where clients come from.")] = False,
+    no_tls: Annotated[bool, _flag("--no-tls", "TCP without TLS, behind a proxy that has it.")] = False,
+    metrics: Annotated[bool, _flag("--metrics", "Show /metrics to other machines too.")] = False,
+    log_addresses: Annotated[bool, _flag("--log-addresses", "Log where clients come from.")] = False,
     blob_size: Annotated[str, _option("--blob-size", "SIZE", "Of one blob, at most.")] = str(DEFAULTS.blob_bytes),
     queue_blobs: Annotated[int, _option("--queue-blobs", "N", "Blobs in one queue.")] = DEFAULTS.queue_blobs,
     queue_size: Annotated[str, _option("--queue-size", "SIZE", "Of one queue.")] = "64M",
@@ -137,6 +161,7 @@ def run(
         )
         if bool(cert) != bool(key):
             raise Usage("--cert and --key go together", hint="give both, or neither for the bridge's own")
+        _check_host(public_host)
         files = (cert, key) if cert else None
         settings = Settings(data, host, port, public_host, admission, not no_tls, files, metrics, log_addresses, quotas)
         return daemon.run(replace(settings, store=store, public_port=public_port), shown)
@@ -255,6 +280,16 @@ def _without_password(context: typer.Context, parameter: typer.CallbackParam, ur
             "a password does not belong on a command line: use ?password_file=FILE, or $P2P_BRIDGE_STORE"
         )
     return url
+
+
+def _check_host(name: str) -> None:
+    """What the address is to show must be one that clients can read back."""
+    try:
+        if name:
+            parse_bridge(str(BridgeAddress(name.strip("[]"), DEFAULT_PORT, bytes(KEY_BYTES))))
+    except BadBridge:
+        hint = "give a name such as bridge.example.org, or an IP address, without a port"
+        raise Usage(f"--public-host is no host: {name[:80]!r}", hint=hint) from None
 
 
 def _checked(make: Callable[[], Quotas]) -> Quotas:

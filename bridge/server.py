@@ -73,7 +73,7 @@ class BridgeServer:
         await self.store.close()
 
     def _shown_host(self) -> str:
-        host = self.settings.public_host or self.settings.host
+        host = self.settings.public_host.strip("[]") or self.settings.host
         return host if host and host not in ("0.0.0.0", "::") else "localhost"  # noqa: S104 - a comparison
 
     def _health(self, call: Call) -> Page:

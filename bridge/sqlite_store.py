@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_MS = 5_000  # a backup or another command may hold the file this long
+COMPLAIN_EVERY_S = 10.0
 CACHE_KIB = 32 * 1024
 PAGE_BYTES = 4_096
 CHECKPOINT_PAGES = 8_000  # about 32 MiB of WAL before SQLite checkpoints by itself
@@ -51,6 +53,7 @@ class SqliteStore:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._connection = _connect(path)
         self._reader = _connect(path, read_only=True)
+        self._quiet_until = 0.0
         self._rows = Rows(self._connection, quotas)
         self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         self._writer.start()
@@ -158,7 +161,11 @@ class SqliteStore:
         while not ending:
             items, ending = self._take()
             if items:
-                answers = self._transact(items)
+                try:
+                    answers = self._transact(items)
+                except Exception:  # not even undone: nobody may wait for a thread that died of it
+                    log.exception("the store failed")
+                    answers = [Refused(Refusal.FULL, bounds.RETRY_FULL_MS) for _ in items]
                 self._loop.call_soon_threadsafe(_settle, items, answers)
 
     def _take(self) -> tuple[list[Item], bool]:
@@ -185,9 +192,15 @@ class SqliteStore:
             self._undo()
             if len(items) > 1:
                 return [answer for item in items for answer in self._transact([item])]
-            log.warning("the store refused: %s", error)
+            self._complain(error)
             return [Refused(Refusal.FULL, bounds.RETRY_FULL_MS)]
         return answers
+
+    def _complain(self, error: Exception) -> None:
+        """In the log, now and then: a full disk refuses many times a second."""
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + COMPLAIN_EVERY_S
+            log.warning("the store refuses: %s", error)
 
     def _do(self, work: Work, *, full: bool) -> Any:
         if full:

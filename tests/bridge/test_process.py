@@ -18,6 +18,7 @@ import pytest
 
 from bridge.main import main
 from bridge.sizes import show_key
+from p2p_agents import __version__
 from p2p_agents.wire.bridge_address import BridgeAddress, parse_bridge
 from p2p_agents.wire.relay_answers import Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Put
@@ -313,6 +314,9 @@ def test_tokens_by_their_ids(tmp_path: Path) -> None:
         (("run", "--cert", "chain.pem"), "go together"),
         (("run", "--admission", "everybody"), "everybody"),
         (("run", "--kept-days", "0"), "0"),
+        (("run", "--public-host", "https://bridge.example.org"), "https://bridge.example.org"),
+        (("run", "--public-host", "bridge.example.org:443"), "bridge.example.org:443"),
+        (("run", "--host", "localhost"), "localhost"),
         (("allow", "add", "nobody"), "'nobody'"),
         (("token", "create", "--label", "x" * 65), "64"),
         (("dance",), "dance"),
@@ -345,6 +349,7 @@ def test_a_bridge_without_its_libraries_says_what_to_install(tmp_path: Path) -> 
 def test_the_environment_says_it_too(tmp_path: Path) -> None:
     refused = ask("run", status=2, P2P_BRIDGE_DATA=str(tmp_path), P2P_BRIDGE_PORT="70000")
     assert "P2P_BRIDGE_PORT" in refused["error"]["message"]
+    assert "P2P_BRIDGE_NO_TLS" in ask("run", status=2, P2P_BRIDGE_NO_TLS="perhaps")["error"]["message"]
     assert ask("stats", status=1, P2P_BRIDGE_DATA=str(tmp_path / "nowhere"))["error"]["code"] == "bridge_data"
 
 
@@ -360,3 +365,8 @@ def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
 def test_help_shows_examples(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     assert "Examples:\n  p2p-bridge " in capsys.readouterr().out.replace("\n    ", "\n  ")
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
