@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto.kem import OVERHEAD_BYTES, seal
 from p2p_agents.errors import BadIdentity
-from p2p_agents.limits import KNOCK_AGAIN_MAX_S, KNOCK_AGAIN_S, KNOCK_BYTES
+from p2p_agents.limits import KNOCK_AGAIN_MAX_S, KNOCK_AGAIN_S, KNOCK_BYTES, REQUEST_DAYS
 from p2p_agents.node import asking, syncing, ways
 from p2p_agents.node.callers import knock_info
-from p2p_agents.node.effects import Moved, PeersChanged, Post
+from p2p_agents.node.effects import Moved, PeersChanged, Post, ReadQueues
 from p2p_agents.store import contacts, doors, entries, outbox, queues, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Standing, encode_frame
@@ -26,11 +26,12 @@ from p2p_agents.wire.relay_answers import Refusal
 from p2p_agents.wire.route import Route
 
 if TYPE_CHECKING:
-    from p2p_agents.node.core import Core
+    from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Hosted, Link
     from p2p_agents.store.doors import Door
     from p2p_agents.wire.frame import Stand
 
+DAY_S = 86_400.0
 NEAR_FIRST_S = 2.0  # who is near is linked within this
 LINKED_S = 60.0  # while a link asks for us
 ANSWER_S = 180.0  # a bridge that did not answer by then never will
@@ -92,7 +93,10 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
     if door is None:
         del core.knocks[agent, peer]
         return
-    if entry is None or not _is_shut(core, door):
+    if not _is_shut(core, door):
+        return
+    if entry is None:
+        _rest(core, door, knocking)
         return
     if next(core.links_to(agent, peer), None) is not None:
         knocking.due = core.now() + LINKED_S
@@ -102,6 +106,24 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
         knocking.due = core.now() + wait_s
         return
     _knock(core, door, entry, knocking)
+
+
+def _rest(core: Core, door: Door, knocking: Knocking) -> None:
+    """Nothing is to be asked. An answer to what was may come as long as the peer can give one."""
+    left_s = (door.knocked_ms - core.now_ms()) / 1000 + REQUEST_DAYS * DAY_S
+    if not door.knocked_ms or left_s > REQUEST_DAYS * DAY_S:
+        return
+    if left_s > 0:
+        knocking.due = core.now() + left_s
+    else:
+        _leave(core, (core.host(door.agent).local.device, door.device))
+
+
+def _leave(core: Core, key: PairKey) -> None:
+    """No answer is expected any more: the queues for it go, and with them the need for their bridges."""
+    for own in queues.own_for(core.db, *key):
+        queues.forget(core.db, own.queue)
+        core.effect(ReadQueues(own.bridge, tuple(queues.readable_at(core.db, own.bridge))))
 
 
 def _is_shut(core: Core, door: Door) -> bool:
@@ -205,6 +227,7 @@ def on_standing(core: Core, link: Link, frame: Stand) -> None:
     if frame.standing is Standing.CLOSED:
         doors.forget(core.db, link.agent, link.peer)
         asking.give_up(core, link.agent, link.peer)
+        _leave(core, core.pair_key(link))
         core.effect(PeersChanged())
 
 

@@ -186,6 +186,7 @@ def test_who_is_rejected_is_told_and_asks_no_more(world: World) -> None:
     asked = len(knocks(alice))
     world.run(5_000)
     assert len(knocks(alice)) == asked
+    assert queues.own_for(alice.core.db, alice.device, bob.device) == [], "no bridge is needed for it any more"
 
 
 def test_no_connection_is_made_to_reject_somebody(world: World) -> None:
@@ -236,6 +237,28 @@ def test_fourteen_days_without_an_answer(world: World) -> None:
     assert alice.state(sent) == "failed"
     assert alice.why(sent) == "not accepted"
     assert 10 < len(knocks(alice)) < 20
+    assert queues.own_for(alice.core.db, alice.device, bob.device), "bob may have taken it as late as that"
+    for _ in range(15):
+        days_pass(world, 1, alice.node)
+        world.run(5)
+    assert queues.own_for(alice.core.db, alice.device, bob.device) == []
+
+
+def test_contacts_that_lost_each_other_meet_again_by_an_address(world: World) -> None:
+    """They knew no bridge while they were together; nobody has to be accepted twice."""
+    alice, bob = world.friends("alice", "bob")
+    bob.sends(alice, "see you")
+    world.settle()
+    world.part(alice, bob)
+    world.run(20)
+    world.bridge(bob.node)
+    world.settle()
+    alice.call(addressing.add, address=address(bob))
+    sent = alice.sends(bob, "where were we")
+    world.settle()
+    assert bob.requests() == []
+    assert bob.inbox() == ["where were we"]
+    assert alice.state(sent) == "delivered"
 
 
 # --- addresses ---
