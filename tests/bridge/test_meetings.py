@@ -185,8 +185,9 @@ async def test_a_place_ends_in_ten_minutes_and_without_a_displayer_in_one(hall: 
         await meetings.meet(PLACE, JOINER, J, TWO, NOW + 100_000)
         await meetings.meet(PLACE, DISPLAYER, D, ONE, NOW + 110_000)
         assert await ear.next(ONE) == await ear.next(TWO) == THERE
-        ear.sweep(NOW + 110_000 + bounds.PLACE_MS - 1)
-        await meetings.tell(PLACE, b"still", ONE, NOW + 110_000 + bounds.PLACE_MS - 1)
+        late = NOW + 110_000 + bounds.PLACE_MS - 30_000  # Redis forgets what waits by a clock of its own
+        ear.sweep(late)
+        await meetings.tell(PLACE, b"still", ONE, late)
         assert await ear.next(TWO) == Told(PLACE, b"still")
         ear.sweep(NOW + 110_000 + bounds.PLACE_MS)
         assert await ear.next(ONE) == await ear.next(TWO) == GONE
