@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import itertools
 import logging
-import socket
 from typing import TYPE_CHECKING, Protocol
 
 from p2p_agents.errors import NoSocket
-from p2p_agents.limits import CLOSED_REMEMBERED, DATAGRAM_READ_BYTES, RECEIVE_BATCH, SOCKET_BUFFER_BYTES
+from p2p_agents.limits import CLOSED_REMEMBERED, RECEIVE_BATCH
 from p2p_agents.quic import packet, private
-from p2p_agents.quic.address import Address, SockAddr, canonical_host, from_sockaddr, to_sockaddr
+from p2p_agents.quic.address import Address, canonical_host, to_sockaddr
 from p2p_agents.quic.admission import Admission, Bounds
 from p2p_agents.quic.connection import (
     CLOSE_INTERNAL,
@@ -25,6 +23,7 @@ from p2p_agents.quic.connection import (
     Event,
     Received,
 )
+from p2p_agents.quic.datagrams import ANY, Datagrams
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -55,7 +54,7 @@ class Endpoint:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: Datagrams,
         certificate: NodeCertificate,
         handler: Handler,
         alpn: str,
@@ -72,11 +71,11 @@ class Endpoint:
         self._numbers = itertools.count(1)
         self._open: dict[Connection, _Seat] = {}
         self._routes: dict[bytes, Connection] = {}
-        self._last_words: dict[bytes, list[tuple[bytes, Address]]] = {}
+        self._last_words: dict[bytes, tuple[list[tuple[bytes, Address]], bytes]] = {}  # and where they leave from
         self._dirty: dict[Connection, None] = {}
         self._flush_due = False
         self._closed = False
-        self.port: int = sock.getsockname()[1]
+        self.port = sock.port
         self._loop.add_reader(sock, self._on_readable)
 
     @classmethod
@@ -91,7 +90,7 @@ class Endpoint:
         bounds: Bounds | None = None,
     ) -> Endpoint:
         """Bind `host`, or every address of both IP versions. Raises NoSocket."""
-        return cls(_bind(host, port), certificate, handler, alpn, bounds or Bounds())
+        return cls(Datagrams.bind(host, port), certificate, handler, alpn, bounds or Bounds())
 
     @property
     def connections(self) -> tuple[Connection, ...]:
@@ -145,19 +144,19 @@ class Endpoint:
         heard: dict[Connection, None] = {}
         for _ in range(RECEIVE_BATCH):
             try:
-                data, sockaddr = self._socket.recvfrom(DATAGRAM_READ_BYTES)
+                data, address, local = self._socket.receive()
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as fault:  # an ICMP error of an earlier datagram
                 log.debug("receiving: %s", fault)
                 continue
-            address = from_sockaddr(sockaddr)
             if not packet.is_quic(data):
                 self._probe(data, address)
                 continue
             connection = self._route(data, address, now)
             if connection is not None:
                 connection.receive(data, address, now)
+                self._open[connection].local = local
                 heard[connection] = None
         for connection in heard:
             self._deliver(connection)
@@ -232,15 +231,16 @@ class Endpoint:
         for cid in seat.cids:
             self._routes.pop(cid, None)
             if connection.last_words:
-                self._last_words[cid] = connection.last_words
+                self._last_words[cid] = connection.last_words, seat.local
         while len(self._last_words) > CLOSED_REMEMBERED:
             del self._last_words[next(iter(self._last_words))]
 
     def _repeat_last_words(self, cid: bytes, address: Address) -> None:
         """The CONNECTION_CLOSE was lost: say it once more to where it was said (RFC 9000 section 10.2.1)."""
-        for data, known in self._last_words.pop(cid):
+        words, local = self._last_words.pop(cid)
+        for data, known in words:
             if known == address:
-                self._send(data, known)
+                self._send(data, known, local)
 
     # --- sending ---
 
@@ -256,15 +256,17 @@ class Endpoint:
         self._flush_due = True
         while self._dirty:
             connection, _ = self._dirty.popitem()
+            seat = self._open.get(connection)
+            local = ANY if seat is None or connection.dialed else seat.local
             for data, address in connection.datagrams(now):
-                self._send(data, address)
+                self._send(data, address, local)
             self._deliver(connection)
             self._arm(connection)
         self._flush_due = False
 
-    def _send(self, data: bytes, address: Address) -> None:
+    def _send(self, data: bytes, address: Address, local: bytes) -> None:
         try:
-            self._socket.sendto(data, to_sockaddr(address, self._socket.family))
+            self._socket.send(data, address, local)
         except OSError as fault:  # no route, no permission, no buffer: QUIC takes it for a lost datagram
             log.debug("sending to %s: %s", address[0], fault)
 
@@ -298,46 +300,11 @@ class Endpoint:
 class _Seat:
     """What the endpoint keeps for an open connection."""
 
-    __slots__ = ("admitted_for", "cids", "handler", "timer")
+    __slots__ = ("admitted_for", "cids", "handler", "local", "timer")
 
     def __init__(self, handler: Handler, admitted_for: str | None) -> None:
         self.handler = handler
         self.admitted_for = admitted_for
         self.cids: set[bytes] = set()
+        self.local = ANY  # the address of ours that the peer dialled
         self.timer: asyncio.TimerHandle | None = None
-
-
-def _bind(host: str | None, port: int) -> socket.socket:
-    if host is not None:
-        host = canonical_host(host)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return _bind_one(family, host, port)
-    try:
-        return _bind_one(socket.AF_INET6, "::", port)
-    except NoSocket as fault:
-        if fault.details.get("errno") == errno.EADDRINUSE:
-            raise
-        return _bind_one(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - peers on every network are the purpose
-
-
-def _bind_one(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket; [::] takes IPv4 too. Raises NoSocket."""
-    try:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-    except OSError as fault:
-        raise NoSocket(f"cannot make a UDP socket: {fault.strerror}", errno=fault.errno) from fault
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-        sockaddr: SockAddr = (host, port)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            literal, _, scope = host.partition("%")
-            sockaddr = (literal, port, 0, int(scope or 0))
-        sock.bind(sockaddr)
-    except (OSError, OverflowError) as fault:
-        sock.close()
-        code = getattr(fault, "errno", None)
-        raise NoSocket(f"cannot bind UDP {host} port {port}: {fault}", errno=code) from fault
-    return sock

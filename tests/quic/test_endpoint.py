@@ -7,6 +7,7 @@ import contextlib
 import errno
 import ipaddress
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 import pytest
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 
 from p2p_agents.errors import NoSocket, Usage
 from p2p_agents.limits import CLOSED_REMEMBERED
-from p2p_agents.quic import endpoint as endpoint_module
+from p2p_agents.quic import datagrams
 from p2p_agents.quic.address import Address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.connection import CLOSE_INTERNAL, CLOSE_OWNER, Closed, Connection
+from p2p_agents.quic.datagrams import Datagrams
 from p2p_agents.quic.endpoint import Endpoint
 
 ALICE, BOB = (NodeCertificate.from_seed(name.ljust(32)) for name in (b"alice", b"bob"))
@@ -271,20 +273,32 @@ def test_a_dial_to_a_dead_port_ends_as_a_timeout(monkeypatch):
     run(story())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel chooses")
+def test_a_host_of_several_addresses_answers_from_the_one_that_was_dialled():
+    """A dialer drops what comes from anywhere else."""
+
+    async def story() -> None:
+        async with endpoints() as pair:
+            dialed, _ = await pair.connect("127.0.0.2")
+            assert dialed.address == ("127.0.0.2", pair.bob.port)
+
+    run(story())
+
+
 @pytest.mark.parametrize("code", [errno.ENETUNREACH, errno.EPERM, errno.ECONNREFUSED, errno.ENOBUFS, errno.EAGAIN])
 def test_errors_of_sending_are_lost_datagrams(code):
     class Refusing:
-        def __init__(self, sock: socket.socket) -> None:
+        def __init__(self, sock: Datagrams) -> None:
             self._sock, self.refusals = sock, 3
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._sock, name)
 
-        def sendto(self, data: bytes, sockaddr: tuple) -> int:
+        def send(self, data: bytes, address: Address, local: bytes) -> None:
             self.refusals -= 1
             if self.refusals >= 0:
                 raise OSError(code, "no")
-            return self._sock.sendto(data, sockaddr)
+            self._sock.send(data, address, local)
 
     async def story() -> None:
         async with endpoints() as pair:
@@ -380,14 +394,14 @@ def test_a_port_in_use_is_no_socket():
 
 
 def test_without_ipv6_the_socket_is_ipv4(monkeypatch):
-    real = endpoint_module._bind_one
+    real = datagrams._bind_one
 
     def no_ipv6(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
         if family == socket.AF_INET6:
             raise NoSocket("no IPv6", errno=errno.EAFNOSUPPORT)
         return real(family, host, port)
 
-    monkeypatch.setattr(endpoint_module, "_bind_one", no_ipv6)
+    monkeypatch.setattr(datagrams, "_bind_one", no_ipv6)
 
     async def story() -> None:
         async with endpoints() as pair:
