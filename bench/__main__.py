@@ -6,7 +6,19 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench import bridge, bridge_shared, commands, discovery, idle, messages, pairing, primitives, reading
+from bench import (
+    bridge,
+    bridge_shared,
+    commands,
+    direct_path,
+    discovery,
+    idle,
+    messages,
+    pairing,
+    primitives,
+    reading,
+    relayed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +35,8 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
     "discovery": discovery.measure,
     "pairing": pairing.measure,
     "unread": reading.measure,
+    "relayed": relayed.measure,
+    "direct_path": direct_path.measure,
     "bridge": bridge.measure,
     "bridge_shared": bridge_shared.measure,
 }

@@ -28,10 +28,11 @@ from p2p_agents.wire.relay_requests import Ack, Put
 from tests.bridge.client import Client, Queue, by_quic, by_web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent
 ENDLESS = Quotas(queue_blobs=10**9, queue_bytes=2**50, account_bytes=2**50)
+UNBOUNDED = ("--rate", "1000000", "--queue-blobs", "1000000", "--queue-size", "10G", "--account-size", "1T")
 BLOB = os.urandom(blob_size(BLOB_FLOOR_BYTES - 64))
 QUEUES = 100
 OUTSTANDING = 4_096
@@ -110,12 +111,11 @@ def _bare(count: int) -> float:
 class Bridge:
     """A running `p2p-bridge`."""
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, options: Sequence[str]) -> None:
         began = time.perf_counter()
         command = [sys.executable, "-m", "bridge", "run", "--json", "--host", "127.0.0.1", "--port", "0"]
-        limits = ["--rate", "1000000", "--queue-blobs", "1000000", "--queue-size", "10G", "--account-size", "1T"]
         self.process = subprocess.Popen(
-            [*command, *limits, "--data", data], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*command, *options, "--data", data], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert self.process.stdout is not None
         self.address = parse_bridge(json.loads(self.process.stdout.readline())["address"])
@@ -140,8 +140,8 @@ class Bridge:
 
 
 @contextmanager
-def _running(data: str) -> Iterator[Bridge]:
-    bridge = Bridge(data)
+def running(data: str, options: Sequence[str] = UNBOUNDED) -> Iterator[Bridge]:
+    bridge = Bridge(data, options)
     try:
         yield bridge
     finally:
@@ -153,7 +153,7 @@ async def _carried(quick: bool) -> list[Figure]:
     count = 500 if quick else 10_000
     found = []
     for way, connect in (("quic", by_quic), ("websocket", by_web)):
-        with _directory() as data, _running(data) as bridge:
+        with _directory() as data, running(data) as bridge:
             async with _client(bridge, connect) as writer, _client(bridge, connect) as reader:
                 queue = Queue("measured")
                 await reader.login("reader")
@@ -205,7 +205,7 @@ def _devices(quick: bool) -> list[Figure]:
     count = 20 if quick else 1_000
     found = []
     for way, connect in (("quic", by_quic), ("websocket", by_web)):
-        with _directory() as data, _running(data) as bridge:
+        with _directory() as data, running(data) as bridge:
             each, idle = asyncio.run(_connect_many(bridge, connect, count, 1.0 if quick else 10.0))
         found.append(
             figure(
@@ -271,9 +271,9 @@ def _restart(quick: bool) -> list[Figure]:
         _fill(path, count)
         starts = []
         for _ in range(1 if quick else ROUNDS):
-            with _running(data) as bridge:
+            with running(data) as bridge:
                 starts.append(bridge.start_s)
-    with _directory() as data, _running(data) as bridge:
+    with _directory() as data, running(data) as bridge:
         bare = bridge.start_s
     return [figure("bridge.start", starts, "s", baseline={"queues": count, "with none": bare}, must="3 s")]
 

@@ -76,8 +76,8 @@ def round_trip(quick: bool) -> list[Figure]:
     with world() as made:
         alice, bob = made.pair()
         before, rounds = (alice.processor_s(), bob.processor_s()), 20 if quick else 300
-        samples = asyncio.run(_ping_pong(alice, bob, rounds))
-        costs = _processor_us(alice, bob, before, rounds)
+        samples = asyncio.run(ping_pong(alice, bob, rounds))
+        costs = processor_us(alice, bob, before, rounds)
     commit = median(primitives.commits(1, 10 if quick else 60))
     quic = median(primitives.round_trips(quick))
     seal = primitives.one_message(quick)
@@ -88,7 +88,7 @@ def round_trip(quick: bool) -> list[Figure]:
     ]
 
 
-async def _ping_pong(alice: Node, bob: Node, rounds: int) -> list[float]:
+async def ping_pong(alice: Node, bob: Node, rounds: int) -> list[float]:
     samples = []
     async with Agent(alice.name, home=alice.home) as near, Agent(bob.name, home=bob.home) as far:
         echo = asyncio.get_running_loop().create_task(_echo(far, alice.id))
@@ -120,8 +120,8 @@ def rate(quick: bool) -> list[Figure]:
     with world() as made:
         alice, bob = made.pair()
         before = alice.processor_s(), bob.processor_s()
-        samples = [asyncio.run(_stream(alice, bob, count)) for _ in range(rounds)]
-        costs = _processor_us(alice, bob, before, rounds * count)
+        samples = [asyncio.run(stream(alice, bob, count)) for _ in range(rounds)]
+        costs = processor_us(alice, bob, before, rounds * count)
     parts = primitives.shares(quick)
     limit = 1 / sum(parts.values())
     baseline = costs | {"limit": limit} | {f"{name}_us": 1e6 * cost for name, cost in parts.items()}
@@ -138,13 +138,13 @@ def rate(quick: bool) -> list[Figure]:
     ]
 
 
-def _processor_us(alice: Node, bob: Node, before: tuple[float, float], count: int) -> dict[str, float]:
+def processor_us(alice: Node, bob: Node, before: tuple[float, float], count: int) -> dict[str, float]:
     """What each node spent per message: on a shared machine it says more than the clock."""
     spent = alice.processor_s() - before[0], bob.processor_s() - before[1]
     return {"alice_cpu_us": 1e6 * spent[0] / count, "bob_cpu_us": 1e6 * spent[1] / count}
 
 
-async def _stream(alice: Node, bob: Node, count: int) -> float:
+async def stream(alice: Node, bob: Node, count: int) -> float:
     """The order is the author's, so the last one delivered is all of them."""
     async with Agent(alice.name, home=alice.home) as near:
         began = time.perf_counter()

@@ -32,9 +32,9 @@ class Node:
         self.home = Home(self.environment)
         self._client = Client(self.home, start=True)
 
-    def start(self) -> None:
-        """Bring it up, its agent announced."""
-        self.call("init", name=self.name, policy="open")
+    def start(self, *, hidden: bool = False) -> None:
+        """Bring it up, its agent announced unless it is hidden."""
+        self.call("init", name=self.name, policy="open", hidden=hidden)
         self.announced = time.perf_counter()
         self.id = str(self.call("whoami")["agent"]["id"])
         info = self.call("node.info")
@@ -82,11 +82,22 @@ class World:
         self.root = root
         self._stack = stack
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str, *, hidden: bool = False) -> Node:
         node = Node(self.root, name)
         self._stack.callback(node.stop)  # before it starts: half a start must not outlive the measurement
-        node.start()
+        node.start(hidden=hidden)
         return node
+
+    def pair_over(self, bridge: str) -> tuple[Node, Node]:
+        """Two nodes whose agents know of no other way to each other: hidden agents tell no address."""
+        carol, dave = self.node("carol", hidden=True), self.node("dave", hidden=True)
+        for node in (carol, dave):
+            node.call("bridge.add", address=bridge)
+        code = carol.call("pair.start")["code"]
+        dave.call("pair.join", code=code, timeout=STEP_S)
+        carol.call("send", to=dave.id, text="hello", wait="delivered", timeout=STEP_S)
+        dave.call("send", to=carol.id, text="hello", wait="delivered", timeout=STEP_S)
+        return carol, dave
 
     def pair(self) -> tuple[Node, Node]:
         """Two nodes whose agents alice and bob have exchanged a message each way."""

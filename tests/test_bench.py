@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,8 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("discovery", ["discovery.node", "discovery.agent"]),
         ("pairing", ["pairing"]),
         ("unread", ["unread.all", "unread.few"]),
+        ("relayed", ["relayed.round_trip", "relayed.rate"]),
+        pytest.param("direct_path", ["direct_path"], marks=pytest.mark.netns),
         (
             "bridge",
             [
@@ -48,6 +51,8 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
 )
 def test_each_measurement_prints_its_figures_as_json_lines(name: str, figures: list[str]) -> None:
     done = measure(name)
+    if "is not measured" in done.stderr and os.environ.get("CI") != "true":
+        pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["name"] for line in lines] == figures

@@ -24,7 +24,14 @@ BRIDGES = (
             Param("timeout", float, "seconds to wait for the bridge", default=10.0, at_most=limits.WAIT_MAX_S),
         ),
         f"{{bridge: {BRIDGE_FIELDS}}}, state: up, connecting, down or not admitted; account: who this node is there",
-        (errors.BadBridge, errors.BridgeImpostor, errors.BridgeRefused, errors.BridgesFull, *STORES),
+        (
+            errors.BadBridge,
+            errors.BridgeImpostor,
+            errors.BridgeRefused,
+            errors.BridgesFull,
+            errors.BridgeUnreachable,
+            *STORES,
+        ),
     ),
     Method(
         "bridge.remove",

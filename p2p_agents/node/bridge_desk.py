@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown
+from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown, BridgeUnreachable
 from p2p_agents.limits import BRIDGES_CONFIGURED
 from p2p_agents.node import relaying
 from p2p_agents.node.doctor import Check
@@ -105,16 +105,13 @@ class BridgeDesk:
         self._bridges.configure(configured, needed)
 
     async def _settle(self, address: str, seconds: float) -> None:
-        """Until the bridge admitted us, or said no; that it did not answer yet is no error.
-
-        Raises BridgeImpostor or BridgeRefused.
-        """
+        """Until the bridge admitted us. Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
         try:
             async with asyncio.timeout(seconds):
                 while (served := self._bridges.get(address)) is not None and not _is_settled(served):
                     await self._bridges.changed()
         except TimeoutError:
-            return
+            raise _unreachable(address, f"nothing within {seconds:g} s") from None
 
     async def _all(self) -> list[Json]:
         """As they stand, the configured ones first and in their order."""
@@ -164,14 +161,25 @@ def _state(served: Served) -> str:
     return "not admitted" if line.admitted is False and served.configured else "up"
 
 
+def _unreachable(address: str, why: str) -> BridgeUnreachable:
+    place = host_of(address)
+    remove = f"p2p-agents bridge remove {place}"
+    return BridgeUnreachable(
+        f"{place} does not answer: {why}",
+        hint=f"it is kept and tried again; where the address is wrong, take it back: {remove}",
+    )
+
+
 def _is_settled(served: Served) -> bool:
-    """Raises BridgeImpostor or BridgeRefused."""
+    """Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
     health, line = served.machine.health, served.machine.line
     failure = health.failure
     if failure is not None and failure.code == BridgeImpostor.code:
         raise BridgeImpostor(f"{host_of(served.address)} does not hold the key in the address: {failure.why}")
     if failure is not None and failure.code == BridgeRefused.code:
         raise BridgeRefused(f"{host_of(served.address)} takes nobody: {failure.why}")
+    if failure is not None and line is None:
+        raise _unreachable(served.address, failure.why)
     if line is None or not health.admission:
         return _state(served) != "connecting"
     account = base64.b32encode(served.account.public).decode().rstrip("=").lower()

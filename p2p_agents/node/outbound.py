@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.sessions import Held
 
 FRAMES_PER_TURN = 8  # one pair may seal this many frames before another has its turn: fair between peers
+WAY_PATIENCE = 4  # over a bridge a frame of its own costs all three more, and is there later anyhow
 FRAME_OVERHEAD = 4096  # of a sealed frame over its items: header with KEM step, padding of small payloads
 
 
@@ -315,7 +316,8 @@ def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
     """An acknowledgement or read mark alone waits a moment for a message to ride with; a ping does not."""
     if not core.patience or link.asks or link.answers or held is None or not held.session.confirmed:
         return False
-    return core.quiet.setdefault(key, core.now() + core.patience) > core.now()
+    patience = core.patience if link.way is None else WAY_PATIENCE * core.patience
+    return core.quiet.setdefault(key, core.now() + patience) > core.now()
 
 
 def _owed(core: Core, link: Link, room: int) -> list[Owed]:

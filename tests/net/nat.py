@@ -92,7 +92,7 @@ class Homes(Lab):
             self.become(number, Kind.PRESERVING)
 
 
-def _nat_obstacle() -> str | None:
+def nat_obstacle() -> str | None:
     why_not = obstacle()
     if why_not is None and shutil.which("nft") is None:
         return "needs nft"
@@ -108,7 +108,7 @@ def _nat_obstacle() -> str | None:
 @pytest.fixture(scope="session")
 def homes() -> Callable[..., Homes]:
     """A maker of homes; mark the test `netns`."""
-    why_not = _nat_obstacle()
+    why_not = nat_obstacle()
     if why_not is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(why_not)

@@ -16,6 +16,7 @@ from tests.net.namespaces import Lab, ip
 from tests.system.harness import PATIENCE_S, ROOT, Process, World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.system.harness import Agent
@@ -59,17 +60,22 @@ class Islands(Lab):
 
 
 class BridgeProcess:
-    """`p2p-bridge` on the middle host; what it keeps outlives it."""
+    """`p2p-bridge` on the middle host, or where `host` is; what it keeps outlives it."""
 
-    def __init__(self, world: World, netns: str, data: Path) -> None:
-        self._world, self._netns, self.data = world, netns, data
+    def __init__(self, world: World, netns: str | None, data: Path, host: str = ADDRESS) -> None:
+        self._world, self._netns, self.host, self.data = world, netns, host, data
         self.address = ""
         self._port = 0
 
-    def start(self, *options: str) -> BridgeProcess:
-        words = ["-m", "bridge", "run", "--json", "--data", str(self.data), "--port", str(self._port)]
+    @property
+    def port(self) -> int:
+        """The same one every time."""
+        return self._port
+
+    def start(self, *options: str, program: Sequence[str] = ("-m", "bridge")) -> BridgeProcess:
+        words = [*program, "run", "--json", "--data", str(self.data), "--port", str(self._port)]
         node = self._world.node("bridge-process", netns=self._netns)
-        command = node.command(*words, "--host", ADDRESS, *options)
+        command = node.command(*words, "--host", self.host, *options)
         self.process = node.process = Process(command, node.environ | {"PYTHONPATH": str(ROOT)}, follow="stdout")
         ready = json.loads(self.process.until('"ready"'))
         self.address = ready["address"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.net.nat import Kind, homes
-from tests.system.bridge import Bridge, joins, pair
 from tests.system.harness import PATIENCE_S, World
+from tests.system.islands import BridgeProcess, pair, use
 from tests.system.talk import arrived, exchange
 
 if TYPE_CHECKING:
@@ -33,28 +33,31 @@ def lab(homes: type[Homes]) -> Iterator[Homes]:
 
 
 @pytest.fixture
-def bridge(lab: Homes, tmp_path: Path) -> Iterator[Bridge]:
-    """In the open, at lab.address(0)."""
-    made = Bridge(tmp_path / "bridge", lab.address(0), lab.hosts[0])
-    yield made.start()
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
     made.close()
 
 
 @pytest.fixture
-def agents(lab: Homes, bridge: Bridge, tmp_path: Path) -> Iterator[tuple[Agent, Agent]]:
+def bridge(lab: Homes, world: World, tmp_path: Path) -> BridgeProcess:
+    """In the open."""
+    return BridgeProcess(world, lab.hosts[0], tmp_path / "bridge", lab.address(0)).start()
+
+
+@pytest.fixture
+def agents(lab: Homes, world: World) -> tuple[Agent, Agent]:
     """Alice and bob, each in a home of their own; they use no bridge yet."""
-    world = World(tmp_path)
-    yield (
+    return (
         world.agent("alice", netns=lab.homes[0], hints="hints-a"),
         world.agent("bob", netns=lab.homes[1], hints="hints-b"),
     )
-    world.close()
 
 
-def meet(agents: tuple[Agent, Agent], bridge: Bridge) -> None:
+def meet(agents: tuple[Agent, Agent], bridge: BridgeProcess) -> None:
     """Over the bridge, as people do."""
     for agent in agents:
-        joins(agent, bridge)
+        use(agent, bridge)
     pair(*agents)
 
 
@@ -78,7 +81,9 @@ def path(agent: Agent, peer: Agent) -> tuple[str, str]:
         assert time.monotonic() < until, why
 
 
-def test_a_direct_path_is_found_through_two_nats(lab: Homes, bridge: Bridge, agents: tuple[Agent, Agent]) -> None:
+def test_a_direct_path_is_found_through_two_nats(
+    lab: Homes, bridge: BridgeProcess, agents: tuple[Agent, Agent]
+) -> None:
     """Paired over the bridge, then on their own: both boxes keep the port, so both sides dial where the bridge saw
     the other."""
     alice, bob = agents
@@ -95,7 +100,7 @@ def test_a_direct_path_is_found_through_two_nats(lab: Homes, bridge: Bridge, age
 
 @pytest.mark.parametrize("strict", [(0, 1), (1,)])
 def test_nats_that_change_the_port(
-    lab: Homes, bridge: Bridge, agents: tuple[Agent, Agent], strict: tuple[int, ...]
+    lab: Homes, bridge: BridgeProcess, agents: tuple[Agent, Agent], strict: tuple[int, ...]
 ) -> None:
     """Nobody can foresee the port, so it stays with the bridge, and both commands say why."""
     alice, bob = agents
@@ -113,14 +118,14 @@ def test_nats_that_change_the_port(
 
 @pytest.mark.parametrize("blocked", [(0, 1), (1,)])
 def test_networks_that_let_no_udp_pass(
-    lab: Homes, bridge: Bridge, agents: tuple[Agent, Agent], blocked: tuple[int, ...]
+    lab: Homes, bridge: BridgeProcess, agents: tuple[Agent, Agent], blocked: tuple[int, ...]
 ) -> None:
     """A WebSocket over TLS carries it, and both commands say so."""
     alice, bob = agents
     for home in blocked:
         lab.become(home, Kind.NO_UDP)
     for home, agent in enumerate(agents):
-        way = joins(agent, bridge)["way"]
+        way = use(agent, bridge)["way"]
         assert way == ("websocket" if home in blocked else "quic")
     pair(alice, bob)
     talk(alice, bob)
@@ -132,7 +137,7 @@ def test_networks_that_let_no_udp_pass(
 
 @pytest.mark.timeout(150)
 def test_the_direct_path_dies_and_comes_back_in_mid_conversation(
-    lab: Homes, bridge: Bridge, agents: tuple[Agent, Agent]
+    lab: Homes, bridge: BridgeProcess, agents: tuple[Agent, Agent]
 ) -> None:
     """B1: direct, then the bridge, then direct again; everything arrives once, in order, in both directions."""
     alice, bob = agents
@@ -158,7 +163,7 @@ def test_the_direct_path_dies_and_comes_back_in_mid_conversation(
 
 @pytest.mark.timeout(120)
 def test_a_home_that_loses_its_network_and_gets_it_back(
-    lab: Homes, bridge: Bridge, agents: tuple[Agent, Agent]
+    lab: Homes, bridge: BridgeProcess, agents: tuple[Agent, Agent]
 ) -> None:
     """Bridge and direct path go at once; what each said meanwhile arrives, once."""
     alice, bob = agents
