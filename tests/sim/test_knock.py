@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from p2p_agents.crypto.outer import open_blob, seal_blob
 from p2p_agents.crypto.request_address import read
 from p2p_agents.errors import AddressExpired, BadAddress, NoBridge, PeerBlocked, PeerUnknown, UnknownVersion
 from p2p_agents.limits import KNOCKS_PER_MINUTE, REQUESTS_PER_MINUTE
+from p2p_agents.link.admission import RequestDesk
 from p2p_agents.node import addressing, allowing, commands, relaying
 from p2p_agents.node.callers import knock_info
 from p2p_agents.node.effects import Post
@@ -475,6 +477,25 @@ def test_a_forged_request_leaves_nothing(world: World, scene: tuple[Agent, Agent
     assert bob.core.db.all("SELECT count(*) FROM identities") == before
     knocker.says(alice)
     assert bob.requests() == ["from alice"]
+
+
+@pytest.mark.parametrize("what", ["signed", "signature"])
+def test_whatever_a_stranger_signs_raises_nothing(scene: tuple[Agent, Agent, Knocker], what: str) -> None:
+    """Fuzz: bytes altered before they are signed, or after, and sealed as they ought to be."""
+    alice, bob, knocker = scene
+    dice, at = random.Random(7), knocker.address
+    said, key = encode_knock(knocker.claims(alice)), alice.hosted.speaker.key
+    for _ in range(300):
+        whole = bytearray(said if what == "signed" else key.sign(said, KNOCK_LABEL))
+        place = dice.randrange(min(len(whole), dice.choice([40, 400, len(whole)])))
+        whole[place] ^= 1 << dice.randrange(8)
+        signed = key.sign(bytes(whole), KNOCK_LABEL) if what == "signed" else bytes(whole)
+        sealed = seal(at.bundle.prekey, signed, knock_info(at.at.queue, at.agent, at.device))
+        bob.hosted.desk = RequestDesk()
+        knocker.puts(encode_frame(Knock(sealed)))
+    kept = contacts.contacts(bob.core.db, bob.hosted.local.id)
+    assert {contact.peer for contact in kept} <= {alice.id}, "she may say what she likes, of herself"
+    assert what == "signed" or not kept
 
 
 def test_an_expired_key_of_the_stranger_is_none(world: World, scene: tuple[Agent, Agent, Knocker]) -> None:
