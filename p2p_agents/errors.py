@@ -57,6 +57,7 @@ from p2p_agents.environment_faults import (
 )
 from p2p_agents.fault import LocalFault, P2PError
 from p2p_agents.identity_faults import (
+    AlreadyHere,
     BackupDamaged,
     BackupOutdated,
     BackupPassphrase,
@@ -77,6 +78,7 @@ from p2p_agents.pairing_faults import (
     BadCode,
     CodeDead,
     CodeExpired,
+    CodePurpose,
     CodeUsed,
     CodeWrong,
     NobodyFound,
@@ -115,6 +117,7 @@ __all__ = [
     "AddressExpired",
     "AddressTooLong",
     "AllowlistFull",
+    "AlreadyHere",
     "AlreadyRunning",
     "BackupDamaged",
     "BackupOutdated",
@@ -140,6 +143,7 @@ __all__ = [
     "CameraUnavailable",
     "CodeDead",
     "CodeExpired",
+    "CodePurpose",
     "CodeUsed",
     "CodeWrong",
     "DeviceUnknown",

@@ -30,6 +30,14 @@ class RootElsewhere(LocalFault):
     hint = "do it there: on the machine where the agent was made or restored"
 
 
+class AlreadyHere(LocalFault):
+    """The agent that shows this code lives on this machine already."""
+
+    code = "already_here"
+    exit = exits.REFUSED
+    hint = "type the code on the machine that is to be added"
+
+
 class BadKeyFile(LocalFault):
     """The file holds no next root key."""
 

@@ -174,8 +174,14 @@ def restored(result: Mapping[str, Any]) -> str:
 
 
 def devices(result: Mapping[str, Any]) -> str:
-    rows = [(d["name"] or "-", d["id"][:20], d["state"], "here" if d["here"] else "") for d in result["devices"]]
+    rows = [(d["name"] or "-", d["id"][:20], d["state"], _place(d)) for d in result["devices"]]
     return table(("NAME", "ID", "STATE", ""), rows)
+
+
+def _place(device: Mapping[str, Any]) -> str:
+    if not device["here"]:
+        return ""
+    return "here, with the root key" if device["root"] else "here"
 
 
 def contacts(result: Mapping[str, Any]) -> str:
@@ -208,8 +214,16 @@ def _allowed_cells(item: Mapping[str, Any], chars: int | None = 10) -> tuple[str
     return item["name"] or "", item["petname"] or "", item["id"][:chars], item["trust"], clock(item["since"])
 
 
+def linked(result: Mapping[str, Any]) -> str:
+    """The agent that lives here too now."""
+    found = result["agent"]
+    return f"{style(escape(found['name']), 'bold')} lives here too  {short(found['id'])} · its contacts follow"
+
+
 def paired(result: Mapping[str, Any]) -> str:
-    """Whom a code brought."""
+    """Whom a code brought: a contact, or an installation of the agent itself."""
+    if "device" in result:
+        return f"linked {style(escape(result['device']['name']), 'bold')}  {short(result['device']['id'])}"
     found = result["contact"]
     name = found.get("petname") or found["name"]
     return f"paired with {style(escape(name), 'bold')}  {short(found['id'])} · {escape(result['trust'])}"

@@ -42,6 +42,15 @@ class CodeUsed(CodeDead):
     code = "code_used"
 
 
+class CodePurpose(CodeDead):
+    """That code is for something else: to become contacts and to link a device take a code each."""
+
+    code = "code_purpose"
+    hint = (
+        "p2p-agents pair is for contacts, p2p-agents pair --link-device for devices of one agent: on both sides alike"
+    )
+
+
 class NobodyFound(LocalFault):
     """No node within reach shows that code."""
 

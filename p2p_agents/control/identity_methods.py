@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATH_CHARS = 4_096  # Linux's own bound
 
 LOG_FIELDS = "agent: {id, name}, next_root, entries: [{n, kind, device, time}]"
-DEVICE_FIELDS = "{id, name, state, here, n}"
+DEVICE_FIELDS = "{id, name, state, here, root, n}"
 _FILES = (errors.FileExists, errors.FileUnusable)
 _PASSPHRASE = Param("passphrase", str, "8 to 1,024 characters", required=True, at_most=limits.PASSPHRASE_CHARS)
 _KEYS = (errors.NextRootMissing, errors.NextRootWrong, errors.BadKeyFile, errors.FileUnusable)
@@ -59,7 +59,7 @@ IDENTITY = (
     ),
     Method(
         "devices.list",
-        "Every installation that ever was the agent's; `here` is this one.",
+        "Every installation that ever was the agent's; `here` is this one, `root` says whether its root key is here.",
         (AGENT,),
         f"{{devices: [{DEVICE_FIELDS}]}}",
         FINDS_AGENT,

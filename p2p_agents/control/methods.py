@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents import errors, limits
 from p2p_agents.control.bridge_methods import BRIDGES
 from p2p_agents.control.consent_methods import CONSENT
-from p2p_agents.control.identity_methods import IDENTITY
+from p2p_agents.control.identity_methods import DEVICE_FIELDS, IDENTITY
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
 from p2p_agents.control.params import (
     ADDRESSEE,
@@ -178,18 +178,40 @@ _PEERS = (
 _CODE = Param("code", str, "a code, its text or its id; without it the newest", at_most=limits.OOB_CHARS)
 _PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
 _PAIR_STATE = (
-    f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?}}, wrong: the"
-    " tries that were made with other words, and where from"
+    f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?,"
+    f" device?: {DEVICE_FIELDS}}}, wrong: the tries that were made with other words, and where from"
 )
 _ENDED = (errors.CodeExpired, errors.CodeDead)
+_JOINS = (
+    errors.BadName,
+    errors.BadCode,
+    errors.UnknownVersion,
+    *_ENDED,
+    errors.CodePurpose,
+    errors.CodeUsed,
+    errors.CodeWrong,
+    errors.NobodyFound,
+    errors.PairFailed,
+    errors.PairCancelled,
+)
 
 _PAIRING = (
     Method(
         "pair.start",
         "Show a pairing code, the agent's only one; it lives ten minutes, and no longer than the node.",
-        (AGENT, _PETNAME),
-        "{id, code, uri, link, expires, agent}",
-        (errors.NoAgent, errors.BadName),
+        (
+            AGENT,
+            _PETNAME,
+            Param("device", bool, "for another installation of this agent, not for a contact", default=False),
+            Param(
+                "history",
+                str,
+                "what a linked installation is given of conversations: all, none, or the last so many days",
+                default=str(limits.LINK_HISTORY_DAYS),
+            ),
+        ),
+        "{id, code, uri, link, expires, agent, purpose}",
+        (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.StoreBroken),
     ),
     Method(
         "pair.status",
@@ -221,18 +243,18 @@ _PAIRING = (
             _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
         ),
         f"{{contact: {CONTACT_FIELDS}, trust}}",
+        (errors.NoAgent, *_JOINS),
+    ),
+    Method(
+        "pair.link",
+        "Become another installation of the agent that shows this code.",
         (
-            errors.NoAgent,
-            errors.BadName,
-            errors.BadCode,
-            errors.UnknownVersion,
-            *_ENDED,
-            errors.CodeUsed,
-            errors.CodeWrong,
-            errors.NobodyFound,
-            errors.PairFailed,
-            errors.PairCancelled,
+            Param("code", str, "what the other side shows, typed or scanned", required=True, at_most=limits.OOB_CHARS),
+            Param("name", str, "the agent's name on this node; without it its own", at_most=limits.NAME_CHARS),
+            _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
         ),
+        f"{{agent: {AGENT_FIELDS}}}",
+        (errors.AgentExists, errors.AlreadyHere, *_JOINS, *STORES),
     ),
     Method(
         "trust.show",

@@ -51,6 +51,18 @@ def _hold_ancestors(run: Run, by_epoch: Mapping[bytes, Run], held: dict[bytes, i
         run = parent
 
 
+def runs_in_reach(runs: Sequence[Run], tips: Iterable[Tip], floor: int) -> list[Run]:
+    """My runs that the peer can take more of. What follows an entry up to `floor`, which I never had, is out of reach
+    of a peer that lacks that entry too."""
+    named = {tip.epoch: tip.seq for tip in tips}
+    beyond: set[bytes] = set()
+    for run in sorted(runs, key=lambda run: run.first):
+        lacks = named.get(run.epoch, 0) < run.first - 1
+        if lacks and (0 < run.first - 1 <= floor or run.parent in beyond):
+            beyond.add(run.epoch)
+    return [run for run in runs if run.epoch not in beyond]
+
+
 def lost(runs: Iterable[Run], tips: Iterable[Tip]) -> bool:
     """Whether the peer holds entries of one of my own devices that my store lacks: it was rolled back."""
     last = {run.epoch: run.last for run in runs}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MESSAGE = "message"
 CARD = "contact.card"
+SHARE = "own.contact"
 VOID = "void"
 TEXT_TYPES = ("text/plain", "text/markdown", "application/json")
 

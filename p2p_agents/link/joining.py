@@ -29,7 +29,7 @@ from p2p_agents.wire.pairing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from p2p_agents.crypto.entropy import Entropy
     from p2p_agents.crypto.introduction import Peer, Self
@@ -53,25 +53,39 @@ class _Run:
 class Joiner:
     """Asks with one code for one purpose; it dies of success, of three runs, or after ten minutes.
 
-    `spent` is what Spend last said of this place, 0 for a place never heard of.
+    `spent` is what Spend last said of this place, 0 for a place never heard of; `barred` are agents not to be met.
     """
 
     _MOVES: ClassVar[dict[type[Message], Callable[[Joiner, _Run, Message, int], list[Action]]]]
 
     def __init__(
-        self, secret: Secret, purpose: Purpose, me: Self, entropy: Entropy, now_ms: int, *, spent: int
+        self,
+        secret: Secret,
+        purpose: Purpose,
+        me: Self,
+        entropy: Entropy,
+        now_ms: int,
+        *,
+        spent: int,
+        barred: Collection[bytes] = (),
     ) -> None:
         if (me.identity is None) != (purpose is Purpose.LINK):
             raise BadIdentity("agents pair and join rooms; installations without an agent are linked")
         self._secret, self._purpose, self._me, self._entropy = secret, purpose, me, entropy
         self._ends_ms = now_ms + PAIRING_CODE_MS
-        self._spent = spent
+        self._spent, self._barred = spent, barred
+        self._met_barred = False
         self._run: _Run | None = None
         self._dead = False
 
     @property
     def dead(self) -> bool:
         return self._dead
+
+    @property
+    def met_barred(self) -> bool:
+        """An agent that it was told not to meet held the code."""
+        return self._met_barred
 
     def deadline_ms(self) -> int | None:
         """When `tick` is due next."""
@@ -154,6 +168,9 @@ class Joiner:
         assert peer.identity is not None
         if self._secret.agent not in (None, peer.identity.agent):
             raise BadIdentity("another agent than the scanned code names")
+        if peer.identity.agent in self._barred:
+            self._met_barred = True
+            raise BadIdentity("an agent that is not to be met")
 
     def _on_done(self, run: _Run, message: Message, now_ms: int) -> list[Action]:
         assert isinstance(message, Done)

@@ -104,7 +104,7 @@ def check_joiner(peer: Peer, purpose: Purpose, me: Self) -> None:
     if purpose is not Purpose.LINK:
         check_other(peer, me)
         return
-    if peer.identity is not None or peer.device in (*me.identity.devices, *me.identity.revoked):
+    if peer.identity is not None or peer.device in me.identity.revoked:
         raise BadIdentity("a device that belongs to an agent already")
     check_consent(me.identity, peer.device, peer.consent)
 

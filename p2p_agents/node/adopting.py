@@ -27,9 +27,11 @@ FROZEN = "frozen"  # a contact whose identity forked shows nothing that settles 
 def adopt(core: Core, offered: Identity) -> Identity:
     """Keep what a peer's log says beyond what is known of it, and obey it; the log as it is kept now.
 
-    An older one changes nothing; a fork freezes the peer. Raises BadIdentity for another agent's device.
+    An older one changes nothing; a fork freezes the peer. Raises BadIdentity for another agent's device, or for what a
+    thief of our own root key added.
     """
     agent = offered.agent
+    family.check_growth(core, offered)
     known = agents.load_identity(core.db, agent)
     try:
         identity = merge(known, 0, offered.entries) if known else offered

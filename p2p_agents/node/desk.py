@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from p2p_agents.errors import CodeDead, CodePurpose, CodeUsed, CodeWrong, PairFailed
 from p2p_agents.limits import PAIRING_WRONG
 from p2p_agents.link.admission import Bucket
+from p2p_agents.wire.pairing import Purpose, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +57,14 @@ class Display:
     machines: dict[str, Displayer]  # by place
     ends_ms: int
     prepared: tuple[bytes, ...] = ()  # queues of ours, for whoever comes
+    purpose: Purpose = Purpose.CONTACT
+    since_ms: int = 0  # from when on a linked device is given conversations
+    shown_entries: int = 0  # of the identity log, to whoever comes
     state: CodeState = CodeState.WAITING
     tries: int = PAIRING_WRONG  # wrong tags until it is dead
     wrong: list[WrongTry] = field(default_factory=list)  # three at most for each of the two ways
     peer: bytes = b""
+    device: bytes = b""  # of the peer
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class Join:
     dialled: tuple[str, ...]  # addresses that the scanned code named
     begun: float  # by the monotonic clock
     prepared: tuple[bytes, ...] = ()  # queues of ours, for the other side
+    purpose: Purpose = Purpose.CONTACT
     asked: dict[bytes, int] = field(default_factory=dict)  # node -> the connection it was last asked on
     over: bool = False
     peer: bytes = b""
@@ -125,3 +132,18 @@ class Desk:
 
     def running(self, join: Join) -> bool:
         return any(run.owner is join for run in self.runs.values())
+
+
+def error_of(reason: Reason) -> P2PError:
+    """Why a run ended, as the one who typed the code is told."""
+    if reason is Reason.IDENTITY:
+        return PairFailed("one side could not keep the other")
+    return _ENDED.get(reason, PairFailed)()
+
+
+_ENDED: dict[Reason, type[P2PError]] = {
+    Reason.WRONG: CodeWrong,
+    Reason.TAKEN: CodeUsed,
+    Reason.DEAD: CodeDead,
+    Reason.PURPOSE: CodePurpose,
+}

@@ -158,6 +158,8 @@ def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
         agent = _agent_id(word)
     except Malformed:
         return None
+    if agent == hosted.local.agent:  # with several devices it is a contact of itself, but nobody to write to
+        return None
     found = contacts.contact(core.db, hosted.local.id, agent)
     return Known(agent, found.name, found.kind, found.petname, found.trust) if found else None
 

@@ -11,7 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
+from p2p_agents.errors import BadIdentity
 from p2p_agents.store import agents, contacts, outbox
+from p2p_agents.store import family as kept
 from p2p_agents.wire.payload import Verdict
 
 if TYPE_CHECKING:
@@ -37,12 +39,30 @@ def others(hosted: Hosted) -> list[bytes]:
     return [device for device in hosted.speaker.identity.devices if device != hosted.local.device]
 
 
-def gather(core: Core, hosted: Hosted) -> None:
-    """With a second device the agent becomes somebody to be found and linked to: itself."""
+def gather(core: Core, hosted: Hosted, name: str = "") -> None:
+    """With a second device the agent becomes somebody to be found and linked to: itself. To others it has one name,
+    whatever it is called here."""
     local = hosted.local
     if len(hosted.speaker.identity.devices) > 1:
-        contacts.save_self(core.db, local.id, local.agent, local.name, local.kind, core.now_ms())
+        contacts.save_self(core.db, local.id, local.agent, name or local.name, local.kind, core.now_ms())
         core.seek_links()
+    else:
+        contacts.drop_self(core.db, local.id)
+    itself = contacts.contact(core.db, local.id, local.agent)
+    if itself is not None and itself.name != hosted.speaker.name:
+        core.undo.append(partial(setattr, hosted, "speaker", hosted.speaker))
+        hosted.speaker = replace(hosted.speaker, name=itself.name)
+
+
+def check_growth(core: Core, offered: Identity) -> None:
+    """What adds to the log of an agent whose root key is here, and was not added here, somebody else signed with that
+    key: only a rotation, which a restored backup begins with, is believed. Raises BadIdentity."""
+    hosted = core.hosted_id(offered.agent)
+    if hosted is None or not hosted.root:
+        return
+    own = hosted.speaker.identity
+    if len(offered.entries) > len(own.entries) and offered.rotated <= own.rotated:
+        raise BadIdentity("an entry of this agent's log that was not made here, where its root key is")
 
 
 def speak_as(core: Core, identity: Identity) -> None:
@@ -60,7 +80,8 @@ def speak_as(core: Core, identity: Identity) -> None:
 def conversations(core: Core, hosted: Hosted) -> dict[bytes, bytes]:
     """The other side of each conversation of the agent, by its id; the one of its own devices first."""
     own = hosted.local.agent
-    peers = [own, *(contact.peer for contact in contacts.contacts(core.db, hosted.local.id))]
+    known = (contact.peer for contact in contacts.contacts(core.db, hosted.local.id))
+    peers = [own, *known, *kept.left_out(core.db, hosted.local.id)]  # what was left out may come before its contact
     return {direct_id(own, peer): peer for peer in peers}
 
 
@@ -73,7 +94,7 @@ def peer_of(core: Core, hosted: Hosted, conversation: bytes) -> bytes | None:
     return found
 
 
-def copy(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
+def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
     """An entry came into the agent's log: its other devices are owed it, but the one it came from."""
     for device in others(hosted):
         if device != besides and outbox.find(core.db, entry, hosted.local.agent, device) is None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.chains import held_through, lost, tips_of
+from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.states import State
 from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
-from p2p_agents.node import family
+from p2p_agents.node import family, receipts
 from p2p_agents.node.effects import Moved
 from p2p_agents.store import contacts, entries, outbox, readers
 from p2p_agents.store.contacts import Event
@@ -87,7 +87,7 @@ def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
         held = held_through(runs, tips)
         _settle_arrived(core, link, holding.conversation, device, held)
         if compares:
-            for run in runs:
+            for run in runs_in_reach(runs, tips, entries.floor(core.db, holding.conversation, device)):
                 _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
         if device == own and lost(runs, tips):
             _noticed_loss(core, link)
@@ -138,6 +138,9 @@ def renew_cursors(core: Core) -> None:
 
 def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
     """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8)."""
+    if family.is_own(core, link):
+        receipts.read_elsewhere(core, core.host(link.agent), mark)
+        return
     own = core.host(link.agent).local
     if mark.conversation != direct_id(own.agent, link.peer):
         return

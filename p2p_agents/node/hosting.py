@@ -46,9 +46,17 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
 
 
 def settle(
-    core: Core, identity: Identity, secrets: AgentSecrets, *, name: str, kind: str, policy: str, hidden: bool
+    core: Core,
+    identity: Identity,
+    secrets: AgentSecrets,
+    *,
+    name: str,
+    kind: str,
+    policy: str,
+    hidden: bool,
+    announced: str = "",
 ) -> Hosted:
-    """An agent with these keys lives here from now on."""
+    """An agent with these keys lives here from now on. Others know it by the name `announced`, where that differs."""
     keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
     device = SigningKey.from_seed(secrets.device)
     local = agents.add_agent(
@@ -61,9 +69,10 @@ def settle(
         hidden=hidden,
         now_ms=core.now_ms(),
     )
-    hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [])
+    hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [], root=bool(secrets.root))
     core.hosted[local.id] = hosted
     core.undo.append(lambda: core.hosted.pop(local.id))
+    family.gather(core, hosted, announced)
     upkeep.fresh_prekey(core, hosted)
     changed(core)
     return hosted
@@ -100,7 +109,7 @@ def _load(core: Core, local: LocalAgent) -> Hosted:
     stored = agents.prekeys(core.db, local.device)
     prekeys = [KemKey.from_seed(prekey.seed) for prekey in stored]
     bundle = sign_bundle(device, local.agent, prekeys[0].public, stored[0].expires_ms) if stored else b""
-    return Hosted(local, Speaker(identity, device, bundle, local.name, local.kind), prekeys)
+    return Hosted(local, Speaker(identity, device, bundle, local.name, local.kind), prekeys, root=bool(kept.root))
 
 
 def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets) -> Identity:

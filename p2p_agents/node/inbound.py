@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import CARD, MESSAGE, VOID, Record, read_item
+from p2p_agents.conversation.record import CARD, MESSAGE, SHARE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import cards, family, holding, resetting, syncing, vouching, ways
+from p2p_agents.node import cards, family, holding, receipts, resetting, sharing, syncing, vouching, ways
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -238,6 +238,8 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
         return (
             Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
         )
+    if run is not None and r.seq < run.first and run.first - 1 <= entries.floor(core.db, r.conversation, r.device):
+        return Verdict.DUPLICATE  # it was left out by choice
     if not within and _is_revoked(core, link, r) and r.hash not in believed:
         return Verdict.REVOKED
     if not extends and entries.taken(core.db, r):
@@ -282,8 +284,8 @@ def _judge_chain(core: Core, r: Record) -> Verdict:
     if r.seq == 1:
         return Verdict.STORED if r.prev == FIRST_PREV else Verdict.MALFORMED
     before = entries.place_of(core.db, r.prev)
-    if before is None:
-        return Verdict.GAP
+    if before is None:  # or it lies in what was left out
+        return Verdict.STORED if r.seq - 1 <= entries.floor(core.db, r.conversation, r.device) else Verdict.GAP
     conversation, device, _, seq, lamport = before
     follows = (conversation, device, seq + 1) == (r.conversation, r.device, r.seq) and lamport < r.lamport
     return Verdict.STORED if follows else Verdict.MALFORMED
@@ -297,6 +299,8 @@ def _report_equivocation(core: Core, link: Link, r: Record) -> None:
 def _append(core: Core, link: Link, r: Record) -> None:
     entry = entries.append(core.db, r)
     _log(core, link, entry, r)
+    if r.kind == SHARE and family.is_own(core, link):
+        sharing.on_share(core, core.host(link.agent), r)
     if r.kind == CARD and r.author == link.peer:
         cards.on_card(core, core.host(link.agent), link.peer, r)
 
@@ -304,7 +308,8 @@ def _append(core: Core, link: Link, r: Record) -> None:
 def _append_for_agent(core: Core, link: Link, r: Record) -> None:
     """Held by the node already: for another of its agents, or without its body."""
     entry = entries.find(core.db, r.hash)
-    assert entry is not None
+    if entry is None:  # left out of what this device was given
+        return
     if r.body is not None:
         entries.supply_body(core.db, entry, r.body)
     if log.cursor_of(core.db, link.agent, entry) is None:
@@ -330,5 +335,7 @@ def _log(core: Core, link: Link, entry: int, r: Record) -> None:
         family.forward(core, hosted, entry, peer)
     elif mine:  # given back by the peer, who therefore holds it
         outbox.owe(core.db, link.agent, entry, peer, link.peer_device, core.now_ms(), State.DELIVERED)
-    family.copy(core, hosted, entry, besides=link.peer_device)
+    elif family.others(hosted):
+        receipts.came(core, hosted, r)
+    sharing.copy(core, hosted, entry, besides=link.peer_device)
     core.effect(Wake(link.agent))

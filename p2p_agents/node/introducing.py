@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.direct import direct_id
@@ -92,12 +93,18 @@ def _named(known: Known) -> Json:
 
 def _card(core: Core, about: Known, own: Sequence[Address]) -> bytes:
     """Its announced name, never our petname for it. A log that does not fit is left out: a HELLO shows it anyway."""
-    local = core.hosted_id(about.agent)
-    identity = local.speaker.identity if local else agents.load_identity(core.db, about.agent)
-    places = ((core.node, own),) if local else _reached(core, about.agent)
+    card = card_of(core, about.agent, about.name, about.kind, own)
+    encoded = encode_card(card)
+    return encoded if len(encoded) <= BODY_BYTES else encode_card(replace(card, entries=()))
+
+
+def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Address] = ()) -> Card:
+    """Who an agent is and where it was reached; `own` are addresses of this node, for an agent of it."""
+    local = core.hosted_id(agent)
+    identity = local.speaker.identity if local else agents.load_identity(core.db, agent)
+    places = ((core.node, own),) if local else _reached(core, agent)
     said = tuple(Place(node, tuple(found)[:CARD_ADDRESSES]) for node, found in places if found)[:CARD_NODES]
-    card = encode_card(Card(about.agent, about.name, about.kind, identity.entries if identity else (), said))
-    return card if len(card) <= BODY_BYTES else encode_card(Card(about.agent, about.name, about.kind, (), said))
+    return Card(agent, name, kind, identity.entries if identity else (), said)
 
 
 def _reached(core: Core, peer: bytes) -> tuple[tuple[bytes, list[Address]], ...]:

@@ -24,7 +24,7 @@ from p2p_agents.limits import (
 )
 from p2p_agents.link.displaying import Displayer
 from p2p_agents.link.joining import Joiner
-from p2p_agents.node import directory, pairing, showing, ways
+from p2p_agents.node import directory, linking, owning, pairing, showing, ways
 from p2p_agents.node.desk import CodeState, Display, Join
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import contacts, pairings
@@ -52,21 +52,27 @@ def start(core: Core, params: Json) -> Json:
     """A fresh code, the agent's only one. `addresses` are where this node listens, (IP, port) each."""
     hosted = core.acting(params["agent"])
     petname = _petname(core, hosted, params)
+    purpose = Purpose.LINK if params["device"] else Purpose.CONTACT
+    if purpose is Purpose.LINK:
+        linking.check_host(core, hosted)
+    since_ms = linking.history_since(params["history"], core.now_ms())
     earlier = [display for display in core.desk.shown() if display.agent == hosted.local.id]
     if len(core.desk.shown()) - len(earlier) >= PAIRING_SHOWN:
         raise Busy(f"this node shows {PAIRING_SHOWN} codes already")
     for display in earlier:
         pairing.withdraw(core, display)
-    display = _draw(core, hosted, petname, tuple(params.get("addresses", ()))[:OOB_ADDRESSES])
+    display = _draw(core, hosted, petname, purpose, tuple(params.get("addresses", ()))[:OOB_ADDRESSES])
+    display.since_ms = since_ms
     pairing.show(core, display)
     _forget_ended(core)
     return {
         "id": display.id,
         "code": display.code.shown(),
         "uri": oob.show(display.invitation),
-        "link": _link(core, display.code),
+        "link": _link(core, display.code) if purpose is Purpose.CONTACT else None,
         "expires": showing.time_text(display.ends_ms),
         "agent": hosted.local.name,
+        "purpose": str(purpose),
     }
 
 
@@ -113,19 +119,24 @@ def outcome(core: Core, params: Json) -> Json | None:
     raise CodeDead(told, hint="run: p2p-agents pair", wrong=_wrong_tries(display))
 
 
-def _draw(core: Core, hosted: Hosted, petname: str | None, addresses: tuple[tuple[str, int], ...]) -> Display:
+def _draw(
+    core: Core, hosted: Hosted, petname: str | None, purpose: Purpose, addresses: tuple[tuple[str, int], ...]
+) -> Display:
     now_ms = core.now_ms()
     ends_ms = now_ms + PAIRING_CODE_MS
     code = codes.draw(core.entropy)
     invitation = oob.Invitation(hosted.local.agent, core.entropy.draw(oob.SECRET_BYTES), addresses, ends_ms)
-    prepared = ways.prepare(core, hosted)
+    prepared = ways.prepare(core, hosted.local.device)
     machines = {
-        secret.place: Displayer(secret, Purpose.CONTACT, _self(hosted, prepared), core.entropy, now_ms)
+        secret.place: Displayer(secret, purpose, _self(hosted, prepared), core.entropy, now_ms)
         for secret in (code, invitation)
     }
     identity = core.entropy.draw(ID_BYTES).hex()
     names = tuple(own.queue for own in prepared)
-    return Display(identity, hosted.local.id, code, invitation, petname, machines, ends_ms, names)
+    shown = len(hosted.speaker.identity.entries)
+    return Display(
+        identity, hosted.local.id, code, invitation, petname, machines, ends_ms, names, purpose, shown_entries=shown
+    )
 
 
 def _self(hosted: Hosted, prepared: Sequence[OwnQueue]) -> Self:
@@ -158,7 +169,11 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
         "wrong": _wrong_tries(display),
         "expires": showing.time_text(display.ends_ms),
     }
-    return shown | (_contact(core, hosted, display.peer) if display.state is CodeState.PAIRED else {})
+    if display.state is not CodeState.PAIRED:
+        return shown
+    if display.purpose is Purpose.LINK:
+        return shown | {"device": owning.device(core, hosted, display.device)}
+    return shown | _contact(core, hosted, display.peer)
 
 
 def _wrong_tries(display: Display) -> list[Json]:
@@ -185,6 +200,30 @@ def begin_join(core: Core, params: Json) -> str:
     petname = _petname(core, hosted, params)
     secret = _read(params["code"], core.now_ms())
     pairing.check_other(core, hosted.local.id, secret.place)
+    prepared = ways.prepare(core, hosted.local.device)
+    return _begin(core, secret, Purpose.CONTACT, hosted.local.id, petname, _self(hosted, prepared), prepared)
+
+
+def begin_link(core: Core, params: Json) -> str:
+    """Begin to become a device of the agent whose code this is. Raises as `begin_join`, and AgentExists or
+    AlreadyHere."""
+    secret = _read(params["code"], core.now_ms())
+    linking.check_free(core, params["name"], secret.place)
+    key = linking.newcomer(core)
+    prepared = ways.prepare(core, key.public)
+    me = linking.introduce(key, prepared)
+    return _begin(core, secret, Purpose.LINK, linking.NO_AGENT, params["name"], me, prepared)
+
+
+def _begin(
+    core: Core,
+    secret: Secret,
+    purpose: Purpose,
+    agent: int,
+    name: str | None,
+    me: Self,
+    prepared: Sequence[OwnQueue],
+) -> str:
     if any(attempt.place == secret.place for attempt in core.desk.joins.values()):
         raise Busy("this code is being tried already")
     spent, used = pairings.tries(core.db, secret.place)
@@ -192,11 +231,11 @@ def begin_join(core: Core, params: Json) -> str:
         raise CodeUsed
     if spent >= PAIRING_WRONG:
         raise CodeDead(f"this code was tried {PAIRING_WRONG} times here")
-    prepared = ways.prepare(core, hosted)
-    machine = Joiner(secret, Purpose.CONTACT, _self(hosted, prepared), core.entropy, core.now_ms(), spent=spent)
+    barred = [hosted.local.agent for hosted in core.hosted.values()] if purpose is Purpose.LINK else ()
+    machine = Joiner(secret, purpose, me, core.entropy, core.now_ms(), spent=spent, barred=barred)
     dialled = tuple(map(format_address, secret.addresses)) if isinstance(secret, oob.Invitation) else ()
     number, names = core.entropy.draw(ID_BYTES).hex(), tuple(own.queue for own in prepared)
-    attempt = Join(number, hosted.local.id, secret.place, petname, machine, dialled, core.now(), names)
+    attempt = Join(number, agent, secret.place, name, machine, dialled, core.now(), names, purpose)
     pairing.join(core, attempt)
     return attempt.id
 
@@ -212,6 +251,10 @@ def end_join(core: Core, attempt: str) -> Json | P2PError:
     if found is None:
         return PairCancelled()
     pairing.leave(core, found)
+    if found.peer and found.purpose is Purpose.LINK:
+        hosted = core.hosted_id(found.peer)
+        assert hosted is not None
+        return {"agent": showing.agent(core, hosted)}
     if found.peer:
         return _contact(core, core.host(found.agent), found.peer)
     return found.error or NobodyFound()

@@ -6,19 +6,37 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import merge
 from p2p_agents.errors import BadIdentity, BadName, IdentityFork, LocalFault
-from p2p_agents.node import adopting, directory
+from p2p_agents.node import adopting, directory, linking, ways
+from p2p_agents.node.desk import Display, Join
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.pairing import Purpose
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.introduction import Peer
+    from p2p_agents.link.pairing import Met
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted
 
 
 class Unwelcome(LocalFault):
     """A contact that was blocked or frozen here is let in by a human's decision, and by no code."""
+
+
+def met(core: Core, owner: Display | Join, found: Met) -> tuple[Hosted, bytes, bytes]:
+    """Our agent, the agent that was met, and what a displayer gives its joiner; it may be one agent."""
+    if owner.purpose is Purpose.LINK and isinstance(owner, Join):
+        hosted = linking.settle(core, owner, found)
+        return hosted, hosted.local.agent, b""
+    hosted = core.host(owner.agent)
+    if isinstance(owner, Display):
+        owner.device = found.peer.device
+        if owner.purpose is Purpose.LINK:
+            return hosted, hosted.local.agent, linking.admit(core, hosted, owner, found.peer)
+    peer = keep(core, hosted, found.peer, owner.petname)
+    ways.met(core, hosted, peer, found.peer, owner.prepared)
+    return hosted, peer, b""
 
 
 def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:

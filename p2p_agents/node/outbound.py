@@ -26,8 +26,10 @@ from p2p_agents.node import (
     family,
     opening,
     questions,
+    receipts,
     remembering,
     resetting,
+    sharing,
     upkeep,
     vouching,
     ways,
@@ -99,7 +101,7 @@ def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
     cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
     local = core.hosted_id(peer)
     state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
-    family.copy(core, hosted, entry)
+    sharing.copy(core, hosted, entry)
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
 
@@ -164,7 +166,7 @@ def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Recor
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
     log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=record.kind == MESSAGE, trust=trust)
-    family.copy(core, to, entry)
+    sharing.copy(core, to, entry)
     if record.kind == CARD:
         cards.on_card(core, to, hosted.local.agent, record)
     device = to.local.device
@@ -350,7 +352,11 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     before = held.session
     session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)
     held.session, held.verdicts, held.ack_due = session, [], False
-    link.asks, link.answers, link.reads_due = link.asks[ECHOES_PER_FRAME:], link.answers[ECHOES_PER_FRAME:], False
+    link.asks, link.answers, link.reads_due = (
+        link.asks[ECHOES_PER_FRAME:],
+        link.answers[ECHOES_PER_FRAME:],
+        bool(link.read_peers),
+    )
     rows = tuple(o.id for o in owed)
     outbox.seal(core.db, rows, session.sid)
     sessions.keep_frame(
@@ -380,7 +386,9 @@ def _ack(held: Held) -> Ack | None:
 
 
 def _reads(core: Core, link: Link) -> list[ReadMark]:
-    if not link.reads_due or family.is_own(core, link):
+    if not link.reads_due:
         return []
+    if family.is_own(core, link):
+        return receipts.within(core, link)
     conversation = direct_id(core.host(link.agent).local.agent, link.peer)
     return readers.read_through(core.db, link.agent, link.peer, conversation)

@@ -67,15 +67,24 @@ def shown(core: Core, hosted: Hosted) -> Json:
 def devices(core: Core, params: Json) -> Json:
     """Every installation that ever was the agent's."""
     hosted = core.acting(params["agent"])
-    return {"devices": [_device(hosted, said) for said in _added(hosted.speaker.identity)]}
+    root = bool(secrets_of(core, hosted).root)
+    return {"devices": [_device(hosted, said, root) for said in _added(hosted.speaker.identity)]}
 
 
-def _device(hosted: Hosted, said: Said) -> Json:
+def device(core: Core, hosted: Hosted, key: bytes) -> Json:
+    """One of them."""
+    root = bool(secrets_of(core, hosted).root)
+    return next(_device(hosted, said, root) for said in _added(hosted.speaker.identity) if said.device == key)
+
+
+def _device(hosted: Hosted, said: Said, root: bool) -> Json:
+    """Whether the root key is there is known of this installation alone."""
     return {
         "id": id_text(said.device),
         "name": said.name,
         "state": "live" if said.device in hosted.speaker.identity.devices else "revoked",
         "here": said.device == hosted.local.device,
+        "root": root if said.device == hosted.local.device else None,
         "n": said.n,
     }
 
@@ -98,7 +107,7 @@ def rotate(core: Core, params: Json) -> Json:
     check_next_root(hosted.speaker.identity, seed)
     fresh = core.entropy.draw(keyring.SEED_BYTES)
     root, following = SigningKey.from_seed(seed), SigningKey.from_seed(fresh)
-    _check_room(hosted.speaker.identity, 1)
+    check_room(hosted.speaker.identity, 1)
     agreed = SigningKey.from_seed(kept.root) if kept.root else None
     entry = identities.rotate(hosted.speaker.identity, root, following.public, agreed)
     grow(core, hosted, entry, replace(kept, root=seed, next_root=fresh))
@@ -118,7 +127,7 @@ def revoke(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     device = _find(hosted, params["device"])
     kept = secrets_of(core, hosted)
-    _check_room(hosted.speaker.identity, 1)
+    check_room(hosted.speaker.identity, 1)
     entry = identities.revoke_device(hosted.speaker.identity, root_key(kept), device)
     grow(core, hosted, entry, kept)
     return devices(core, params)
@@ -178,7 +187,7 @@ def root_key(kept: AgentSecrets) -> SigningKey:
     return SigningKey.from_seed(kept.root)
 
 
-def _check_room(identity: Identity, entries: int) -> None:
+def check_room(identity: Identity, entries: int) -> None:
     if len(identity.entries) + entries > IDENTITY_ENTRIES:
         raise IdentityFull
 

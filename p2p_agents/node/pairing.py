@@ -9,21 +9,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.errors import BadCode, CodeDead, CodeExpired, CodeUsed, CodeWrong, Malformed, PairFailed, PeerFault
+from p2p_agents.errors import (
+    AlreadyHere,
+    BadCode,
+    CodeDead,
+    CodeExpired,
+    CodeWrong,
+    Malformed,
+    PairFailed,
+    PeerFault,
+)
 from p2p_agents.link.pairing import Dead, Met, Over, Send, Spend, Wrong
 from p2p_agents.link.routing import Target
-from p2p_agents.node import consent, meeting, opening, places, ways
-from p2p_agents.node.desk import HERE, CodeState, Display, Join, Run, WrongTry
+from p2p_agents.node import consent, linking, meeting, opening, places
+from p2p_agents.node.desk import HERE, CodeState, Display, Join, Run, WrongTry, error_of
 from p2p_agents.node.effects import PairingMoved
 from p2p_agents.store import contacts, pairings
 from p2p_agents.store.contacts import Event
 from p2p_agents.wire.frame import Pair
-from p2p_agents.wire.pairing import Ask, Reason, Refuse, decode_message, encode_message
+from p2p_agents.wire.pairing import Ask, Purpose, Reason, Refuse, decode_message, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from p2p_agents.errors import P2PError
     from p2p_agents.link.pairing import Action
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Peering
@@ -142,7 +150,7 @@ def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run
         message = None
     if isinstance(message, Refuse):
         return None
-    display = _shown_at(core, message.place) if isinstance(message, Ask) else None
+    display = shown_at(core, message.place) if isinstance(message, Ask) else None
     if display is None or not isinstance(message, Ask):
         reason = Reason.DEAD if isinstance(message, Ask) else Reason.BROKEN
         _post(core, connection, theirs, joiner=False, data=encode_message(Refuse(reason)))
@@ -152,7 +160,8 @@ def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run
     return run
 
 
-def _shown_at(core: Core, place: str) -> Display | None:
+def shown_at(core: Core, place: str) -> Display | None:
+    """The code of ours that is met there."""
     return next((display for display in core.desk.shown() if place in display.machines), None)
 
 
@@ -184,9 +193,8 @@ def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[A
 def _meet(core: Core, run: Run, met: Met) -> None:
     """The peer is who it says: keep it, then say so to a joiner, or open a link to a displayer."""
     owner = run.owner
-    hosted = core.host(owner.agent)
     try:
-        peer = meeting.keep(core, hosted, met.peer, owner.petname)
+        hosted, peer, gift = meeting.met(core, owner, met)
     except (PeerFault, meeting.Unwelcome) as fault:
         if isinstance(owner, Join):
             owner.error = PairFailed(f"the other side cannot be kept: {fault.message}")
@@ -194,10 +202,9 @@ def _meet(core: Core, run: Run, met: Met) -> None:
             _act(core, owner, run.machine, owner.machines[_place(owner, run)].rejected(run.number))
         return
     owner.peer = peer
-    ways.met(core, hosted, met.peer, owner.prepared)
     consent.regard(core, hosted, peer)
     if isinstance(owner, Display):
-        _act(core, owner, run.machine, owner.machines[_place(owner, run)].kept(run.number))
+        _act(core, owner, run.machine, owner.machines[_place(owner, run)].kept(run.number, gift))
     elif (peering := core.peerings.get(run.connection)) is not None:
         opening.open_met(core, peering, hosted, peer)
 
@@ -226,7 +233,9 @@ def _over(core: Core, run: Run, reason: Reason | None) -> None:
     core.desk.asked.pop((run.connection, run.theirs), None)
     owner = run.owner
     if isinstance(owner, Join) and reason is not None and not isinstance(owner.error, CodeWrong):
-        owner.error = _error(reason)
+        owner.error = AlreadyHere() if owner.machine.met_barred else error_of(reason)
+        if owner.purpose is Purpose.LINK and reason is Reason.IDENTITY:
+            linking.refused(core)
 
 
 def _display_died(core: Core, display: Display, reason: Reason | None) -> None:
@@ -265,24 +274,8 @@ def _join_died(core: Core, attempt: Join, reason: Reason | None) -> None:
     if reason not in (Reason.WRONG, Reason.TIMEOUT):  # the words were right: a code serves once
         pairings.use(core.db, attempt.place, core.now_ms())
     if attempt.error is None and reason is not None:
-        attempt.error = CodeExpired() if reason is Reason.TIMEOUT else _error(reason)
+        attempt.error = CodeExpired() if reason is Reason.TIMEOUT else error_of(reason)
     _end_attempt(core, attempt)
-
-
-def _error(reason: Reason) -> P2PError:
-    """Why a run ended, as the one who typed the code is told."""
-    match reason:
-        case Reason.WRONG:
-            return CodeWrong()
-        case Reason.TAKEN:
-            return CodeUsed()
-        case Reason.DEAD:
-            return CodeDead()
-        case Reason.PURPOSE:
-            return CodeDead("that code is for something else")
-        case Reason.IDENTITY:
-            return PairFailed("one side could not keep the other")
-    return PairFailed()
 
 
 # --- whom a joiner asks ---
@@ -319,7 +312,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
     Two connections to one node are one responder: a slip is not to cost two tries.
     """
-    display = _shown_at(core, attempt.place)
+    display = shown_at(core, attempt.place)
     if display is not None and display.agent != attempt.agent:
         yield core.node, HERE
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
@@ -330,7 +323,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
 def check_other(core: Core, agent: int, place: str) -> None:
     """Raises BadCode for a code that the agent itself shows."""
-    display = _shown_at(core, place)
+    display = shown_at(core, place)
     if display is not None and display.agent == agent:
         raise BadCode("this agent shows that code itself", hint="type it at the other side")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadIdentity, IdentityFork
-from p2p_agents.node import adopting
+from p2p_agents.node import adopting, family
 from p2p_agents.store import agents, contacts
 from p2p_agents.store.contacts import Event
 
@@ -32,6 +32,7 @@ def check(core: Core, link: Link, proven: Proven) -> None:
     owner = agents.owner_of(core.db, proven.claims.device)
     if owner is not None and owner != link.peer:
         raise BadIdentity("a device key that belongs to another agent")
+    family.check_growth(core, proven.identity)
     contact = contacts.contact(core.db, link.agent, link.peer)
     known = link.identity.rotated if link.identity else 0
     if contact is not None and contact.frozen and (contact.final or proven.identity.rotated <= known):

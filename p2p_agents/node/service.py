@@ -90,7 +90,8 @@ class Calls:
             "ping": self._ping,
             "peers.add": self._add_peer,
             "pair.wait": self._wait_for_pairing,
-            "pair.join": self._join,
+            "pair.join": partial(self._join, inviting.begin_join),
+            "pair.link": partial(self._join, inviting.begin_link),
             **Keeping(writer, reader).methods,
         }
 
@@ -261,8 +262,8 @@ class Calls:
         result: Json = found
         return result
 
-    async def _join(self, params: Json) -> Json:
-        begun = self._writer.call(lambda core: inviting.begin_join(core, params))
+    async def _join(self, begin: Callable[[Core, Json], str], params: Json) -> Json:
+        begun = self._writer.call(lambda core: begin(core, params))
         try:
             attempt: str = await asyncio.shield(begun)
             await self._until_paired(lambda core: inviting.is_over(core, attempt), params["timeout"])

@@ -41,6 +41,7 @@ class Hosted:
     local: LocalAgent
     speaker: Speaker
     prekeys: list[KemKey]  # newest first
+    root: bool = True  # the agent's root key is here
     desk: RequestDesk = field(default_factory=RequestDesk)
     readers: int = 0  # waiting right now
     attending_until: float = 0.0
@@ -145,6 +146,7 @@ class Link:
     disagrees: bool = False  # one is to be sent then
     request_due: float = 0.0  # no other REQUEST before this
     reads_due: bool = False
+    read_peers: set[bytes] = field(default_factory=set)  # whose messages: between two devices of one agent
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
     resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from

@@ -17,7 +17,19 @@ from p2p_agents.limits import (
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, family, knocking, opening, pairing, presence, relaying, syncing, ways
+from p2p_agents.node import (
+    asking,
+    consent,
+    family,
+    knocking,
+    opening,
+    pairing,
+    presence,
+    relaying,
+    sharing,
+    syncing,
+    ways,
+)
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Moved
 from p2p_agents.store import agents, contacts, doors, entries, introductions, outbox, pairings, sessions
@@ -51,6 +63,7 @@ def second(core: Core) -> None:
         for link in found:
             syncing.ask_due(core, link)
     relaying.second(core)
+    sharing.second(core)
 
 
 def minute(core: Core) -> None:

@@ -172,22 +172,20 @@ def make_queue(
     return own
 
 
-def prepare(core: Core, hosted: Hosted) -> list[OwnQueue]:
+def prepare(core: Core, device: bytes) -> list[OwnQueue]:
     """Queues for whoever a code will bring."""
     wanted = [address for address, bridge in core.bridges.items() if bridge.configured]
-    return [
-        make_queue(core, address, hosted.local.device, b"", core.entropy.draw(KEY_BYTES))
-        for address in wanted[:OWN_QUEUES]
-    ]
+    return [make_queue(core, address, device, b"", core.entropy.draw(KEY_BYTES)) for address in wanted[:OWN_QUEUES]]
 
 
-def met(core: Core, hosted: Hosted, peer: Peer, prepared: tuple[bytes, ...]) -> None:
-    """A code brought a peer: what each prepared is for the other, and a first word can be sealed to its prekey."""
-    assert peer.identity is not None
-    agent, key = peer.identity.agent, (hosted.local.device, peer.device)
+def met(core: Core, hosted: Hosted, agent: bytes, peer: Peer, prepared: tuple[bytes, ...]) -> None:
+    """A code brought a peer, a device of `agent`: what each prepared is for the other, and a first word can be sealed
+    to its prekey, if it has one yet."""
+    key = (hosted.local.device, peer.device)
     sessions.note_pair(core.db, *key, agent, heard_ms=core.now_ms())
     outbox.bind_device(core.db, hosted.local.id, agent, peer.device)
-    queues.keep_bundle(core.db, read_bundle(peer.bundle, peer.device, core.now_ms()))
+    if peer.bundle:
+        queues.keep_bundle(core.db, read_bundle(peer.bundle, peer.device, core.now_ms()))
     for queue in prepared:
         queues.bind(core.db, queue, peer.device, agent)
     for address in core.bridges:

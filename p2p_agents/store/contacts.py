@@ -100,6 +100,11 @@ def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> Non
     )
 
 
+def drop_self(db: Database, agent: int) -> None:
+    """It lives on one device again."""
+    db.run("DELETE FROM contacts WHERE agent = ?1 AND peer = (SELECT agent FROM agents WHERE id = ?1)", (agent,))
+
+
 def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> None:
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 

@@ -44,6 +44,21 @@ def place_of(db: Database, entry_hash: bytes) -> tuple[bytes, bytes, bytes, int,
     return db.one("SELECT conversation, device, epoch, seq, lamport FROM entries WHERE hash = ?", (entry_hash,))
 
 
+def end_of(db: Database, conversation: bytes, device: bytes, entry_hash: bytes) -> bytes | None:
+    """The epoch of the run that ends, or begins behind, an entry which need not be held."""
+    row = db.one(
+        "SELECT epoch FROM chains WHERE conversation = ? AND device = ? AND hash = ?",
+        (conversation, device, entry_hash),
+    )
+    return row[0] if row else None
+
+
+def floor(db: Database, conversation: bytes, device: bytes) -> int:
+    """The last of the device's entries that were left out when the conversation was given to this device; 0: none."""
+    row = db.one("SELECT seq FROM floors WHERE conversation = ? AND device = ?", (conversation, device))
+    return row[0] if row else 0
+
+
 def taken(db: Database, r: Record) -> bool:
     """Whether another entry stands at the record's place in its chain and epoch."""
     return (
@@ -117,7 +132,7 @@ def _extend_chain(db: Database, r: Record) -> None:
     )
     if extended.rowcount == 0:
         before = place_of(db, r.prev)
-        parent = before[2] if before else b""
+        parent = before[2] if before else end_of(db, r.conversation, r.device, r.prev) or b""
         db.run(
             "INSERT INTO chains VALUES (?,?,?,?,?,?,?,?)",
             (r.conversation, r.device, r.epoch, parent, r.seq, r.seq, r.hash, r.lamport),

@@ -1,6 +1,7 @@
 """Key files: 0600 from their first byte, whole or absent, named by what they belong to and never by a person's words.
 
 node.key        [1, seed of the TLS key]
+linking.key     [1, seed of the device key that is to be linked to an agent]
 <agent id>.key  [1, root seed or empty, next root seed or empty, device seed, [identity entry...]]
 
 The identity log stands beside the keys that it names, so that the two never part: writing the file is what makes a
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 SEED_BYTES = 32
+_LINKING = "linking.key"
 KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 
@@ -60,7 +62,22 @@ def destroy_agent_key(directory: str, agent: bytes) -> None:
 
 def node_seed(directory: str, fresh: bytes) -> bytes:
     """The seed of the node's TLS key; `fresh` becomes it on the first call ever."""
-    path = os.path.join(directory, "node.key")
+    return _seed(os.path.join(directory, "node.key"), fresh)
+
+
+def linking_seed(directory: str, fresh: bytes) -> bytes:
+    """The seed of the device key that every attempt to be linked offers, until one has come to its end: an attempt
+    that broke off when the other side had taken the device in is made again with the same key."""
+    return _seed(os.path.join(directory, _LINKING), fresh)
+
+
+def end_linking(directory: str) -> None:
+    """That key serves no other attempt."""
+    with translated(), suppress(FileNotFoundError):
+        os.unlink(os.path.join(directory, _LINKING))
+
+
+def _seed(path: str, fresh: bytes) -> bytes:
     if not os.path.exists(path):
         _write(path, encode([VERSION, fresh]))
     with _readable(path, 2) as (seed,):

@@ -11,6 +11,7 @@ from p2p_agents.store.log import CURSOR_MAX, LOGGED, Page, page
 from p2p_agents.wire.payload import READS, ReadMark
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
     from p2p_agents.store.database import Database
 
 DEFAULT = "default"
@@ -108,3 +109,36 @@ def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> 
 def _highest_ack(db: Database, agent: int) -> int:
     row = db.one("SELECT max(cursor) FROM marks WHERE agent = ? AND reader = ? AND acked = 1", (agent, DEFAULT))
     return row[0] if row and row[0] is not None else 0
+
+
+# --- other devices of the agent ---
+
+
+def keep_elsewhere(db: Database, agent: int, mark: ReadMark) -> None:
+    """How far the default reader has read on another device; entries may come here later."""
+    db.run(
+        "INSERT INTO read_elsewhere VALUES (?,?,?,?,?)"
+        " ON CONFLICT (agent, conversation, device, epoch) DO UPDATE SET seq = max(seq, excluded.seq)",
+        (agent, mark.conversation, mark.device, mark.epoch, mark.seq),
+    )
+
+
+def is_read_elsewhere(db: Database, agent: int, r: Record) -> bool:
+    found = db.one(
+        "SELECT 1 FROM read_elsewhere WHERE (agent, conversation, device, epoch) = (?, ?, ?, ?) AND seq >= ?",
+        (agent, r.conversation, r.device, r.epoch, r.seq),
+    )
+    return found is not None
+
+
+def settle(db: Database, agent: int, mark: ReadMark) -> int:
+    """For the default reader, everything through a mark is acknowledged, shown here or not; how much was new."""
+    changed = db.run(
+        "INSERT INTO marks SELECT l.agent, ?, l.cursor, 1 FROM log l JOIN entries e ON e.id = l.entry"
+        " WHERE l.agent = ? AND l.incoming = 1 AND l.cursor > ?"
+        " AND (e.conversation, e.device, e.epoch) = (?, ?, ?) AND e.seq <= ?"
+        " ON CONFLICT (agent, reader, cursor) DO UPDATE SET acked = 1 WHERE acked = 0",
+        (DEFAULT, agent, watermark(db, agent, DEFAULT), mark.conversation, mark.device, mark.epoch, mark.seq),
+    ).rowcount
+    _advance(db, agent, DEFAULT)
+    return changed

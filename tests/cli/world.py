@@ -114,7 +114,9 @@ SHOWN = {
     "link": "https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE",
     "expires": "2026-11-20T14:10:00Z",
     "agent": "alice",
+    "purpose": "contact",
 }
+LINKED = {"id": "newid23456789", "name": "device-2", "state": "live", "here": False, "root": None, "n": 2}
 PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "wrong": [], "expires": SHOWN["expires"]}
 PAIRED = PAIR_STATUS | {"state": "paired", "contact": CONTACT | {"trust": "paired"}, "trust": "paired"}
 WRONG_TRIES = [
@@ -139,8 +141,8 @@ IDENTITY = {
 }
 DEVICES = {
     "devices": [
-        {"id": "devid23456789", "name": "device", "state": "live", "here": True, "n": 1},
-        {"id": "oldid23456789", "name": "laptop", "state": "revoked", "here": False, "n": 2},
+        {"id": "devid23456789", "name": "device", "state": "live", "here": True, "root": True, "n": 1},
+        {"id": "oldid23456789", "name": "laptop", "state": "revoked", "here": False, "root": None, "n": 2},
     ]
 }
 UNREAD = [message(1, "hello\nworld"), message(2, "\x1b]0;owned\x07 \u202egnp.exe")]
@@ -162,7 +164,8 @@ def make_world() -> FakeService:
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
         contacts={"contacts": [CONTACT]},
         contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
-        pair__start=lambda params: SHOWN | ({"id": params["name"]} if params["name"] else {}),
+        pair__start=_start_pairing,
+        pair__link=_link,
         pair__status=lambda params: PAIR_STATUS,
         pair__wait=_wait_for_pairing,
         pair__cancel=lambda params: PAIR_STATUS | {"state": "cancelled"},
@@ -303,6 +306,20 @@ def _show(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     return {"message": sent, "recipients": [waiting]}
 
 
+def _start_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["history"] == "a while":
+        return errors.BadParams("history must be all, none, or days from 1 to 36500", param="history")
+    if params["device"]:
+        return SHOWN | {"id": "device", "purpose": "link", "link": None}
+    return SHOWN | ({"id": params["name"]} if params["name"] else {})
+
+
+def _link(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["name"] == "here":
+        return errors.AlreadyHere()
+    return {"agent": ALICE | ({"name": params["name"]} if params["name"] else {})}
+
+
 def _join(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if "coral" not in params["code"].lower() and not params["code"].startswith("P2PA:"):
         return errors.BadCode("'corel' is not a word of pairing codes; did you mean coral?", nearest=("coral",))
@@ -317,6 +334,8 @@ def _wait_for_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PErro
     """A code named `tried` is tried once in vain, one named `guessed` three times."""
     tries = {"tried": 1, "guessed": 3}.get(params["code"], 0)
     seen = params["seen"]
+    if params["code"] == "device":
+        return PAIR_STATUS | {"state": "paired", "device": LINKED}
     if seen < tries:
         return PAIR_STATUS | {"tries": 2 - seen, "wrong": WRONG_TRIES[: seen + 1]}
     return errors.CodeDead(hint="run: p2p-agents pair") if tries == 3 else PAIRED | {"wrong": WRONG_TRIES[:tries]}

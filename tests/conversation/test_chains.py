@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p_agents.conversation.chains import Run, held_through, lost, tips_of
+from p2p_agents.conversation.chains import Run, held_through, lost, runs_in_reach, tips_of
 from p2p_agents.wire.claims import Tip
 
 FIRST = Run(b"1" * 8, b"", 1, 5, b"h" * 32, 5)
@@ -71,3 +71,12 @@ def test_what_is_held_and_what_is_owed_are_everything(runs, data):
             run = by_epoch.get(run.parent)
     through = held_through(runs, tips)
     assert {(run.epoch, n) for run in runs for n in range(run.first, through[run.epoch] + 1)} == held
+
+
+def test_what_follows_entries_i_never_had_is_given_only_to_who_has_them():
+    """B1: entries up to 3 were left out here, so the branch after 3 begins with nothing, as does what follows it."""
+    runs = [BRANCH, LATER]
+    assert runs_in_reach(runs, [], floor=3) == []
+    assert runs_in_reach(runs, [tip(BRANCH, 3)], floor=3) == runs
+    assert runs_in_reach(runs, [tip(LATER, 7)], floor=3) == [LATER]
+    assert runs_in_reach(runs, [], floor=0) == runs

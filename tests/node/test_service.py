@@ -334,7 +334,7 @@ def test_a_wait_for_a_pairing_ends_with_it_and_in_time(pair: Core) -> None:
     """A7, F1: woken by the end of the code, whatever it is; a code that goes on is a timeout."""
 
     async def script(calls: Calls) -> None:
-        shown = await calls.call("pair.start", params(name=None, addresses=()))
+        shown = await calls.call("pair.start", params(name=None, addresses=(), device=False, history="30"))
         with pytest.raises(WaitTimeout):
             await calls.call("pair.wait", params(code=shown["id"], timeout=0.0))
         waiting = asyncio.ensure_future(calls.call("pair.wait", params(code=shown["id"])))  # noqa: TID251 - ours

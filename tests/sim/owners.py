@@ -43,11 +43,14 @@ def rotates(agent: Agent, **how: Any) -> Any:
     return agent.call(owning.rotate, **how)
 
 
-def installed(world: World, name: str, agent: Agent, device: bytes, identity: Identity | None = None) -> Agent:
+def installed(
+    world: World, name: str, agent: Agent, device: bytes, identity: Identity | None = None, *, root: bool = True
+) -> Agent:
     """A node where the same agent lives under another device, or a thief's node that has its root key."""
     node = world.node()
     identity = identity or identity_of(agent)
     kept = replace(secrets_of(agent), device=device, entries=identity.entries)
+    kept = kept if root else replace(kept, root=b"", next_root=b"")
     keyring.write_agent_key(str(node.keys), agent.id, kept)
     key = SigningKey.from_seed(device).public
     given = {"name": name, "kind": "other", "policy": "ask", "hidden": False, "now_ms": 1}

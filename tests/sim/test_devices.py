@@ -9,7 +9,7 @@ from tests.sim.test_time import days_pass
 def two_of_alice(world):
     """(alice, her second device, bob), all linked to each other."""
     alice, bob = world.friends("alice", "bob")
-    twin = installed(world, "alice", alice, adds_device(alice, "laptop"))
+    twin = installed(world, "alice", alice, adds_device(alice, "laptop"), root=False)
     twin.befriends(bob)
     world.run(10)
     world.settle()

@@ -53,8 +53,8 @@ def strangers(world, *names):
     return met
 
 
-def shows(agent, name=None, addresses=()):
-    return agent.call(inviting.start, name=name, addresses=addresses)
+def shows(agent, name=None, addresses=(), link=False, history="30"):
+    return agent.call(inviting.start, name=name, addresses=addresses, device=link, history=history)
 
 
 def tries(agent, code, name=None):

@@ -45,7 +45,9 @@ app = application(cls=CodeGroup)
 
 @app.callback(
     invoke_without_command=True,
-    epilog=examples("p2p-agents pair", "p2p-agents pair coral-fiddle-7q2mx", "p2p-agents pair --image photo.jpg"),
+    epilog=examples(
+        "p2p-agents pair", "p2p-agents pair coral-fiddle-7q2mx", "p2p-agents pair --link-device --history 7"
+    ),
 )
 def pair(
     ctx: typer.Context,
@@ -62,6 +64,13 @@ def pair(
         typer.Option("--image", metavar="FILE", help="Read the other side's code: photo, screenshot, terminal text."),
     ] = None,
     camera: Annotated[bool, typer.Option("--camera", help="Read the other side's code with a camera.")] = False,
+    link_device: Annotated[
+        bool, typer.Option("--link-device", help="For another installation of the same agent, not for a contact.")
+    ] = False,
+    history: Annotated[
+        str | None,
+        typer.Option("--history", metavar="DAYS", help="What a linked one is given: all, none, or days. [30]"),
+    ] = None,
     timeout: Wait = None,
     as_: As = None,
     json: Json = False,
@@ -71,20 +80,50 @@ def pair(
     Without a code it shows a new one, as words and as a picture, and waits until the other side held it: ten
     minutes at most. `pair CODE` is the other side, and so are --image and --camera, which read the picture
     (extras `scan` and `camera`). A code serves once; three wrong tries and it is dead.
+
+    With --link-device, on both sides, it takes another machine in as an installation of the same agent: contacts
+    and conversations follow, the root key stays where it is.
     """
-    ways = (bool(no_qr or svg or png or no_wait or link), bool(ctx.invoked_subcommand), image is not None, camera)
-    if sum(ways) > 1:
-        raise typer.BadParameter("one of: show a code and save it, type one, --image FILE, --camera.")
+    reads = image is not None or camera
+    saves = bool(no_qr or svg or png or no_wait or link)
+    _check_ways((saves, bool(ctx.invoked_subcommand), image is not None, camera))
+    if link_device or history is not None:
+        _check_link(name, history, link=link_device, shows=not (ctx.invoked_subcommand or reads), web=link)
     if ctx.invoked_subcommand:
         return exits.OK
 
     def act(face: Face) -> int:
-        if image is not None or camera:
-            return _join(face, _look(image), name, limits.WAIT_DEFAULT_S if timeout is None else timeout)
+        if reads:
+            seconds = limits.WAIT_DEFAULT_S if timeout is None else timeout
+            return _join(face, _look(image), name, seconds, link=link_device)
         saved = {path: kind for path, kind in ((svg, "svg"), (png, "png")) if path is not None}
-        return show_and_wait(face, name, picture=not no_qr, link=link, wait=not no_wait, saved=saved, timeout=timeout)
+        wanted = {"device": link_device} | ({} if history is None else {"history": history})
+        return show_and_wait(
+            face,
+            name,
+            picture=not no_qr,
+            link=link,
+            wait=not no_wait,
+            saved=saved,
+            timeout=timeout,
+            wanted=wanted if link_device else {},
+        )
 
     return run(act, as_, json)
+
+
+def _check_ways(ways: tuple[bool, ...]) -> None:
+    if sum(ways) > 1:
+        raise typer.BadParameter("one of: show a code and save it, type one, --image FILE, --camera.")
+
+
+def _check_link(name: str | None, history: str | None, *, link: bool, shows: bool, web: bool) -> None:
+    if history is not None and not (link and shows):
+        raise typer.BadParameter("--history is for pair --link-device, on the side that shows the code.")
+    if name is not None and shows:
+        raise typer.BadParameter("--name is for the other side, where the agent is added.")
+    if web:
+        raise typer.BadParameter("--link is for contacts; the code itself works over a bridge too.")
 
 
 def show_and_wait(
@@ -97,9 +136,11 @@ def show_and_wait(
     saved: Mapping[str, str] = MappingProxyType({}),
     timeout: float | None = None,
     more: Mapping[str, Any] = MappingProxyType({}),
+    wanted: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Show a fresh code, in every way asked for, and wait until somebody held it. `more` is told beside it."""
-    shown = {**more, **face.act("pair.start", name=name)}
+    """Show a fresh code, in every way asked for, and wait until somebody held it. `more` is told beside it,
+    `wanted` asked for."""
+    shown = {**more, **face.act("pair.start", name=name, **wanted)}
     if link and shown["link"] is None:
         face.act("pair.cancel", code=shown["id"])
         raise errors.BridgeUnknown("a link leads to a bridge, and this node uses none", hint="run: p2p-agents host")
@@ -128,7 +169,10 @@ def _look(image: str | None) -> str:
     )
 
 
-def _join(face: Face, code: str, name: str | None, timeout: float) -> int:
+def _join(face: Face, code: str, name: str | None, timeout: float, *, link: bool) -> int:
+    if link:
+        face.show(face.call("pair.link", code=code, name=name, timeout=timeout), output.linked)
+        return exits.OK
     face.show(face.act("pair.join", code=code, name=name, timeout=timeout), output.paired)
     return exits.OK
 
@@ -171,7 +215,8 @@ def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
         lines.append(pictures.draw(shown["uri"], colour=not os.environ.get("NO_COLOR")))
     until = output.clock(shown["expires"])
     lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
-    lines.append(f"On the other side: p2p-agents pair {shown['code']}")
+    verb = "pair --link-device" if shown["purpose"] == "link" else "pair"
+    lines.append(f"On the other side: p2p-agents {verb} {shown['code']}")
     if link:
         lines.append(f"On another network: {shown['link']}")
         lines.append("The words after # stay in the link: give it to nobody but the other side.")
@@ -208,7 +253,8 @@ def join(
     if timeout == limits.WAIT_DEFAULT_S and before.get("timeout") is not None:
         timeout = before["timeout"]
     as_, json = as_ or before.get("as_"), json or bool(before.get("json"))
-    return run(lambda face: _join(face, text, called, timeout), as_, json)
+    link = bool(before.get("link_device"))
+    return run(lambda face: _join(face, text, called, timeout, link=link), as_, json)
 
 
 @app.command(

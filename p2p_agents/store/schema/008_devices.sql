@@ -7,6 +7,8 @@ CREATE TABLE floors (                         -- chains that begin later here: e
     conversation BLOB NOT NULL,
     device       BLOB NOT NULL,
     seq          INTEGER NOT NULL,            -- the last one left out
+    agent        INTEGER NOT NULL,
+    peer         BLOB NOT NULL,               -- the other side of the conversation
     PRIMARY KEY (conversation, device)
 ) STRICT, WITHOUT ROWID;
 

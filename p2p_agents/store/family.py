@@ -1,0 +1,108 @@
+"""Several devices of one agent: what a new one is given and what is left out, and whose word on a contact is newest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import VOID
+from p2p_agents.wire.gift import Floor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from p2p_agents.store.database import Database
+
+TRUST, PETNAME, IDENTITY = "trust", "petname", "identity"  # fields of a contact
+
+# --- history ---
+
+
+def floors_before(db: Database, conversations: Mapping[bytes, bytes], time_ms: int) -> list[Floor]:
+    """The last entry that every device wrote before a time, in each conversation; ids to the other sides."""
+    return [
+        Floor(peer, *row)
+        for conversation, peer in conversations.items()
+        for row in db.all(
+            "SELECT device, epoch, max(seq), hash, lamport FROM entries"
+            " WHERE conversation = ? AND time_ms < ? AND kind <> ? GROUP BY device",
+            (conversation, time_ms, VOID),
+        )
+    ]
+
+
+def set_floors(db: Database, agent: int, own: bytes, floors: Iterable[Floor]) -> None:
+    """The chains go on behind these entries, which are held by name alone."""
+    for f in floors:
+        conversation = direct_id(own, f.peer)
+        db.run("INSERT OR REPLACE INTO floors VALUES (?,?,?,?,?)", (conversation, f.device, f.seq, agent, f.peer))
+        db.run(
+            "INSERT OR IGNORE INTO chains VALUES (?,?,?,?,?,?,?,?)",
+            (conversation, f.device, f.epoch, b"", f.seq + 1, f.seq, f.entry, f.lamport),
+        )
+        db.run(
+            "INSERT INTO conversations VALUES (?, 'direct', ?)"
+            " ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
+            (conversation, f.lamport),
+        )
+
+
+def left_out(db: Database, agent: int) -> list[bytes]:
+    """The other sides of conversations that have floors here."""
+    return [row[0] for row in db.all("SELECT DISTINCT peer FROM floors WHERE agent = ? ORDER BY peer", (agent,))]
+
+
+def give(db: Database, agent: int, own: bytes, device: bytes, floors: Iterable[Floor], now_ms: int) -> None:
+    """A new device is owed the log behind the floors: first what the agent's devices told each other."""
+    within = direct_id(own, own)
+    behind = json.dumps([[direct_id(own, f.peer).hex().upper(), f.device.hex().upper(), f.seq] for f in floors])
+    db.run(
+        "WITH f AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS conversation,"
+        " json_extract(value, '$[1]') AS device, json_extract(value, '$[2]') AS seq FROM json_each(?))"
+        " INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, owed, changed_ms)"
+        " SELECT ?, l.entry, ?, ?, 'queued', 1, ? FROM log l JOIN entries e ON e.id = l.entry"
+        " LEFT JOIN f ON f.conversation = hex(e.conversation) AND f.device = hex(e.device)"
+        " WHERE l.agent = ? AND e.seq > coalesce(f.seq, 0) ORDER BY e.conversation <> ?, l.cursor",
+        (behind, agent, own, device, now_ms, agent, within),
+    )
+
+
+# --- contacts ---
+
+
+def share_all(db: Database, agent: int) -> None:
+    """Whatever is known of contacts is to be told."""
+    db.run("INSERT OR IGNORE INTO unshared SELECT agent, peer, ? FROM contacts WHERE agent = ?", (TRUST, agent))
+    db.run(
+        "INSERT OR IGNORE INTO unshared SELECT agent, peer, ? FROM contacts WHERE agent = ? AND petname IS NOT NULL",
+        (PETNAME, agent),
+    )
+
+
+def unshared(db: Database, agent: int, limit: int) -> dict[bytes, set[str]]:
+    """Fields that are to be told, by contact: the oldest contacts first, as far as they fit."""
+    rows = db.all(
+        "SELECT u.peer, u.field FROM unshared u JOIN contacts c ON c.agent = u.agent AND c.peer = u.peer"
+        " WHERE u.agent = ? ORDER BY c.since_ms, u.peer LIMIT ?",
+        (agent, limit),
+    )
+    found: dict[bytes, set[str]] = {}
+    for peer, field in rows:
+        found.setdefault(peer, set()).add(field)
+    return found
+
+
+def told(db: Database, agent: int, peer: bytes, fields: Iterable[str]) -> None:
+    """Nothing is to be told of these any more."""
+    db.many("DELETE FROM unshared WHERE agent = ? AND peer = ? AND field = ?", [(agent, peer, f) for f in fields])
+
+
+def word(db: Database, agent: int, peer: bytes, field: str) -> tuple[int, bytes]:
+    """(lamport, device) of the newest word on a field; the lowest of all where there was none."""
+    row = db.one("SELECT lamport, device FROM shared WHERE (agent, peer, field) = (?, ?, ?)", (agent, peer, field))
+    return (row[0], row[1]) if row else (0, b"")
+
+
+def keep_word(db: Database, agent: int, peer: bytes, field: str, lamport: int, device: bytes) -> None:
+    db.run("INSERT OR REPLACE INTO shared VALUES (?, ?, ?, ?, ?)", (agent, peer, field, lamport, device))
