@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.states import State
@@ -71,7 +72,7 @@ def minute(core: Core) -> None:
     renew_prekeys(core)
     ways.discard_unmet(core)
     if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
-        agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
+        _destroy_prekeys(core)
         expire(core)
         pairings.forget(core.db, core.now_ms() - PAIRING_TRIES_MS)
     for found in core.links.values():
@@ -90,6 +91,16 @@ def resumed(core: Core) -> None:
         for link in found:
             link.asks.append(core.entropy.draw(ECHO_BYTES))
         core.mark_ready(key)
+
+
+def _destroy_prekeys(core: Core) -> None:
+    """In the store and in memory, where a node may run for months."""
+    agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
+    for hosted in core.hosted.values():
+        left = len(agents.prekeys(core.db, hosted.local.device))
+        if left < len(hosted.prekeys):
+            core.undo.append(partial(hosted.prekeys.extend, hosted.prekeys[left:]))
+            del hosted.prekeys[left:]
 
 
 def _end_silent(core: Core) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2p_agents.crypto.kem import KemKey
 from p2p_agents.limits import CLOCK_TRUST_S, EXPIRY_DAYS
 from p2p_agents.node.upkeep import DAY_MS, SETTLE_S
 from p2p_agents.store import agents, entries
@@ -150,6 +151,7 @@ def test_prekeys_are_renewed_weekly_and_destroyed_in_time(world):
         world.settle()
     assert bob.heard(alice) == [f"{week}" for week in range(7)]
     kept = agents.prekeys(alice.core.db, alice.device)
+    assert [key.public for key in alice.hosted.prekeys] == [KemKey.from_seed(prekey.seed).public for prekey in kept]
     assert 2 <= len(kept) <= 6
 
 
