@@ -238,7 +238,7 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
         return (
             Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
         )
-    if run is not None and r.seq < run.first and run.first - 1 <= entries.floor(core.db, r.conversation, r.device):
+    if run is not None and 0 < r.seq < run.first <= entries.floor(core.db, r.conversation, r.device) + 1:
         return Verdict.DUPLICATE  # it was left out by choice
     if not within and _is_revoked(core, link, r) and r.hash not in believed:
         return Verdict.REVOKED
