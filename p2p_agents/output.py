@@ -111,8 +111,16 @@ def acked(result: Mapping[str, Any]) -> str:
 
 
 def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by themselves on one network") -> str:
-    rows = [peer_cells(peer) for peer in result.get("peers", result.get("agents", ()))]
-    return table(PEER_HEAD, rows) if rows else none
+    """With a line below for those that are not reached directly: why."""
+    listed = result.get("peers", result.get("agents", ()))
+    if not listed:
+        return none
+    longer: dict[str, list[str]] = {}
+    for peer in listed:
+        if peer.get("why"):
+            longer.setdefault(peer["why"], []).append(peer.get("petname") or peer["name"])
+    notes = [style(escape(f"not direct: {', '.join(names)}: {why}"), "dim") for why, names in longer.items()]
+    return "\n".join([table(PEER_HEAD, map(peer_cells, listed)), *notes])
 
 
 PEER_HEAD = ("NAME", "ID", "KIND", "TRUST", "REACHABLE", "SEEN", "STATUS")

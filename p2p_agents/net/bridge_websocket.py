@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -165,5 +166,7 @@ async def _hang_up(connection: ClientConnection) -> None:
 
 
 def _said(fault: BaseException) -> str:
-    text = getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
+    if isinstance(fault, OSError) and fault.errno:  # asyncio's own text is of calls and tuples
+        return os.strerror(fault.errno)
+    text = str(fault) or type(fault).__name__
     return text[:WHY_CHARS]

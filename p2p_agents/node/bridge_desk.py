@@ -74,7 +74,7 @@ class BridgeDesk:
         await self._change(lambda core: kept.add(core.db, address, token, core.now_ms()), room_for=address)
         self._bridges.admit(address)
         try:
-            await self._settle(address, params["timeout"])
+            await self._settle(address, token, params["timeout"])
         except (BridgeImpostor, BridgeRefused):
             if all(one.address != address for one in before):  # a mistake is not kept
                 await self._change(lambda core: kept.remove(core.db, address))
@@ -104,11 +104,11 @@ class BridgeDesk:
         configured, needed = await self._writer.call(item)
         self._bridges.configure(configured, needed)
 
-    async def _settle(self, address: str, seconds: float) -> None:
+    async def _settle(self, address: str, token: str, seconds: float) -> None:
         """Until the bridge admitted us. Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
         try:
             async with asyncio.timeout(seconds):
-                while (served := self._bridges.get(address)) is not None and not _is_settled(served):
+                while (served := self._bridges.get(address)) is not None and not _is_settled(served, token):
                     await self._bridges.changed()
         except TimeoutError:
             raise _unreachable(address, f"nothing within {seconds:g} s") from None
@@ -170,7 +170,7 @@ def _unreachable(address: str, why: str) -> BridgeUnreachable:
     )
 
 
-def _is_settled(served: Served) -> bool:
+def _is_settled(served: Served, token: str) -> bool:
     """Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
     health, line = served.machine.health, served.machine.line
     failure = health.failure
@@ -183,12 +183,14 @@ def _is_settled(served: Served) -> bool:
     if line is None or not health.admission:
         return _state(served) != "connecting"
     account = base64.b32encode(served.account.public).decode().rstrip("=").lower()
-    listed = line.terms.admission is Admission.LIST
-    raise BridgeRefused(
-        f"{host_of(served.address)} does not admit this node: {health.admission}",
-        hint=f"ask its operator to run: p2p-bridge allow add {account}" if listed else "",
-        account=account,
-    )
+    place = host_of(served.address)
+    if line.terms.admission is Admission.LIST:
+        hint = f"ask its operator to run: p2p-bridge allow add {account}"
+        raise BridgeRefused(f"{place} admits those on its list: {health.admission}", hint=hint, account=account)
+    if token:
+        hint = "it may be mistyped, revoked, or have admitted as many as it may; ask the bridge's operator for another"
+        raise BridgeRefused(f"{place} does not take that token: {health.admission}", hint=hint, account=account)
+    raise BridgeRefused(f"{place} does not admit this node without a token: {health.admission}", account=account)
 
 
 def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> Json:

@@ -330,7 +330,8 @@ def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None,
             link.asks.append(nonce)
             core.mark_ready(key)
             return known.name, nonce, showing.path(core, link)
-    raise NotReachable(f"no live link to {known.name}")
+    why = ways.trouble(core, hosted.local.id, known.agent)
+    raise NotReachable(f"no live link to {known.name}" + (f"; {why}" if why else ""))
 
 
 HANDLERS: dict[str, Callable[[Core, Json], Json]] = {

@@ -163,8 +163,8 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
         core.effect(PeersChanged())
     link.incarnation, link.way.heard = incarnation, core.now()
     link.way.patience = 0.0
-    for bridge in [at for at, (_, why) in link.way.avoid.items() if why == Refusal.GONE]:
-        del link.way.avoid[bridge]  # who writes has made its own queue before
+    for bridge in [at for at, (_, why) in link.way.avoid.items() if why in (Refusal.GONE, Refusal.QUOTA)]:
+        del link.way.avoid[bridge]  # who is there has made its queue, and reads it
     sessions.note_pair(core.db, *key, own.peer, heard_ms=core.now_ms())
     for frame in frames:
         try:

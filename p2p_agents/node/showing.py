@@ -108,7 +108,7 @@ def _link_presence(core: Core, link: Link) -> Json:
 def _way_presence(core: Core, link: Link) -> Json:
     """Over bridges: who was heard there a moment ago is there."""
     assert link.way is not None
-    there = ways.is_heard(core, link.way)
+    there = ways.is_there(core, link.way)
     return {
         "status": "online" if there else "offline",
         "reachable": there,

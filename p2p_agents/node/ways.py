@@ -290,22 +290,27 @@ def report_lie(core: Core, link: Link, what: str) -> None:
 
 def trouble(core: Core, agent: int, peer: bytes) -> str | None:
     """Why the bridges do not take what waits for a peer; None where there is none, or it does."""
+    why = None
     for link in core.ways.values():
-        if link.way is None or (link.agent, link.peer) != (agent, peer):
-            continue
-        for route in link.way.routes:
-            bridge = core.bridges.get(route.bridge)
+        for route in link.way.routes if link.way and (link.agent, link.peer) == (agent, peer) else ():
+            assert link.way is not None
+            bridge = core.bridges.get(route.bridge) or Bridge()
             _, code = link.way.avoid.get(route.bridge, (0.0, ""))
-            if bridge is None or not bridge.up:
-                return f"bridge {host_of(route.bridge)}: {bridge.why if bridge else 'not tried yet'}"
-            if code:
-                return f"bridge {host_of(route.bridge)}: {code}"
-    return None
+            if bridge.up and not code:
+                return None
+            why = why or f"bridge {host_of(route.bridge)}: {code if bridge.up else bridge.why}"
+    return why
 
 
 def is_heard(core: Core, way: Way) -> bool:
     """Something came from the peer a moment ago."""
     return core.now() - way.heard < ALIVE_S
+
+
+def is_there(core: Core, way: Way) -> bool:
+    """It was heard a moment ago, and a bridge that it reads at serves."""
+    up = (core.bridges.get(route.bridge) for route in way.routes)
+    return is_heard(core, way) and any(bridge is not None and bridge.up for bridge in up)
 
 
 def why_not_direct(core: Core, link: Link) -> str:

@@ -69,3 +69,14 @@ def test_more_messages_name_the_next_cursor() -> None:
 
     page = {"messages": [message(1)], "cursor": "c1", "more": True}
     assert output.messages(page).endswith("more: --after c1")
+
+
+def test_why_peers_are_not_reached_directly_is_said_once_for_all_it_holds_for() -> None:
+    plain = {"kind": "other", "trust": "paired", "reachable": True, "path": "bridge", "last_seen": None}
+    listed = [
+        plain | {"id": "a" * 52, "name": name, "why": why}
+        for name, why in (("bob", "a NAT"), ("carol", "a NAT"), ("dave", None), ("\x1b[2J", "a bridge"))
+    ]
+    shown = output.peers({"peers": listed}).splitlines()
+    assert shown[-2:] == ["not direct: bob, carol: a NAT", "not direct: \\x1b[2J: a bridge"]
+    assert len(shown) == 1 + 4 + 2

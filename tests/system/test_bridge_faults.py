@@ -98,6 +98,26 @@ def test_a_bridge_whose_disk_is_full_says_so_and_goes_on(
     assert bob.everything() == ["is there room?", "and now?"]
 
 
+def test_a_full_queue_takes_the_rest_as_soon_as_its_reader_is_back(
+    agents: tuple[Agent, Agent], bridge: BridgeProcess
+) -> None:
+    """`queue_full` is said of what waits; `ping` and `peers` say it too."""
+    bridge.start("--queue-blobs", "4")
+    alice, bob = meet(agents, bridge)
+    said: dict[str, list[str]] = {"alice": [], "bob": []}
+    arrived(alice, bob, said)
+    bob.node.kill()
+    while "queue_full" not in str(alice.call("peers")["peers"][0]["why"]):
+        said["alice"].append(f"alice {len(said['alice'])}")
+        last = alice.send(bob, said["alice"][-1])
+        assert len(said["alice"]) < 100
+    assert outgoing(alice, last)["why"] == f"bridge {ADDRESS}:{bridge.port}: queue_full"
+    pinged = alice.cli("ping", "bob")
+    assert (pinged.code, "queue_full" in pinged.json["error"]["message"]) == ("peer_unreachable", True)
+    bob.node.start()
+    arrived(alice, bob, said)
+
+
 def test_an_old_copy_of_the_bridges_store_put_back_loses_nothing(
     agents: tuple[Agent, Agent], bridge: BridgeProcess, tmp_path: Path
 ) -> None:
@@ -186,6 +206,30 @@ def test_what_is_sent_while_its_bridge_is_an_impostor_stays_queued(
     held.rename(bridge.data)
     bridge.start()
     assert bob.texts(1) == ["not for you"]
+
+
+def test_a_token_that_is_not_taken_is_told_apart_from_none(
+    agents: tuple[Agent, Agent], bridge: BridgeProcess, world: World
+) -> None:
+    """Revoked, and none at all: one code, and what to do about either. What was admitted before goes on."""
+    bridge.start("--admission", "token")
+    made = bridge.command("token", "create")
+    for agent in agents:
+        use(agent, bridge, "--token-file", "-", stdin=made["token"].encode())
+    pair(*agents)
+    alice, bob = agents
+    bridge.command("token", "revoke", made["id"])
+    for agent in agents:
+        agent.node.stop()
+        agent.node.start()
+    alice.send(bob, "still here", wait="delivered", timeout=PATIENCE_S)
+    other = world.node("stranger", netns=alice.node.netns, hints="hints-c")
+    without = other.cli("bridge", "add", bridge.address)
+    revoked = other.cli("bridge", "add", bridge.address, "--token-file", "-", stdin=made["token"].encode())
+    assert (without.code, revoked.code) == ("bridge_refused", "bridge_refused")
+    assert "without a token" in without.json["error"]["message"]
+    assert "does not take that token" in revoked.json["error"]["message"]
+    assert "revoked" in revoked.json["error"]["hint"]
 
 
 # --- who abuses it ---
