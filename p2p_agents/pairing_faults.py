@@ -57,7 +57,10 @@ class NobodyFound(LocalFault):
     code = "nobody_found"
     exit = exits.NOT_FOUND
     retryable = True
-    hint = "compare the last five characters; where nodes do not see each other, run: p2p-agents peers add HOST:PORT"
+    hint = (
+        "compare the last five characters; where nodes do not see each other, run: p2p-agents peers add HOST:PORT,"
+        " or let both use one bridge: p2p-agents bridge add ADDRESS"
+    )
 
 
 class PairFailed(LocalFault):
