@@ -99,7 +99,10 @@ def _serve(face: Face, port: int, public_host: str | None, tunnel: bool) -> dict
         known = own.start(["--port", str(port), "--public-host", public_host or address_here()], tool)
         if not (tunnel or public_host):
             tell(f"Only where {address_here()} is reached, this bridge is; else: --public-host NAME or --tunnel.")
-    face.call("bridge.add", address=known["address"])
+    try:
+        face.call("bridge.add", address=known["address"])
+    except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
+        tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
     return {"bridge": known["address"], "started": started}
 
 
