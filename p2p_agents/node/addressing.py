@@ -116,7 +116,7 @@ def _learn(core: Core, hosted: Hosted, word: str) -> tuple[RequestAddress, Known
 def _keep_door(core: Core, hosted: Hosted, found: RequestAddress) -> None:
     agent, peer, at = hosted.local.id, found.agent, found.at
     earlier = doors.door(core.db, agent, peer)
-    queues.keep_bundle(core.db, found.bundle)
+    queues.keep_bundle(core.db, found.bundle, core.now_ms())
     sessions.note_pair(core.db, hosted.local.device, found.device, peer, heard_ms=0)
     outbox.bind_device(core.db, agent, peer, found.device)
     if earlier is None or (earlier.device, earlier.queue, earlier.key) != (found.device, at.queue, at.key):

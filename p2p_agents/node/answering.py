@@ -46,7 +46,7 @@ def open_way(core: Core, hosted: Hosted, asker: Asker) -> None:
     sessions.note_pair(core.db, *key, asker.peer, stamp_seen=asker.stamp, heard_ms=core.now_ms())
     outbox.bind_device(core.db, hosted.local.id, asker.peer, asker.device)
     try:
-        queues.keep_bundle(core.db, read_bundle(asker.bundle, asker.device, core.now_ms()))
+        queues.keep_bundle(core.db, read_bundle(asker.bundle, asker.device, core.now_ms()), core.now_ms())
     except BadSeal:  # it expired while the request lay here; its next one brings another
         return
     ways.take_routes(core, key, asker.peer, asker.routes)

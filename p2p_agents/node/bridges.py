@@ -20,7 +20,7 @@ from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.node import relaying
-from p2p_agents.node.effects import Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.node.effects import Kept, LeaveBridge, Meet, Post, ReadQueues, TellPlace
 from p2p_agents.node.posting import Posting, Sealed
 from p2p_agents.quic.address import format_address
 from p2p_agents.wire.bridge_address import parse_bridge
@@ -89,6 +89,8 @@ class Bridges:
             found = self._serve(one.address)
             if found is not None and not found.configured:
                 found.admit(one.token, member=True)
+                for meet in self._places.values():
+                    found.meet(meet)
 
     def admit(self, address: str) -> None:
         """A configured bridge is to be tried now, and shown the token that is kept for it."""
@@ -108,6 +110,9 @@ class Bridges:
                         self._writer.submit(partial(relaying.refused, posts=[effect], code=Refusal.BAD, retry_ms=0))
                 case Meet():
                     self._meet(effect)
+                case LeaveBridge(bridge):
+                    if bridge not in self._tokens and (served := self._served.pop(bridge, None)) is not None:
+                        self._spawn(served.close(), "bridge")
                 case ReadQueues(bridge=bridge) | Kept(bridge=bridge) | TellPlace(bridge=bridge):
                     if (served := self._serve(bridge)) is not None:
                         served.carry(effect)
@@ -134,9 +139,10 @@ class Bridges:
             self._writer.submit(partial(relaying.bridge_down, bridge=address, code=fault.code))
             return None
         self._served[address] = served
-        for meet in self._places.values():
-            served.meet(meet)
         served.admit(self._tokens.get(address, ""), member=address in self._tokens)
+        if served.configured:
+            for meet in self._places.values():
+                served.meet(meet)
         return served
 
     def _meet(self, meet: Meet) -> None:
@@ -145,7 +151,8 @@ class Bridges:
         else:
             self._places[meet.place] = meet
         for served in self._served.values():
-            served.meet(meet)
+            if served.configured:  # one that a contact named could learn of every code, and use it up
+                served.meet(meet)
 
     def _ring(self) -> None:
         ringing, self._news = self._news, asyncio.Event()

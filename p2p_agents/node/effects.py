@@ -111,6 +111,13 @@ class ReadQueues:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveBridge:
+    """Nobody is reached there any more."""
+
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Blobs of a queue of ours up to the cursor are worked off: the bridge may forget them (PROTOCOL B7)."""
 
@@ -152,6 +159,7 @@ Effect = (
     | Announce
     | Post
     | ReadQueues
+    | LeaveBridge
     | Kept
     | Meet
     | TellPlace

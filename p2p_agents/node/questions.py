@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.node import syncing, ways
+from p2p_agents.node.effects import PeersChanged
+from p2p_agents.store import sessions
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
@@ -21,6 +23,21 @@ def bridge_came(core: Core, way: Way) -> None:
     since = way.asked + ABSENT_SYNC_S if way.heard < way.asked else core.now()
     way.sync_at = min(max(way.sync_at, core.now()), max(since, core.now()))
     way.patience = 0.0
+
+
+def something_came(core: Core, way: Way) -> None:
+    """A blob may have lain there for days, or be an old one again: whether its writer is there, it is asked."""
+    if not ways.is_heard(core, way):
+        bridge_came(core, way)
+
+
+def heard(core: Core, link: Link, key: PairKey) -> None:
+    """An answer to our challenge: the peer is there, now."""
+    assert link.way is not None
+    if not ways.is_heard(core, link.way):
+        core.effect(PeersChanged())
+    link.way.heard, link.way.patience = core.now(), 0.0
+    sessions.note_pair(core.db, *key, link.peer, heard_ms=core.now_ms())
 
 
 def ask_due(core: Core, link: Link, key: PairKey) -> None:

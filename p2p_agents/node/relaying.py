@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CLOCKS_APART_MS = 86_400_000  # a bridge's clock may be ahead of ours by a day
 DOWN = "down"  # why posts were not kept: there was no bridge to keep them
 REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge says when
 REFUSED_FIRST_S = 0.5  # and at first: a queue that its reader just told of may be a moment from being made
@@ -140,12 +141,28 @@ def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes
     if own is None or not (own.peer_device or own.public) or not blobs:
         return
     take = callers.open_knock if own.public else _open
-    for cursor, blob in blobs:
+    possible = [(cursor, blob) for cursor, blob in blobs if cursor <= _latest_cursor(core)]
+    if len(possible) < len(blobs):  # followed, everything after it would count as worked off
+        _report(core, own, "it numbers messages as no clock can: they are not taken")
+    if not possible:
+        return
+    for cursor, blob in possible:
         if cursor > own.cursor:
             take(core, own, blob)
-    last = max(cursor for cursor, _ in blobs)
+    last = max(cursor for cursor, _ in possible)
     queues.worked_off(core.db, queue, last)
     core.effect(Kept(bridge, queue, last))
+
+
+def _latest_cursor(core: Core) -> int:
+    """Cursors are times in microseconds, or one more than the one before."""
+    return (core.now_ms() + CLOCKS_APART_MS) * 1_000
+
+
+def _report(core: Core, own: OwnQueue, what: str) -> None:
+    link = ways.find(core, (own.device, own.peer_device), own.peer) if own.peer_device else None
+    if link is not None:
+        ways.report_lie(core, link, what)
 
 
 def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
@@ -159,13 +176,10 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
     except PeerFault:
         ways.report_lie(core, link, "it delivered something that the peer cannot have sealed")
         return
-    if not ways.is_heard(core, link.way):
-        core.effect(PeersChanged())
-    link.incarnation, link.way.heard = incarnation, core.now()
-    link.way.patience = 0.0
+    link.incarnation = max(link.incarnation, incarnation)
+    questions.something_came(core, link.way)
     for bridge in [at for at, (_, why) in link.way.avoid.items() if why in (Refusal.GONE, Refusal.QUOTA)]:
         del link.way.avoid[bridge]  # who is there has made its queue, and reads it
-    sessions.note_pair(core.db, *key, own.peer, heard_ms=core.now_ms())
     for frame in frames:
         try:
             _take(core, link, frame)
@@ -195,7 +209,7 @@ def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
     bundle = read_bundle(frame.bundle, link.peer_device, core.now_ms())
     if bundle.agent != link.peer:
         raise BadIdentity("the key bundle is another agent's")
-    queues.keep_bundle(core.db, bundle)
+    queues.keep_bundle(core.db, bundle, core.now_ms())
     link.identity, link.bundle = identity, bundle
     _try_directly(core, link, frame)
 
@@ -205,6 +219,8 @@ def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
     if next(core.links_to(link.agent, link.peer), None) is not None:
         return
     assert link.way is not None
+    if not link.way.told_places.take(core.now()):
+        return
     places = [place for place in map(_place, frame.addresses) if place]
     for place in places:
         contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms())

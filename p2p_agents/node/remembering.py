@@ -20,7 +20,7 @@ def remember_peer(core: Core, link: Link) -> None:
     now_ms = core.now_ms()
     link.identity = adopting.adopt(core, link.identity)
     if link.bundle is not None:
-        queues.keep_bundle(core.db, link.bundle)
+        queues.keep_bundle(core.db, link.bundle, core.now_ms())
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
     contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)

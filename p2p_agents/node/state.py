@@ -16,6 +16,10 @@ from p2p_agents.limits import (
     OPENS_PER_S,
     QUEUE_FRAMES_BURST,
     QUEUE_FRAMES_PER_S,
+    TOLD_PLACES_BURST,
+    TOLD_PLACES_PER_S,
+    TOLD_ROUTES_BURST,
+    TOLD_ROUTES_PER_S,
     UNPROVEN_FRAME_BYTES,
 )
 from p2p_agents.link.admission import Bucket, RequestDesk
@@ -109,6 +113,8 @@ class Way:
     places: int | None = None  # addresses that the peer's last greeting named
     dialed: float = math.inf  # since then they were tried, and no direct link came of it
     bucket: Bucket = field(default_factory=lambda: Bucket(QUEUE_FRAMES_BURST, QUEUE_FRAMES_PER_S))
+    told_places: Bucket = field(default_factory=lambda: Bucket(TOLD_PLACES_BURST, TOLD_PLACES_PER_S))
+    told_routes: Bucket = field(default_factory=lambda: Bucket(TOLD_ROUTES_BURST, TOLD_ROUTES_PER_S))
     told: dict[str, float] = field(default_factory=dict)  # what a human was told of the bridge, and until when it holds
 
 

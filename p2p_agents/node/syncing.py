@@ -14,7 +14,7 @@ from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import SYNC_EVERY_MS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
-from p2p_agents.node import holding, ways
+from p2p_agents.node import holding, questions, ways
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
@@ -160,6 +160,7 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     ways.learn_routes(core, key, link.peer, claims)
     link.peer_challenge = claims.challenge or link.peer_challenge
     if fresh:
+        questions.heard(core, link, key)
         _learn(core, link, key, claims)
         link.own_challenge = b""
     else:

@@ -94,7 +94,9 @@ def resumed(core: Core) -> None:
 
 
 def _destroy_prekeys(core: Core) -> None:
-    """In the store and in memory, where a node may run for months."""
+    """In the store and in memory, where a node may run for months. One made under a clock that was ahead counts as
+    made now: it would be neither renewed nor destroyed for as long as the clock was wrong."""
+    agents.date_back_prekeys(core.db, core.now_ms(), core.now_ms() + DAY_MS)
     agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
     for hosted in core.hosted.values():
         left = len(agents.prekeys(core.db, hosted.local.device))

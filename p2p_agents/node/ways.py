@@ -20,7 +20,7 @@ from p2p_agents.limits import DIAL_TIMEOUT_S, INT_MAX
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.node import syncing
-from p2p_agents.node.effects import ReadQueues
+from p2p_agents.node.effects import LeaveBridge, ReadQueues
 from p2p_agents.node.state import Bridge, Floor, Link, Phase, Way
 from p2p_agents.store import agents, contacts, outbox, queues, sessions
 from p2p_agents.store.contacts import Event, Trust
@@ -185,7 +185,7 @@ def met(core: Core, hosted: Hosted, agent: bytes, peer: Peer, prepared: tuple[by
     sessions.note_pair(core.db, *key, agent, heard_ms=core.now_ms())
     outbox.bind_device(core.db, hosted.local.id, agent, peer.device)
     if peer.bundle:
-        queues.keep_bundle(core.db, read_bundle(peer.bundle, peer.device, core.now_ms()))
+        queues.keep_bundle(core.db, read_bundle(peer.bundle, peer.device, core.now_ms()), core.now_ms())
     for queue in prepared:
         queues.bind(core.db, queue, peer.device, agent)
     for address in core.bridges:
@@ -208,15 +208,28 @@ def learn_routes(core: Core, key: PairKey, peer: bytes, claims: SyncClaims) -> N
 
 
 def take_routes(core: Core, key: PairKey, peer: bytes, routes: tuple[Route, ...]) -> None:
-    if routes == queues.routes(core.db, *key):
+    link = find(core, key, peer)
+    if routes == queues.routes(core.db, *key) or link is None or link.way is None:
+        return
+    if not link.way.told_routes.take(core.now()):
+        log.warning("%s changes its bridges too often", link.name)
         return
     queues.learn(core.db, *key, routes)
+    _leave_unused(core)
     for route in routes:
         if route.bridge not in core.bridges:
             core.bridges[route.bridge] = Bridge()
             core.effect(ReadQueues(route.bridge, tuple(queues.readable_at(core.db, route.bridge))))
     if find(core, key, peer) is not None:
         core.mark_ready(key)
+
+
+def _leave_unused(core: Core) -> None:
+    """Bridges that nobody told us to use, and no contact names any more."""
+    used = queues.bridges(core.db)
+    for address in [at for at, bridge in core.bridges.items() if not bridge.configured and at not in used]:
+        del core.bridges[address]
+        core.effect(LeaveBridge(address))
 
 
 def greeting(core: Core, link: Link) -> Greeting:

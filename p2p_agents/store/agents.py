@@ -159,6 +159,11 @@ def add_prekey(db: Database, device: bytes, prekey: Prekey) -> None:
     db.run("INSERT INTO prekeys VALUES (?, ?, ?, ?)", (device, prekey.seed, prekey.created_ms, prekey.expires_ms))
 
 
+def date_back_prekeys(db: Database, now_ms: int, after_ms: int) -> None:
+    """Those that say they were made after `after_ms` count as made now."""
+    db.run("UPDATE prekeys SET created_ms = ? WHERE created_ms > ?", (now_ms, after_ms))
+
+
 def destroy_prekeys(db: Database, created_before_ms: int) -> None:
     """secure_delete overwrites them in place; the next truncating checkpoint empties the WAL of them."""
     db.run("DELETE FROM prekeys WHERE created_ms < ?", (created_before_ms,))

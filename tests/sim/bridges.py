@@ -138,7 +138,7 @@ class Bridge:
                     self._want(node, owns)
                 case Kept(bridge, queue, cursor) if bridge == self.address and self.up:
                     self.queues[queue] = [blob for blob in self.queues.get(queue, []) if blob[0] > cursor]
-                case Meet() if node in self.nodes:
+                case Meet() if self.address in node.bridges:
                     self._later(lambda e=effect: self._meet(node, e))  # type: ignore[misc]
                 case TellPlace(bridge, place, message) if bridge == self.address:
                     self._later(lambda p=place, m=message: self._tell(node, p, m))  # type: ignore[misc]

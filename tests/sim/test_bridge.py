@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from p2p_agents.conversation.states import State
-from p2p_agents.node.effects import Post
+from p2p_agents.limits import INT_MAX
+from p2p_agents.node import relaying, ways
+from p2p_agents.node.core import Core
+from p2p_agents.node.effects import Connect, Post
+from p2p_agents.node.state import Link
+from p2p_agents.wire.bridge_address import BridgeAddress
+from p2p_agents.wire.route import Route
 from tests.sim.bridges import Blobs, Bridge
+from tests.sim.test_pairing import shows
 from tests.sim.world import Agent, World
 
 DAY_S = 86_400.0
@@ -421,3 +432,98 @@ def test_a_bridge_that_comes_and_goes_is_not_filled_with_questions(world: World)
         bridge.let_in(alice.node)
         world.run(2.0)
     assert bridge.puts - before <= 3
+
+
+# --- found by attack ---
+
+
+def test_one_false_number_does_not_deafen_a_queue(world: World) -> None:
+    """An attack: a cursor beyond any clock, once, would have made everything after it count as worked off."""
+    alice, bob, bridge = apart(world)
+    alice.sends(bob, "before")
+    world.settle()
+    for queue in list(bridge.queues):
+        bridge.deliver(queue, [(INT_MAX, bytes(5_000))])
+    world.settle()
+    alice.sends(bob, "after")
+    world.settle()
+    assert bob.inbox() == ["before", "after"]
+    assert any("numbers messages" in detail for detail in lies(world))
+
+
+def test_an_old_word_is_no_presence(world: World) -> None:
+    """An attack, and an honest bridge too: what lay in a queue for days says nothing of now."""
+    alice, bob, bridge = apart(world)
+    alice.node.crash()
+    bob.sends(alice, "bye")
+    world.settle()
+    bob.node.crash()
+    world.run(3_600)
+    alice.node.start()
+    world.run(30)
+    assert alice.inbox() == ["bye"]
+    assert not alice.sees(bob)["reachable"]
+    for queue in list(bridge.queues):
+        bridge.delivers = lambda _, blobs: blobs
+        bridge.cursor += 1
+        bridge.deliver(queue, [(bridge.cursor, bridge.seen[-1])])
+    world.run(30)
+    assert not alice.sees(bob)["reachable"]
+    bob.node.start()
+    world.run(120)
+    assert alice.sees(bob)["reachable"]
+
+
+def test_a_contact_may_not_fill_the_table_of_bridges(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attack: a new bridge of its choice with every SYNC."""
+    alice, mallory = world.friends("alice", "mallory")
+    world.bridge(alice.node)
+    world.settle()
+    real, made = ways.routes_for, itertools.count(1)
+
+    def invented(core: Core, *rest: Any) -> tuple[Route, ...]:
+        if core is not mallory.core:
+            return real(core, *rest)
+        n = next(made)
+        key = n.to_bytes(32, "big")
+        return (Route(str(BridgeAddress(f"h{n}.evil.example", 4433, key)), key, key, key),)
+
+    monkeypatch.setattr(ways, "routes_for", invented)
+    for _ in range(60):
+        for link in mallory.links(alice):
+            link.disagrees = True
+        world.run(1.5)
+    assert next(made) > 20
+    assert len(alice.core.bridges) <= 2
+
+
+def test_a_bridge_that_a_contact_named_hears_of_no_code(world: World) -> None:
+    """An attack: its operator would use up every code that is shown."""
+    alice, mallory = world.friends("alice", "mallory")
+    world.bridge(alice.node)
+    hers = world.bridge(mallory.node)
+    world.settle()
+    assert hers.address in alice.core.bridges
+    shows(alice)
+    world.run(5)
+    assert not hers.places
+
+
+def test_words_of_a_contact_make_few_dials(world: World) -> None:
+    """An attack: every greeting names other addresses of somebody else."""
+    alice, mallory, _ = apart(world)
+    before = dials(alice)
+    honest = ways.greeting(mallory.core, its_way(mallory, alice))
+    for n in range(120):
+        forged = replace(honest, addresses=tuple(f"203.0.113.{n}:{1_000 + k}" for k in range(12)))
+        alice.node.run(lambda core, g=forged: relaying.on_greeting(core, its_way(alice, mallory), g))  # type: ignore[misc]
+        world.run(1)
+    assert dials(alice) - before < 60
+
+
+def dials(agent: Agent) -> int:
+    return sum(isinstance(e, Connect) and "203.0.113" in str(e.dial.addresses) for e in agent.node.effects)
+
+
+def its_way(agent: Agent, peer: Agent) -> Link:
+    return agent.core.ways[agent.device, peer.device]

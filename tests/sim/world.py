@@ -367,6 +367,11 @@ class Agent:
     def links(self, peer: Agent) -> list[Link]:
         return [link for link in self.core.links_to(self.hosted.local.id, peer.id) if link.up]
 
+    def sees(self, peer: Agent) -> dict[str, Any]:
+        """The peer as a list of peers shows it."""
+        shown = self.call(commands.peers)["peers"]
+        return next(each for each in shown if each["name"] == peer.name)
+
     def conversation(self, peer: Agent) -> bytes:
         return direct_id(self.id, peer.id)
 

@@ -6,9 +6,10 @@ import dataclasses
 
 from p2p_agents.crypto.bundle import Bundle
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
+from p2p_agents.limits import INT_MAX
 from p2p_agents.store import queues, sessions
 from p2p_agents.store.database import Database
-from p2p_agents.store.queues import OwnQueue, Stored
+from p2p_agents.store.queues import DAY_MS, OwnQueue, Stored
 from p2p_agents.wire.route import Route
 
 ONE, TWO = "bridge://one.example:4433#" + "a" * 52, "bridge://two.example:4433#" + "a" * 52
@@ -94,17 +95,28 @@ def test_what_is_stored_is_counted_by_session(db: Database) -> None:
 
 
 def test_the_newest_bundle_is_kept(db: Database) -> None:
-    newer, older = (Bundle(PEER, THEIRS, KemKey.from_seed(bytes([n]) * SEED_BYTES).public, n) for n in (9, 8))
+    newer, older = (Bundle(PEER, THEIRS, KemKey.from_seed(bytes([n]) * SEED_BYTES).public, n * DAY_MS) for n in (20, 8))
     for bundle in (newer, older):
-        queues.keep_bundle(db, bundle)
+        queues.keep_bundle(db, bundle, 0)
     assert queues.bundle(db, PEER, THEIRS) == newer
     assert queues.bundle(db, PEER, OURS) is None
+
+
+def test_a_bundle_that_is_signed_for_ever_gives_way(db: Database) -> None:
+    """An attack: whoever held the device key once must not be sealed to for ever."""
+    stolen, honest = (Bundle(PEER, THEIRS, KemKey.from_seed(bytes([n]) * SEED_BYTES).public, 0) for n in (1, 2))
+    queues.keep_bundle(db, dataclasses.replace(stolen, expires_ms=INT_MAX), 0)
+    kept = queues.bundle(db, PEER, THEIRS)
+    assert kept is not None
+    assert kept.expires_ms < 40 * DAY_MS
+    queues.keep_bundle(db, dataclasses.replace(honest, expires_ms=31 * DAY_MS), 0)
+    assert queues.bundle(db, PEER, THEIRS) == dataclasses.replace(honest, expires_ms=31 * DAY_MS)
 
 
 def test_a_device_that_is_revoked_leaves_nothing(db: Database) -> None:
     queues.make(db, own(1))
     queues.learn(db, OURS, THEIRS, (route(1),))
-    queues.keep_bundle(db, Bundle(PEER, THEIRS, KemKey.from_seed(bytes(SEED_BYTES)).public, 9))
+    queues.keep_bundle(db, Bundle(PEER, THEIRS, KemKey.from_seed(bytes(SEED_BYTES)).public, 9), 0)
     sessions.note_pair(db, OURS, THEIRS, PEER, heard_ms=1)
     queues.forget_pair(db, OURS, THEIRS)
     assert queues.pairs(db) == []
