@@ -47,14 +47,27 @@ def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
 
 def settle(core: Core, link: Link, claims: SyncClaims) -> None:
     """A view of now: what arrived, what is missing, what is read."""
+    _keep_reads(core, link, claims)
     for holding in _of_the_link(core, link, claims):
         _settle_holding(core, link, holding)
 
 
 def settle_held(core: Core, link: Link, claims: SyncClaims) -> None:
     """A view of some time ago: what was held stays delivered, and what was read stays read, until a newer word."""
+    _keep_reads(core, link, claims)
     for holding in _of_the_link(core, link, claims):
         _settle_held(core, link, holding)
+
+
+def _keep_reads(core: Core, link: Link, claims: SyncClaims) -> None:
+    """A new device hears what was read before it hears of the contact, or has any entry of the conversation."""
+    if not family.is_own(core, link):
+        return
+    known = family.conversations(core, core.host(link.agent))
+    for holding in claims.holdings:
+        if holding.conversation not in known:
+            for mark in holding.reads:
+                readers.keep_elsewhere(core.db, link.agent, mark)
 
 
 def _of_the_link(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:

@@ -103,6 +103,10 @@ def _serve(face: Face, port: int, public_host: str | None, tunnel: bool) -> dict
         face.call("bridge.add", address=known["address"])
     except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
         tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
+    if started:
+        tell(
+            f"A bridge runs in the background now: {output.escape(known['address'])}\nTo stop it: p2p-agents host stop"
+        )
     return {"bridge": known["address"], "started": started}
 
 
