@@ -6,6 +6,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 # --- numbers and bytes on the wire ---
+DAY_MS = 86_400_000
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
 CBOR_DEPTH = 8  # our deepest structure, a SYNC, has 7
 CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
@@ -25,6 +26,7 @@ IDENTITY_ENTRY_BYTES = 1 * KIB  # the longest kind, add-device with a full name,
 BUNDLE_BYTES = 4 * KIB  # a signed key bundle takes 1.4 KiB
 PREKEY_DAYS = 7  # a new prekey weekly
 PREKEY_KEPT_DAYS = 30  # the old private part opens late first flights, then is destroyed
+BUNDLE_LIFE_MS = (PREKEY_DAYS + PREKEY_KEPT_DAYS) * DAY_MS  # what a bundle promises: until its prekey is destroyed
 TURN_MS = 1_000  # healing takes a second (PROTOCOL D2)
 TURN_MESSAGES = 64  # or this many messages
 UNACKED_FRAMES = 1_024  # sealed frames the peer has not acknowledged (PROTOCOL B3)
@@ -131,7 +133,7 @@ PAIRING_MESSAGE_BYTES = 320 * KIB  # a whole identity log and a bundle fit, seal
 PAIRING_SHOWN = 4  # codes one node shows at once; each has two places to meet, one for its words, one for its picture
 PAIRING_PLACES = 8  # that a NODE names
 PAIRING_REMEMBERED = 64  # codes that ended, whose end can still be asked for
-PAIRING_TRIES_MS = 86_400_000  # tries are remembered for a day: the code they were made with is dead long before
+PAIRING_TRIES_MS = DAY_MS  # tries are remembered for a day: the code they were made with is dead long before
 OOB_ADDRESSES = 4  # in a scanned code: more would not fit a small terminal
 OOB_CHARS = 512  # a scanned text is read no further
 IMAGE_BYTES = 32 * MIB  # a file with a picture of a code: several times a phone's photo

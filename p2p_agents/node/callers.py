@@ -15,7 +15,7 @@ from p2p_agents.crypto.identity import Identity, replay
 from p2p_agents.crypto.outer import open_blob
 from p2p_agents.crypto.signing import unverified_payload, verify
 from p2p_agents.errors import BadIdentity, Malformed, PeerFault
-from p2p_agents.limits import REQUEST_DAYS
+from p2p_agents.limits import DAY_MS, REQUEST_DAYS
 from p2p_agents.link.admission import Answer
 from p2p_agents.node import adopting, answering, asking, consent
 from p2p_agents.node.consent import Said
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from p2p_agents.store.queues import OwnQueue
 
 log = logging.getLogger(__name__)
-
-DAY_MS = 86_400_000
 
 
 def knock_info(queue: bytes, agent: bytes, device: bytes) -> bytes:

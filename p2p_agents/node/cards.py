@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import replay
 from p2p_agents.errors import BadIdentity, PeerBlocked, PeerFault
-from p2p_agents.limits import INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
+from p2p_agents.limits import DAY_MS, INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
 from p2p_agents.link.admission import Introductions
 from p2p_agents.node import consent, upkeep
 from p2p_agents.node.effects import Asked, PeersChanged, Wake
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted
     from p2p_agents.store.contacts import Contact
-
-DAY_MS = 86_400_000
 
 
 def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> None:

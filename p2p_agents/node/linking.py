@@ -15,7 +15,7 @@ from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.introduction import Self
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, AlreadyHere, BadIdentity, BadName, BadParams
-from p2p_agents.limits import INT_MAX, LINK_FLOORS, LINK_HISTORY_DAYS_MAX, NAME_CHARS
+from p2p_agents.limits import DAY_MS, INT_MAX, LINK_FLOORS, LINK_HISTORY_DAYS_MAX, NAME_CHARS
 from p2p_agents.node import family, hosting, owning, pairing, sharing, ways
 from p2p_agents.store import agents, keyring
 from p2p_agents.store import family as kept
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 NO_AGENT = 0  # on whose behalf an installation tries a code that has no agent yet
-DAY_MS = 86_400_000
 ALL, NONE = "all", "none"
 KINDS = ("claude-code", "codex", "openclaw", "human", "other")
 POLICIES = ("open", "ask", "closed")

@@ -12,7 +12,7 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
-from p2p_agents.limits import SYNC_EVERY_MS
+from p2p_agents.limits import DAY_MS, SYNC_EVERY_MS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
 from p2p_agents.node import holding, questions, ways
 from p2p_agents.node.state import Heal, Phase
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.sessions import Held, Pair
 
 WAY_SYNC_S = 10.0  # over a bridge, a disagreement asks for one SYNC in this time
-GEN_LEAP_MS = 86_400_000  # a peer's clock may be ahead of ours by a day
+GEN_LEAP_MS = DAY_MS  # a peer's clock may be ahead of ours by a day
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,12 @@ from p2p_agents.conversation.states import State
 from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.limits import (
+    BUNDLE_LIFE_MS,
+    DAY_MS,
     EXPIRY_DAYS,
     HELLO_TIMEOUT_S,
     PAIRING_TRIES_MS,
     PREKEY_DAYS,
-    PREKEY_KEPT_DAYS,
     REQUEST_DAYS,
 )
 from p2p_agents.link.routing import Target
@@ -42,11 +43,9 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted
     from p2p_agents.store.outbox import Delivery
 
-DAY_MS = 86_400_000
 EXPIRY_PAGE = 200  # rows looked at per round
 INDEX_PAGE = 200  # bodies indexed per round
 SETTLE_S = 30.0  # after a start or resume, before anything expires: one attempt to reach everybody (PROTOCOL B12)
-BUNDLE_LIFE_DAYS = PREKEY_DAYS + PREKEY_KEPT_DAYS
 
 
 def second(core: Core) -> None:
@@ -97,7 +96,7 @@ def _destroy_prekeys(core: Core) -> None:
     """In the store and in memory, where a node may run for months. One made under a clock that was ahead counts as
     made now: it would be neither renewed nor destroyed for as long as the clock was wrong."""
     agents.date_back_prekeys(core.db, core.now_ms(), core.now_ms() + DAY_MS)
-    agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_DAYS * DAY_MS)
+    agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_MS)
     for hosted in core.hosted.values():
         left = len(agents.prekeys(core.db, hosted.local.device))
         if left < len(hosted.prekeys):
@@ -183,7 +182,7 @@ def renew_prekeys(core: Core) -> None:
 def fresh_prekey(core: Core, hosted: Hosted) -> None:
     now_ms = core.now_ms()
     seed = core.entropy.draw(SEED_BYTES)
-    expires_ms = now_ms + BUNDLE_LIFE_DAYS * DAY_MS
+    expires_ms = now_ms + BUNDLE_LIFE_MS
     agents.add_prekey(core.db, hosted.local.device, Prekey(seed, now_ms, expires_ms))
     key = KemKey.from_seed(seed)
     hosted.prekeys.insert(0, key)

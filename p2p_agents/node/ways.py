@@ -62,7 +62,9 @@ def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
     if hosted is None or contact is None or not _may_be_used(contact, identity, key[1]):
         core.ways.pop(key, None)
         return None
-    link = core.ways.setdefault(key, _fresh(hosted.local.id, peer, key[1]))
+    link = core.ways.get(key)
+    if link is None:
+        link = core.ways[key] = _fresh(hosted.local.id, peer, key[1])
     link.identity, link.name, link.kind = identity, contact.name, contact.kind
     link.bundle = queues.bundle(core.db, peer, key[1])
     assert link.way is not None

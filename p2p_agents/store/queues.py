@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.bundle import Bundle
-from p2p_agents.limits import PREKEY_DAYS, PREKEY_KEPT_DAYS
+from p2p_agents.limits import BUNDLE_LIFE_MS, DAY_MS, PREKEY_DAYS
 from p2p_agents.wire.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from p2p_agents.store.database import Database, Row
-
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +191,10 @@ def note_stored(db: Database, queue: bytes, sid: bytes, position: int) -> None:
 def keep_bundle(db: Database, bundle: Bundle, now_ms: int) -> None:
     """The newest that its device signed. None counts for longer than a prekey lives: one that was signed under a
     clock far ahead, or by a thief for ever, gives way to the next."""
-    life_ms = (PREKEY_DAYS + PREKEY_KEPT_DAYS) * DAY_MS
     db.run(
         "INSERT INTO bundles VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET prekey = ?2, expires_ms = ?3"
         " WHERE ?3 >= expires_ms - ?4",
-        (bundle.device, bundle.prekey, min(bundle.expires_ms, now_ms + life_ms), (PREKEY_DAYS + 1) * DAY_MS),
+        (bundle.device, bundle.prekey, min(bundle.expires_ms, now_ms + BUNDLE_LIFE_MS), (PREKEY_DAYS + 1) * DAY_MS),
     )
 
 

@@ -24,6 +24,7 @@ from p2p_agents.wire.relay_answers import Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Put
 from tests.bridge.client import Client, Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop
+from tests.disks import mounted
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
@@ -172,15 +173,7 @@ async def test_a_second_bridge_on_the_same_data_says_so(tmp_path: Path, start: S
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of DISK_MB, where the machine lets a test mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        if os.environ.get("CI") == "true":
-            pytest.fail("cannot mount a small file system")
-        pytest.skip("needs root to mount a small file system")
-    with ExitStack() as stack:
-        stack.callback(subprocess.run, ["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "disk", DISK_MB) as place:
         yield place
 
 

@@ -6,13 +6,13 @@ import os
 import sqlite3
 import stat
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from p2p_agents import errors
+from tests.disks import mounted
 from tests.system.harness import NODE, PATIENCE_S, Agent
 
 if TYPE_CHECKING:
@@ -26,15 +26,7 @@ DISK_MB = 6  # a new store takes about one
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of DISK_MB, where the machine lets a test mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        if os.environ.get("CI") == "true":
-            pytest.fail("cannot mount a small file system")
-        pytest.skip("needs root to mount a small file system")
-    with ExitStack() as stack:
-        stack.callback(subprocess.run, ["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "disk", DISK_MB) as place:
         yield place
 
 

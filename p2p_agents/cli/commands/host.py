@@ -96,9 +96,10 @@ def _serve(face: Face, port: int, public_host: str | None, tunnel: bool) -> dict
     started = known is None
     if known is None:
         tool = tunnel_tool() if tunnel else None
-        known = own.start(["--port", str(port), "--public-host", public_host or address_here()], tool)
+        here = public_host or address_here()
+        known = own.start(["--port", str(port), "--public-host", here], tool)
         if not (tunnel or public_host):
-            tell(f"Only where {address_here()} is reached, this bridge is; else: --public-host NAME or --tunnel.")
+            tell(f"Only where {here} is reached, this bridge is; else: --public-host NAME or --tunnel.")
     try:
         face.call("bridge.add", address=known["address"])
     except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
