@@ -71,6 +71,18 @@ class Home:
                 raise UnsafeHome(f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700")
 
 
+def hints_directory(environ: Mapping[str, str] | None = None) -> str:
+    """Where the nodes of one machine find each other: $P2P_AGENTS_HINTS, else a well-known name in shared memory or in
+    the system's temporary directory."""
+    env = os.environ if environ is None else environ
+    if chosen := env.get("P2P_AGENTS_HINTS"):
+        return chosen
+    from tempfile import gettempdir
+
+    shared = "/dev/shm" if os.path.isdir("/dev/shm") else gettempdir()  # noqa: S108 - shared on purpose
+    return os.path.join(shared, "p2p-agents-nodes")
+
+
 def _default_home(env: Mapping[str, str]) -> str:
     state = env.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "p2p-agents")

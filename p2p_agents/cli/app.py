@@ -44,6 +44,7 @@ COMMANDS = {
     "node": "Run, stop or inspect the background node.",
     "doctor": "Check what this machine and network allow.",
     "demo": "Watch two throw-away agents find each other and talk.",
+    "uninstall": "Stop everything and remove what was left outside the package.",
     "help": "Explain a topic: exit-codes.",
     "version": "Show the version.",
 }

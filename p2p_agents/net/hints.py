@@ -15,7 +15,6 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -24,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import HINT_BYTES, HINT_FILES, HINT_FILES_PER_USER, ROSTER_AGENTS
+from p2p_agents.paths import hints_directory
 from p2p_agents.wire.advert import Advert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from p2p_agents.quic.address import Address
 
@@ -42,15 +42,6 @@ MTIME_GRAIN_NS = 100_000_000  # several changes of a directory within one kernel
 UNKNOWN = -1
 HINT_FIELDS = {"v", "boot_id", "netns", "pid", "incarnation", "port", "node", "agents"}
 AGENT_FIELDS = {"agent", "name", "kind", "status"}
-
-
-def default_directory(environ: Mapping[str, str] | None = None) -> str:
-    """$P2P_AGENTS_HINTS, or a well-known name in shared memory, or in the system's temporary directory."""
-    env = os.environ if environ is None else environ
-    if chosen := env.get("P2P_AGENTS_HINTS"):
-        return chosen
-    shared = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()  # noqa: S108 - shared on purpose
-    return os.path.join(shared, "p2p-agents-nodes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +197,7 @@ class _Folder:
 
     @functools.cached_property
     def _path(self) -> str:
-        return self._chosen or default_directory()
+        return self._chosen or hints_directory()
 
     @functools.cached_property
     def _place(self) -> Place:

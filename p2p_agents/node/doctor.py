@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoPostQuantum, P2PError
-from p2p_agents.net.hints import default_directory
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.node import owning, showing
+from p2p_agents.paths import hints_directory
 from p2p_agents.store import contacts
 from p2p_agents.store.database import Database
 
@@ -159,7 +159,7 @@ def _join_multicast() -> str | None:
 
 def _hints(live: Live | None) -> Check:
     problem = live.hints_problem if live is not None else None
-    directory = default_directory()
+    directory = hints_directory()
     if problem is None and os.path.isdir(directory) and not os.access(directory, os.W_OK | os.X_OK):
         problem = f"{directory} cannot be written"
     if problem is not None:

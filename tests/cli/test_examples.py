@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents import exits
-from p2p_agents.cli import demo, own_bridge, scan
+from p2p_agents.cli import demo, leftovers, own_bridge, scan
 from p2p_agents.cli.commands import backup
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
@@ -73,11 +73,14 @@ def test_an_example_can_be_typed(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
     for name in ("running", "stop"):  # a bridge that runs already; starting one has tests of its own
         monkeypatch.setattr(own_bridge.OwnBridge, name, lambda _: HOSTED)
+    for name in ("remove_home", "remove_traces"):  # of the one who runs the tests
+        monkeypatch.setattr(leftovers, name, lambda _: [])
     monkeypatch.setattr(backup, "_passphrase", lambda path, twice: "correct horse")
     commands = commands_in(example)
     assert commands
     for variables, words in commands:
         for name, value in {"P2P_AGENTS_HOME": home, "P2P_AGENTS_NO_START": "1", **variables}.items():
             monkeypatch.setenv(name, value)
-        wanted = exits.HUMAN if {"verify", "reset"} & set(words) else exits.OK  # no terminal is here
+        asks = {"verify", "reset"} & set(words) or ("--purge" in words and "--yes" not in words)
+        wanted = exits.HUMAN if asks else exits.OK  # no terminal is here
         assert main(words) == wanted, capfd.readouterr().out

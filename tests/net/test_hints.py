@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import HINT_BYTES, HINT_FILES_PER_USER, ROSTER_AGENTS
-from p2p_agents.net.hints import Hint, Hints, Place, decode_hint, default_directory, encode_hint
+from p2p_agents.net.hints import Hint, Hints, Place, decode_hint, encode_hint
+from p2p_agents.paths import hints_directory
 from tests.net.stories import ALICE, BOB, Watcher, agent, run
 
 HERE = Hint(Place.here(), os.getpid(), (ALICE, agent(1)))
@@ -194,8 +195,8 @@ def test_a_directory_that_cannot_be_used_is_a_problem_until_it_can(tmp_path):
 
 
 def test_the_directory_can_be_chosen(tmp_path):
-    assert default_directory({"P2P_AGENTS_HINTS": str(tmp_path)}) == str(tmp_path)
-    assert default_directory({}).endswith("p2p-agents-nodes")
+    assert hints_directory({"P2P_AGENTS_HINTS": str(tmp_path)}) == str(tmp_path)
+    assert hints_directory({}).endswith("p2p-agents-nodes")
 
 
 def test_a_hint_survives_the_file():

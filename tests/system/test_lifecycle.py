@@ -248,3 +248,18 @@ def test_the_demo_ends_well_and_leaves_nothing(world: World, tmp_path: Path) -> 
     assert list(node.runtime.iterdir()) == []
     assert not node.path.exists()
     assert _processes_with(f"TMPDIR={place}") == []
+
+
+def test_an_uninstall_leaves_nothing(world: World) -> None:
+    """A running node, its socket, its hint file, its home: all gone after one command."""
+    node = world.node("alice")
+    assert node.cli("init", "alice").status == 0
+    hints = Path(node.environ["P2P_AGENTS_HINTS"])
+    kept = node.cli("uninstall", HOME=str(world.base)).json
+    assert kept["kept"] == str(node.path)
+    assert [agent["name"] for agent in node.cli("agents").json["agents"]] == ["alice"]
+    gone = node.cli("uninstall", "--purge", "--yes", HOME=str(world.base)).json
+    assert (gone["kept"], str(node.path) in gone["removed"]) == (None, True)
+    assert _processes_of(node) == []
+    assert not node.path.exists()
+    assert list(node.runtime.iterdir()) == list(hints.iterdir()) == []
