@@ -78,7 +78,6 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
     queues.forget_pair(core.db, *key)
     core.ways.pop(key, None)
     outbox.orphan(core.db, hosted.local.id, agent, device)
-    core.compared.pop(key, None)
 
 
 def _obey(core: Core, identity: Identity) -> None:

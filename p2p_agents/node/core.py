@@ -77,7 +77,6 @@ class Core:
         self.desk = Desk()  # pairing codes that are shown or tried
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
-        self.compared: dict[PairKey, int] = {}  # incarnation of the peer whose holdings were compared with ours
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}

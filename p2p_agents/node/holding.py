@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.states import State
 from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
 from p2p_agents.node import family, receipts
 from p2p_agents.node.effects import Moved
@@ -45,11 +44,12 @@ def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
 # --- hearing ---
 
 
-def settle(core: Core, link: Link, claims: SyncClaims) -> None:
-    """A view of now: what arrived, what is missing, what is read."""
+def settle(core: Core, link: Link, claims: SyncClaims, *, reopens: bool) -> None:
+    """A view of now: what arrived, what is missing, what is read. `reopens`: what the peer does not name it lacks,
+    though it was settled before."""
     _keep_reads(core, link, claims)
     for holding in _of_the_link(core, link, claims):
-        _settle_holding(core, link, holding)
+        _settle_holding(core, link, holding, reopens or family.is_own(core, link))
 
 
 def settle_held(core: Core, link: Link, claims: SyncClaims) -> None:
@@ -91,15 +91,14 @@ def _settle_held(core: Core, link: Link, holding: Holding) -> None:
         mark_read(core, link, mark)
 
 
-def _settle_holding(core: Core, link: Link, holding: Holding) -> None:
+def _settle_holding(core: Core, link: Link, holding: Holding, reopens: bool) -> None:
     own = core.host(link.agent).local.device
-    compares = family.is_own(core, link) or core.compared.get(core.pair_key(link)) != link.incarnation
-    for device in entries.authors(core.db, holding.conversation):  # a store loses entries between two incarnations
+    for device in entries.authors(core.db, holding.conversation):
         runs = entries.runs(core.db, holding.conversation, device)
         tips = holding.tips.get(device, ())
         held = held_through(runs, tips)
         _settle_arrived(core, link, holding.conversation, device, held)
-        if compares:
+        if reopens:
             for run in runs_in_reach(runs, tips, entries.floor(core.db, holding.conversation, device)):
                 _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
         if device == own and lost(runs, tips):
@@ -120,17 +119,16 @@ def _settle_arrived(core: Core, link: Link, conversation: bytes, device: bytes, 
 
 def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
     """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
-    now_ms = core.now_ms()
+    now_ms, run = core.now_ms(), (conversation, device, epoch)
     after = held
-    while missing := entries.in_run(core.db, conversation, device, epoch, after, PAGE_MAX):
-        for entry in missing:
-            row = outbox.find(core.db, entry, link.peer, link.peer_device)
+    while missing := outbox.not_owed(core.db, run, after, link.peer, link.peer_device, PAGE_MAX):
+        for seq, entry, row in missing:
             if row is None:
                 outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
-            elif not row.owed and (row.state is not State.FAILED or entries.is_voided(core.db, entry)):
-                outbox.reopen(core.db, row.id, now_ms)
+            else:
+                outbox.reopen(core.db, row, now_ms)
                 core.effect(Moved(link.agent, entry))
-        after += len(missing)
+            after = seq
 
 
 def _noticed_loss(core: Core, link: Link) -> None:

@@ -192,7 +192,6 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
         why = ""
         if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
             outbox.hold(core.db, row)
-            core.compared.pop(core.pair_key(link), None)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
         elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
             outbox.refuse(core.db, row, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)

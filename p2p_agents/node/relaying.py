@@ -176,7 +176,7 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
     except PeerFault:
         ways.report_lie(core, link, "it delivered something that the peer cannot have sealed")
         return
-    link.incarnation = max(link.incarnation, incarnation)
+    link.incarnation = incarnation  # of the run that wrote this blob, which may be an earlier one than wrote the last
     questions.something_came(core, link.way)
     for bridge in [at for at, (_, why) in link.way.avoid.items() if why in (Refusal.GONE, Refusal.QUOTA)]:
         del link.way.avoid[bridge]  # who is there has made its queue, and reads it

@@ -150,6 +150,7 @@ class Link:
     stamp_seen: int = 0  # of the peer's newest SYNC here
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
     disagrees: bool = False  # one is to be sent then
+    behind: bool = False  # the peer's last SYNC was overtaken by frames on another path
     request_due: float = 0.0  # no other REQUEST before this
     reads_due: bool = False
     read_peers: set[bytes] = field(default_factory=set)  # whose messages: between two devices of one agent

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.digest import H
@@ -100,8 +99,10 @@ def rising(pair: Pair, now_ms: int) -> int:
 
 
 def ask_again(core: Core, link: Link, why: str) -> None:
-    """States disagree: compare views anew, at most once a second (PROTOCOL B5)."""
+    """States disagree: compare views anew, at most once a second (PROTOCOL B5), on the path that is in use: what a
+    queue brought late is settled over the direct link."""
     log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
+    link = core.newest_link(core.pair_key(link)) or link
     link.disagrees = True
     ask_due(core, link)
 
@@ -182,10 +183,24 @@ def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
 
 def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     sessions.note_pair(core.db, *key, link.peer, gen_sent=_gen_floor(core, key, claims.gen))
+    overtaken = _holds_more_by_now(core, link, key, claims)  # asked before sessions are given up
     _reconcile(core, link, key, claims)
-    holding.settle(core, link, claims)
-    core.undo.append(partial(core.compared.pop, key, None))
-    core.compared[key] = link.incarnation
+    holding.settle(core, link, claims, reopens=not overtaken)
+
+
+def _holds_more_by_now(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> bool:
+    """Whether frames that came after this view, on another path, say that the peer holds more than it names: what was
+    settled then is not lost. The peer is asked again, and a second such view in a row is believed: giving back what
+    is held costs a duplicate, not giving it back a message."""
+    theirs = {view.sid: view for view in claims.sessions}
+    behind = any(
+        _is_late(core, link, held, view, claims)
+        for held in core.pair_sessions(key)
+        if (view := theirs.get(held.session.sid)) is not None or held.acked or held.session.received
+    )
+    link.behind, believed = behind and not link.behind, link.behind
+    link.disagrees = link.disagrees or link.behind
+    return behind and not believed
 
 
 def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:

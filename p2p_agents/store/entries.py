@@ -144,15 +144,6 @@ def supply_body(db: Database, entry: int, body: bytes) -> None:
     db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
 
 
-def in_run(db: Database, conversation: bytes, device: bytes, epoch: bytes, after: int, limit: int) -> list[int]:
-    """Row ids of a run's entries with seq above `after`, in order."""
-    rows = db.all(
-        "SELECT id FROM entries WHERE conversation = ? AND device = ? AND epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (conversation, device, epoch, after, limit),
-    )
-    return [row[0] for row in rows]
-
-
 # --- voids ---
 
 
@@ -163,10 +154,6 @@ def set_void(db: Database, entry: int, signed: bytes) -> None:
 def void_of(db: Database, entry: int) -> bytes | None:
     row = db.one("SELECT signed FROM voids WHERE entry = ?", (entry,))
     return row[0] if row else None
-
-
-def is_voided(db: Database, entry: int) -> bool:
-    return db.one("SELECT 1 FROM voids WHERE entry = ?", (entry,)) is not None
 
 
 # --- purge and search ---

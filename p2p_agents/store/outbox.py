@@ -135,6 +135,21 @@ def owed_places(
     )
 
 
+def not_owed(
+    db: Database, run: tuple[bytes, bytes, bytes], after: int, peer: bytes, device: bytes, limit: int
+) -> list[tuple[int, int, int | None]]:
+    """(seq, entry, row) of a run's entries (conversation, author device, epoch) behind `after` that are not owed to a
+    device, in order: never were, or were settled. What failed is left alone, unless its void is to be given."""
+    return db.all(
+        "SELECT e.seq, e.id, o.id FROM entries e"
+        " LEFT JOIN outbox o ON o.entry = e.id AND o.peer = ? AND o.device = ?"
+        " WHERE e.conversation = ? AND e.device = ? AND e.epoch = ? AND e.seq > ?"
+        " AND (o.id IS NULL OR (o.owed = 0 AND (o.state <> 'failed' OR e.id IN (SELECT entry FROM voids))))"
+        " ORDER BY e.seq LIMIT ?",
+        (peer, device, *run, after, limit),
+    )
+
+
 def count_owed(db: Database, agent: int, peer: bytes) -> int:
     """Entries that no device of the peer is known to hold: one that is away for good must not fill the outbox."""
     row = db.one(

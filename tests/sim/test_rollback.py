@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from p2p_agents.crypto.signing import unverified_payload
 from p2p_agents.errors import CursorUnknown
+from p2p_agents.node import holding, syncing
 from p2p_agents.wire.cbor import decode
 from p2p_agents.wire.frame import Init
 from tests.sim.wire import rewriting
@@ -132,3 +135,54 @@ def test_a_session_given_up_is_healed_into_the_next(world):
         assert dead
         assert heal_id is not None
     assert bob.heard(alice)[-1] == "new"
+
+
+def test_what_the_old_store_left_at_a_bridge_is_given_back_too(world):
+    """A3, B1, B7: the views agreed when the links came up; what the bridge then brings, the author has lost."""
+    alice, bob = world.friends("alice", "bob")
+    bridge = world.bridge(alice.node, bob.node)
+    alice.sends(bob, "before")
+    bob.sends(alice, "before")
+    world.settle()
+    copy = alice.node.snapshot()
+    bridge.cut_off(bob.node)
+    world.part(alice, bob)
+    world.run(15)
+    for text in five("old"):
+        alice.sends(bob, text)
+        world.run(1.0)
+    assert alice.states(bob)[-5:] == ["relayed"] * 5
+    alice.node.restore(copy)
+    world.join(alice, bob)
+    world.settle()
+    assert bob.heard(alice) == ["before"]
+    bridge.let_in(bob.node)
+    world.run(120)
+    assert bob.heard(alice) == ["before", *five("old")]
+    assert [m["text"] for m in alice.history(bob) if m["from"]["name"] == "alice"] == ["before", *five("old")]
+    assert alice.owes(bob) == bob.owes(alice) == 0
+
+
+def test_what_a_peer_says_it_lacks_is_given_back_whenever_it_says_so(world, monkeypatch):
+    """B1: the peer's process went on all the time, and it names none of the entries that it acknowledged."""
+    alice, bob = world.friends("alice", "bob")
+    for text in five("a"):
+        alice.sends(bob, text)
+        bob.sends(alice, f"answer to {text}")
+    world.settle()
+    say = holding.say
+
+    def forgetful(core, link, conversation, peer):
+        return replace(say(core, link, conversation, peer), tips={})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(holding, "say", forgetful)
+        bob.node.run(lambda core: syncing.send_sync(core, bob.links(alice)[0], reply=False))
+    before = world.net.carried
+    world.run(0.004)
+    assert alice.owes(bob) == 10
+    world.settle()
+    assert world.net.carried - before > 10 * 256
+    assert alice.owes(bob) == 0
+    assert settled(alice.states(bob))
+    assert bob.heard(alice) == five("a")

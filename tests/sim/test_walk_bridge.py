@@ -96,6 +96,20 @@ class BridgedRollback(Bridged, RollbackWalk):
     """And stores of the nodes that go back in time."""
 
 
+class RejoinedRollback(BridgedRollback):
+    """In the end the networks are one again, while what was left at the bridges is still to be read."""
+
+    def heal(self) -> None:
+        self.random.choice((self.be_honest, self.lie))()
+        for one in self.friends:
+            one.node.db.die_before = one.node.db.die_after = None
+        self.world.run(3.0)
+        one, other = self.friends[:2]
+        self.world.join(one, other)
+        self.world.run(5.0)
+        super().heal()
+
+
 def _all(_: bytes, blobs: Blobs) -> Blobs:
     return blobs
 
@@ -116,6 +130,15 @@ def test_over_bridges_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
 def test_over_bridges_rolled_back_stores_lose_nothing_that_a_peer_holds(tmp_path, seed):
     """A3, B1, B5, B7"""
     walk = BridgedRollback(World(tmp_path, seed), seed)
+    walk.take(200)
+    walk.heal()
+    walk.check()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_network_that_is_whole_again_and_bridges_that_are_read_late_lose_nothing(tmp_path, seed):
+    """A3, B1, B5, B7: what an old store left at a bridge comes after views agreed on a direct link."""
+    walk = RejoinedRollback(World(tmp_path, seed), seed)
     walk.take(200)
     walk.heal()
     walk.check()

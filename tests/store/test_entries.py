@@ -29,7 +29,6 @@ def test_a_run_per_epoch_and_where_it_branches(db):
     assert (new.first, new.last, new.parent) == (3, 3, b"e" * 8)
     assert entries.newest(db, TALK, KEY.public) == new
     assert entries.authors(db, TALK) == [KEY.public]
-    assert entries.in_run(db, TALK, KEY.public, b"e" * 8, 1, 10) == [2]
 
 
 def test_a_place_is_taken_once(db):

@@ -54,6 +54,24 @@ def test_unconfirmed_may_turn_out_delivered_and_a_void_may_not(db, rows):
     assert [state for state, _ in states(db, rows)] == [State.DELIVERED, State.FAILED, State.DELIVERED]
 
 
+def test_what_is_not_owed_is_found_by_its_place_in_a_run(db, rows):
+    """B1: what was settled, and what was never owed; not what is owed already, nor what failed and has no void."""
+    run = (TALK, KEY.public, b"e" * 8)
+    fourth = entries.append(db, record(db, "four", author=ALICE))
+    fifth = entries.append(db, record(db, "five", author=ALICE))
+    entries.set_void(db, fifth, b"a void")
+    failed = outbox.owe(db, HERE, fifth, BOB, DEVICE, 1)
+    for row in (rows[1], failed):
+        outbox.refuse(db, row, "expired", 2)
+    outbox.delivered(db, rows[:1], 2)
+    assert outbox.not_owed(db, run, 0, BOB, DEVICE, 10) == [
+        (1, outbox.entry_of(db, rows[0]), rows[0]),
+        (4, fourth, None),
+        (5, fifth, failed),
+    ]
+    assert [seq for seq, _, _ in outbox.not_owed(db, run, 1, BOB, DEVICE, 1)] == [4]
+
+
 def test_a_loss_reopens_what_was_settled(db, rows):
     """B1"""
     outbox.delivered(db, rows, 2)
