@@ -1,5 +1,8 @@
 """For all tests: generated examples are the same in every run, a busy machine fails none of them, and nothing of the
-user's environment reaches them: a desktop has a runtime directory, a shell may name an agent."""
+user's environment reaches them: a desktop has a runtime directory, a shell may name an agent.
+
+`scripts/fuzz` sets HYPOTHESIS_PROFILE=deep: many more examples, other ones in every run.
+"""
 
 import os
 from collections import Counter
@@ -8,7 +11,8 @@ from typing import Any
 from hypothesis import settings
 
 settings.register_profile("steady", deadline=None, derandomize=True)
-settings.load_profile("steady")
+settings.register_profile("deep", deadline=None, derandomize=False, max_examples=2_000, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 USERS_OWN = ("P2P_", "_P2P_", "XDG_")  # beginnings of names
 LOOKS = {"CLICOLOR", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TERMINAL_WIDTH"}

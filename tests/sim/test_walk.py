@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.seeds import seeds
 from tests.sim.test_linking import links
 from tests.sim.walk import RollbackWalk, Walk
 from tests.sim.world import World, settled
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6))
 def test_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
     """A6, B1, B2, B3, B4, B5, B8, D4: two nodes, cuts, crashes at commits, partitions."""
     walk = Walk(World(tmp_path, seed), seed)
@@ -18,7 +19,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
     walk.check()
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_three_nodes_do_not_disturb_each_other(tmp_path, seed):
     """B1, B9: three nodes, the same troubles."""
     walk = Walk(World(tmp_path, seed), seed, agents=3)
@@ -27,7 +28,7 @@ def test_three_nodes_do_not_disturb_each_other(tmp_path, seed):
     walk.check()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_stores_that_go_back_in_time_lose_nothing_that_a_peer_holds(tmp_path, seed):
     """A3, B1, B5: the same troubles, and snapshots restored in the middle of them."""
     walk = RollbackWalk(World(tmp_path, seed), seed)
@@ -73,7 +74,7 @@ class FamilyWalk(Walk):
         assert self.alice.inbox() == self.twin.inbox() == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_two_devices_of_one_agent_keep_each_other_whole(tmp_path, seed):
     """A6, B1, B9: three nodes, cuts, crashes at commits, partitions."""
     walk = FamilyWalk(World(tmp_path, seed), seed)

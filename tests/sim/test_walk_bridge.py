@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.sim.bridges import Blobs
+from tests.sim.seeds import seeds
 from tests.sim.walk import RollbackWalk, Walk
 from tests.sim.world import World
 
@@ -114,10 +113,7 @@ def _all(_: bytes, blobs: Blobs) -> Blobs:
     return blobs
 
 
-SEEDS = range(*map(int, os.environ.get("WALK_SEEDS", "0 4").split()))
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(4))
 def test_over_bridges_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
     """B1, B2, B3, B7: cuts, crashes at commits, partitions, and bridges that fail and lie."""
     walk = Bridged(World(tmp_path, seed), seed)
@@ -126,7 +122,7 @@ def test_over_bridges_nothing_is_lost_and_nothing_comes_twice(tmp_path, seed):
     walk.check()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(4))
 def test_over_bridges_rolled_back_stores_lose_nothing_that_a_peer_holds(tmp_path, seed):
     """A3, B1, B5, B7"""
     walk = BridgedRollback(World(tmp_path, seed), seed)
@@ -135,7 +131,7 @@ def test_over_bridges_rolled_back_stores_lose_nothing_that_a_peer_holds(tmp_path
     walk.check()
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(4))
 def test_a_network_that_is_whole_again_and_bridges_that_are_read_late_lose_nothing(tmp_path, seed):
     """A3, B1, B5, B7: what an old store left at a bridge comes after views agreed on a direct link."""
     walk = RejoinedRollback(World(tmp_path, seed), seed)

@@ -8,6 +8,7 @@ import pytest
 
 from p2p_agents.crypto.signing import SigningKey
 from tests.sim.owners import frozen, identity_of, knows, rotates, secrets_of
+from tests.sim.seeds import seeds
 from tests.sim.walk import RollbackWalk, Walk
 from tests.sim.world import Crashed, World
 
@@ -39,7 +40,7 @@ class RotatingRollback(Rotating, RollbackWalk):
     """With stores that go back in time; the keys and the log beside them do not."""
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_rotations_cost_no_message(tmp_path, seed):
     """E2, B1"""
     walk = Rotating(World(tmp_path, seed), seed)
@@ -49,7 +50,7 @@ def test_rotations_cost_no_message(tmp_path, seed):
     walk.check()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_rotations_and_rolled_back_stores(tmp_path, seed):
     """E2, A3: an old store is no old identity."""
     walk = RotatingRollback(World(tmp_path, seed), seed)

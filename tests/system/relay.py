@@ -56,6 +56,10 @@ class Relay:
         os.close(self._stopping)
         self._thread.join()
 
+    def aim(self, side: int, port: int) -> None:
+        """The node of that side came back on another port."""
+        self._nodes[side] = (LOOPBACK, port)
+
     def _run(self, hosts: tuple[str, str]) -> None:
         for host in hosts:
             enter(host)  # a namespace belongs to the thread, and sockets stay where they were made
