@@ -62,13 +62,32 @@ class Home:
         for directory in (self.path, self.keys, os.path.dirname(self.socket)):
             try:
                 os.makedirs(directory, mode=0o700, exist_ok=True)
-                found = os.lstat(directory)
             except OSError as error:
                 raise UnsafeHome(f"{directory} cannot be made: {error.strerror}") from error
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-                raise UnsafeHome(f"{directory} is not a directory of this user")
-            if stat.S_IMODE(found.st_mode) & 0o077:
-                raise UnsafeHome(f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700")
+            if not _is_private(directory):
+                raise UnsafeHome(f"{directory} was removed just now")
+
+    def is_socket_private(self) -> bool:
+        """Whether the directory of the control socket is there. Raises UnsafeHome when others own or may enter it.
+
+        In a directory that all users share, anybody may have put something where this user's socket would be.
+        """
+        return _is_private(os.path.dirname(self.socket))
+
+
+def _is_private(directory: str) -> bool:
+    """Whether it exists. Raises UnsafeHome when it is anything but this user's directory, closed to others."""
+    try:
+        found = os.lstat(directory)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UnsafeHome(f"{directory} cannot be looked at: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise UnsafeHome(f"{directory} is not a directory of this user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise UnsafeHome(f"{directory} has mode {stat.S_IMODE(found.st_mode):04o}; it must be 0700")
+    return True
 
 
 def hints_directory(environ: Mapping[str, str] | None = None) -> str:

@@ -12,6 +12,7 @@ import time
 import p2p_agents
 from p2p_agents import errors, limits
 from p2p_agents.control.light import AF_UNIX, SOCK_STREAM, socket
+from p2p_agents.control.peer import is_own_user
 from p2p_agents.control.wire import STOPPING, decode_error, decode_line, encode_line
 from p2p_agents.paths import Home
 
@@ -230,7 +231,9 @@ class Client:
         return False
 
     def _dial(self) -> bool:
-        """Whether somebody listens."""
+        """Whether somebody listens. Raises UnsafeHome, with not a byte written, where it is another user."""
+        if not self.home.is_socket_private():
+            return False
         dialled = socket(AF_UNIX, SOCK_STREAM)
         try:
             dialled.settimeout(limits.CALL_S)
@@ -244,6 +247,12 @@ class Client:
         self._unread.clear()
         self._goodbye = ""
         self._socket = dialled
+        if not is_own_user(dialled):
+            self.close()
+            raise errors.UnsafeHome(
+                f"another user's program listens on {self.home.socket}",
+                hint="choose another place with XDG_RUNTIME_DIR or P2P_AGENTS_HOME, and tell this machine's owner",
+            )
         return True
 
     def _greet(self, deadline: float) -> bool:

@@ -7,13 +7,13 @@ import logging
 import os
 import socket
 import stat
-import struct
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import p2p_agents
 from p2p_agents import errors, limits
 from p2p_agents.control import methods
+from p2p_agents.control.peer import is_own_user
 from p2p_agents.control.wire import decode_line, encode_error, encode_line
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if not _is_own_user(transport.get_extra_info("socket")):
+        if not is_own_user(transport.get_extra_info("socket")):
             transport.abort()
             return
         self._transport = transport
@@ -290,12 +290,3 @@ def _unlink(path: str, inode: int) -> None:
             os.unlink(path)
     except FileNotFoundError:
         log.info("the control socket was removed already")
-
-
-def _is_own_user(client: socket.socket) -> bool:
-    """Whether the kernel says the client runs as this user; where it cannot tell, the file's mode guards."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    size = struct.calcsize("3i")
-    _pid, uid, _gid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return bool(uid == os.getuid())

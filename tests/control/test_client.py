@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
+import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,14 @@ import pytest
 import p2p_agents
 from p2p_agents import errors, exits, limits
 from p2p_agents.control import client as client_module
+from p2p_agents.control import peer
 from p2p_agents.control.client import Client, call
+from p2p_agents.paths import Home
 from tests.control.fake import FakeService, Served, make_home, message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
-
-    from p2p_agents.paths import Home
 
 
 @pytest.fixture
@@ -332,3 +334,83 @@ def losing(node: Served, answer: dict[str, Any]) -> Callable[[dict[str, Any]], A
         return answer
 
     return reply
+
+
+class Trap:
+    """A listener in the place of the node, which greets as one and keeps what it is told."""
+
+    def __init__(self, path: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen()
+        self.heard = b""
+        self.met = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed: nobody else comes
+            while True:
+                client, _ = self._listener.accept()
+                self.met.set()
+                with client:
+                    client.sendall(b'{"node": "99.0.0", "protocol": 1, "pid": 1}\n')
+                    self.heard += client.makefile("rb").readline()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # closed before
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def place() -> Iterator[Home]:
+    """A home whose socket has a directory of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        home = Home({"P2P_AGENTS_HOME": f"{directory}/home", "XDG_RUNTIME_DIR": directory})
+        home.create()
+        yield home
+
+
+@pytest.fixture
+def trap(place: Home) -> Iterator[Trap]:
+    listener = Trap(place.socket)
+    yield listener
+    listener.close()
+
+
+def test_another_user_in_the_place_of_the_node_is_told_nothing(
+    place: Home, trap: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text, codes and passphrases go to a process of this user, as the kernel says, or nowhere."""
+    monkeypatch.setattr(peer, "peer_uid", lambda connected: os.getuid() + 1)
+    with Client(place, start=True) as client, pytest.raises(errors.UnsafeHome, match="another user's program"):
+        client.call("send", {"to": "bob", "text": "the passphrase"})
+    assert trap.met.wait(10)
+    trap.close()
+    assert trap.heard == b""
+
+
+def test_a_socket_in_another_users_directory_is_not_even_knocked_at(
+    place: Home, trap: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(place.path).st_uid + 1)
+    with Client(place, start=True) as client, pytest.raises(errors.UnsafeHome, match="not a directory of this user"):
+        client.call("pair.join", {"code": "coral-fiddle-7q2mx"})
+    trap.close()
+    assert not trap.met.is_set()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o701])
+def test_a_socket_in_a_directory_that_others_enter_is_not_even_knocked_at(place: Home, trap: Trap, mode: int) -> None:
+    directory = os.path.dirname(place.socket)
+    before = os.stat(directory).st_mode
+    try:
+        os.chmod(directory, mode)
+        with Client(place, start=True) as client, pytest.raises(errors.UnsafeHome, match="it must be 0700"):
+            client.call("agents")
+    finally:
+        os.chmod(directory, before)
+    trap.close()
+    assert not trap.met.is_set()

@@ -12,6 +12,7 @@ import pytest
 
 import p2p_agents
 from p2p_agents import errors, limits
+from p2p_agents.control import peer
 from p2p_agents.control import server as server_module
 from p2p_agents.control.server import ControlServer
 from tests.control.fake import FakeService, make_home
@@ -363,14 +364,14 @@ def test_an_answer_beyond_its_bound_becomes_an_error(tmp_path: Path, monkeypatch
 
 
 def test_another_user_is_hung_up_on_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 4_242)
-    with _connected() as ours:
-        assert not server_module._is_own_user(ours)
+    """The file's mode keeps others out; the kernel's word about who connected does so again."""
 
+    async def script(raw: Raw, server: ControlServer) -> None:
+        assert (await raw.hear())["protocol"] == 1
+        monkeypatch.setattr(peer, "peer_uid", lambda connected: os.getuid() + 1)
+        reader, writer = await asyncio.open_unix_connection(server.path)
+        assert await reader.read() == b""
+        writer.close()
+        assert len(server.connections) == 1
 
-def _connected() -> Any:
-    import socket
-
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    with theirs:
-        return ours
+    play(tmp_path, FakeService(), script)
