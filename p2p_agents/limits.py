@@ -81,8 +81,15 @@ BACKOFF_MIN_S = 0.25
 BACKOFF_MAX_S = 30.0  # with full jitter
 DISCOVERED_AGENTS = 1_024  # announced peers remembered at once; the oldest unknown ones go first
 HINT_BYTES = 64 * KIB  # one node's hint file: every agent of its roster fits
-HINT_FILES = 4_096  # directory entries looked at: anybody may write there
+HINT_ENTRIES = 4_096  # directory entries looked at in one go, 10 ms: anybody may write there, so a walk has many
 HINT_FILES_PER_USER = 64  # so that no other OS user can crowd out one's own
+HINT_USERS = 64  # besides our own: whose files are looked at
+HINT_AGENTS_PER_USER = 256  # a few nodes of one user, each with a full roster
+HINT_AGENTS_OF_OTHERS = 512  # of all other users together: half of DISCOVERED_AGENTS is left to the LAN
+HINT_READS_BURST = 64  # files of one user read at once: all that it may have
+HINT_READS_PER_S = 1  # and sustained: a changed one brings 64 agents, of which each costs the writer 0.2 ms
+HINT_READS_OF_OTHERS_BURST = 128
+HINT_READS_OF_OTHERS_PER_S = 4  # of all other users together: who has many user ids has no more
 
 # --- requests ---
 REQUESTS_PENDING = 256  # per agent, over all unknown peers

@@ -1,6 +1,6 @@
 """Discovery on one host without multicast: a directory all users may write to, one small file per node.
 
-Every file is hostile until parsed, and even then proves nothing: it says which loopback port to ask.
+Nobody hides another's file, whatever he puts there: files are counted by owner, and work is paced by owner.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import errno
 import functools
-import json
 import logging
 import os
 import re
@@ -19,94 +18,42 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import HINT_BYTES, HINT_FILES, HINT_FILES_PER_USER, ROSTER_AGENTS
+from p2p_agents.limits import (
+    HINT_AGENTS_OF_OTHERS,
+    HINT_AGENTS_PER_USER,
+    HINT_BYTES,
+    HINT_ENTRIES,
+    HINT_FILES_PER_USER,
+    HINT_READS_BURST,
+    HINT_READS_OF_OTHERS_BURST,
+    HINT_READS_OF_OTHERS_PER_S,
+    HINT_READS_PER_S,
+    HINT_USERS,
+    ROSTER_AGENTS,
+)
+from p2p_agents.link.admission import Bucket
+from p2p_agents.net.hint_file import Hint, Place, decode_hint, encode_hint
 from p2p_agents.paths import hints_directory
-from p2p_agents.wire.advert import Advert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from p2p_agents.quic.address import Address
+    from p2p_agents.wire.advert import Advert
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
 POLL_S = 0.25
 DIRECTORY_MODE = 0o1777  # sticky: everybody may add a file, only its owner may replace it
 FILE_RE = re.compile(r"[0-9]{1,10}-[0-9a-f]{16}\.json")
 LOOPBACK = "127.0.0.1"
 MTIME_GRAIN_NS = 100_000_000  # several changes of a directory within one kernel tick share one time
 UNKNOWN = -1
-HINT_FIELDS = {"v", "boot_id", "netns", "pid", "incarnation", "port", "node", "agents"}
-AGENT_FIELDS = {"agent", "name", "kind", "status"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a hint must agree with to be about this host: one boot, one network namespace."""
-
-    boot_id: str
-    netns: int
-
-    @classmethod
-    def here(cls) -> Place:
-        boot_id, netns = "", 0
-        with contextlib.suppress(OSError):  # not Linux: hints then hold for any boot, and the pid decides
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                boot_id = file.read(64).strip()
-            netns = os.stat("/proc/self/ns/net").st_ino
-        return cls(boot_id, netns)
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """One node's file: where it belongs, which process wrote it, what it announces."""
-
-    place: Place
-    pid: int
-    adverts: tuple[Advert, ...]
-
-
-def encode_hint(hint: Hint) -> bytes:
-    """The file of a node with at least one advert; all adverts are of one node."""
-    first = hint.adverts[0]
-    return json.dumps(
-        {
-            "v": VERSION,
-            "boot_id": hint.place.boot_id,
-            "netns": hint.place.netns,
-            "pid": hint.pid,
-            "incarnation": first.incarnation,
-            "port": first.port,
-            "node": first.node.hex(),
-            "agents": [
-                {"agent": a.agent.hex(), "name": a.name, "kind": a.kind, "status": a.status} for a in hint.adverts
-            ],
-        }
-    ).encode()
-
-
-def decode_hint(data: bytes) -> Hint:
-    """Raises Malformed for anything `encode_hint` would not write."""
-    if len(data) > HINT_BYTES:
-        raise Malformed("a hint is too large")
-    try:
-        value = json.loads(data.decode("ascii"))
-    except (ValueError, RecursionError):
-        raise Malformed("a hint is not JSON") from None
-    fields = _exactly(value, HINT_FIELDS)
-    if _int(fields["v"]) != VERSION:
-        raise Malformed("a hint of another version")
-    agents = fields["agents"]
-    if not isinstance(agents, list) or not 0 < len(agents) <= ROSTER_AGENTS:
-        raise Malformed("a hint's agents are not a list, or too many")
-    node, port, incarnation = _id(fields["node"]), _int(fields["port"]), _int(fields["incarnation"])
-    adverts = tuple(_advert(agent, node, incarnation, port) for agent in agents)
-    place = Place(_str(fields["boot_id"]), _int(fields["netns"]))
-    return Hint(place, _int(fields["pid"]), adverts)
+NEVER = (0, 0, 0)  # the version of a file that was not read
 
 
 class Hints:
@@ -148,7 +95,7 @@ class Hints:
         self._stopping.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self._folder.publish, ())
+        await asyncio.to_thread(self._folder.close)
         self.problem = "stopped"
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -164,7 +111,7 @@ class Hints:
         if self._stopping.is_set():
             return
         self.problem = view.problem
-        seen = {(advert.node, advert.agent): advert for advert in view.adverts}
+        seen = {(advert.node, advert.agent): advert for advert in reversed(view.adverts)}  # the first counts
         for key, advert in list(self._known.items()):
             if key not in seen:
                 del self._known[key]
@@ -177,10 +124,38 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a look at the directory showed, or why it did not."""
+    """What a look at the directory showed, our own user's first, or why it did not."""
 
     adverts: tuple[Advert, ...]
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file of another node as it was when it was last read: its owner and version, and what it said."""
+
+    uid: int
+    stamp: tuple[int, int, int]
+    hint: Hint | None
+
+
+class _Pass:
+    """One walk through the directory, as many entries in one look as are cheap: however many there are, every one is
+    come to, and nobody waits for all of them."""
+
+    def __init__(self, path: str, stamp: int) -> None:
+        settled = time.time_ns() - stamp > MTIME_GRAIN_NS  # else a change might still share the stamp
+        self.stamp = stamp if settled else UNKNOWN
+        self.files: dict[str, _File] = {}
+        self.per_user: Counter[int] = Counter()
+        self._entries = os.scandir(path)
+
+    def next(self) -> list[os.DirEntry[str]]:
+        """The next entries; fewer than HINT_ENTRIES when it is done."""
+        return [entry for _, entry in zip(range(HINT_ENTRIES), self._entries, strict=False)]
+
+    def close(self) -> None:
+        self._entries.close()
 
 
 class _Folder:
@@ -193,7 +168,11 @@ class _Folder:
         self._written: tuple[Advert, ...] = ()
         self._stamp = UNKNOWN
         self._lock = threading.Lock()
-        self._hints: dict[str, tuple[tuple[int, int, int], Hint | None]] = {}
+        self._files: dict[str, _File] = {}
+        self._pass: _Pass | None = None
+        self._late = False  # a file changed more often than it is read
+        self._reads: dict[int, Bucket] = {}  # by user
+        self._reads_of_others = Bucket(HINT_READS_OF_OTHERS_BURST, HINT_READS_OF_OTHERS_PER_S)
 
     @functools.cached_property
     def _path(self) -> str:
@@ -211,14 +190,20 @@ class _Folder:
                 self._write()
                 self._read()
             except OSError as fault:
+                self._end_pass()
                 return View((), self._problem(fault))
-        adverts = (
-            advert
-            for _, hint in self._hints.values()
-            if hint is not None and hint.place == self._place and _alive(hint.pid)
-            for advert in hint.adverts
-        )
-        return View(tuple(adverts), None)
+            return View(tuple(self._adverts_of(os.getuid(), HINT_AGENTS_PER_USER)) + self._adverts_of_others(), None)
+
+    def _adverts_of_others(self) -> tuple[Advert, ...]:
+        users = {file.uid for file in self._files.values()} - {os.getuid()}
+        found = (advert for uid in users for advert in self._adverts_of(uid, HINT_AGENTS_PER_USER))
+        return tuple(islice(found, HINT_AGENTS_OF_OTHERS))
+
+    def _adverts_of(self, uid: int, most: int) -> Iterator[Advert]:
+        """What one user's living nodes in this place announce."""
+        hints = (file.hint for file in self._files.values() if file.uid == uid and file.hint is not None)
+        here = (hint for hint in hints if hint.place == self._place and _alive(hint.pid))
+        return islice((advert for hint in here for advert in hint.adverts), most)
 
     def publish(self, adverts: tuple[Advert, ...]) -> str | None:
         """Have our file say `adverts`, or be gone. Returns what stands in the way."""
@@ -231,16 +216,35 @@ class _Folder:
                 return self._problem(fault)
         return None
 
+    def close(self) -> None:
+        """Withdraw our file; nobody looks any more."""
+        self.publish(())
+        self._end_pass()
+
     def _problem(self, fault: OSError) -> str:
         return f"cannot use the hint directory {self._path}: {fault.strerror}"
 
     def _read(self) -> None:
-        stamp = os.stat(self._path).st_mtime_ns
-        if stamp == self._stamp:
-            return
-        self._hints = dict(self._scan())
-        settled = time.time_ns() - stamp > MTIME_GRAIN_NS  # else a change might still share the stamp
-        self._stamp = stamp if settled else UNKNOWN
+        """Go on with the walk through the directory, or begin one when something changed."""
+        if self._pass is None:
+            stamp = os.stat(self._path).st_mtime_ns
+            if stamp == self._stamp and not self._late:
+                return
+            self._late = False
+            self._pass = _Pass(self._path, stamp)
+        entries = self._pass.next()
+        for entry in entries:
+            self._take(self._pass, entry)
+        if len(entries) < HINT_ENTRIES:
+            self._files, self._stamp = self._pass.files, self._pass.stamp
+            self._end_pass()
+        else:
+            self._files |= self._pass.files  # what is gone is known at the end
+
+    def _end_pass(self) -> None:
+        if self._pass is not None:
+            self._pass.close()
+            self._pass = None
 
     def _write(self) -> None:
         """Make our file say `adverts`; it is written again when somebody cleaned it away."""
@@ -268,39 +272,51 @@ class _Folder:
         else:
             os.chmod(self._path, DIRECTORY_MODE)
 
-    def _scan(self) -> Iterator[tuple[str, tuple[tuple[int, int, int], Hint | None]]]:
-        per_user: Counter[int] = Counter()
-        with os.scandir(self._path) as entries:
-            for _, entry in zip(range(HINT_FILES), entries, strict=False):
-                if FILE_RE.fullmatch(entry.name) is None or entry.name == self._file:
-                    continue
-                with contextlib.suppress(OSError):  # gone, a symbolic link, not ours to read: no hint
-                    found = entry.stat(follow_symlinks=False)
-                    per_user[found.st_uid] += 1
-                    if per_user[found.st_uid] <= HINT_FILES_PER_USER:
-                        yield entry.name, self._hint(entry, found)
+    def _take(self, walk: _Pass, entry: os.DirEntry[str]) -> None:
+        """Note one entry, when its owner has not too many already: nobody crowds out another's."""
+        if FILE_RE.fullmatch(entry.name) is None or entry.name == self._file:
+            return
+        with contextlib.suppress(OSError):  # gone, a symbolic link, not ours to read: no hint
+            found = entry.stat(follow_symlinks=False)
+            if found.st_uid not in walk.per_user and len(walk.per_user) > HINT_USERS and found.st_uid != os.getuid():
+                return
+            walk.per_user[found.st_uid] += 1
+            if walk.per_user[found.st_uid] <= HINT_FILES_PER_USER:
+                walk.files[entry.name] = self._read_file(entry, found)
 
-    def _hint(self, entry: os.DirEntry[str], found: os.stat_result) -> tuple[tuple[int, int, int], Hint | None]:
+    def _read_file(self, entry: os.DirEntry[str], found: os.stat_result) -> _File:
+        """What it says, or what it said, when its owner changes files faster than they are worth reading."""
         stamp = found.st_ino, found.st_mtime_ns, found.st_size
-        known = self._hints.get(entry.name)
-        if known is not None and known[0] == stamp:
+        known = self._files.get(entry.name)
+        if known is not None and (known.uid, known.stamp) == (found.st_uid, stamp):
             return known
+        if not self._may_read(found.st_uid):
+            self._late = True
+            return known if known is not None and known.uid == found.st_uid else _File(found.st_uid, NEVER, None)
         try:
-            hint = decode_hint(_read(entry.path))
+            hint = decode_hint(_read(entry.path, found.st_uid))
         except Malformed as fault:
             log.debug("ignoring hint %s: %s", entry.name, fault)
-            return stamp, None
+            return _File(found.st_uid, stamp, None)
         if found.st_uid == os.getuid() and not _alive(hint.pid):
             os.unlink(entry.path)  # left behind by a node of ours that was killed
-        return stamp, hint
+        return _File(found.st_uid, stamp, hint)
+
+    def _may_read(self, uid: int) -> bool:
+        if uid not in self._reads and len(self._reads) > 2 * HINT_USERS:
+            self._reads.clear()
+        bucket = self._reads.setdefault(uid, Bucket(HINT_READS_BURST, HINT_READS_PER_S))
+        now = time.monotonic()
+        return bucket.take(now) and (uid == os.getuid() or self._reads_of_others.take(now))
 
 
-def _read(path: str) -> bytes:
-    """A small regular file, never a link, never a pipe that blocks. Raises OSError, Malformed."""
+def _read(path: str, uid: int) -> bytes:
+    """A small regular file of that user, never a link, never a pipe that blocks. Raises OSError, Malformed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Malformed("a hint is no regular file")
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid:
+            raise Malformed("a hint is no regular file of its user")
         return file.read(HINT_BYTES + 1)
 
 
@@ -312,42 +328,3 @@ def _alive(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     return True
-
-
-def _advert(value: Any, node: bytes, incarnation: int, port: int) -> Advert:
-    fields = _exactly(value, AGENT_FIELDS)
-    return Advert(
-        agent=_id(fields["agent"]),
-        name=_str(fields["name"]),
-        kind=_str(fields["kind"]),
-        status=_str(fields["status"]),
-        node=node,
-        incarnation=incarnation,
-        port=port,
-    )
-
-
-def _exactly(value: Any, keys: set[str]) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.keys() != keys:
-        raise Malformed("a hint's fields are not the expected ones")
-    return value
-
-
-def _str(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Malformed("a hint's field is not text")
-    return value
-
-
-def _int(value: Any) -> int:
-    """A non-negative integer: negative process ids would name groups."""
-    if type(value) is not int or value < 0:
-        raise Malformed("a hint's field is not a non-negative integer")
-    return value
-
-
-def _id(value: Any) -> bytes:
-    try:
-        return bytes.fromhex(_str(value))
-    except ValueError:
-        raise Malformed("a hint's id is not hexadecimal") from None

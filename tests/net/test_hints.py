@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import HINT_BYTES, HINT_FILES_PER_USER, ROSTER_AGENTS
-from p2p_agents.net.hints import Hint, Hints, Place, decode_hint, encode_hint
+from p2p_agents.limits import (
+    HINT_AGENTS_PER_USER,
+    HINT_BYTES,
+    HINT_ENTRIES,
+    HINT_FILES_PER_USER,
+    HINT_READS_BURST,
+    HINT_READS_PER_S,
+    ROSTER_AGENTS,
+)
+from p2p_agents.net import hints as hints_module
+from p2p_agents.net.hint_file import Hint, Place, decode_hint, encode_hint
+from p2p_agents.net.hints import Hints
 from p2p_agents.paths import hints_directory
 from tests.net.stories import ALICE, BOB, Watcher, agent, run
 
@@ -28,8 +39,10 @@ def hints(watcher: Watcher, directory: Path) -> Hints:
 
 
 def put(directory: Path, data: bytes, name: str = "1-0123456789abcdef.json") -> Path:
+    """A file as nodes write it: made beside, then moved into its place."""
     path = directory / name
-    path.write_bytes(data)
+    (directory / "new").write_bytes(data)
+    os.replace(directory / "new", path)
     return path
 
 
@@ -170,6 +183,120 @@ def test_one_user_cannot_fill_the_list(tmp_path):
         node = hints(watcher, tmp_path)
         await node.start()
         assert len(watcher.present) == HINT_FILES_PER_USER
+        await node.stop()
+
+    run(story())
+
+
+STRANGER = 65_534  # another user of the machine
+
+
+@pytest.fixture
+def by_another() -> Callable[[Path], None]:
+    """Gives a file to another user, where the machine lets a test do so; in CI it must."""
+    if os.getuid() != 0:
+        if os.environ.get("CI") == "true":
+            pytest.fail("needs root to make files of another user")
+        pytest.skip("needs root to make files of another user")
+    return lambda path: os.chown(path, STRANGER, STRANGER)
+
+
+def hint_of(*numbers: int, node: int = 7) -> bytes:
+    adverts = tuple(agent(number, dataclasses.replace(ALICE, node=node.to_bytes(32, "big"))) for number in numbers)
+    return encode_hint(Hint(HERE.place, HERE.pid, adverts))
+
+
+def test_another_users_files_hide_nobody_elses(tmp_path, by_another):
+    """However many there are, every entry is come to, a bounded number at a time."""
+    for number in range(HINT_ENTRIES + 200):
+        by_another(put(tmp_path, b"", f"1-{number:016x}.json"))
+    put(tmp_path, encode_hint(HERE), "1-ffffffffffffffff.json")
+    folder = hints_module._Folder(str(tmp_path))
+    seen = [folder.look().adverts for _ in range(3)]
+    folder.close()
+    assert set(HERE.adverts) <= set(seen[-1])
+
+
+def test_one_look_takes_a_bounded_number_of_entries(tmp_path, by_another, monkeypatch):
+    monkeypatch.setattr(hints_module, "HINT_ENTRIES", 10)
+    for number in range(35):
+        by_another(put(tmp_path, b"", f"1-{number:016x}.json"))
+    put(tmp_path, encode_hint(HERE), "1-ffffffffffffffff.json")
+    taken: list[str] = []
+    folder = hints_module._Folder(str(tmp_path))
+    take = folder._take
+    monkeypatch.setattr(folder, "_take", lambda walk, entry: (taken.append(entry.name), take(walk, entry)))
+    looks = []
+    for _ in range(4):
+        before = len(taken)
+        folder.look()
+        looks.append(len(taken) - before)
+    assert looks == [10, 10, 10, 6]
+    assert set(folder.look().adverts) == set(HERE.adverts)
+    folder.close()
+
+
+def test_files_that_change_all_the_time_are_read_seldom(tmp_path, by_another, monkeypatch):
+    """A changed file brings a whole roster, and each agent of it costs the node: its owner has a pace."""
+    reads: list[str] = []
+    read = hints_module._read
+    monkeypatch.setattr(hints_module, "_read", lambda path, uid: (reads.append(path), read(path, uid))[1])
+    clock = [1_000.0]
+    monkeypatch.setattr(hints_module.time, "monotonic", lambda: clock[0])
+    folder = hints_module._Folder(str(tmp_path))
+    put(tmp_path, encode_hint(HERE), "1-ffffffffffffffff.json")
+    for turn in range(20):
+        for number in range(HINT_FILES_PER_USER):
+            by_another(put(tmp_path, hint_of(turn, node=number + 1), f"1-{number:016x}.json"))
+        view = folder.look()
+    assert len(reads) == 1 + HINT_READS_BURST
+    assert set(HERE.adverts) <= set(view.adverts)
+    assert len(view.adverts) == len(HERE.adverts) + HINT_FILES_PER_USER  # as they were when they were read
+    clock[0] += 10.0
+    folder.look()
+    assert len(reads) == 1 + HINT_READS_BURST + 10 * HINT_READS_PER_S
+    folder.close()
+
+
+def test_a_change_that_came_too_early_is_read_later(tmp_path, by_another, monkeypatch):
+    clock = [1_000.0]
+    monkeypatch.setattr(hints_module.time, "monotonic", lambda: clock[0])
+    folder = hints_module._Folder(str(tmp_path))
+    for number in range(HINT_READS_BURST):
+        folder.look()
+        by_another(put(tmp_path, hint_of(number)))
+    folder.look()
+    by_another(put(tmp_path, hint_of(999)))
+    assert {advert.name for advert in folder.look().adverts} == {f"agent-{HINT_READS_BURST - 1}"}
+    clock[0] += 1.0
+    assert {advert.name for advert in folder.look().adverts} == {"agent-999"}
+    folder.close()
+
+
+def test_another_user_announces_a_bounded_number_of_agents(tmp_path, by_another):
+    for number in range(10):
+        roster = range(number * ROSTER_AGENTS, (number + 1) * ROSTER_AGENTS)
+        by_another(put(tmp_path, hint_of(*roster, node=number + 1), f"1-{number:016x}.json"))
+    put(tmp_path, encode_hint(HERE), "1-ffffffffffffffff.json")
+    folder = hints_module._Folder(str(tmp_path))
+    adverts = folder.look().adverts
+    folder.close()
+    assert adverts[: len(HERE.adverts)] == HERE.adverts
+    assert len(adverts) == len(HERE.adverts) + HINT_AGENTS_PER_USER
+
+
+def test_another_user_does_not_speak_for_our_own_node(tmp_path, by_another):
+    """The same node and agent with another port: our own user's word counts, whichever file is read first."""
+    put(tmp_path, encode_hint(HERE), "1-8888888888888888.json")
+    lie = tuple(dataclasses.replace(advert, port=1) for advert in HERE.adverts)
+    for name in ("1-0000000000000001.json", "1-ffffffffffffffff.json"):
+        by_another(put(tmp_path, encode_hint(dataclasses.replace(HERE, adverts=lie)), name))
+
+    async def story() -> None:
+        watcher = Watcher()
+        node = hints(watcher, tmp_path)
+        await node.start()
+        assert watcher.addresses[ALICE.agent] == (("127.0.0.1", ALICE.port),)
         await node.stop()
 
     run(story())
