@@ -12,8 +12,8 @@ from p2p_agents.limits import (
     CLOSE_REASON_CHARS,
     DIAL_TIMEOUT_S,
     HEARTBEAT_S,
+    PACKETS_IN_FLIGHT,
     SEND_BACKLOG_BYTES,
-    STREAM_GAPS,
 )
 from p2p_agents.quic import private
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # Application error codes of CONNECTION_CLOSE. Owners of an endpoint use codes from CLOSE_OWNER up.
 CLOSE_OK = 0
-CLOSE_PROTOCOL = 1  # a second stream, an end of the stream, an unreadable packet
+CLOSE_PROTOCOL = 1  # an unreadable packet; what breaks QUIC's own rules or bounds ends with QUIC's codes
 CLOSE_FLOOD = 2  # the backlog passed its bound
 CLOSE_REFUSED = 3  # the peer is not the one that was dialled
 CLOSE_TIMEOUT = 4  # the handshake took too long, or the peer fell silent
@@ -223,8 +223,6 @@ class Connection:
         if private.idle_deadline(self._quic) != idle_before:
             self.last_heard = now
             self._unanswered += 1
-        if private.reassembly_gaps(self._quic) > STREAM_GAPS:
-            self._end(CLOSE_PROTOCOL, "too many gaps")
 
     def events(self) -> list[Event]:
         """What happened since the last call, in order; neighbouring stream data is one event."""
@@ -248,6 +246,8 @@ class Connection:
             return []
         if datagrams:
             self._unanswered = 0
+            if private.packets_in_flight(self._quic) > PACKETS_IN_FLIGHT:
+                self.close(CLOSE_FLOOD, "nothing is acknowledged")
         self._note_ending(datagrams)
         return datagrams
 
@@ -294,8 +294,6 @@ class Connection:
             if type(event) is quic_events.StreamDataReceived and self.connected:
                 chunks.append(event.data)
                 self._stream_open = True
-                if event.end_stream:
-                    self._end(CLOSE_PROTOCOL, "the message stream has no end")
             else:
                 self._take(event)
         if data := b"".join(chunks):
@@ -309,13 +307,8 @@ class Connection:
                 self._events.append(CidIssued(event.connection_id))
             case quic_events.ConnectionIdRetired():
                 self._events.append(CidRetired(event.connection_id))
-            case (
-                quic_events.StreamDataReceived()
-                | quic_events.StreamReset()
-                | quic_events.StopSendingReceived()
-                | quic_events.DatagramFrameReceived()
-            ):
-                self._end(CLOSE_PROTOCOL, "only the message stream, and it stays open")
+            case quic_events.StreamDataReceived():
+                self._end(CLOSE_PROTOCOL, "the message stream opens after the handshake")
 
     def _complete(self) -> None:
         if self.dialed:

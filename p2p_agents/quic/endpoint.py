@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from p2p_agents.errors import NoSocket
-from p2p_agents.limits import CLOSED_REMEMBERED, RECEIVE_BATCH
+from p2p_agents.limits import AMPLIFICATION, CLOSED_REMEMBERED, RECEIVE_BATCH
 from p2p_agents.quic import packet, private
 from p2p_agents.quic.address import Address, canonical_host, to_sockaddr
 from p2p_agents.quic.admission import Admission, Bounds
@@ -169,7 +169,7 @@ class Endpoint:
         if connection is not None:
             return connection
         if cid in self._last_words:
-            self._repeat_last_words(cid, address)
+            self._repeat_last_words(cid, address, len(data))
             return None
         if self._closed or not packet.opens_connection(data) or not self._admission.admit(address[0], now):
             return None
@@ -235,9 +235,15 @@ class Endpoint:
         while len(self._last_words) > CLOSED_REMEMBERED:
             del self._last_words[next(iter(self._last_words))]
 
-    def _repeat_last_words(self, cid: bytes, address: Address) -> None:
-        """The CONNECTION_CLOSE was lost: say it once more to where it was said (RFC 9000 section 10.2.1)."""
-        words, local = self._last_words.pop(cid)
+    def _repeat_last_words(self, cid: bytes, address: Address, heard: int) -> None:
+        """The CONNECTION_CLOSE was lost: say it once more to where it was said (RFC 9000 section 10.2.1).
+
+        The address may never have been proven: what it gets is a multiple of the `heard` bytes (section 8.1).
+        """
+        words, local = self._last_words[cid]
+        if sum(len(data) for data, _ in words) > AMPLIFICATION * heard:
+            return
+        del self._last_words[cid]
         for data, known in words:
             if known == address:
                 self._send(data, known, local)

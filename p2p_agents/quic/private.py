@@ -4,6 +4,11 @@ Written against aioquic 1.7. What is done here and why:
 - the peer's certificate key is read, because pinning it is our whole TLS authentication;
 - streams are limited to the one message stream, and its credit follows what was delivered: as shipped, credit
   doubles whenever half of it was *touched*, so a peer could make us allocate without bound (aioquic #589);
+- what a datagram may make us do is bounded while it is handled: its frames, the pieces and bytes that a stream keeps,
+  the TLS messages included, and nothing of it is handled once the connection is ending. As shipped, one-byte frames at
+  every other offset cost time quadratic in their number, and a byte at a far offset allocates all bytes before it;
+- ranges of what was sent are searched, not walked; acknowledgements that will never be acknowledged are forgotten;
+- no more than three times what an unproven address sent goes there, the goodbye included (RFC 9000 section 8.1);
 - the unacknowledged send buffer is measured, because `send_stream_data` never refuses (aioquic #328);
 - closing is noticed at once, not after the three probe timeouts that ConnectionTerminated takes.
 """
@@ -12,31 +17,52 @@ from __future__ import annotations
 
 import logging
 import ssl
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from aioquic import tls
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnection, QuicConnectionState
-from aioquic.quic.packet import QuicFrameType, QuicProtocolVersion
+from aioquic.quic.connection import (
+    MAX_STREAM_DATA_FRAME_CAPACITY,
+    QuicConnection,
+    QuicConnectionError,
+    QuicConnectionState,
+)
+from aioquic.quic.events import StreamDataReceived
+from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicProtocolVersion
+from aioquic.quic.rangeset import RangeSet
+from aioquic.quic.stream import QuicStream, QuicStreamReceiver
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from p2p_agents.limits import (
+    ACK_RANGES,
+    ACKS_REMEMBERED,
+    AMPLIFICATION,
+    CRYPTO_BYTES,
     DATAGRAM_BYTES,
+    DATAGRAM_FRAMES,
     IDLE_TIMEOUT_S,
+    PEER_CIDS_REMEMBERED,
+    STREAM_PIECES,
     STREAM_WINDOW_BYTES,
 )
+from p2p_agents.quic.reassembly import Reassembly
 
 if TYPE_CHECKING:
+    from aioquic._buffer import Buffer
+    from aioquic.quic.connection import NetworkAddress, QuicReceiveContext
+    from aioquic.quic.packet import QuicStreamFrame
     from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
-    from aioquic.quic.stream import QuicStream
 
     from p2p_agents.quic.certificate import NodeCertificate
 
 CID_BYTES = 8
 MESSAGE_STREAM = 0  # the first bidirectional stream of the dialer (RFC 9000 section 2.1)
 ACK_DELAY_S = 0.02  # an acknowledgement waits for data to ride with; under the 25 ms that aioquic announces
+ENDING_FRAMES = frozenset({0x04, 0x05, 0x09, 0x0B, 0x0D, 0x0F})  # RESET_STREAM, STOP_SENDING, STREAM with FIN
 INITIAL_RTT_S = 0.03  # a LAN's: a lost first flight costs 60 ms instead of 200
 
 logging.getLogger("quic").setLevel(logging.ERROR)  # it quotes peers; how connections end is ours to say
@@ -62,8 +88,78 @@ def configuration(*, is_client: bool, alpn: str, certificate: NodeCertificate | 
     return config
 
 
+class SearchedRanges(RangeSet):
+    """A RangeSet that finds its place by halving: aioquic's walks through all ranges before it."""
+
+    _ranges: list[range]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ranges = vars(self)["_RangeSet__ranges"]
+
+    def add(self, start: int, stop: int | None = None) -> None:
+        stop = start + 1 if stop is None else stop
+        first = bisect_left(self._ranges, start, key=_STOP)
+        after = bisect_right(self._ranges, stop, key=_START)
+        if first < after:
+            start = min(start, self._ranges[first].start)
+            stop = max(stop, self._ranges[after - 1].stop)
+        self._ranges[first:after] = [range(start, stop)]
+
+    def subtract(self, start: int, stop: int) -> None:
+        first = bisect_right(self._ranges, start, key=_STOP)
+        after = bisect_left(self._ranges, stop, key=_START)
+        if first < after:
+            before, behind = range(self._ranges[first].start, start), range(stop, self._ranges[after - 1].stop)
+            self._ranges[first:after] = [rest for rest in (before, behind) if rest]
+
+
+_START, _STOP = attrgetter("start"), attrgetter("stop")
+
+
+class BoundedReceiver(QuicStreamReceiver):
+    """Keeps what came, in few pieces, and of a stream of TLS messages no more than a handshake takes."""
+
+    def __init__(self, stream_id: int | None, most: int | None = None) -> None:
+        super().__init__(stream_id, readable=True)
+        self.pieces = Reassembly()
+        self._most = most
+
+    def starting_offset(self) -> int:
+        return self.pieces.start
+
+    def handle_frame(self, frame: QuicStreamFrame) -> StreamDataReceived | None:
+        end = frame.offset + len(frame.data)
+        if self._most is not None and end > self._most:
+            raise QuicConnectionError(QuicErrorCode.CRYPTO_BUFFER_EXCEEDED, QuicFrameType.CRYPTO, "too much TLS")
+        self.highest_offset = max(self.highest_offset, end)
+        data = self.pieces.add(frame.offset, frame.data)
+        if len(self.pieces) > STREAM_PIECES:
+            raise _violation(QuicFrameType.STREAM_BASE, "too many gaps")
+        return StreamDataReceived(data=data, end_stream=False, stream_id=self._stream_id or 0) if data else None
+
+
+class _Handlers(dict[int, Any]):
+    """aioquic looks every frame up here before it handles it: the place to count it and to refuse it."""
+
+    def __init__(self, quic: BoundedQuicConnection, handlers: dict[int, Any]) -> None:
+        super().__init__(handlers)
+        self._quic = quic
+
+    def __getitem__(self, kind: int) -> Any:
+        self._quic.meter(kind)
+        return super().__getitem__(kind)
+
+
+def _violation(kind: int, reason: str) -> QuicConnectionError:
+    return QuicConnectionError(QuicErrorCode.PROTOCOL_VIOLATION, kind, reason)
+
+
 class BoundedQuicConnection(QuicConnection):
-    """A QuicConnection with one stream, whose credit follows what was delivered, and X25519 alone."""
+    """A QuicConnection with one endless stream, whose credit follows what was delivered, and X25519 alone.
+
+    What it does and keeps for a datagram is bounded by the datagram.
+    """
 
     def __init__(self, config: QuicConfiguration, original_destination_connection_id: bytes | None = None) -> None:
         super().__init__(configuration=config, original_destination_connection_id=original_destination_connection_id)
@@ -74,10 +170,80 @@ class BoundedQuicConnection(QuicConnection):
             limit.value = limit.sent = streams
         self._ack_delay = ACK_DELAY_S
         self.withheld = False  # the owner takes no more for now: the peer may fill its window, not beyond
+        self._frames = 0  # of the datagram that is being handled
+        self._QuicConnection__frame_handlers = _Handlers(self, vars(self)["_QuicConnection__frame_handlers"])
+
+    # --- receiving ---
+
+    def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
+        """As in aioquic, but a connection that is ending hears nothing: not first when its goodbye left."""
+        if self._close_event is None:
+            self._frames = 0
+            super().receive_datagram(data, addr, now)
+
+    def meter(self, kind: int) -> None:
+        """A frame is about to be handled. Raises QuicConnectionError, which ends the connection there and then."""
+        if self._close_event is not None:
+            raise _violation(kind, "the connection is ending")
+        self._frames += 1
+        if self._frames > DATAGRAM_FRAMES:
+            raise _violation(kind, "too many frames in a datagram")
+        if kind in ENDING_FRAMES:
+            raise _violation(kind, "the message stream has no end")
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
         self.tls._supported_groups = [tls.Group.X25519]  # four key shares cost a tenth of the handshake
+        for stream in self._crypto_streams.values():
+            _bound(stream, CRYPTO_BYTES)
+
+    def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
+        return _bound(super()._get_or_create_stream(frame_type, stream_id))
+
+    def _get_or_create_stream_for_send(self, stream_id: int) -> QuicStream:
+        return _bound(super()._get_or_create_stream_for_send(stream_id))
+
+    def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        start = buf.tell()
+        _, _, ranges = buf.pull_uint_var(), buf.pull_uint_var(), buf.pull_uint_var()
+        if ranges > ACK_RANGES:
+            raise _violation(frame_type, "too many ranges in an acknowledgement")
+        buf.seek(start)
+        super()._handle_ack_frame(context, frame_type, buf)
+
+    def _handle_new_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        """Numbers of retired ids are kept to know a repeated frame by: the latest of them serve."""
+        super()._handle_new_connection_id_frame(context, frame_type, buf)
+        if len(self._peer_cid_sequence_numbers) > 2 * PEER_CIDS_REMEMBERED:
+            self._peer_cid_sequence_numbers = set(sorted(self._peer_cid_sequence_numbers)[-PEER_CIDS_REMEMBERED:])
+
+    # --- sending ---
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
+        """As in aioquic, within the bound on an unproven address, and without keeping what nobody will answer."""
+        datagrams = self._affordable(super().datagrams_to_send(now))
+        for space in self._spaces.values():
+            self._forget_unanswered(space)
+        return datagrams
+
+    def _affordable(self, datagrams: list[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
+        """aioquic counts its CONNECTION_CLOSE as sent, but does not ask whether it may be."""
+        unproven = {path.addr: path for path in self._network_paths if not path.is_validated}
+        kept = []
+        for data, address in reversed(datagrams):
+            path = unproven.get(address)
+            if path is not None and path.bytes_sent > AMPLIFICATION * path.bytes_received:
+                path.bytes_sent -= len(data)
+            else:
+                kept.append((data, address))
+        return kept[::-1]
+
+    def _forget_unanswered(self, space: QuicPacketSpace) -> None:
+        """Acknowledgements are not acknowledged by a peer that has nothing else to acknowledge."""
+        sent = space.sent_packets
+        if len(sent) - space.ack_eliciting_in_flight > ACKS_REMEMBERED:
+            for number in [number for number, packet in sent.items() if not packet.is_ack_eliciting]:
+                del sent[number]
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
         """Grant a window beyond the delivered offset, in steps of half a window (RFC 9000 section 4.1)."""
@@ -95,6 +261,14 @@ class BoundedQuicConnection(QuicConnection):
         buf.push_uint_var(stream.stream_id or MESSAGE_STREAM)
         buf.push_uint_var(stream.max_stream_data_local)
         stream.max_stream_data_local_sent = stream.max_stream_data_local
+
+
+def _bound(stream: QuicStream, most: int | None = None) -> QuicStream:
+    """The stream with a receiver and ranges of ours; `most` bytes of it are taken altogether, if given."""
+    if not isinstance(stream.receiver, BoundedReceiver):
+        stream.receiver = BoundedReceiver(stream.stream_id, most)
+        stream.sender._acked, stream.sender._pending = SearchedRanges(), SearchedRanges()
+    return stream
 
 
 def hasten_ack(quic: QuicConnection) -> None:
@@ -117,10 +291,9 @@ def send_backlog(quic: QuicConnection) -> int:
     return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
 
 
-def reassembly_gaps(quic: QuicConnection) -> int:
-    """Separate ranges of the message stream that wait for what lies before them."""
-    stream = quic._streams.get(MESSAGE_STREAM)
-    return 0 if stream is None else len(stream.receiver._ranges)
+def packets_in_flight(quic: QuicConnection) -> int:
+    """Packets that were sent and are to be acknowledged."""
+    return sum(space.ack_eliciting_in_flight for space in quic._spaces.values())
 
 
 def has_path(quic: QuicConnection) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from bridge import bounds
 from bridge.bounds import Pace, Quotas
 from bridge.session import End
 from bridge.web_lines import WebLine
-from p2p_agents.limits import FRAME_BYTES
+from p2p_agents.limits import DATAGRAM_FRAMES, FRAME_BYTES
+from p2p_agents.quic import private
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
 from p2p_agents.wire import relay
@@ -25,6 +27,7 @@ from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Knock, Put, Side
 from tests.bridge.client import Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop, serving, until
+from tests.quic import sealed
 
 QUEUE, OTHER = Queue("for bob"), Queue("for eve")
 
@@ -72,6 +75,28 @@ async def test_a_huge_frame_is_refused_before_it_is_read(tmp_path: Path) -> None
                 eve.transport.send((FRAME_BYTES + 1).to_bytes(4, "big") + bytes(100))
                 assert "the bound is" in await eve.gone()
         await works(address)
+
+
+@in_loop
+async def test_initial_packets_of_one_byte_frames_cost_a_bridge_one_datagram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 KB of them, from somebody without a handshake, stopped everybody's connections for 15 s."""
+    meter, handled = private.BoundedQuicConnection.meter, []
+    monkeypatch.setattr(
+        private.BoundedQuicConnection, "meter", lambda quic, kind: (handled.append(kind), meter(quic, kind))
+    )
+    async with serving(tmp_path) as (_, address):
+        eve = private.BoundedQuicConnection(private.configuration(is_client=True, alpn="x", certificate=None))
+        eve.connect(("127.0.0.1", address.port), now=0.0)
+        frames = [sealed.crypto(offset, b"x") for offset in range(10, 30_000, 2)]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            for datagram in sealed.datagrams(eve, sealed.INITIAL, frames):
+                flood.sendto(datagram, ("127.0.0.1", address.port))
+        await until(lambda: handled)
+        await works(address)
+    assert handled[: DATAGRAM_FRAMES + 1] == [0x06] * (DATAGRAM_FRAMES + 1)
+    assert handled.count(0x06) < DATAGRAM_FRAMES + 32
 
 
 @in_loop

@@ -6,13 +6,14 @@ import os
 
 import pytest
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicErrorCode
 
 from p2p_agents.limits import (
     DIAL_TIMEOUT_S,
     HEARTBEAT_S,
     IDLE_TIMEOUT_S,
     SEND_BACKLOG_BYTES,
-    STREAM_GAPS,
+    STREAM_PIECES,
     STREAM_WINDOW_BYTES,
 )
 from p2p_agents.quic import private
@@ -320,22 +321,23 @@ def test_credit_is_not_inflated_by_touching_its_end():
     alice.wake(connection)
     network.run(2.0)
     assert not bob.closed
-    assert len(stream.receiver._buffer) <= STREAM_WINDOW_BYTES
+    assert sum(map(len, stream.receiver.pieces._pieces)) <= 1
     assert stream.max_stream_data_local <= STREAM_WINDOW_BYTES + len(b"hello")
     hold_back(connection, offset=2 * STREAM_WINDOW_BYTES, stop=2 * STREAM_WINDOW_BYTES + 1, step=1)
     alice.wake(connection)
     network.run(2.0)
     assert [closed.kind for closed in bob.closed] == ["protocol"]
-    assert len(stream.receiver._buffer) <= STREAM_WINDOW_BYTES
+    assert sum(map(len, stream.receiver.pieces._pieces)) <= 1
 
 
 def test_a_stream_of_holes_is_refused():
     network = Network()
     alice, bob, connection = pair(network)
-    hold_back(connection, offset=100, stop=100 + 8 * STREAM_GAPS, step=2)
+    hold_back(connection, offset=100, stop=100 + 8 * STREAM_PIECES, step=2)
     alice.wake(connection)
     network.run(5.0)
-    assert [(closed.code, closed.reason) for closed in bob.closed] == [(CLOSE_PROTOCOL, "too many gaps")]
+    assert [closed.reason for closed in bob.closed] == ["too many gaps"]
+    assert bob.closed[0].code == QuicErrorCode.PROTOCOL_VIOLATION
 
 
 def test_a_peer_that_never_reads_ends_by_the_backlog():

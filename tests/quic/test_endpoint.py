@@ -259,6 +259,25 @@ def test_a_lost_goodbye_is_repeated_when_the_peer_speaks():
     run(story())
 
 
+def test_a_goodbye_is_not_repeated_for_less_than_a_third_of_it():
+    """Its address may never have been proven: small datagrams in another's name are not answered threefold."""
+
+    async def story() -> None:
+        async with endpoints() as pair:
+            _, accepted = await pair.connect()
+            accepted.close(CLOSE_OWNER, "a long goodbye")
+            await pair.alices.until(lambda: pair.alices.ends)
+            sent: list[bytes] = []
+            pair.bob._send = lambda data, address, local: sent.append(data)
+            short = b"\x40" + next(iter(pair.bob._last_words))
+            pair.bob._route(short, accepted.address, 0.0)
+            assert sent == []
+            pair.bob._route(short.ljust(100, b"x"), accepted.address, 0.0)
+            assert 0 < sum(map(len, sent)) <= 300
+
+    run(story())
+
+
 def test_a_dial_to_a_dead_port_ends_as_a_timeout(monkeypatch):
     monkeypatch.setattr("p2p_agents.quic.connection.DIAL_TIMEOUT_S", 0.2)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import random
 
 import pytest
 from aioquic import tls
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicStreamFrame
+from aioquic.quic.rangeset import RangeSet
+from aioquic.quic.stream import QuicStreamReceiver
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -100,15 +104,60 @@ def test_send_backlog_is_what_was_written_and_not_acknowledged(wire):
     assert private.send_backlog(wire.dialer) == 0
 
 
-def test_reassembly_gaps_counts_ranges_behind_a_hole(wire):
+def test_every_stream_has_a_receiver_and_ranges_of_ours(wire):
     wire.dialer.send_stream_data(0, b"0123456789")
-    sender = wire.dialer._streams[0].sender
-    sender._pending.subtract(0, 10)
-    for start in (2, 5, 8):
-        sender._pending.add(start, start + 1)
     wire.exchange()
-    assert private.reassembly_gaps(wire.acceptor) == 3
-    assert private.reassembly_gaps(wire.dialer) == 0
+    for quic in (wire.dialer, wire.acceptor):
+        streams = [*quic._crypto_streams.values(), *quic._streams.values()]
+        assert len(streams) == 4
+        for stream in streams:
+            assert type(stream.receiver) is private.BoundedReceiver
+            assert type(stream.sender._acked) is type(stream.sender._pending) is private.SearchedRanges
+
+
+def test_a_receiver_of_ours_gives_out_what_aioquics_does():
+    chance = random.Random(1)
+    for _ in range(300):
+        theirs, ours = QuicStreamReceiver(0, readable=True), private.BoundedReceiver(0)
+        for _ in range(40):
+            offset, data = chance.randrange(60), bytes(chance.randrange(12))
+            events = [r.handle_frame(QuicStreamFrame(offset=offset, data=data)) for r in (theirs, ours)]
+            assert events[0] == events[1]
+            assert theirs.starting_offset() == ours.starting_offset()
+            assert theirs.highest_offset == ours.highest_offset
+
+
+def test_ranges_of_ours_are_what_aioquics_are():
+    chance = random.Random(1)
+    for _ in range(300):
+        theirs, ours = RangeSet(), private.SearchedRanges()
+        for _ in range(40):
+            start = chance.randrange(60)
+            name, stop = chance.choice(("add", "add", "subtract")), start + chance.randint(1, 12)
+            for ranges in (theirs, ours):
+                getattr(ranges, name)(start, stop)
+            assert list(theirs) == list(ours)
+        if len(ours):
+            assert ours.shift() == theirs.shift()
+        assert theirs == ours
+
+
+def test_every_frame_is_looked_up_before_it_is_handled(wire):
+    """The meter sits in the table of handlers."""
+    kinds: list[int] = []
+    wire.acceptor.meter = kinds.append
+    wire.dialer.send_stream_data(0, b"hello")
+    wire.dialer.send_ping(1)
+    wire.exchange(1)
+    wire.exchange(1)
+    assert {0x01, 0x0A} <= set(kinds)
+
+
+def test_packets_in_flight_are_those_to_be_acknowledged(wire):
+    assert private.packets_in_flight(wire.dialer) == 0
+    wire.dialer.send_ping(1)
+    wire.dialer.datagrams_to_send(now=wire.now)
+    assert private.packets_in_flight(wire.dialer) == 1
 
 
 def test_has_path_after_the_first_good_datagram():
@@ -178,7 +227,18 @@ def test_a_lost_grant_of_credit_is_repeated(wire):
     assert private.send_backlog(wire.dialer) == 0
 
 
-@pytest.mark.parametrize("method", ["_initialize", "_write_stream_limits", "_on_max_stream_data_delivery"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "_initialize",
+        "_write_stream_limits",
+        "_on_max_stream_data_delivery",
+        "_get_or_create_stream",
+        "_get_or_create_stream_for_send",
+        "_handle_ack_frame",
+        "_handle_new_connection_id_frame",
+    ],
+)
 def test_what_is_overridden_or_called_exists(method):
     assert callable(getattr(QuicConnection, method))
 
