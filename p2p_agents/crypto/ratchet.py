@@ -22,7 +22,7 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.padding import pad, unpad
 from p2p_agents.crypto.session import KEY_BYTES, NO_TURN, Party, Receiving, Sending, Session, heals_after
 from p2p_agents.errors import BadSeal, Gap, Malformed, Replayed, TooLarge
-from p2p_agents.limits import FRAME_BYTES, PADDING_FLOOR, TURN_MESSAGES, TURN_MS
+from p2p_agents.limits import PADDING_FLOOR, SESSION_FRAME_BYTES, TURN_MESSAGES, TURN_MS
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Frame:
 
 def parse_frame(data: bytes) -> Frame:
     """The frame in `data`. Raises Malformed or UnknownVersion."""
-    fields = array(decode(data, limit=FRAME_BYTES), what="frame")
+    fields = array(decode(data, limit=SESSION_FRAME_BYTES), what="frame")
     version(fields[0] if fields else None)
     _, sid, turn, n, header, nonce, ciphertext = array(fields, 7, what="frame")
     blob(sid, size=32, what="sid")
@@ -96,8 +96,8 @@ def seal(session: Session, plaintext: bytes, now_ms: int, entropy: Entropy) -> t
     aad = _aad(s.sid, s.me, s.peer, out.turn, out.n, header)
     ciphertext = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(pad(plaintext), aad, nonce, _message_key(out.chain))
     frame = encode([VERSION, s.sid, out.turn, out.n, header, nonce, ciphertext])
-    if len(frame) > FRAME_BYTES:
-        raise TooLarge(f"{len(plaintext)} bytes do not fit a frame of {FRAME_BYTES}")
+    if len(frame) > SESSION_FRAME_BYTES:
+        raise TooLarge(f"{len(plaintext)} bytes do not fit a frame of {SESSION_FRAME_BYTES}")
     digest = _running(out.digest, hashlib.sha256(frame).digest())
     moved = Sending(out.turn, out.n + 1, out.count + 1, digest, _next_chain(out.chain), out.key)
     return _moved(s, moved, s.into), frame

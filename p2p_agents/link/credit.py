@@ -53,6 +53,7 @@ class Meter:
 def window_for(links: int) -> int:
     """One link's share of the node's pool: all of LINK_CREDIT_BYTES until the pool is divided among many.
 
-    Never so little that the largest frame waits for credit that is renewed only when half of it is used.
+    Never so little that the largest frame (SESSION_FRAME_BYTES) waits for credit that is renewed only when half of it
+    is used.
     """
     return max(LINK_CREDIT_LEAST_BYTES, min(LINK_CREDIT_BYTES, CREDIT_POOL_BYTES // max(1, links)))

@@ -20,8 +20,8 @@ even when the dialer of the connection opened them, odd when the other side did.
     either   KNOCK     may I write to you, from a stranger; in public queues only
     either   CLOSE     the link ends
 
-Frames of an unknown type are skipped, so that later versions may add some. A frame of a known type that is not laid
-out as below is Malformed and ends the connection.
+Frames of an unknown type are skipped wherever they come, so that later versions may add some. A frame of a known type
+that is not laid out as below is Malformed and ends the connection.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from p2p_agents.limits import (
     PAIRING_MESSAGE_BYTES,
     PAIRING_PLACES,
     ROSTER_AGENTS,
+    SESSION_FRAME_BYTES,
 )
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
 from p2p_agents.wire.greeting import Greeting
@@ -112,7 +113,8 @@ class Node:
     @classmethod
     def unpack(cls, f: list[Any]) -> Node:
         version(f[2])
-        _, _, _, node, incarnation, program, challenge, roster, places = array(f, 9, what="NODE")
+        _, link, _, node, incarnation, program, challenge, roster, places = array(f, 9, what="NODE")
+        uint(link, at_most=0, what="link")
         return cls(
             blob(node, size=32, what="node"),
             uint(incarnation, what="incarnation"),
@@ -242,6 +244,7 @@ class _Opaque:
     """[type, link, payload]: bytes that a ring above reads."""
 
     TYPE: ClassVar[int] = -1
+    BYTES: ClassVar[int] = PAYLOAD_BYTES
     link: int
     payload: bytes
 
@@ -251,7 +254,7 @@ class _Opaque:
     @classmethod
     def unpack(cls, f: list[Any]) -> Any:
         _, link, payload = array(f, 3, what=cls.__name__.upper())
-        return cls(uint(link, what="link"), blob(payload, at_most=PAYLOAD_BYTES, what="payload"))
+        return cls(uint(link, what="link"), blob(payload, at_most=cls.BYTES, what="payload"))
 
 
 class Sync(_Opaque):
@@ -273,6 +276,7 @@ class Data(_Opaque):
 
     __slots__ = ()
     TYPE: ClassVar[int] = 8
+    BYTES: ClassVar[int] = SESSION_FRAME_BYTES
 
 
 class Reset(_Opaque):
@@ -366,11 +370,15 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def decode_frame(data: bytes) -> Frame | None:
-    """The frame, or None for a type this version does not know. Raises Malformed or UnknownVersion."""
+    """The frame, or None for a type this version does not know, whatever it holds. Raises Malformed or
+    UnknownVersion."""
     fields = decode(data, limit=FRAME_BYTES, items=FRAME_ITEMS)
-    if not isinstance(fields, list) or len(fields) < 3:
-        raise Malformed("a frame is an array of a type, a link number and fields")
-    kind = uint(fields[0], what="frame type")
+    if not isinstance(fields, list) or not fields:
+        raise Malformed("a frame is an array that begins with its type")
+    reader = _READERS.get(uint(fields[0], what="frame type"))
+    if reader is None:
+        return None
+    if len(fields) < 3:
+        raise Malformed("a frame has a link number and fields")
     uint(fields[1], what="link")
-    reader = _READERS.get(kind)
-    return reader(fields) if reader else None
+    return reader(fields)

@@ -59,14 +59,18 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(data: bytes) -> Message | None:
-    """The message, or None for a type this version does not know. Raises Malformed or UnknownVersion."""
+    """The message, or None for a type this version does not know, whatever it holds. Raises Malformed or
+    UnknownVersion."""
     fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
-    if not isinstance(fields, list) or len(fields) < 3:
-        raise Malformed("a message is an array of a type, a request number and fields")
-    kind = uint(fields[0], what="message type")
+    if not isinstance(fields, list) or not fields:
+        raise Malformed("a message is an array that begins with its type")
+    reader = _READERS.get(uint(fields[0], what="message type"))
+    if reader is None:
+        return None
+    if len(fields) < 3:
+        raise Malformed("a message has a request number and fields")
     uint(fields[1], what="request")
-    reader = _READERS.get(kind)
-    return reader(fields) if reader else None
+    return reader(fields)
 
 
 # What the proofs are signed over, each under its own label and with the key it names.

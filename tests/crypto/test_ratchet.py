@@ -12,12 +12,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p_agents.crypto import ratchet
+from p2p_agents.crypto.cuts import sign_cut
 from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.ratchet import Frame, open_frame, parse_frame, seal, turn_due
 from p2p_agents.crypto.session import Session
 from p2p_agents.errors import BadSeal, Gap, Malformed, Replayed, TooLarge, UnknownVersion
-from p2p_agents.limits import FRAME_BYTES, TURN_MESSAGES, TURN_MS
+from p2p_agents.limits import (
+    BODY_BYTES,
+    ECHOES_PER_FRAME,
+    INT_MAX,
+    KIND_CHARS,
+    SESSION_FRAME_BYTES,
+    TURN_MESSAGES,
+    TURN_MS,
+    VERDICTS_HELD,
+)
 from p2p_agents.wire.cbor import decode, encode
+from p2p_agents.wire.entry import ENTRY_LABEL, Claims, encode_body, encode_claims
+from p2p_agents.wire.payload import (
+    ECHO_BYTES,
+    READS,
+    Ack,
+    Item,
+    Payload,
+    ReadMark,
+    Verdict,
+    decode_payload,
+    encode_payload,
+)
 from tests.crypto.ends import START_MS, End, Seeded, connected, talk
 
 REFUSED = (BadSeal, Gap, Replayed, Malformed, UnknownVersion)
@@ -534,8 +556,41 @@ def test_a_frame_knows_its_size_and_digest():
     assert (frame.size, frame.digest) == (len(FRAME), hashlib.sha256(FRAME).digest())
 
 
+def test_the_largest_that_a_node_says_fits_a_frame():
+    """C1: the largest body and headers, all verdicts that may be held, marks, echoes, a cut and a turn."""
+    alice, bob = connected()
+    alice.hear(bob.say(b"so that the next frame takes a turn"))
+    claims = Claims(
+        bytes(32),
+        alice.key.public,
+        bytes(32),
+        bytes(8),
+        INT_MAX,
+        bytes(32),
+        INT_MAX,
+        INT_MAX,
+        "k" * KIND_CHARS,
+        {"h": b"x" * 4_090},
+        bytes(32),
+    )
+    entry = Item(alice.key.sign(encode_claims(claims), ENTRY_LABEL), encode_body(bytes(16), bytes(BODY_BYTES)))
+    payload = Payload(
+        Ack(INT_MAX, INT_MAX, bytes(32), (Verdict.REFUSED,) * VERDICTS_HELD),
+        (entry,),
+        (ReadMark(bytes(32), bytes(32), bytes(8), INT_MAX),) * READS,
+        (bytes(ECHO_BYTES),) * ECHOES_PER_FRAME,
+        (bytes(ECHO_BYTES),) * ECHOES_PER_FRAME,
+        (sign_cut(alice.key, bytes(32), bob.key.public, bytes(32), [bytes(32)]),),
+    )
+    alice.wait(TURN_MS)
+    frame = alice.say(encode_payload(payload))
+    assert SESSION_FRAME_BYTES // 2 < len(frame) <= SESSION_FRAME_BYTES
+    assert parse_frame(frame).header
+    assert decode_payload(bob.hear(frame)) == payload
+
+
 def test_what_no_frame_can_hold_is_not_sealed():
     with pytest.raises(TooLarge):
-        seal(SESSIONS[0], bytes(FRAME_BYTES), START_MS, Seeded("three"))
+        seal(SESSIONS[0], bytes(SESSION_FRAME_BYTES), START_MS, Seeded("three"))
     with pytest.raises(Malformed):
-        parse_frame(bytes(FRAME_BYTES + 1))
+        parse_frame(bytes(SESSION_FRAME_BYTES + 1))

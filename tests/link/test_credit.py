@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Flood
-from p2p_agents.limits import BODY_BYTES, CREDIT_POOL_BYTES, LINK_CREDIT_BYTES, LINK_CREDIT_LEAST_BYTES
+from p2p_agents.limits import CREDIT_POOL_BYTES, LINK_CREDIT_BYTES, LINK_CREDIT_LEAST_BYTES, SESSION_FRAME_BYTES
 from p2p_agents.link.credit import Allowance, Meter, window_for
 
 
@@ -35,7 +35,7 @@ def test_nothing_was_granted_before_the_first_grant():
         Meter().take(1)
 
 
-@given(st.lists(st.integers(1, LINK_CREDIT_LEAST_BYTES // 2), max_size=40), st.sampled_from([1, 64, 90, 4_096]))
+@given(st.lists(st.integers(1, SESSION_FRAME_BYTES), max_size=40), st.sampled_from([1, 64, 90, 4_096]))
 def test_a_sender_that_waits_for_credit_never_waits_for_ever(sizes, links):
     """C1: half a window is always left, however many links share the pool."""
     meter, allowance = Meter(window_for(links)), Allowance()
@@ -53,4 +53,4 @@ def test_a_pool_is_shared_down_to_what_the_largest_frame_needs():
     assert window_for(0) == window_for(1) == LINK_CREDIT_BYTES
     assert window_for(80) == CREDIT_POOL_BYTES // 80
     assert window_for(10_000) == LINK_CREDIT_LEAST_BYTES
-    assert LINK_CREDIT_LEAST_BYTES // 2 > BODY_BYTES * 9 // 8 + 64 * 1024
+    assert window_for(10_000) // 2 == SESSION_FRAME_BYTES

@@ -23,6 +23,7 @@ from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Item, Payload, ReadMark, Verdict, encode_payload
 from tests.sim.hostile import Forger, Relay, inject
 from tests.sim.wire import frames_in, rewriting
+from tests.sim.world import settled
 
 
 @pytest.fixture
@@ -504,3 +505,17 @@ def test_outbox_states_never_go_back_without_a_loss(world):
             seen.add(alice.states(bob)[0])
     assert seen == {"read"}
     assert not outbox.peers_owed(alice.core.db)
+
+
+def test_frames_of_unknown_types_are_skipped_wherever_they_come(world):
+    """A2: before NODE, before HELLO, for links that never were, for none at all: a later version may say anything."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    unknown = [encode(fields) for fields in ([99], [99, 0], [100, 2, "text"], [2**53 - 1, "no link", {"a": [None]}])]
+    world.net.tamper = lambda _, data: b"".join(frame_bytes(each) for each in unknown) + data
+    alice.befriends(bob)
+    bob.befriends(alice)
+    alice.sends(bob, "heard")
+    bob.sends(alice, "heard too")
+    world.settle()
+    assert (bob.heard(alice), alice.heard(bob)) == (["heard"], ["heard too"])
+    assert settled(alice.states(bob) + bob.states(alice))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import INT_MAX, PAIRING_PLACES, ROSTER_AGENTS
+from p2p_agents.limits import INT_MAX, LINK_CREDIT_LEAST_BYTES, PAIRING_PLACES, ROSTER_AGENTS
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.cbor import encode
 from p2p_agents.wire.frame import RosterAgent, Standing, decode_frame, encode_frame
@@ -50,7 +50,15 @@ def test_a_frame_survives_the_wire(frame):
 
 def test_an_unknown_type_is_skipped():
     """A2: later versions may add some."""
-    assert decode_frame(encode([99, 2, "whatever"])) is None
+    for fields in ([], [0], [2], [2, "whatever"], ["no link"], [{"any": None}, []], [-1]):
+        assert decode_frame(encode([99, *fields])) is None
+
+
+def test_a_sealed_frame_is_no_longer_than_half_the_smallest_grant():
+    """C1: credit is renewed when half of it is used, so one that is longer could wait for it for ever."""
+    assert decode_frame(encode_frame(frames.Data(2, bytes(LINK_CREDIT_LEAST_BYTES // 2)))) is not None
+    with pytest.raises(Malformed):
+        decode_frame(encode_frame(frames.Data(2, bytes(LINK_CREDIT_LEAST_BYTES // 2 + 1))))
 
 
 @pytest.mark.parametrize("frame", EXAMPLES, ids=lambda frame: type(frame).__name__)

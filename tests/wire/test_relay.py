@@ -64,7 +64,8 @@ def test_a_message_survives_the_wire(message):
 
 
 def test_an_unknown_type_is_skipped():
-    assert decode_message(encode([99, 0, "whatever"])) is None
+    for fields in ([], [0], [0, "whatever"], ["no number"], [-1, {}]):
+        assert decode_message(encode([99, *fields])) is None
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=named)
