@@ -22,8 +22,10 @@ from bridge import sqlite_store
 from bridge.bounds import Quotas
 from bridge.keeping import STORE_NAME
 from bridge.sqlite_store import SqliteStore
+from bridge.store import Guest
 from p2p_agents.crypto.outer import BLOB_FLOOR_BYTES, blob_size
 from p2p_agents.wire.bridge_address import parse_bridge
+from p2p_agents.wire.relay_answers import Admission
 from p2p_agents.wire.relay_requests import Ack, Put
 from tests.bridge.client import Client, Queue, by_quic, by_web
 
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent
-ENDLESS = Quotas(queue_blobs=10**9, queue_bytes=2**50, account_bytes=2**50)
-UNBOUNDED = ("--rate", "1000000", "--queue-blobs", "1000000", "--queue-size", "10G", "--account-size", "1T")
+ENDLESS = Quotas(queue_blobs=10**9, queue_bytes=2**50, account_bytes=2**50, network_bytes=2**50, open_bytes=2**50)
+SIZES = ("--queue-size", "10G", "--account-size", "1T", "--network-size", "1T", "--open-size", "1T")
+UNBOUNDED = ("--rate", "1000000", "--queue-blobs", "1000000", *SIZES)
 BLOB = os.urandom(blob_size(BLOB_FLOOR_BYTES - 64))
 QUEUES = 100
+GUEST = Guest(b"a" * 32, b"origin", Admission.OPEN)
 OUTSTANDING = 4_096
 ABREAST = 32  # connections being made at once
 ROUNDS = 3
@@ -56,7 +60,7 @@ async def _stored(quick: bool) -> list[Figure]:
             store = await SqliteStore.open_file(os.path.join(data, STORE_NAME), ENDLESS)
             names = [os.urandom(32) for _ in range(QUEUES)]
             for name in names:
-                await store.create(name, b"a" * 32, b"t" * 32, False, 1)
+                await store.create(name, GUEST, b"t" * 32, False, 1)
             rates.append(await _put_all(store, names, count))
             await store.close()
         floors.append(await asyncio.to_thread(_bare, count))

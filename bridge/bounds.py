@@ -35,7 +35,7 @@ DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
 CONNECTIONS = 10_000
 CONNECTIONS_PER_ADDRESS = 512  # an office behind one address; loopback is exempt
 HANDSHAKES_PER_S = 256  # a handshake costs 2 ms
-ADDRESSES = 65_536  # whose pace is remembered
+NETWORKS = 65_536  # whose pace is remembered
 
 # --- meeting places ---
 PLACES = 10_000
@@ -51,6 +51,11 @@ BATCH_BYTES = 16 * MIB
 UPKEEP_EVERY_S = 15.0  # what expired is forgotten, and the store's figures are looked at
 EXPIRE_BLOBS = 4_096  # forgotten in one transaction
 QUEUE_IDLE_DAYS = 90  # a queue nobody read for so long is forgotten, and a further account of that age without one
+SCARCE = 0.5  # of what open accounts may hold together: from here on a newcomer works
+RESERVE = 0.25  # of it, for networks that have been here: shared evenly
+SETTLED_MS = 3_600_000  # a network has been here for so long: a flood fills what is left in less
+OPEN_DISK = 0.75  # of a disk that open accounts may fill: the rest is for those with tokens, and for SQLite's log
+SETTLE_EVERY_MS = 10_000  # between looks at which ones: each looks at all of them
 CURSOR_SLACK_US = DAY_S * 1_000_000  # a reader's cursor may lie ahead of this clock by so much
 
 
@@ -76,17 +81,25 @@ class Quotas:
     kept_s: int = 14 * DAY_S  # a blob nobody acknowledged
     account_queues: int = 4_096
     account_bytes: int = 1024 * MIB
+    network_accounts: int = 256  # open accounts of one network: an IPv4 address, a /64 of IPv6
+    network_queues: int = 8_192  # and theirs together: two nodes with 64 agents of 64 contacts
+    network_bytes: int = 256 * MIB
+    open_accounts: int = 65_536  # all accounts without a token: 300 bytes each here
+    open_queues: int = 262_144  # and theirs together: counted in a second at the start
+    open_bytes: int = 4_096 * MIB  # and no more than OPEN_DISK of what the disk has room for
     token_accounts: int = 64  # that one admission token admits, unless it was made for another number
     work_bits: int = 18  # of a stamp for a public queue: a fifth of a second
     disk_reserve: int = 64 * MIB  # kept free: what acknowledging, expiry and SQLite's log of changes need at most
     requests: Pace = Pace(2_000, 8_000)  # of one connection
     traffic: Pace = Pace(16 * MIB, 64 * MIB)  # bytes of one connection
     meets: Pace = Pace(1, 30)  # of one connection: places are few, and guessing at them is slow
-    per_address: int = 4  # an address has the pace of so many connections; loopback is exempt
+    per_network: int = 4  # a network has the pace of so many connections; loopback is exempt
 
     def __post_init__(self) -> None:
         counts = (self.queue_blobs, self.queue_bytes, self.kept_s, self.account_queues, self.account_bytes)
-        if min(*counts, self.token_accounts, self.per_address) < 1 or self.disk_reserve < 0:
+        of_one = (self.network_accounts, self.network_queues, self.network_bytes)
+        of_all = (self.open_accounts, self.open_queues, self.open_bytes)
+        if min(*counts, *of_one, *of_all, self.token_accounts, self.per_network) < 1 or self.disk_reserve < 0:
             raise ValueError("every quota is at least 1")
         if not BLOB_LEAST_BYTES <= self.blob_bytes <= BLOB_BYTES:
             raise ValueError(f"a blob has {BLOB_LEAST_BYTES} to {BLOB_BYTES} bytes")

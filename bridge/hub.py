@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import itertools
 import logging
 import os
 import random
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
 from bridge.clock import ClockTrust, now_ms
 from bridge.counts import Counts
-from bridge.rates import Addresses, Paces, Purse
+from bridge.origins import Origins, network_of
+from bridge.rates import Networks, Paces, Purse
 from bridge.session import End, Pool, Session
-from bridge.store import Placed, Refused, Stats
+from bridge.store import Guest, Placed, Refused, Stats
 from bridge.visit import Visit
 from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.wire.relay_answers import Refusal, Terms
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
+ORIGINS, ORIGINS_LABEL = b"the key of its tags", "p2pa/1 bridge origins"  # signed: the same for one bridge's key
 DRAIN_LOOK_S = 0.02
 
 
@@ -66,7 +68,8 @@ class Hub:
         self._quotas = quotas
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._addresses = Addresses(quotas)
+        self._networks = Networks(quotas)
+        self._origins = Origins(sha256(key.sign(ORIGINS, ORIGINS_LABEL)).digest())
         self._numbers = itertools.count(1)
         self._visits: dict[int, Visit] = {}
         self._strangers: dict[int, Visit] = {}  # that have not knocked, oldest first
@@ -104,15 +107,15 @@ class Hub:
     # --- lines ---
 
     def arrived(self, line: Line, way: str, host: str, observed: str) -> Visit:
-        """A connection was made by quic or websocket. `host`, where it is known and another machine, has a pace of
-        its own; `observed` is what the client is told of where it comes from."""
+        """A connection was made by quic or websocket. The network of `host`, where it is known and another machine,
+        has a pace of its own; `observed` is what the client is told of where it comes from."""
         now = self.time()
         self.counts.arrived[way] += 1
-        purses = [Purse(self._quotas, now)]
-        if host and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-            purses.append(self._addresses.purse(host, now))
+        purses, network = [Purse(self._quotas, now)], network_of(host)
+        if network:
+            purses.append(self._networks.purse(network, now))
         session = Session(self.key, self.terms, os.urandom(KEY_BYTES), observed, Paces(*purses), self.pool, now)
-        visit = Visit(next(self._numbers), self, line, session)
+        visit = Visit(next(self._numbers), self, line, session, network)
         self._visits[visit.id] = visit
         self._strangers[visit.id] = visit
         return visit
@@ -140,10 +143,11 @@ class Hub:
         answer: Future[Any]
         match message:
             case Login():
-                answer = store.admit(message.account, self.terms.admission, message.token, now)
+                answer = store.admit(self._guest(visit, message), now)
             case Create():
                 name = queue_name(message.read_key)
-                answer = store.create(name, visit.session.account, message.token_hash, message.public, now)
+                assert visit.guest is not None
+                answer = store.create(name, visit.guest, message.token_hash, message.public, now, worked=worked)
             case Put():
                 answer = store.put(message.queue, token_hash(message.token), message.blob, now, worked=worked)
             case Read():
@@ -162,10 +166,17 @@ class Hub:
         self._begun()
         answer.add_done_callback(partial(self._answered, visit, message))
 
+    def _guest(self, visit: Visit, login: Login) -> Guest:
+        token = sha256(login.token.encode()).digest() if login.token else b""
+        return Guest(login.account, self._origins.tag(visit.network, login.account), self.terms.admission, token)
+
     def _answered(self, visit: Visit, message: Request, future: Future[Any]) -> None:
         session, found = visit.session, _outcome(future)
         if isinstance(found, Refused):
             visit.act(session.settled(message.request, found))
+        elif isinstance(found, Guest):
+            visit.guest = found
+            visit.act(session.settled(message.request, 0))
         elif isinstance(message, Read):
             visit.act(session.opened(message.request, found))
         elif isinstance(found, Placed):

@@ -1,4 +1,4 @@
-"""How fast a client may be: token buckets, of one connection and of one source address."""
+"""How fast a client may be: token buckets, of one connection and of one network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bucket:
 
 
 class Purse:
-    """What one connection, or one address, may spend: requests, bytes, and looks at meeting places."""
+    """What one connection, or one network, may spend: requests, bytes, and looks at meeting places."""
 
     __slots__ = ("meets", "requests", "traffic")
 
@@ -46,7 +46,7 @@ class Purse:
 
 
 class Paces:
-    """The purses that one connection spends from: its own, and its address's unless that has none."""
+    """The purses that one connection spends from: its own, and its network's unless that has none."""
 
     __slots__ = ("_purses",)
 
@@ -67,20 +67,20 @@ class Paces:
         return 0
 
 
-class Addresses:
-    """The purses of source addresses, the least recently used of which are forgotten."""
+class Networks:
+    """The purses of networks (origins.py), the least recently used of which are forgotten."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
         self._purses: OrderedDict[str, Purse] = OrderedDict()
 
-    def purse(self, host: str, now: float) -> Purse:
-        purse = self._purses.get(host)
+    def purse(self, network: str, now: float) -> Purse:
+        purse = self._purses.get(network)
         if purse is None:
-            purse = self._purses[host] = Purse(self._quotas, now, self._quotas.per_address)
-            if len(self._purses) > bounds.ADDRESSES:
+            purse = self._purses[network] = Purse(self._quotas, now, self._quotas.per_network)
+            if len(self._purses) > bounds.NETWORKS:
                 self._purses.popitem(last=False)
-        self._purses.move_to_end(host)
+        self._purses.move_to_end(network)
         return purse
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 Keys, Q and A being the names of a queue and of its account in base64:
 
     p2pb:r:{Q}      which account holds the queue: its route
-    p2pb:a:{A}      hash: the account's bytes and blobs, when it was seen
+    p2pb:a:{A}      hash: the account's bytes and blobs, when it was made and seen, its origin where it is an open one
     p2pb:l:{A}      sorted set: its queues by when each was last read
     p2pb:h:{A}      sorted set: its queues that hold blobs by the time of the oldest
     p2pb:q:{A}:Q    hash: write token's hash, public, blobs, bytes, last cursor
@@ -14,7 +14,8 @@ Keys, Q and A being the names of a queue and of its account in base64:
     p2pb:listed     hash: the list of accounts
 
 All keys of an account, and so of a queue, lie in one slot of a cluster: every limit is checked and counted in the
-script that puts. A queue's route is written before the queue and outlives it.
+script that puts. A queue's route is written before the queue and outlives it. What open accounts hold together is
+counted beside it, by each process: redis_shares.py.
 
 Requests that came while a batch was on its way are the next batch: one round trip for the routes that are not known,
 one for the scripts. So puts of a queue are kept in the order of the calls.
@@ -25,14 +26,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, redis_upkeep
+from bridge.redis_asked import Asked
 from bridge.redis_ears import Ears
-from bridge.redis_keys import bytes_of, keys_of, name_of, route_key
+from bridge.redis_keys import account_key, bytes_of, name_of, route_key
 from bridge.redis_link import Command, Link, call, parse_store
-from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
+from bridge.redis_shares import UNCOUNTED, Ledger
+from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -45,49 +47,18 @@ HOUR_MS = 3_600_000
 ROUTE_S = (bounds.QUEUE_IDLE_DAYS + 1) * bounds.DAY_S  # renewed by whoever reads: a route outlives its queue
 ASIDE = 16  # logins and the like under way at once, each on a connection: all clients may come back together
 ROUTES = 131_072  # remembered by this process, 200 bytes each
+COUNTED = ("put", "ack", "drop")  # scripts that change what an account holds
 
 _GROWN = "p2pb:grown:"
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request for one queue: its script and its words, how its answer reads, and what it answers of no queue."""
-
-    queue: str
-    script: str
-    words: tuple[str | bytes | int, ...]
-    answer: Callable[[list[Any]], Any]
-    future: Future[Any]
-    gone: Any = Refusal.GONE
-    size: int = 0
-    account: str = ""  # of CREATE: who asks
-
-    def command(self, holder: str) -> Command:
-        words = self.words
-        if self.script == "create":  # only its holder makes a queue
-            words = (*words[:4], int(self.account == holder), *words[4:])
-        return call(self.script, keys_of(holder, self.queue), *words)
-
-    def read(self, answer: Any) -> Any:
-        """A value or an exception."""
-        if isinstance(answer, Refused):
-            return answer
-        code, *rest = answer
-        if not code:
-            return self.answer(rest)
-        refusal = Refusal(code.decode())
-        if refusal is Refusal.GONE and self.gone is not Refusal.GONE:
-            return self.gone
-        retry = bounds.RETRY_FULL_MS if refusal in (Refusal.QUOTA, Refusal.ACCOUNT) and self.script == "put" else 0
-        return Refused(refusal, retry)
 
 
 class RedisStore:
     """A `bridge.store.Store` in a Redis that several processes share."""
 
-    def __init__(self, link: Link, quotas: Quotas) -> None:
+    def __init__(self, link: Link, quotas: Quotas, memory: int = 0) -> None:
         self.grown: Callable[[bytes], None] = lambda queue: None
         self.link = link
+        self.ledger = Ledger(quotas, memory)
         self._quotas = quotas
         self._loop = asyncio.get_running_loop()
         self._self = secrets.token_hex(8)
@@ -98,12 +69,14 @@ class RedisStore:
         self._room = asyncio.Semaphore(ASIDE)
         self._aside: set[asyncio.Task[None]] = set()
         self._ears = Ears(link, self._heard, self._missed)
+        self._counted = False
         self._writer = self._loop.create_task(self._write())
 
     @classmethod
     async def open_url(cls, url: str, quotas: Quotas) -> RedisStore:
         """Raises BadStore, StoreAway or StoreUnfit."""
-        return cls(await Link.open(parse_store(url)), quotas)
+        link = await Link.open(parse_store(url))
+        return cls(link, quotas, sum(int(node.get("maxmemory", 0)) for node in await link.info()))
 
     async def close(self) -> None:
         self._ending = True
@@ -115,9 +88,23 @@ class RedisStore:
 
     # --- Store: queues ---
 
-    def create(self, queue: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> Future[None]:
+    def create(
+        self, queue: bytes, guest: Guest, token_hash: bytes, public: bool, now_ms: int, *, worked: bool = False
+    ) -> Future[None]:
         words = (name_of(queue), token_hash, int(public), now_ms, self._quotas.account_queues)
-        return self._ask(queue, "create", words, _nothing, account=name_of(account))
+        account = name_of(guest.account)
+        if guest.admission is Admission.OPEN:
+            return self._ask(queue, "create", words, _nothing, account=account, origin=guest.origin, worked=worked)
+
+        async def admitted() -> None:
+            try:
+                await redis_upkeep.demand(self.link, account, guest, bind=True)
+                barred = ""
+            except Refused as refused:  # a token may have been revoked since: what was made with it stays
+                barred = str(refused.refusal)
+            await self._ask(queue, "create", words, _nothing, account=account, barred=barred)
+
+        return self._do(admitted())
 
     def put(self, queue: bytes, token_hash: bytes, blob: bytes, now_ms: int, *, worked: bool = False) -> Future[Placed]:
         quotas, name = self._quotas, name_of(queue)
@@ -146,14 +133,21 @@ class RedisStore:
 
     # --- Store: who is admitted, upkeep, the operator's ---
 
-    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> Future[None]:
-        return self._do(redis_upkeep.admit(self.link, name_of(account), admission, token, now_ms))
+    def admit(self, guest: Guest, now_ms: int) -> Future[Guest]:
+        async def admitted() -> Guest:
+            found = await redis_upkeep.admit(self.link, guest, now_ms)
+            if found.known and found.admission is not Admission.OPEN:
+                self.ledger.learn(name_of(guest.account), UNCOUNTED)
+            return found
+
+        return self._do(admitted())
 
     def expire(self, now_ms: int) -> Future[int]:
         return self._do(redis_upkeep.expire(self.link, self._quotas, now_ms))
 
     def stats(self) -> Future[Stats]:
-        return self._do(redis_upkeep.stats(self.link))
+        """And what open accounts hold is counted anew."""
+        return self._do(redis_upkeep.stats(self.link, self.ledger))
 
     def accounts(self, most: int) -> Future[list[Usage]]:
         return self._do(redis_upkeep.usages(self.link, most))
@@ -235,6 +229,39 @@ class RedisStore:
     # --- carrying out ---
 
     async def _carry_out(self, batch: list[Asked]) -> list[Any]:
+        if not self._counted:
+            await redis_upkeep.stats(self.link, self.ledger)
+            self._counted = True
+        creates = [(n, asked) for n, asked in enumerate(batch) if asked.account]
+        for _, asked in creates:
+            asked.known = self.ledger.knows(asked.account)
+            now_ms = int(asked.words[3])
+            account, queue = self.ledger.begin(asked.account, asked.origin, now_ms, worked=asked.worked)
+            asked.refusals = (asked.barred or account * (not asked.known), asked.barred or queue)
+        answers: list[Any] = [None] * len(batch)
+        try:
+            answers = await self._answers(batch)
+        finally:
+            for n, asked in creates:
+                self._count_made(asked, answers[n])
+        await self._release([asked for n, asked in creates if not _is_done(answers[n])])
+        return [asked.read(answer) for asked, answer in zip(batch, answers, strict=True)]
+
+    def _count_made(self, asked: Asked, answer: Any) -> None:
+        made = None
+        if _is_done(answer):
+            made = int(answer[1]), int(answer[2]), bytes.fromhex(answer[3].decode())
+        now_ms = int(asked.words[3])
+        self.ledger.made(asked.account, asked.origin, asked.known, now_ms, made)
+
+    async def _release(self, creates: list[Asked]) -> None:
+        """Whoever is refused leaves no route behind."""
+        held = [asked for asked in creates if self._routes.get(asked.queue) == asked.account]
+        await self.link.run([call("release", (route_key(asked.queue),), asked.account) for asked in held])
+        for asked in held:
+            self._routes.pop(asked.queue, None)
+
+    async def _answers(self, batch: list[Asked]) -> list[Any]:
         await self._note(batch)
         known = await self._find(batch)
         answers = await self._run(batch)
@@ -244,11 +271,11 @@ class RedisStore:
             await self._find(again, anew=True)
             for n, answer in zip(stale, await self._run(again), strict=True):
                 answers[n] = answer
-        return [asked.read(answer) for asked, answer in zip(batch, answers, strict=True)]
+        return answers
 
     async def _note(self, batch: list[Asked]) -> None:
         """Whoever makes a queue is looked after, also an account that was purged meanwhile."""
-        makers = {asked.account: int(asked.words[3]) for asked in batch if asked.account}
+        makers = {asked.account: int(asked.words[3]) for asked in batch if asked.account and not asked.refusal}
         await self.link.run([redis_upkeep.noted(account, now_ms) for account, now_ms in makers.items()])
 
     async def _find(self, batch: list[Asked], *, anew: bool = False) -> set[int]:
@@ -269,6 +296,8 @@ class RedisStore:
 
     def _route(self, asked: Asked, anew: bool) -> Command:
         key = route_key(asked.queue)
+        if asked.refusal:
+            return Command(("GET", key))
         if asked.account:  # the holder that has no such queue any more gives way
             return call("claim", (key,), asked.account, ROUTE_S, self._routes.get(asked.queue, "") if anew else "")
         return Command(("GETEX", key, "EX", ROUTE_S)) if asked.script == "open" else Command(("GET", key))
@@ -276,8 +305,48 @@ class RedisStore:
     async def _run(self, batch: list[Asked]) -> list[Any]:
         """The scripts' answers; a queue without a route is gone."""
         held = [(asked, self._routes.get(asked.queue)) for asked in batch]
-        answers = iter(await self.link.run([asked.command(holder) for asked, holder in held if holder]))
-        return [next(answers) if holder else [Refusal.GONE.encode()] for _, holder in held]
+        await self._learn({holder for asked, holder in held if holder and asked.script in COUNTED})
+        answers: list[Any] = [self._weigh(asked, holder) for asked, holder in held]
+        left = [n for n, answer in enumerate(answers) if answer is None]
+        found: list[Any] = [None] * len(left)
+        try:
+            found = await self.link.run([held[n][0].command(held[n][1] or "") for n in left])
+        finally:
+            for n, answer in zip(left, found, strict=True):
+                answers[n] = answer
+                self._count(*held[n], answer)
+        return answers
+
+    async def _learn(self, holders: set[str]) -> None:
+        """Which of these accounts are counted."""
+        unknown = [holder for holder in holders if not self.ledger.knows(holder)]
+        origins = await self.link.run([Command(("HGET", account_key(holder), "origin")) for holder in unknown])
+        for holder, origin in zip(unknown, origins, strict=True):
+            if isinstance(origin, Refused):
+                raise origin
+            self.ledger.learn(holder, bytes.fromhex(origin.decode()) if origin else UNCOUNTED)
+
+    def _weigh(self, asked: Asked, holder: str | None) -> Any:
+        """The answer of what needs no script; None for what does."""
+        if holder is None:
+            return [(asked.refusal or Refusal.GONE).encode()]
+        if asked.script == "put":
+            try:
+                self.ledger.put(holder, asked.size, int(asked.words[4]))
+            except Refused as refused:
+                return refused
+        return None
+
+    def _count(self, asked: Asked, holder: str | None, answer: Any) -> None:
+        """What it changed, for the ledger."""
+        assert holder is not None
+        done = _is_done(answer)
+        if asked.script == "put" and not done:
+            self.ledger.freed(holder, asked.size)
+        elif asked.script == "ack" and done:
+            self.ledger.freed(holder, int(answer[2]))
+        elif asked.script == "drop" and done:
+            self.ledger.dropped(holder, int(answer[2]), gone=bool(answer[3]))
 
     # --- hearing ---
 
@@ -295,6 +364,10 @@ def _renews(asked: Asked) -> bool:
 
 def _is_gone(answer: Any) -> bool:
     return isinstance(answer, list) and bool(answer) and answer[0] == Refusal.GONE.encode()
+
+
+def _is_done(answer: Any) -> bool:
+    return isinstance(answer, list) and not answer[0]
 
 
 def _settle(future: Future[Any], answer: Any) -> None:

@@ -7,14 +7,13 @@ processes may look at once: what was forgotten is forgotten once.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
-from bridge.redis_keys import DUE, HOLDERS, LISTED, TOKENS, account_key, bytes_of, heads_key, keys_of, list_key
+from bridge.redis_keys import DUE, HOLDERS, LISTED, TOKENS, account_key, bytes_of, heads_key, keys_of, list_key, name_of
 from bridge.redis_link import Command, call
-from bridge.store import Allowed, Refused, Stats, Token, Usage
+from bridge.store import Allowed, Guest, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.bounds import Quotas
     from bridge.redis_link import Link
+    from bridge.redis_shares import Ledger
 
 HOUR_MS = 3_600_000
 DAY_MS = bounds.DAY_S * 1_000
@@ -31,15 +31,35 @@ ACCOUNTS_AT_ONCE = 1_024  # looked at in one round trip
 # --- who is admitted ---
 
 
-async def admit(link: Link, account: str, admission: Admission, token: str, now_ms: int) -> None:
-    if admission is Admission.LIST and not await link.one(Command(("HEXISTS", LISTED, account))):
+async def admit(link: Link, guest: Guest, now_ms: int) -> Guest:
+    account = name_of(guest.account)
+    admission = guest.admission
+    if guest.token and admission is not Admission.LIST:
+        try:
+            await demand(link, account, replace(guest, admission=Admission.TOKEN), bind=False)
+            admission = Admission.TOKEN
+        except Refused as refused:
+            if admission is Admission.TOKEN or refused.refusal is not Refusal.ADMISSION:
+                raise
+    else:
+        await demand(link, account, guest, bind=False)
+    known = await link.one(call("seen", (account_key(account),), now_ms, int(admission is not Admission.OPEN)))
+    if known:
+        await link.one(noted(account, now_ms))
+        if admission is Admission.TOKEN:
+            await demand(link, account, replace(guest, admission=admission), bind=True)
+    return replace(guest, admission=admission, known=bool(known))
+
+
+async def demand(link: Link, account: str, guest: Guest, *, bind: bool) -> None:
+    """Whether it is let in that way; `bind` has its token count it. Raises Refused: ADMISSION."""
+    if guest.admission is Admission.LIST and not await link.one(Command(("HEXISTS", LISTED, account))):
         raise Refused(Refusal.ADMISSION)
-    if admission is Admission.TOKEN:
-        hashed = sha256(token.encode()).hexdigest()
-        (code,) = await link.one(call("admit", (TOKENS, HOLDERS, _holders(hashed)), account, hashed))
+    if guest.admission is Admission.TOKEN:
+        hashed = guest.token.hex()
+        (code,) = await link.one(call("admit", (TOKENS, HOLDERS, _holders(hashed)), account, hashed, int(bind)))
         if code:
             raise Refused(Refusal(code.decode()))
-    await _all(link, [Command(("HSET", account_key(account), "seen", now_ms)), noted(account, now_ms)])
 
 
 def noted(account: str, now_ms: int) -> Command:
@@ -158,10 +178,13 @@ class _Holding:
     usage: Usage
     blobs: int
     oldest_ms: int
+    origin: bytes  # of an open account; else empty
+    made_ms: int
 
 
-async def stats(link: Link) -> Stats:
+async def stats(link: Link, ledger: Ledger) -> Stats:
     found = await _holdings(link)
+    ledger.count((name_of(a.usage.account), a.origin, a.usage.queues, a.usage.bytes, a.made_ms) for a in found)
     return Stats(
         queues=sum(one.usage.queues for one in found),
         blobs=sum(one.blobs for one in found),
@@ -185,18 +208,23 @@ async def _holdings(link: Link) -> list[_Holding]:
             command
             for account in some
             for command in (
-                Command(("HMGET", account_key(account), "blobs", "bytes", "seen")),
+                Command(("HMGET", account_key(account), "blobs", "bytes", "seen", "origin", "made")),
                 Command(("ZCARD", list_key(account))),
                 Command(("ZRANGE", heads_key(account), 0, 0, "WITHSCORES")),
             )
         ]
         answers = await _all(link, commands)
-        for account, (blobs, size, seen), queues, head in zip(
-            some, answers[::3], answers[1::3], answers[2::3], strict=True
-        ):
-            usage = Usage(bytes_of(account), queues, int(size or 0), int(seen or 0))
-            found.append(_Holding(usage, int(blobs or 0), int(float(head[1])) if head else 0))
+        for account, row, queues, head in zip(some, answers[::3], answers[1::3], answers[2::3], strict=True):
+            if any(row):  # else it is gone, and stands in DUE until it is looked at
+                found.append(_holding(account, row, queues, head))
     return found
+
+
+def _holding(account: str, row: Sequence[bytes | None], queues: int, head: Sequence[bytes]) -> _Holding:
+    blobs, size, seen, origin, made = row
+    usage = Usage(bytes_of(account), queues, int(size or 0), int(seen or 0))
+    oldest = int(float(head[1])) if head else 0
+    return _Holding(usage, int(blobs or 0), oldest, bytes.fromhex((origin or b"").decode()), int(made or 0))
 
 
 # --- private ---

@@ -1,18 +1,19 @@
 """What one transaction does to the rows of a bridge's store: every check before the first write.
 
 Queue and account rows are read once in a transaction and written once at its end, however many blobs came meanwhile.
+What open accounts hold together stands in memory, in `Shares`; what a transaction changed there is undone with it.
 """
 
 from __future__ import annotations
 
 import hmac
 from contextlib import closing
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
-from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
+from bridge.shares import Shares
+from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ DAY_MS = bounds.DAY_S * 1_000
 
 @dataclass(slots=True)
 class Account:
-    """A row of accounts; `queues` and `bytes` change."""
+    """A row of accounts; `queues` and `bytes` change. `origin` is None where it is not counted among the open ones."""
 
     id: int
+    origin: bytes | None
     queues: int
     bytes: int
 
@@ -57,6 +59,9 @@ class Rows:
         self._queues: dict[bytes, Queue] = {}
         self._accounts: dict[int, Account] = {}
         self._changed: dict[int, Queue] = {}
+        self._moves: list[tuple[bytes, int, int, int, int]] = []
+        self.shares = Shares(quotas)
+        self.shares.count(self._run("SELECT origin, queues, bytes, made_ms FROM accounts WHERE origin IS NOT NULL"))
 
     def flush(self) -> None:
         """Write the rows that changed."""
@@ -76,47 +81,96 @@ class Rows:
         self._accounts.clear()
         self._changed.clear()
 
+    def kept(self) -> None:
+        """The transaction was committed."""
+        self._moves.clear()
+
+    def undone(self) -> None:
+        """It was not."""
+        self.forget()
+        for origin, now_ms, *change in self._moves:
+            accounts, queues, size = change
+            self.shares.change(origin, now_ms, accounts=-accounts, queues=-queues, size=-size)
+        self._moves.clear()
+
     # --- who is admitted ---
 
-    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> None:
-        if admission is Admission.LIST:
-            self._demand(self._one("SELECT 1 FROM allowed WHERE account = ?", (account,)))
-        hashed = sha256(token.encode()).digest() if admission is Admission.TOKEN else None
-        known = self._one("SELECT id, token FROM accounts WHERE key = ?", (account,))
-        if hashed is not None:
-            row = self._one("SELECT accounts FROM tokens WHERE hash = ?", (hashed,))
-            self._demand(row)
-            (used,) = self._sure("SELECT count(*) FROM accounts WHERE token = ?", (hashed,))
-            self._demand((known and known[1] == hashed) or (row and used < row[0]))
-        if known:
-            self._run("UPDATE accounts SET seen_ms = ?, token = ? WHERE id = ?", (now_ms, hashed, known[0]))
-        else:
-            self._run("INSERT INTO accounts (key, token, seen_ms) VALUES (?, ?, ?)", (account, hashed, now_ms))
+    def admit(self, guest: Guest, now_ms: int) -> Guest:
+        known = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
+        admission = self._admission(guest, known[1] if known else None)
+        guest = replace(guest, admission=admission, known=known is not None)
+        if known is not None:
+            self._run("UPDATE accounts SET seen_ms = ? WHERE id = ?", (now_ms, known[0]))
+            if admission is not Admission.OPEN:
+                self._let_in(known[0], guest, now_ms)
+        return guest
 
-    def _demand(self, found: object) -> None:
-        if not found:
+    def _admission(self, guest: Guest, bound: bytes | None) -> Admission:
+        """How it is let in; `bound` is the token that let it in before. Raises Refused: ADMISSION."""
+        if guest.admission is Admission.LIST:
+            if self._one("SELECT 1 FROM allowed WHERE account = ?", (guest.account,)) is None:
+                raise Refused(Refusal.ADMISSION)
+            return Admission.LIST
+        row = self._one("SELECT accounts FROM tokens WHERE hash = ?", (guest.token,)) if guest.token else None
+        if row is not None:
+            (used,) = self._sure("SELECT count(*) FROM accounts WHERE token = ?", (guest.token,))
+            if bound == guest.token or used < row[0]:
+                return Admission.TOKEN
+        if guest.admission is Admission.TOKEN:
             raise Refused(Refusal.ADMISSION)
+        return Admission.OPEN
+
+    def _let_in(self, number: int, guest: Guest, now_ms: int) -> None:
+        """By a token, or the list: it is not counted among the open ones."""
+        account = self._account(number)
+        if account.origin is not None:
+            self._share(account.origin, now_ms, accounts=-1, queues=-account.queues, size=-account.bytes)
+            account.origin = None
+        token = guest.token if guest.admission is Admission.TOKEN else None
+        self._run("UPDATE accounts SET origin = NULL, token = coalesce(?, token) WHERE id = ?", (token, number))
 
     # --- queues ---
 
-    def create(self, name: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> None:
+    def create(self, name: bytes, guest: Guest, token_hash: bytes, public: bool, now_ms: int, worked: bool) -> None:
         queue = self._queue(name)
         if queue is not None:
             queue.token_hash, queue.public = token_hash, public
             self._changed[queue.id] = queue
             return
-        row = self._one("SELECT id FROM accounts WHERE key = ?", (account,))
-        if row is None:
-            self._run("INSERT INTO accounts (key, seen_ms) VALUES (?, ?)", (account, now_ms))
-            row = self._sure("SELECT id FROM accounts WHERE key = ?", (account,))
-        owner = self._account(row[0])
+        owner = self._owner(guest, now_ms, worked)
         if owner.queues >= self._quotas.account_queues:
             raise Refused(Refusal.ACCOUNT)
+        if owner.origin is not None:
+            self.shares.demand_queue(owner.origin, now_ms)
+            self._share(owner.origin, now_ms, accounts=0 if owner.id else 1, queues=1)
+        if not owner.id:
+            owner = self._make(guest, owner, now_ms)
         owner.queues += 1
         self._run(
             "INSERT INTO queues (name, account, token_hash, public, read_ms) VALUES (?, ?, ?, ?, ?)",
             (name, owner.id, token_hash, public, now_ms),
         )
+
+    def _owner(self, guest: Guest, now_ms: int, worked: bool) -> Account:
+        """Who a queue is made for, with the id 0 where nothing of it is kept yet. Raises Refused."""
+        row = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
+        if guest.admission is not Admission.OPEN:  # a token may have been revoked since
+            self._admission(guest, row[1] if row else None)
+        if row is not None:
+            return self._account(row[0])
+        if guest.admission is not Admission.OPEN:
+            return Account(0, None, 0, 0)
+        self.shares.demand_account(guest.origin, worked=worked)
+        return Account(0, guest.origin, 0, 0)
+
+    def _make(self, guest: Guest, account: Account, now_ms: int) -> Account:
+        token = guest.token if guest.admission is Admission.TOKEN else None
+        made = self._run(
+            "INSERT INTO accounts (key, token, origin, made_ms, seen_ms) VALUES (?, ?, ?, ?, ?)",
+            (guest.account, token, account.origin, now_ms, now_ms),
+        )
+        assert made.lastrowid is not None
+        return self._account(made.lastrowid)
 
     def put(self, name: bytes, token_hash: bytes, blob: bytes, now_ms: int, worked: bool) -> Placed:
         queue = self._queue(name)
@@ -133,13 +187,15 @@ class Rows:
         owner = self._account(queue.account)
         if owner.bytes + size > quotas.account_bytes:
             raise Refused(Refusal.ACCOUNT, bounds.RETRY_FULL_MS)
+        if owner.origin is not None:
+            self.shares.demand_bytes(owner.origin, size, now_ms)
         placed = Placed(max(queue.last + 1, now_ms * 1_000), queue.last)
         self._run(
             "INSERT INTO blobs (queue, cursor, time_ms, size, content) VALUES (?, ?, ?, ?, ?)",
             (queue.id, placed.cursor, now_ms, size, blob),
         )
         queue.last = placed.cursor
-        self._count(queue, 1, size)
+        self._count(queue, 1, size, now_ms)
         return placed
 
     def open(self, name: bytes, after: int, now_ms: int) -> int:
@@ -161,14 +217,14 @@ class Rows:
         blobs, size = self._sure(f"SELECT count(*), coalesce(sum(size), 0) {where}", chosen)
         if blobs:
             self._run(f"DELETE {where}", chosen)
-            self._count(queue, -blobs, -size)
+            self._count(queue, -blobs, -size, now_ms)
         if now_ms - queue.read_ms > HOUR_MS:
             queue.read_ms = now_ms
             self._changed[queue.id] = queue
         return int(blobs)
 
     def drop(self, name: bytes) -> int:
-        """How many blobs it held."""
+        """How many blobs it held. An open account goes with its last queue."""
         queue = self._queue(name)
         if queue is None:
             return 0
@@ -179,6 +235,12 @@ class Rows:
         self._run("DELETE FROM queues WHERE id = ?", (queue.id,))
         del self._queues[name]
         self._changed.pop(queue.id, None)
+        if owner.origin is not None:
+            gone = owner.queues == 0
+            self._share(owner.origin, 0, accounts=-gone, queues=-1, size=-queue.bytes)
+            if gone:
+                self._run("DELETE FROM accounts WHERE id = ?", (owner.id,))
+                del self._accounts[owner.id]
         return queue.blobs
 
     # --- upkeep ---
@@ -193,7 +255,7 @@ class Rows:
         for _, name, size in old:
             queue = self._queue(name)
             assert queue is not None
-            self._count(queue, -1, -size)
+            self._count(queue, -1, -size, now_ms)
         self._many("DELETE FROM blobs WHERE id = ?", [(row[0],) for row in old])
         before = now_ms - bounds.QUEUE_IDLE_DAYS * DAY_MS
         idle = self._run("SELECT name FROM queues WHERE read_ms < ? LIMIT ?", (before, bounds.EXPIRE_BLOBS)).fetchall()
@@ -243,15 +305,22 @@ class Rows:
     def _account(self, number: int) -> Account:
         account = self._accounts.get(number)
         if account is None:
-            row = self._sure("SELECT id, queues, bytes FROM accounts WHERE id = ?", (number,))
+            row = self._sure("SELECT id, origin, queues, bytes FROM accounts WHERE id = ?", (number,))
             account = self._accounts[number] = Account(*row)
         return account
 
-    def _count(self, queue: Queue, blobs: int, size: int) -> None:
+    def _count(self, queue: Queue, blobs: int, size: int, now_ms: int) -> None:
         queue.blobs += blobs
         queue.bytes += size
-        self._account(queue.account).bytes += size
+        owner = self._account(queue.account)
+        owner.bytes += size
+        if owner.origin is not None:
+            self._share(owner.origin, now_ms, size=size)
         self._changed[queue.id] = queue
+
+    def _share(self, origin: bytes, now_ms: int, accounts: int = 0, queues: int = 0, size: int = 0) -> None:
+        self.shares.change(origin, now_ms, accounts=accounts, queues=queues, size=size)
+        self._moves.append((origin, now_ms, accounts, queues, size))
 
     def _one(self, sql: str, parameters: tuple[object, ...]) -> tuple[Any, ...] | None:
         with closing(self._run(sql, parameters)) as found:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, rows
 from bridge.rows import Rows
-from bridge.store import Allowed, Placed, Refused, Stats, Token, Usage
+from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
-from p2p_agents.wire.relay_answers import Admission, Refusal
+from p2p_agents.wire.relay_answers import Refusal
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -73,11 +73,13 @@ class SqliteStore:
 
     # --- Store: who is admitted, queues ---
 
-    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> Future[None]:
-        return self._queue(lambda kept: kept.admit(account, admission, token, now_ms))
+    def admit(self, guest: Guest, now_ms: int) -> Future[Guest]:
+        return self._queue(lambda kept: kept.admit(guest, now_ms))
 
-    def create(self, queue: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> Future[None]:
-        return self._queue(lambda kept: kept.create(queue, account, token_hash, public, now_ms))
+    def create(
+        self, queue: bytes, guest: Guest, token_hash: bytes, public: bool, now_ms: int, *, worked: bool = False
+    ) -> Future[None]:
+        return self._queue(lambda kept: kept.create(queue, guest, token_hash, public, now_ms, worked))
 
     def put(self, queue: bytes, token_hash: bytes, blob: bytes, now_ms: int, *, worked: bool = False) -> Future[Placed]:
         return self._queue(lambda kept: kept.put(queue, token_hash, blob, now_ms, worked), len(blob))
@@ -188,6 +190,7 @@ class SqliteStore:
             answers = [self._do(work, full=reserved and size > 0) for work, _, size in items]
             self._rows.flush()
             self._connection.execute("COMMIT")
+            self._rows.kept()
         except Exception as error:
             self._undo()
             if len(items) > 1:
@@ -211,20 +214,18 @@ class SqliteStore:
             return refused
 
     def _undo(self) -> None:
-        self._rows.forget()
+        self._rows.undone()
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def _reserved(self) -> bool:
-        """Whether only the reserve is left of the disk, which is for what makes room."""
-        if not self._quotas.disk_reserve:
-            return False
+        """Whether only the reserve is left of the disk, which is for what makes room. Open accounts get less of it."""
         disk = os.statvfs(os.path.dirname(self._path) or ".")
-        free = disk.f_bavail * disk.f_frsize
-        if free >= self._quotas.disk_reserve:
-            return False
         (unused,) = self._connection.execute("PRAGMA freelist_count").fetchone()  # the file keeps what it once took
-        return bool(free + unused * PAGE_BYTES < self._quotas.disk_reserve)
+        room = disk.f_bavail * disk.f_frsize + unused * PAGE_BYTES - self._quotas.disk_reserve
+        shares = self._rows.shares
+        shares.bytes = min(self._quotas.open_bytes, int((shares.all.bytes + max(0, room)) * bounds.OPEN_DISK))
+        return bool(room < 0 < self._quotas.disk_reserve)
 
 
 def _settle(items: list[Item], answers: list[Any]) -> None:

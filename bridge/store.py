@@ -34,6 +34,18 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """Who logged in. `admission` is how it is let in: under TOKEN by the one with this hash; `origin` is the tag of its
+    network (origins.py); `known` says that it has queues here."""
+
+    account: bytes
+    origin: bytes
+    admission: Admission
+    token: bytes = field(default=b"", repr=False)
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A blob is kept under `cursor`; `previous` is the last cursor that its queue gave before."""
 
@@ -89,14 +101,18 @@ class Store(Protocol):
 
     # --- who is admitted ---
 
-    def admit(self, account: bytes, admission: Admission, token: str, now_ms: int) -> Future[None]:
-        """Whether this account may make queues. Refused: ADMISSION."""
+    def admit(self, guest: Guest, now_ms: int) -> Future[Guest]:
+        """Whether this account may make queues, under its bridge's way of admission: the guest as it is let in. Nothing
+        is kept of one that has none. Where all are let in, a good token makes more of a guest. Refused: ADMISSION."""
         ...
 
     # --- queues ---
 
-    def create(self, queue: bytes, account: bytes, token_hash: bytes, public: bool, now_ms: int) -> Future[None]:
-        """Make a queue, or give one that is there another token; it stays with its first account. Refused: ACCOUNT."""
+    def create(
+        self, queue: bytes, guest: Guest, token_hash: bytes, public: bool, now_ms: int, *, worked: bool = False
+    ) -> Future[None]:
+        """Make a queue, and its account with the first one; or give one that is there another token, it stays with its
+        first account. Refused: ADMISSION, ACCOUNT, FULL, WORK (a new account, and not `worked`)."""
         ...
 
     def put(self, queue: bytes, token_hash: bytes, blob: bytes, now_ms: int, *, worked: bool = False) -> Future[Placed]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.hub import Hub
     from bridge.session import Action, Session
+    from bridge.store import Guest
 
 
 class Line(Protocol):
@@ -33,11 +34,14 @@ class Line(Protocol):
 
 
 class Visit:
-    """From the first byte to the last. `id` tells it from all others of this process."""
+    """From the first byte to the last. `id` tells it from all others of this process; `network` is where it comes from
+    (origins.py), `guest` who logged in."""
 
-    def __init__(self, number: int, hub: Hub, line: Line, session: Session) -> None:
+    def __init__(self, number: int, hub: Hub, line: Line, session: Session, network: str) -> None:
         self.id = number
         self.session = session
+        self.network = network
+        self.guest: Guest | None = None
         self._hub = hub
         self._line = line
         self.partial = 0  # bytes of a frame that has begun and not ended

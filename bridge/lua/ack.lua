@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
 -- KEYS queue, stream, sizes, account, heads, queues; ARGV name, the first cursor kept, now, how stale the time of
--- reading may be. Answers a refusal, or '' and how many blobs were forgotten.
+-- reading may be. Answers a refusal, or '', how many blobs were forgotten, and their bytes.
 if redis.call('EXISTS', KEYS[1]) == 0 then
     return {'queue_gone'}
 end
 local count = redis.call('XTRIM', KEYS[2], 'MINID', '=', ARGV[2] .. '-0')
+local size = 0
 if count > 0 then
-    local size = 0
     for _, one in ipairs(redis.call('LRANGE', KEYS[3], 0, count - 1)) do
         size = size + tonumber(string.match(one, '^%d+'))
     end
@@ -25,4 +25,4 @@ end
 if tonumber(ARGV[3]) - tonumber(redis.call('ZSCORE', KEYS[6], ARGV[1]) or 0) > tonumber(ARGV[4]) then
     redis.call('ZADD', KEYS[6], ARGV[3], ARGV[1])
 end
-return {'', count}
+return {'', count, size}

@@ -1,6 +1,7 @@
 #!lua
 -- A token admits so many accounts.
--- KEYS tokens, holders of tokens, accounts of this token; ARGV account, token hash. Answers a refusal, or ''.
+-- KEYS tokens, holders of tokens, accounts of this token; ARGV account, token hash, 1 to note down that it does.
+-- Answers a refusal, or ''.
 local token = redis.call('HGET', KEYS[1], ARGV[2])
 if not token then
     return {'not_admitted'}
@@ -9,7 +10,9 @@ if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then
     if redis.call('SCARD', KEYS[3]) >= tonumber(string.match(token, '^%d+')) then
         return {'not_admitted'}
     end
-    redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-    redis.call('SADD', KEYS[3], ARGV[1])
+    if ARGV[3] == '1' then
+        redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+        redis.call('SADD', KEYS[3], ARGV[1])
+    end
 end
 return {''}

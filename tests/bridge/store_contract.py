@@ -17,7 +17,7 @@ import pytest
 
 from bridge import bounds
 from bridge.bounds import Quotas
-from bridge.store import Refused, Stats, Store, Usage
+from bridge.store import Guest, Refused, Stats, Store, Usage
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
@@ -51,9 +51,22 @@ async def texts(store: Store, queue: bytes = QUEUE, after: int = 0) -> list[byte
     return [blob for _, blob in await store.read(queue, after, *ALL)]
 
 
-async def made(store: Store, queue: bytes = QUEUE, account: bytes = ALICE, *, public: bool = False) -> None:
-    await store.admit(account, Admission.OPEN, "", NOW)
-    await store.create(queue, account, TOKEN, public, NOW)
+def open_(account: bytes, network: str = "", *, admission: Admission = Admission.OPEN, token: str = "") -> Guest:
+    """Who comes to the door; without a network each account has one of its own."""
+    hashed = sha256(token.encode()).digest() if token else b""
+    return Guest(account, sha256(network.encode() or account).digest()[:8], admission, hashed)
+
+
+def holder(account: bytes, token: str) -> Guest:
+    """Of a token, where one is demanded."""
+    return open_(account, admission=Admission.TOKEN, token=token)
+
+
+async def made(
+    store: Store, queue: bytes = QUEUE, account: bytes = ALICE, network: str = "", *, public: bool = False
+) -> None:
+    guest = await store.admit(open_(account, network), NOW)
+    await store.create(queue, guest, TOKEN, public, NOW)
 
 
 # --- queues ---
@@ -128,7 +141,7 @@ async def test_creating_again_keeps_the_blobs_and_renews_the_token(shelf: Shelf)
     async with shelf() as store:
         await made(store)
         await store.put(QUEUE, TOKEN, b"kept", NOW)
-        await store.create(QUEUE, ALICE, WRONG, False, NOW)
+        await store.create(QUEUE, open_(ALICE), WRONG, False, NOW)
         assert await refusal(store.put(QUEUE, TOKEN, b"x", NOW)) is Refusal.TOKEN
         await store.put(QUEUE, WRONG, b"new", NOW)
         assert await texts(store) == [b"kept", b"new"]
@@ -253,11 +266,11 @@ async def test_an_account_has_so_many_queues(shelf: Shelf) -> None:
     async with shelf(Quotas(account_queues=2)) as store:
         await made(store, QUEUE)
         await made(store, OTHER)
-        assert await refusal(store.create(THIRD, ALICE, TOKEN, False, NOW)) is Refusal.ACCOUNT
-        await store.create(OTHER, ALICE, TOKEN, False, NOW)
+        assert await refusal(store.create(THIRD, open_(ALICE), TOKEN, False, NOW)) is Refusal.ACCOUNT
+        await store.create(OTHER, open_(ALICE), TOKEN, False, NOW)
         await made(store, THIRD, BOB)
         await store.drop(QUEUE)
-        await store.create(QUEUE, ALICE, TOKEN, False, NOW)
+        await store.create(QUEUE, open_(ALICE), TOKEN, False, NOW)
 
 
 # --- time ---
@@ -296,27 +309,157 @@ async def test_a_token_admits_so_many_accounts(shelf: Shelf) -> None:
     async with shelf() as store:
         hashed = sha256(b"let me in").digest()
         await store.add_token(hashed, "team", 1, NOW)
-        assert await refusal(store.admit(ALICE, Admission.TOKEN, "wrong", NOW)) is Refusal.ADMISSION
-        assert await refusal(store.admit(ALICE, Admission.TOKEN, "", NOW)) is Refusal.ADMISSION
-        await store.admit(ALICE, Admission.TOKEN, "let me in", NOW)
-        await store.admit(ALICE, Admission.TOKEN, "let me in", NOW)
-        assert await refusal(store.admit(BOB, Admission.TOKEN, "let me in", NOW)) is Refusal.ADMISSION
+        assert await refusal(store.admit(holder(ALICE, "wrong"), NOW)) is Refusal.ADMISSION
+        assert await refusal(store.admit(holder(ALICE, ""), NOW)) is Refusal.ADMISSION
+        alice = await store.admit(holder(ALICE, "let me in"), NOW)
+        bob = await store.admit(holder(BOB, "let me in"), NOW)
+        assert (await store.tokens())[0].used == 0  # nothing is kept of who has no queue
+        await store.create(QUEUE, alice, TOKEN, False, NOW)
+        await store.create(OTHER, alice, TOKEN, False, NOW)
+        assert await refusal(store.create(THIRD, bob, TOKEN, False, NOW)) is Refusal.ADMISSION
+        assert (await store.admit(holder(ALICE, "let me in"), NOW)).known
+        assert await refusal(store.admit(holder(BOB, "let me in"), NOW)) is Refusal.ADMISSION
         assert [(t.hash, t.label, t.accounts, t.used) for t in await store.tokens()] == [(hashed, "team", 1, 1)]
         assert await store.remove_token(hashed) is True
         assert await store.remove_token(hashed) is False
-        assert await refusal(store.admit(ALICE, Admission.TOKEN, "let me in", NOW)) is Refusal.ADMISSION
+        assert await refusal(store.create(THIRD, alice, TOKEN, False, NOW)) is Refusal.ADMISSION
+        await store.create(QUEUE, alice, TOKEN, False, NOW)  # what it has stays
+        assert await refusal(store.admit(holder(ALICE, "let me in"), NOW)) is Refusal.ADMISSION
 
 
 @in_loop
 async def test_a_list_admits_whom_it_names(shelf: Shelf) -> None:
+    alice, bob = (open_(account, admission=Admission.LIST) for account in (ALICE, BOB))
     async with shelf() as store:
         await store.allow(ALICE, "alice", NOW)
-        await store.admit(ALICE, Admission.LIST, "", NOW)
-        assert await refusal(store.admit(BOB, Admission.LIST, "", NOW)) is Refusal.ADMISSION
+        listed = await store.admit(alice, NOW)
+        assert await refusal(store.admit(bob, NOW)) is Refusal.ADMISSION
         assert [(one.account, one.label) for one in await store.allowed()] == [(ALICE, "alice")]
         assert await store.disallow(ALICE) is True
         assert await store.disallow(ALICE) is False
-        assert await refusal(store.admit(ALICE, Admission.LIST, "", NOW)) is Refusal.ADMISSION
+        assert await refusal(store.admit(alice, NOW)) is Refusal.ADMISSION
+        assert await refusal(store.create(QUEUE, listed, TOKEN, False, NOW)) is Refusal.ADMISSION
+
+
+# --- open accounts ---
+
+
+@in_loop
+async def test_a_login_leaves_nothing_behind(shelf: Shelf) -> None:
+    async with shelf() as store:
+        for number in range(50):
+            assert not (await store.admit(open_(b"%032d" % number), NOW)).known
+        assert (await store.stats()).accounts == 0
+        await made(store)
+        assert (await store.admit(open_(ALICE), NOW)).known
+        await store.drop(QUEUE)
+        assert (await store.stats()).accounts == 0  # an open account goes with its last queue
+        assert not (await store.admit(open_(ALICE), NOW)).known
+
+
+@in_loop
+async def test_fresh_accounts_of_one_network_share_its_bounds(shelf: Shelf) -> None:
+    async with shelf(Quotas(network_bytes=BLOB_BYTES)) as store:
+        await made(store, QUEUE, ALICE, "192.0.2.1")
+        await made(store, OTHER, BOB, "192.0.2.1")
+        await made(store, THIRD, b"eve".ljust(32), "192.0.2.2")
+        placed = await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES - 100), NOW)
+        assert await refusal(store.put(OTHER, TOKEN, bytes(101), NOW)) is Refusal.ACCOUNT
+        await store.put(THIRD, TOKEN, bytes(101), NOW)
+        await store.ack(QUEUE, placed.cursor, NOW)
+        await store.put(OTHER, TOKEN, bytes(101), NOW)
+        await store.drop(OTHER)
+        await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES), NOW)
+
+
+@in_loop
+async def test_a_network_makes_so_many_accounts_and_queues(shelf: Shelf) -> None:
+    async with shelf(Quotas(network_accounts=2, network_queues=3)) as store:
+        await made(store, QUEUE, ALICE, "a")
+        await made(store, OTHER, BOB, "a")
+        assert await refusal(made(store, THIRD, b"eve".ljust(32), "a")) is Refusal.ACCOUNT
+        await made(store, THIRD, ALICE, "a")
+        assert await refusal(made(store, b"4" * 32, ALICE, "a")) is Refusal.ACCOUNT
+        await made(store, QUEUE, ALICE, "a")  # one that is there
+        await made(store, b"5" * 32, b"eve".ljust(32), "b")
+        assert (await store.stats()).queues == 4
+
+
+@in_loop
+async def test_bounds_of_networks_hold_after_opening_again(shelf: Shelf) -> None:
+    quotas = Quotas(network_bytes=1_000, network_accounts=1)
+    async with shelf(quotas) as store:
+        await made(store, QUEUE, ALICE, "a")
+        await store.put(QUEUE, TOKEN, bytes(600), NOW)
+    async with shelf(quotas) as store:
+        assert await refusal(store.put(QUEUE, TOKEN, bytes(600), NOW)) is Refusal.ACCOUNT
+        assert await refusal(made(store, OTHER, BOB, "a")) is Refusal.ACCOUNT
+        await made(store, OTHER, BOB, "b")
+
+
+@in_loop
+async def test_a_flood_from_many_networks_leaves_room_for_those_that_are_here(shelf: Shelf) -> None:
+    """16 accounts filled a bridge's disk in a minute, and everybody else was refused."""
+    async with shelf(Quotas(open_bytes=100_000)) as store:
+        await made(store, QUEUE, ALICE, "alice's")
+        later = NOW + bounds.SETTLED_MS
+        for number in range(4):
+            guest = await store.admit(open_(b"%032d" % number, f"eve's {number}"), later)
+            await store.create(b"%032d" % number, guest, TOKEN, False, later)
+        for number in range(200):
+            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, bytes(1_000), later), return_exceptions=True)
+        held = (await store.stats()).bytes
+        assert held == 75_000
+        newcomer = await store.admit(open_(BOB, "bob's"), later)
+        assert await refusal(store.create(OTHER, newcomer, TOKEN, False, later)) is Refusal.FULL
+        for _ in range(25):
+            await store.put(QUEUE, TOKEN, bytes(1_000), later)
+        assert await refusal(store.put(QUEUE, TOKEN, bytes(1_000), later)) is Refusal.FULL
+
+
+@in_loop
+async def test_what_is_left_is_shared_by_networks_that_have_been_here_as_long(shelf: Shelf) -> None:
+    async with shelf(Quotas(open_bytes=100_000)) as store:
+        await made(store, QUEUE, ALICE, "alice's")
+        for number in range(4):
+            await made(store, b"%032d" % number, b"%032d" % number, f"eve's {number}")
+        later = NOW + bounds.SETTLED_MS
+        for number in range(400):
+            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, bytes(1_000), later), return_exceptions=True)
+        assert (await store.stats()).bytes == 75_000  # each holds more than its fifth of the rest
+        for _ in range(5):
+            await store.put(QUEUE, TOKEN, bytes(1_000), later)
+        assert await refusal(store.put(QUEUE, TOKEN, bytes(1_000), later)) is Refusal.FULL
+
+
+@in_loop
+async def test_where_it_grows_scarce_a_newcomer_works(shelf: Shelf) -> None:
+    async with shelf(Quotas(open_accounts=4)) as store:
+        await made(store, QUEUE, ALICE, "a")
+        await made(store, OTHER, BOB, "b")
+        eve = await store.admit(open_(b"eve".ljust(32), "c"), NOW)
+        assert await refusal(store.create(THIRD, eve, TOKEN, False, NOW)) is Refusal.WORK
+        assert (await store.stats()).accounts == 2
+        await made(store, b"4" * 32, ALICE, "a")  # who has queues is no newcomer
+        await store.create(THIRD, eve, TOKEN, False, NOW, worked=True)
+        dan = await store.admit(open_(b"dan".ljust(32), "d"), NOW)
+        assert await refusal(store.create(b"5" * 32, dan, TOKEN, False, NOW, worked=True)) is Refusal.FULL
+
+
+@in_loop
+async def test_who_has_a_token_is_not_counted_among_the_open_ones(shelf: Shelf) -> None:
+    async with shelf(Quotas(network_bytes=1_000)) as store:
+        await store.add_token(sha256(b"friend").digest(), "", 9, NOW)
+        await made(store, QUEUE, ALICE, "a")
+        await store.put(QUEUE, TOKEN, bytes(900), NOW)
+        friend = await store.admit(open_(BOB, "a", token="friend"), NOW)
+        assert friend.admission is Admission.TOKEN
+        await store.create(OTHER, friend, TOKEN, False, NOW)
+        await store.put(OTHER, TOKEN, bytes(5_000), NOW)
+        stranger = await store.admit(open_(b"eve".ljust(32), "b", token="mistyped"), NOW)
+        assert stranger.admission is Admission.OPEN
+        await store.admit(open_(ALICE, "a", token="friend"), NOW)  # who had queues before it had a token
+        await store.put(QUEUE, TOKEN, bytes(5_000), NOW)
 
 
 @in_loop

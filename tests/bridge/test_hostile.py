@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from bridge import bounds
 from bridge.bounds import Pace, Quotas
+from bridge.server import BridgeServer
 from bridge.session import End
 from bridge.web_lines import WebLine
 from p2p_agents.limits import DATAGRAM_FRAMES, FRAME_BYTES
@@ -25,7 +26,7 @@ from p2p_agents.wire.cbor import encode
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Knock, Put, Side
-from tests.bridge.client import Queue, by_quic, by_web, key_of, met
+from tests.bridge.client import Client, Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop, serving, until
 from tests.quic import sealed
 
@@ -318,3 +319,56 @@ async def test_websockets_are_bounded_in_number(tmp_path: Path, monkeypatch: pyt
         await three.close()
         await one.close()
         await works(address)
+
+
+def from_afar(server: BridgeServer, host: str) -> Client:
+    """A client of another machine: its bytes go to the hub as a transport would hand them over."""
+
+    class Line:
+        def send(self, data: bytes) -> None:
+            client.received(data)
+
+        def close(self, end: End, reason: str) -> None:
+            client.closed(reason, end)
+
+        def backlog(self) -> int:
+            return 0
+
+    class Ear:
+        def send(self, data: bytes) -> None:
+            visit.received(data)
+
+        async def close(self) -> None:
+            visit.ended()
+
+    client = Client(Ear())
+    visit = server.hub.arrived(Line(), "quic", host, f"[{host}]:4433")
+    return client
+
+
+@in_loop
+async def test_a_fresh_account_for_every_login_evades_no_quota(tmp_path: Path) -> None:
+    """16 accounts, each of another address of one /64, filled 509 MB in 53 s."""
+    quotas = Quotas(disk_reserve=0, network_bytes=1_000_000, blob_bytes=100_000)
+    async with serving(tmp_path, quotas=quotas) as (server, address):
+        kept = 0
+        for number in range(16):
+            queue = Queue(f"eve's {number}")
+            async with met(from_afar(server, f"2001:db8::{number:x}"), address, f"eve {number}") as eve:
+                assert isinstance(await eve.create(queue), Done)
+                answers = [await eve.put(queue, bytes(100_000)) for _ in range(10)]
+                kept += sum(isinstance(answer, Done) for answer in answers)
+        assert kept == 10
+        assert (await server.store.stats()).bytes == 1_000_000
+        async with met(from_afar(server, "2001:db8:0:1::1"), address, "bob") as bob:
+            assert isinstance(await bob.create(QUEUE), Done)
+            assert isinstance(await bob.put(QUEUE, bytes(100_000)), Done)
+
+
+@in_loop
+async def test_logins_leave_no_rows(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address):
+        async with met(await by_quic(address), address) as eve:
+            for number in range(100):
+                assert isinstance(await eve.login(f"eve {number}"), Done)
+        assert (await server.store.stats()).accounts == 0

@@ -6,7 +6,7 @@ import pytest
 
 from bridge import bounds
 from bridge.bounds import Pace, Quotas
-from bridge.rates import Addresses, Bucket, Paces, Purse
+from bridge.rates import Bucket, Networks, Paces, Purse
 
 SLOW = Quotas(requests=Pace(10, 20), traffic=Pace(1_000, 2_000), meets=Pace(1, 2))
 
@@ -48,20 +48,20 @@ def test_nothing_is_spent_on_what_must_wait():
     assert paces.request(0, 0.0) == 0
 
 
-def test_connections_of_one_address_share_its_purse():
-    addresses = Addresses(SLOW)
-    many = [Paces(Purse(SLOW, 0.0), addresses.purse("192.0.2.1", 0.0)) for _ in range(10)]
+def test_connections_of_one_network_share_its_purse():
+    networks = Networks(SLOW)
+    many = [Paces(Purse(SLOW, 0.0), networks.purse("192.0.2.1", 0.0)) for _ in range(10)]
     passed = sum(paces.request(0, 0.0) == 0 for paces in many for _ in range(20))
-    assert passed == 20 * SLOW.per_address
-    assert Paces(Purse(SLOW, 0.0), addresses.purse("192.0.2.2", 0.0)).request(0, 0.0) == 0
+    assert passed == 20 * SLOW.per_network
+    assert Paces(Purse(SLOW, 0.0), networks.purse("192.0.2.2", 0.0)).request(0, 0.0) == 0
 
 
-def test_addresses_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bounds, "ADDRESSES", 100)
-    addresses = Addresses(SLOW)
+def test_networks_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bounds, "NETWORKS", 100)
+    networks = Networks(SLOW)
     for number in range(1_000):
-        addresses.purse(f"10.0.{number // 256}.{number % 256}", 0.0)
-    assert len(addresses) == 100
+        networks.purse(f"10.0.{number // 256}.{number % 256}", 0.0)
+    assert len(networks) == 100
 
 
 @pytest.mark.parametrize("wrong", [{"queue_blobs": 0}, {"queue_bytes": 10}, {"work_bits": 29}, {"blob_bytes": 1}])

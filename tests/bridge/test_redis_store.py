@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from bridge import bounds, redis_link, redis_store
+from bridge import bounds, redis_asked, redis_link
 from bridge.bounds import Quotas
 from bridge.redis_keys import account_key, list_key, name_of
 from bridge.redis_link import Where, parse_store
 from bridge.redis_store import RedisStore
 from bridge.store import Refused
 from p2p_agents.errors import BadStore, StoreAway, StoreUnfit
-from p2p_agents.wire.relay_answers import Admission, Refusal
+from p2p_agents.wire.relay_answers import Refusal
 from tests.bridge.redis_server import RedisServer, serving
 from tests.bridge.store_contract import *  # noqa: F403 - the contract's tests run here
 from tests.bridge.store_contract import (
@@ -33,8 +33,10 @@ from tests.bridge.store_contract import (
     TOKEN,
     WRONG,
     Shelf,
+    holder,
     in_loop,
     made,
+    open_,
     refusal,
     texts,
 )
@@ -143,7 +145,7 @@ async def test_a_dropped_queue_may_be_made_by_another_account(shelf: Shelf) -> N
 async def test_a_queue_stays_with_its_first_account(shelf: Shelf) -> None:
     async with shelf(Quotas(account_queues=1)) as store:
         await made(store, QUEUE, ALICE)
-        await store.create(QUEUE, BOB, WRONG, False, NOW)
+        await store.create(QUEUE, open_(BOB), WRONG, False, NOW)
         await store.put(QUEUE, WRONG, b"x", NOW)
         assert await store.purge(BOB) == 0
         assert await store.purge(ALICE) == 1
@@ -167,8 +169,8 @@ async def test_while_redis_is_away_all_is_refused_and_then_goes_on(own: RedisSer
         store.open(QUEUE, 0, NOW),
         store.read(QUEUE, 0, *ALL),
         store.ack(QUEUE, kept.cursor, NOW),
-        store.create(OTHER, ALICE, TOKEN, False, NOW),
-        store.admit(BOB, Admission.OPEN, "", NOW),
+        store.create(OTHER, open_(ALICE), TOKEN, False, NOW),
+        store.admit(open_(BOB), NOW),
         store.expire(NOW),
         store.stats(),
     ):
@@ -235,8 +237,8 @@ async def test_one_that_became_a_replica_is_left(own: RedisServer) -> None:
 async def test_everybody_may_come_back_at_once(shelf: Shelf, server: RedisServer) -> None:
     async with shelf() as store:
         accounts = [bytes([n % 256, n // 256]) * 16 for n in range(1_000)]
-        await asyncio.gather(*(store.admit(account, Admission.OPEN, "", NOW) for account in accounts))
-        await asyncio.gather(*(store.create(account, account, TOKEN, False, NOW) for account in accounts))
+        await asyncio.gather(*(store.admit(open_(account), NOW) for account in accounts))
+        await asyncio.gather(*(store.create(account, open_(account), TOKEN, False, NOW) for account in accounts))
         assert (await store.stats()).queues == 1_000
         with server.client() as client:
             assert client.info("clients")["connected_clients"] < 32
@@ -261,7 +263,7 @@ async def test_what_nobody_foresaw_is_answered_and_ends_nothing(shelf: Shelf, mo
     async with shelf() as store:
         await made(store)
         with monkeypatch.context() as broken:
-            broken.setattr(redis_store, "keys_of", lambda account, queue: 1 / 0)
+            broken.setattr(redis_asked, "keys_of", lambda account, queue: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await store.put(QUEUE, TOKEN, b"x", NOW)
         await store.put(QUEUE, TOKEN, b"y", NOW)
@@ -277,8 +279,7 @@ async def test_nothing_is_left_of_what_was_forgotten(shelf: Shelf, server: Redis
     async with shelf() as store:
         hashed = sha256(b"secret").digest()
         await store.add_token(hashed, "two words", 1, NOW)
-        await store.admit(ALICE, Admission.TOKEN, "secret", NOW)
-        await store.create(QUEUE, ALICE, TOKEN, False, NOW)
+        await store.create(QUEUE, await store.admit(holder(ALICE, "secret"), NOW), TOKEN, False, NOW)
         await store.put(QUEUE, TOKEN, b"x", NOW)
         assert await store.expire(later) == 1
         assert (await store.tokens())[0].label == "two words"
@@ -300,7 +301,7 @@ async def test_counts_stay_true_through_everything(shelf: Shelf, server: RedisSe
         assert (found.blobs, found.bytes, found.oldest_ms) == (3, 7 + 8 + 9, NOW + 70_000)
         await store.drop(QUEUE)
         with server.client() as client:
-            assert client.hmget(account_key(name_of(ALICE)), "blobs", "bytes") == [b"0", b"0"]
+            assert client.exists(account_key(name_of(ALICE))) == 0
             assert client.zcard(list_key(name_of(ALICE))) == 0
 
 

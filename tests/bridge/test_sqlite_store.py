@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ import pytest
 from bridge import sqlite_store
 from bridge.bounds import Quotas
 from bridge.sqlite_store import SqliteStore
+from p2p_agents.crypto.outer import token_hash
 from p2p_agents.errors import StoreBroken, StoreNewer, StoreReadOnly
 from p2p_agents.wire.relay_answers import Refusal
 from tests.bridge.store_contract import *  # noqa: F403 - the contract's tests run here
-from tests.bridge.store_contract import ALL, NOW, OTHER, QUEUE, TOKEN, Shelf, in_loop, made, refusal, texts
+from tests.bridge.store_contract import ALICE, ALL, BOB, NOW, OTHER, QUEUE, TOKEN, Shelf, in_loop, made, refusal, texts
 
 
 @pytest.fixture
@@ -134,3 +136,21 @@ def test_a_store_that_is_none_is_refused(file: str, tmp_path: Path) -> None:
 def test_checking_a_store(file: str) -> None:
     sqlite_store.prepare(file)
     assert sqlite_store.check(file) == "ok"
+
+
+@in_loop
+async def test_a_store_of_the_first_schema_is_brought_up_to_date(shelf: Shelf, file: str) -> None:
+    """Every login had made an account; those without queues go, and the others count as networks of their own."""
+    with sqlite3.connect(file) as old:
+        old.executescript((files("bridge") / "schema" / "001_initial.sql").read_text())
+        accounts = [(ALICE, 1, 600), (BOB, 0, 0)]
+        old.executemany("INSERT INTO accounts (key, queues, bytes, seen_ms) VALUES (?, ?, ?, 1)", accounts)
+        old.execute("INSERT INTO queues VALUES (1, ?, 1, ?, 0, 1, 600, 5, 1)", (QUEUE, token_hash(TOKEN)))
+        old.execute("INSERT INTO blobs VALUES (1, 1, 5, 1, 600, ?)", (bytes(600),))
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    async with shelf(Quotas(disk_reserve=0, network_bytes=1_000)) as store:
+        assert await texts(store) == [bytes(600)]
+        assert (await store.stats()).accounts == 1
+        assert await refusal(store.put(QUEUE, token_hash(TOKEN), bytes(600), NOW)) is Refusal.ACCOUNT
+        await store.put(QUEUE, token_hash(TOKEN), bytes(400), NOW)
