@@ -58,6 +58,14 @@ class StoreFull(EnvironmentFault):
     hint = "free some space and try again"
 
 
+class StoreUncertain(EnvironmentFault):
+    """The disk failed while the store was being written: what was asked for may or may not have been done."""
+
+    code = "store_uncertain"
+    retryable = True
+    hint = "look before repeating it; a send is repeated with the same --id, which never sends twice"
+
+
 class StoreReadOnly(EnvironmentFault):
     """The store cannot be written; nothing was half-written."""
 

@@ -52,6 +52,7 @@ from p2p_agents.environment_faults import (
     StoreFull,
     StoreNewer,
     StoreReadOnly,
+    StoreUncertain,
     StoreUnfit,
     UnsafeHome,
 )
@@ -193,6 +194,7 @@ __all__ = [
     "StoreFull",
     "StoreNewer",
     "StoreReadOnly",
+    "StoreUncertain",
     "StoreUnfit",
     "TunnelMissing",
     "UnknownVersion",

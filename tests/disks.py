@@ -1,8 +1,9 @@
-"""File systems small enough to be filled."""
+"""File systems small enough to be filled, and disks that fail."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,3 +25,30 @@ def mounted(place: Path, megabytes: int) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+class FailingSync:
+    """Syncing the write-ahead logs of programs that run in `environ` fails on request."""
+
+    def __init__(self, place: Path) -> None:
+        library, self._armed = place / "failing_sync.so", place / "armed"
+        source = Path(__file__).parent / "system" / "failing_sync.c"
+        if shutil.which("cc") is None:
+            if os.environ.get("CI") == "true":
+                pytest.fail("there is no C compiler")
+            pytest.skip("needs a C compiler")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+        self.environ = {"LD_PRELOAD": str(library), "FAIL_SYNC": str(self._armed)}
+
+    def once(self, marker: str) -> None:
+        """The next one of a log that holds this fails."""
+        draft = self._armed.with_suffix(".new")
+        draft.write_text(marker)
+        draft.rename(self._armed)
+
+    @contextmanager
+    def always(self) -> Iterator[None]:
+        """Each fails, inside."""
+        self._armed.mkdir()
+        yield
+        self._armed.rmdir()

@@ -38,4 +38,4 @@ MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trus
 FINDS_AGENT = (errors.NoAgent,)
 FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
 ADDRESSES = (errors.BadAddress, errors.AddressExpired, errors.UnknownVersion)
-STORES = (errors.StoreFull, errors.StoreReadOnly)
+STORES = (errors.StoreFull, errors.StoreReadOnly, errors.StoreUncertain)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
-from p2p_agents.node import outbound, reading
+from p2p_agents.node import hosting, outbound, reading
 from p2p_agents.node.effects import Answered
 
 if TYPE_CHECKING:
@@ -31,14 +31,18 @@ class Outcome:
 def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Effect]]:
     """Run the items and then the pump, commit, and return what may now happen.
 
-    When the store fails nothing of the batch has happened, and every item gets the store's error.
+    When the store fails nothing of the batch has happened, and every item gets the store's error. Only after
+    StoreUncertain it may have happened: the next batch begins with what the store then holds.
     """
     try:
+        _open(core)
         core.db.begin()
     except EnvironmentFault as fault:
         core.forget()
         return _failed(core, items, fault)
     try:
+        if core.is_behind:
+            hosting.start_over(core)
         outcomes = [_run_item(core, item) for item in items]
         _pump(core)
         _answer(core)
@@ -47,9 +51,17 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
         core.db.rollback()
         core.forget()
         return _failed(core, items, fault)
+    core.is_behind = False
     core.undo.clear()
     effects, core.effects = core.effects, []
     return outcomes, effects
+
+
+def _open(core: Core) -> None:
+    if core.db.is_lost:
+        core.is_behind = True
+        core.db.reopen()
+        log.warning("the store was opened anew, and what it holds is what was done")
 
 
 def _pump(core: Core) -> None:

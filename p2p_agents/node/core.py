@@ -75,6 +75,7 @@ class Core:
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.waiters: dict[int, Waiter] = {}  # by ticket
         self.desk = Desk()  # pairing codes that are shown or tried
+        self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from

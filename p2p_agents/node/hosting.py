@@ -13,10 +13,10 @@ from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, StoreBroken
 from p2p_agents.link.hello import Speaker
-from p2p_agents.node import family, opening, upkeep
-from p2p_agents.node.effects import Announce, PeersChanged
+from p2p_agents.node import family, opening, relaying, upkeep
+from p2p_agents.node.effects import Announce, PeersChanged, Wake
 from p2p_agents.node.state import Hosted
-from p2p_agents.store import agents, keyring
+from p2p_agents.store import agents, bridges, keyring
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -97,6 +97,25 @@ def load_all(core: Core) -> None:
         core.hosted[local.id] = hosted = _load(core, local)
         family.gather(core, hosted)
     upkeep.renew_prekeys(core)
+
+
+def start_over(core: Core) -> None:
+    """The store was opened anew under a running node: what memory has of it is read again, as at a start. All
+    connections are gone; who waits looks again."""
+    before = core.hosted
+    core.undo.append(partial(setattr, core, "hosted", before))
+    core.hosted = {}
+    for cache in (core.ways, core.owed, core.heard, core.init_links):
+        cache.clear()
+    load_all(core)
+    for number, hosted in core.hosted.items():
+        if (same := before.get(number)) is not None:
+            hosted.desk, hosted.readers = same.desk, same.readers
+            hosted.attending_until, hosted.last_read_ms = same.attending_until, same.last_read_ms
+        core.effect(Wake(number))
+    upkeep.remember_places(core)
+    relaying.restored(core, [bridge.address for bridge in bridges.everything(core.db)])
+    changed(core)
 
 
 def _load(core: Core, local: LocalAgent) -> Hosted:

@@ -8,12 +8,13 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import p2p_agents
 from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.crypto.kem import require_post_quantum
-from p2p_agents.errors import NoSocket
+from p2p_agents.errors import EnvironmentFault, NoSocket
 from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
@@ -64,6 +65,7 @@ class Node:
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bridges: Bridges | None = None  # a node without any pays for none
+        self._blocked = False  # somebody read from the store when the WAL was to be emptied
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
     # --- life ---
@@ -134,7 +136,8 @@ class Node:
             await asyncio.to_thread(self._writer.stop)
         self._reading.shutdown()
         if hasattr(self, "_db"):
-            self._db.truncate()
+            with suppress(EnvironmentFault):  # what is committed stays so; the next start empties the WAL
+                self._db.truncate()
             self._db.close()
 
     def _spawn(self, work: Any, name: str) -> None:
@@ -154,10 +157,14 @@ class Node:
             await asyncio.sleep(TICK_S)
             ticks += 1
             self._writer.submit(_second)
-            if ticks % TRUNCATE_TICKS == 0:
-                self._writer.maintain(_truncate)
+            if self._blocked or ticks % TRUNCATE_TICKS == 0:
+                self._writer.maintain(self._truncate)
             if ticks % TICKS_A_MINUTE == 0:
                 self._writer.submit(upkeep.minute)
+
+    def _truncate(self, core: Core) -> None:
+        """Outside any transaction: used keys leave the files (PROTOCOL A5)."""
+        self._blocked = core.db.changed() and not core.db.truncate()
 
     # --- effects ---
 
@@ -290,9 +297,3 @@ def _second(core: Core) -> None:
     upkeep.second(core)
     for _ in range(KEYS_A_SECOND):
         core.entropy.refill()
-
-
-def _truncate(core: Core) -> None:
-    """Outside any transaction: used keys leave the files (PROTOCOL A5)."""
-    if core.db.changed():
-        core.db.truncate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto.request_address import is_address
-from p2p_agents.errors import NotReachable, P2PError, SendFailed, SendUnconfirmed, WaitTimeout
+from p2p_agents.errors import (
+    NotReachable,
+    P2PError,
+    SendFailed,
+    SendUnconfirmed,
+    StoreUncertain,
+    WaitTimeout,
+)
 from p2p_agents.limits import PAGE
 from p2p_agents.node import addressing, commands, inviting, presence, reading
 from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
@@ -32,6 +40,7 @@ AWAITED: dict[str, frozenset[str]] = {
     "delivered": frozenset({State.DELIVERED, State.READ}),
     "read": frozenset({State.READ}),
 }
+KEY_BYTES = 16  # of an idempotency key, where the caller gave none
 UNHURRIED = frozenset({"ack"})  # its answer tells nothing that anybody waits for
 
 
@@ -143,7 +152,12 @@ class Calls:
     # --- send ---
 
     async def _send(self, params: Json) -> Json:
-        sent: Json = await self._writer.call(lambda core: commands.send(core, params))
+        params = params | {"id": params["id"] or os.urandom(KEY_BYTES).hex()}
+        try:
+            sent: Json = await self._writer.call(lambda core: commands.send(core, params))
+        except StoreUncertain as fault:
+            key = params["id"]
+            raise StoreUncertain(f"it may or may not be sent; repeat it with the same --id {key}", key=key) from fault
         entry = sent.pop("entry")
         if params["wait"] is None:
             return sent

@@ -2,6 +2,10 @@
 
 A store is created beside its place and renamed into it, so that a crash leaves either none or a whole one. Before an
 upgrade it is copied. Nothing here commits by itself: the owner of a `Database` opens and ends its transactions.
+
+A write that fails before its COMMIT is undone. A COMMIT that fails may still take effect: SQLite forgets the written
+frames, but they lie at the end of the WAL, where the next process would find them. So nothing goes on over that
+connection: it is closed, the store opened anew, and a further commit makes what was found there final.
 """
 
 from __future__ import annotations
@@ -13,7 +17,14 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.errors import (
+    EnvironmentFault,
+    StoreBroken,
+    StoreFull,
+    StoreNewer,
+    StoreReadOnly,
+    StoreUncertain,
+)
 from p2p_agents.wire.entry import EPOCH_BYTES
 
 if TYPE_CHECKING:
@@ -42,14 +53,21 @@ def translated() -> Iterator[None]:
         if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
             raise
         raise _translate(error) from error
+    except MemoryError as error:  # SQLite has undone the transaction
+        raise StoreFull("there is no memory left to write the store with") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull from error
         raise StoreReadOnly(f"the state directory cannot be used: {error.strerror}") from error
 
 
-def _translate(error: sqlite3.Error) -> EnvironmentFault:
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+def _code(error: Exception) -> int:
+    """SQLite's primary result code."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _translate(error: Exception) -> EnvironmentFault:
+    primary = _code(error)
     if primary in _FULL:
         return StoreFull()
     if primary in _READ_ONLY:
@@ -62,13 +80,18 @@ def _translate(error: sqlite3.Error) -> EnvironmentFault:
 
 
 class Database:
-    """One connection to the store.
+    """One connection to the store. `is_lost` when a COMMIT failed: only `reopen` leads on.
 
     `epoch` is drawn at every writable open (PROTOCOL A3): entries written by this opening carry it, so that a
     rolled-back or cloned store can never be mistaken for a lying device.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._path = path
+        self.is_lost = False
+        self._adopt(connection)
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.epoch = os.urandom(EPOCH_BYTES)
         self.run = connection.execute
@@ -81,10 +104,7 @@ class Database:
         with translated():
             if not os.path.exists(path):
                 _create(path)
-            connection = _connect(path)
-            _configure(connection)
-            _upgrade(connection, path)
-            return cls(connection)
+            return cls(_open(path), path)
 
     @classmethod
     def read(cls, path: str) -> Database:
@@ -92,7 +112,7 @@ class Database:
         with translated():
             connection = _connect(path)
             connection.execute("PRAGMA query_only = ON")
-            return cls(connection)
+            return cls(connection, path)
 
     def close(self) -> None:
         self._connection.close()
@@ -122,13 +142,38 @@ class Database:
             self.run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        with translated():
+        """Raises StoreUncertain when it may yet take effect; after any other error it has not and will not."""
+        try:
             self.run("COMMIT")
+        except (sqlite3.Error, MemoryError) as error:
+            if self._connection.in_transaction or _code(error) in _FULL:  # a frame that did not fit ends the WAL
+                raise _translate(error) from error
+            self.is_lost = True
+            raise StoreUncertain(f"the disk failed in a commit: {error}") from error
 
     def rollback(self) -> None:
         self._generation = None
-        if self._connection.in_transaction:
-            self.run("ROLLBACK")
+        if not self.is_lost and self._connection.in_transaction:
+            try:
+                self.run("ROLLBACK")
+            except sqlite3.Error:
+                self.is_lost = True  # closing it undoes what is left
+
+    def reopen(self) -> None:
+        """Go on with what the store holds. Raises an EnvironmentFault while it cannot be opened and written."""
+        with translated():
+            self._connection.close()
+            connection = _open(self._path)
+            try:  # whatever was left at the end of the WAL now precedes this, or is overwritten by it
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES ('reopened', ?)", (os.urandom(GENERATION_BYTES),)
+                )
+                _checkpoint(connection)
+            except BaseException:
+                connection.close()
+                raise
+        self._adopt(connection)
+        self.is_lost = False
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -141,8 +186,9 @@ class Database:
         except BaseException:
             self._generation = None
             if self._connection.in_transaction:  # a full disk may have rolled everything back already
-                self.run("ROLLBACK TO item")
-                self.run("RELEASE item")
+                with translated():
+                    self.run("ROLLBACK TO item")
+                    self.run("RELEASE item")
             raise
         with translated():
             self.run("RELEASE item")
@@ -152,15 +198,20 @@ class Database:
         return self._connection.in_transaction
 
     def truncate(self) -> bool:
-        """Empty the WAL into the store, so that used keys leave the files. False while a reader blocks it."""
+        """Empty the WAL into the store, so that used keys leave the files. False while somebody reads from it: nobody
+        waits for that, and the caller tries again."""
+        if self.is_lost:
+            return False
+        changes = self._connection.total_changes
         with translated():
-            busy, _, _ = self.run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+            emptied = _checkpoint(self._connection)
+        if emptied:
+            self._changes = changes
+        return emptied
 
     def changed(self) -> bool:
-        """Whether rows changed since the last time this was asked."""
-        before, self._changes = self._changes, self._connection.total_changes
-        return self._changes != before
+        """Whether rows changed since the WAL was last emptied."""
+        return not self.is_lost and self._changes != self._connection.total_changes
 
     # --- meta ---
 
@@ -186,6 +237,17 @@ class Database:
         self.run("UPDATE meta SET value = ? WHERE key = 'generation'", (os.urandom(GENERATION_BYTES),))
 
 
+def _open(path: str) -> sqlite3.Connection:
+    connection = _connect(path)
+    try:
+        _configure(connection)
+        _upgrade(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
@@ -194,12 +256,24 @@ def _connect(path: str) -> sqlite3.Connection:
 
 
 def _configure(connection: sqlite3.Connection) -> None:
-    """Durable, and forgetful of what was deleted (PROTOCOL A5, A6)."""
+    """Durable, and forgetful of what was deleted (PROTOCOL A5, A6). Savepoints keep pages in memory: a file for them
+    would hold keys, outside the home, and take a descriptor at the worst moment."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Whether all of the WAL went into the store and the file is empty. Waits for no reader."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
 
 
 def _create(path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.errors import P2PError, StoreFull
+from p2p_agents.errors import P2PError, StoreFull, StoreUncertain
 from p2p_agents.node import hosting
 from p2p_agents.store import agents
 from tests.sim.world import World, settled
@@ -18,13 +18,13 @@ def chat(world, alice, bob):
                 try:
                     one.sends(other, f"{number}", id=f"k{number}")
                     break
-                except StoreFull:
+                except (StoreFull, StoreUncertain):
                     continue
         world.run(0.3)
     for one in (alice, bob):
         try:
             one.reads()
-        except StoreFull:
+        except (StoreFull, StoreUncertain):
             one.reads()
 
 
@@ -52,6 +52,47 @@ def test_a_disk_may_be_full_at_any_statement(tmp_path):
         assert bob.heard(alice) == alice.heard(bob) == ["0", "1"], at
         assert settled(alice.states(bob) + bob.states(alice)), at
         assert bob.node.db.one("PRAGMA integrity_check") == ("ok",)
+
+
+@pytest.mark.parametrize("takes_effect", [True, False], ids=["took effect", "did not"])
+def test_any_commit_may_fail_and_have_taken_effect_or_not(tmp_path, takes_effect):
+    """A6, B10: each of them once, in a chat of both. Nobody is told what is not known, and what is repeated under its
+    key is there once."""
+    (tmp_path / "whole").mkdir()
+    world = World(tmp_path / "whole")
+    alice, bob = world.friends("alice", "bob")
+    before = bob.node.db.commits
+    chat(world, alice, bob)
+    for at in range(1, bob.node.db.commits - before + 1):
+        home = tmp_path / f"{at}"
+        home.mkdir()
+        world = World(home)
+        alice, bob = world.friends("alice", "bob")
+        disk = bob.node.db
+        disk.takes_effect, disk.fail_at = takes_effect, disk.commits + at
+        epoch = disk.epoch
+        chat(world, alice, bob)
+        world.run(5)
+        world.settle()
+        assert not disk.is_lost
+        assert disk.epoch != epoch  # it was opened anew
+        assert bob.heard(alice) == alice.heard(bob) == ["0", "1"], at
+        assert settled(alice.states(bob) + bob.states(alice)), at
+
+
+@pytest.mark.parametrize("takes_effect", [True, False], ids=["took effect", "did not"])
+def test_memory_follows_what_a_failed_commit_left(world, takes_effect):
+    """A6: an agent whose creation may or may not have been committed exists afterwards, or does not, in both."""
+    alice = world.agent("alice")
+    disk = alice.node.db
+    disk.takes_effect, disk.fail_at = takes_effect, disk.commits + 1
+    with pytest.raises(StoreUncertain):
+        alice.node.run(lambda core: hosting.create(core, name="ghost", kind="other", policy="ask", hidden=False))
+    alice.node.run(lambda core: None)
+    assert [hosted.local.name for hosted in alice.core.hosted.values()] == (
+        ["alice", "ghost"] if takes_effect else ["alice"]
+    )
+    assert (agents.agent_named(disk, "ghost") is not None) is takes_effect
 
 
 def give_back(home, at=None):

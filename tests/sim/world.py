@@ -23,6 +23,7 @@ from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import Record
 from p2p_agents.conversation.states import State
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
+from p2p_agents.errors import StoreUncertain
 from p2p_agents.node import commands, consent, directory, hosting, reading, relaying, upkeep
 from p2p_agents.node.batch import Outcome, run_batch
 from p2p_agents.node.core import Core
@@ -66,16 +67,19 @@ class Entropy:
 
 
 class Disk(Database):
-    """A store that dies, on request, right before or right after one of its commits, or is full for one statement."""
+    """A store that dies, on request, right before or right after one of its commits, fails in one, taking effect or
+    not, or is full for one statement."""
 
     commits = 0
     die_before: int | None = None
     die_after: int | None = None
+    fail_at: int | None = None
+    takes_effect = False
     statements = 0
     full_at: int | None = None
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        super()._adopt(connection)
         self._execute = self.run
         self.run = self._counted  # type: ignore[assignment]
 
@@ -91,7 +95,13 @@ class Disk(Database):
         self.commits += 1
         if self.commits == self.die_before:
             raise Crashed
-        super().commit()
+        if self.commits == self.fail_at and not self.takes_effect:
+            self.rollback()
+        else:
+            super().commit()
+        if self.commits == self.fail_at:
+            self.is_lost = True
+            raise StoreUncertain
         if self.commits == self.die_after:
             raise Crashed
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
-from p2p_agents.errors import BadName, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.errors import BadName, StoreBroken, StoreFull, StoreNewer, StoreReadOnly, StoreUncertain
 from p2p_agents.store.database import Database
 
 
@@ -75,6 +76,93 @@ def test_a_full_disk_is_told_as_such(db):
     assert db.one("SELECT 1 FROM meta WHERE key = 'x'") is None
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_what_a_failed_commit_did_is_found_by_opening_anew(db, written):
+    """A6: nothing more goes over that connection; what is found then is final."""
+
+    def fails(sql, parameters=()):
+        db.run = run
+        if written:
+            run(sql)
+        else:
+            run("ROLLBACK")
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    db.remember("number", 7)
+    epoch, run, db.run = db.epoch, db.run, fails
+    with pytest.raises(StoreUncertain):
+        db.commit()
+    assert db.is_lost
+    assert not db.changed()
+    assert not db.truncate()
+    db.reopen()
+    assert not db.is_lost
+    assert db.epoch != epoch
+    assert db.remembered("number") == (7 if written else 0)
+    assert db.one("PRAGMA synchronous") == (2,)
+
+
+def test_a_store_that_cannot_be_opened_anew_stays_lost(db, tmp_path):
+    db.is_lost = True
+    (tmp_path / "store.db").rename(tmp_path / "elsewhere")
+    (tmp_path / "store.db").mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreReadOnly):
+            db.reopen()
+        assert db.is_lost
+    db.rollback()
+    (tmp_path / "store.db").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "store.db")
+    db.reopen()
+    assert db.remembered("schema") == 0
+
+
+def test_a_commit_that_does_not_fit_is_undone(db):
+    """A6: as certainly as a statement that does not."""
+    db.commit()
+    db.begin()
+    db.remember("number", 7)
+    run = db.run
+
+    def full(sql, parameters=()):
+        run("ROLLBACK")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    db.run = full
+    with pytest.raises(StoreFull):
+        db.commit()
+    db.run = run
+    assert not db.is_lost
+    assert db.remembered("number") == 0
+
+
+def test_a_reader_does_not_hold_the_writer_up(db, tmp_path):
+    """A5: the WAL cannot be emptied while somebody reads; that is found without waiting, and tried again."""
+    db.remember("number", 1)
+    db.commit()
+    reader = Database.read(str(tmp_path / "store.db"))
+    statements = []
+    db._connection.set_trace_callback(statements.append)
+    with closing(reader.run("SELECT * FROM meta")) as rows:
+        rows.fetchone()
+        assert not db.truncate()
+        patient, attempt, _ = statements
+        assert (patient, attempt) == ("PRAGMA busy_timeout = 0", "PRAGMA wal_checkpoint(TRUNCATE)")
+        assert db.changed()
+    assert db.truncate()
+    assert not db.changed()
+    reader.close()
+
+
+def test_savepoints_leave_no_pages_outside_the_home(db):
+    """A5: SQLite would keep them in a file of its own, in a directory of others."""
+    assert db.one("PRAGMA temp_store") == (2,)
+
+
 def fails_halfway(db):
     db.remember("gone", 1)
     raise BadName
@@ -97,7 +185,10 @@ def test_a_truncating_checkpoint_empties_the_log_of_writes(db, tmp_path):
     assert db.truncate()
     for name in os.listdir(tmp_path):
         assert b"SECRET" not in (tmp_path / name).read_bytes()
+    assert not db.changed()
+    db.remember("number", 1)
     assert db.changed()
+    assert db.truncate()
     assert not db.changed()
 
 
