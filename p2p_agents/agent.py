@@ -194,7 +194,7 @@ class Agent:
         self, *, after: str | None = None, limit: int = limits.PAGE, reader: str = "default"
     ) -> list[Message]:
         """Unread messages, or those after a cursor."""
-        page = await self._act("inbox", {"after": after, "limit": limit, "reader": reader})
+        page = await self._act("inbox", {"after": after, "limit": limit, "reader": reader, "new_reader": True})
         return [Message.parse(raw) for raw in page["messages"]]
 
     async def ack(self, cursor: str | None = None, *, reader: str = "default") -> int:
@@ -233,7 +233,7 @@ class Agent:
         self, sender: str | None, after: str | None, reader: str, timeout: float, limit: int
     ) -> dict[str, Any]:
         params = {"from": sender, "after": after, "reader": reader, "timeout": timeout, "limit": limit}
-        return await self._act("wait", params)
+        return await self._act("wait", params | {"new_reader": True})
 
     async def _act(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return await self._line.call(method, {"agent": self.name, **(params or {})})

@@ -283,6 +283,14 @@ class CursorUnknown(LocalFault):
     hint = "start again from cursor 0"
 
 
+class ReaderUnknown(LocalFault):
+    """No reader of that name has read anything yet."""
+
+    code = "reader_unknown"
+    exit = exits.NOT_FOUND
+    hint = "check its name; a new one needs --new-reader"
+
+
 class TooLarge(LocalFault):
     """The message body is larger than a message may be."""
 

@@ -78,6 +78,15 @@ def short(identity: str) -> str:
     return escape(identity[:10])
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The start of a hint: up to three names that are like the word, or nothing."""
+    from difflib import get_close_matches
+
+    lower = {name.lower(): name for name in known}
+    near = [lower[found] for found in get_close_matches(word.lower(), lower, n=3, cutoff=0.6)]
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
 # --- results, by what they hold ---------------------------------------------------------------------------
 
 

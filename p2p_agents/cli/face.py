@@ -64,6 +64,10 @@ class Face:
             hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
             sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")
 
+    def warn(self, text: str) -> None:
+        """On stderr, for whoever looks after this program."""
+        sys.stderr.write(f"p2p-agents: {output.escape(text)}\n")
+
     def stop_node(self) -> dict[str, Any]:
         """Stop the node and see it go."""
         result = self._client.call("node.stop")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NUMBER_CHARS = 9  # digits of a plain number; more is unusual
 READER = {"--reader": ("reader", "text")}
+NEW_READER = {**READER, "--new-reader": ("new_reader", "flag")}
 LIMIT = {"--limit": ("limit", "count")}
 AFTER = {"--after": ("after", "text")}
 TIMEOUT = {"--timeout": ("timeout", "seconds")}
@@ -30,10 +31,10 @@ HOT: dict[str, tuple[tuple[str, ...], int, dict[str, tuple[str, str]]]] = {
             **TIMEOUT,
         },
     ),
-    "inbox": ((), 0, {**AFTER, **LIMIT, **READER}),
+    "inbox": ((), 0, {**AFTER, **LIMIT, **NEW_READER}),
     "ack": (("cursor",), 0, READER),
-    "poll": ((), 0, {**LIMIT, **READER}),
-    "wait": ((), 0, {"--from": ("from_", "text"), **AFTER, **TIMEOUT, **LIMIT, **READER}),
+    "poll": ((), 0, {**LIMIT, **NEW_READER, "--claim": ("claim", "flag")}),
+    "wait": ((), 0, {"--from": ("from_", "text"), **AFTER, **TIMEOUT, **LIMIT, **NEW_READER}),
     "peers": ((), 0, {}),
 }
 COMMON = {"--as": ("as_", "text"), "--json": ("json", "flag")}

@@ -6,6 +6,10 @@ from p2p_agents import errors, exits, output
 from p2p_agents.cli.face import Face, body, run
 from p2p_agents.control.client import make_key
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def send(
     *,
@@ -43,13 +47,15 @@ def inbox(
     after: str | None = None,
     limit: int = 50,
     reader: str = "default",
+    new_reader: bool = False,
     as_: str | None = None,
     json: bool = False,
 ) -> int:
     """Show unread messages and leave them unread."""
 
     def act(face: Face) -> None:
-        face.show(face.act("inbox", after=after, limit=limit, reader=reader), output.messages)
+        wanted = {"after": after, "limit": limit, "reader": reader, "new_reader": new_reader or None}
+        face.show(face.act("inbox", **wanted), output.messages)
 
     return run(act, as_, json)
 
@@ -59,16 +65,32 @@ def ack(*, cursor: str | None = None, reader: str = "default", as_: str | None =
     return run(lambda face: face.show(face.act("ack", cursor=cursor, reader=reader), output.acked), as_, json)
 
 
-def poll(*, limit: int = 50, reader: str = "default", as_: str | None = None, json: bool = False) -> int:
+def poll(
+    *,
+    limit: int = 50,
+    reader: str = "default",
+    new_reader: bool = False,
+    claim: bool = False,
+    as_: str | None = None,
+    json: bool = False,
+) -> int:
     """Show unread messages; they are read once stdout has taken them, on the same connection."""
 
     def act(face: Face) -> None:
-        result = face.act("inbox", limit=limit, reader=reader)
-        face.show(result, output.messages)
-        if result["messages"]:
-            face.act("ack", cursor=result["cursor"], reader=reader)
+        wanted = {"limit": limit, "reader": reader, "new_reader": new_reader or None}
+        held = face.follow("claim", **wanted) if claim else None
+        page = face.act("inbox", **wanted) if held is None else _claimed(next(held))
+        face.show(page, output.messages)
+        if page["messages"]:
+            these = {"cursors": ",".join(message["cursor"] for message in page["messages"])}
+            face.act("ack", **(these if claim else {"cursor": page["cursor"]}), reader=reader)
 
     return run(act, as_, json)
+
+
+def _claimed(event: dict[str, Any]) -> dict[str, Any]:
+    """The page alone, as `inbox` gives it."""
+    return {name: value for name, value in event.items() if name != "type"}
 
 
 def wait(
@@ -78,6 +100,7 @@ def wait(
     timeout: float = 60.0,
     limit: int = 50,
     reader: str = "default",
+    new_reader: bool = False,
     as_: str | None = None,
     json: bool = False,
 ) -> int:
@@ -85,7 +108,10 @@ def wait(
 
     def act(face: Face) -> None:
         wanted = {"from": from_, "after": after, "timeout": timeout, "limit": limit, "reader": reader}
-        face.show(face.act("wait", **wanted), output.messages)
+        page = face.act("wait", **wanted, new_reader=new_reader or None)
+        face.show(page, output.messages)
+        if page.get("shared"):
+            face.warn(f"another process waits as reader {reader}: both get every message; see p2p-agents wait --help")
 
     return run(act, as_, json)
 

@@ -15,6 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON, as whenever stdout is 
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")]
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]
+NewReader = Annotated[bool, typer.Option("--new-reader", help="Make the reader, where none of that name has read.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file's path.")]
 Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname or id prefix.")]
 To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]

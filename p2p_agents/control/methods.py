@@ -29,6 +29,7 @@ from p2p_agents.control.params import (
     MESSAGE_FIELDS,
     MESSAGE_ID,
     NAME,
+    NEW_READER,
     PEER,
     PEER_FIELDS,
     POLICIES,
@@ -48,6 +49,7 @@ __all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "check_b
 PROTOCOL = 1  # raised when an older command could misread a newer node
 ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
 QUERY_CHARS = 1_024  # words to search for
+CURSORS_CHARS = 32 * limits.PAGE_MAX  # a page's cursors: each is a generation, a dash and a position
 
 
 def validate(method: str, params: object) -> dict[str, Any]:
@@ -327,23 +329,38 @@ _MESSAGES = (
     Method(
         "inbox",
         "Unread messages of a reader, or those after a cursor.",
-        (AGENT, AFTER, LIMIT, READER),
+        (AGENT, AFTER, LIMIT, READER, NEW_READER),
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending",
-        (errors.NoAgent, errors.CursorUnknown),
+        (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
+    ),
+    Method(
+        "claim",
+        "Take unread messages that no other process of the reader is given while this connection lasts; acknowledge"
+        " them with `ack` and their cursors. What is not acknowledged then is unread again.",
+        (AGENT, LIMIT, READER, NEW_READER),
+        f'{{"type": "claimed", messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, and nothing after it',
+        (errors.NoAgent, errors.ReaderUnknown),
+        streams=True,
     ),
     Method(
         "ack",
         "Mark what was shown to a reader as read, up to a cursor or all of it.",
-        (AGENT, Param("cursor", str, "up to here; without it everything shown"), READER),
+        (
+            AGENT,
+            Param("cursor", str, "up to here; without it everything shown"),
+            Param("cursors", str, "exactly these, separated by commas, shown or not", at_most=CURSORS_CHARS),
+            READER,
+        ),
         "{acked, cursor}",
-        (errors.NoAgent, errors.CursorUnknown),
+        (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
     ),
     Method(
         "wait",
         "Unread messages, waiting for the first one.",
-        (AGENT, FROM, AFTER, READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}",
-        (*FINDS_PEER, errors.CursorUnknown, errors.WaitTimeout),
+        (AGENT, FROM, AFTER, READER, NEW_READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests, shared}}, shared: another process waited as this"
+        " reader, and gets them too",
+        (*FINDS_PEER, errors.CursorUnknown, errors.ReaderUnknown, errors.WaitTimeout),
     ),
     Method(
         "watch",

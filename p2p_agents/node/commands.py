@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -266,9 +267,11 @@ def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
     start = params["after"] if params["after"] is not None else showing.START
     reading.parse_cursor(core, start)
     page = reading.unread_of(core, hosted, peer, params)
+    waiter = Waiter(hosted.local.id, peer, params)
+    page["shared"] = params["after"] is None and reading.is_shared(core, waiter)
     presence.reader_came(core, hosted.local.id)
     if not page["messages"]:
-        core.waiters[ticket] = Waiter(hosted.local.id, peer, params)
+        core.waiters[ticket] = replace(waiter, shared=page["shared"])
         core.undo.append(partial(core.waiters.pop, ticket, None))
     return hosted.local.id, start, page
 

@@ -17,7 +17,7 @@ from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
-from p2p_agents.node.state import Bridge, Hosted, Link, Peering, Phase, Sighting, Waiter
+from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Waiter
 from p2p_agents.store import sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -74,6 +74,7 @@ class Core:
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.waiters: dict[int, Waiter] = {}  # by ticket
+        self.claims: dict[int, Claim] = {}  # by ticket
         self.desk = Desk()  # pairing codes that are shown or tried
         self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened

@@ -7,15 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS
-from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
+from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown, ReaderUnknown
 from p2p_agents.node import presence, receipts, showing
 from p2p_agents.node.directory import resolve
 from p2p_agents.node.effects import Answered, PeersChanged, Wake
+from p2p_agents.output import did_you_mean
 from p2p_agents.store import entries, log, readers
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
-    from p2p_agents.node.state import Hosted
+    from p2p_agents.node.state import Hosted, Waiter
     from p2p_agents.store.log import Logged
 
 Json = dict[str, Any]
@@ -46,19 +47,50 @@ def unread(core: Core, params: Json) -> Json:
 def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> Json:
     """As `unread`, of a peer that was found already."""
     limit = params["limit"]
-    agent, reader = hosted.local.id, params["reader"]
+    agent, reader = hosted.local.id, known_reader(core, hosted, params)
     if params["after"] is not None:
         after = parse_cursor(core, params["after"])
         lines, more = log.incoming(core.db, agent, after, limit, peer)
     else:
         after = readers.watermark(core.db, agent, reader)
-        lines, more = readers.unread(core.db, agent, reader, limit, peer)
+        lines, more = readers.unread(core.db, agent, reader, limit, peer, held(core, agent, reader))
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     asked = showing.count_asking(core, agent)
-    return _page(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more, "requests": asked}
+    return page_of(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more, "requests": asked}
 
 
-def _page(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
+def known_reader(core: Core, hosted: Hosted, params: Json) -> str:
+    """The reader that is asked for; `new_reader` makes one. Raises ReaderUnknown, naming what is like it."""
+    reader: str = params["reader"]
+    if len(reader) > READER_CHARS:
+        raise BadParams(f"a reader's name has at most {READER_CHARS} characters")
+    if not readers.exists(core.db, hosted.local.id, reader):
+        if not params.get("new_reader"):
+            near = did_you_mean(reader, [readers.DEFAULT, *readers.names(core.db, hosted.local.id)])
+            raise ReaderUnknown(f"no reader has used the name {reader!r}", hint=near + "a new one needs --new-reader")
+        readers.start_at(core.db, hosted.local.id, reader, 0)
+    return reader
+
+
+def held(core: Core, agent: int, reader: str) -> frozenset[int]:
+    """What processes that claimed it have in their hands."""
+    claims = (claim.cursors for claim in core.claims.values() if (claim.agent, claim.reader) == (agent, reader))
+    return frozenset().union(*claims)
+
+
+def is_shared(core: Core, waiting: Waiter) -> bool:
+    """Whether another process waits for the same messages as the same reader: each gets all of them."""
+    return any(
+        other.agent == waiting.agent
+        and other.params["reader"] == waiting.params["reader"]
+        and other.params["after"] is None
+        and (other.peer is None or waiting.peer is None or other.peer == waiting.peer)
+        for other in core.waiters.values()
+        if other is not waiting
+    )
+
+
+def page_of(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
     shown = [showing.message(core, hosted, line) for line in lines]
     return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
 
@@ -74,6 +106,7 @@ def answer(core: Core, ticket: int) -> None:
     page in hand, and no other look is needed (PROTOCOL A7)."""
     waiter = core.waiters[ticket]
     page = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
+    page["shared"] = waiter.shared or (waiter.params["after"] is None and is_shared(core, waiter))
     if page["messages"]:
         dismiss(core, ticket, Answered(ticket, page))
 
@@ -87,19 +120,32 @@ def dismiss(core: Core, ticket: int, last_word: Answered) -> None:
 def acknowledge(core: Core, params: Json) -> Json:
     """Mark what was shown as read. The reader `default` owes the authors a receipt."""
     hosted = core.acting(params["agent"])
-    agent, reader = hosted.local.id, params["reader"]
-    if len(reader) > READER_CHARS:
-        raise BadParams(f"a reader's name has at most {READER_CHARS} characters")
+    agent, reader = hosted.local.id, known_reader(core, hosted, params)
+    if params.get("cursors") is not None:
+        return _acknowledge_these(core, hosted, reader, params["cursors"])
     through = None if params["cursor"] is None else parse_cursor(core, params["cursor"])
     before = readers.watermark(core.db, agent, reader)
     peers = readers.peers_shown(core.db, agent, reader)
     acked = readers.acknowledge(core.db, agent, reader, through)
-    if acked and reader == readers.DEFAULT:
-        presence.read_now(core, agent)
-        receipts.read(core, hosted, peers)
-        core.effect(PeersChanged())
+    _tell_of_reading(core, hosted, reader, peers if acked else set())
     cursor = max(before, readers.watermark(core.db, agent, reader))
     return {"acked": acked, "cursor": showing.cursor_text(core, cursor)}
+
+
+def _acknowledge_these(core: Core, hosted: Hosted, reader: str, listed: str) -> Json:
+    """Exactly the messages at these cursors, as a process that claimed them has them."""
+    cursors = [parse_cursor(core, text) for text in listed.split(",")]
+    acked = readers.acknowledge_these(core.db, hosted.local.id, reader, cursors)
+    peers = readers.senders(core.db, hosted.local.id, cursors) if acked else set()
+    _tell_of_reading(core, hosted, reader, peers)
+    return {"acked": acked, "cursor": showing.cursor_text(core, readers.watermark(core.db, hosted.local.id, reader))}
+
+
+def _tell_of_reading(core: Core, hosted: Hosted, reader: str, peers: set[bytes]) -> None:
+    if peers and reader == readers.DEFAULT:
+        presence.read_now(core, hosted.local.id)
+        receipts.read(core, hosted, peers)
+        core.effect(PeersChanged())
 
 
 def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
@@ -119,7 +165,7 @@ def history(core: Core, params: Json) -> Json:
     lines, more = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=params["limit"])
     edge = min if after is None else max
     cursor = edge((line.cursor for line in lines), default=after or before or 0)
-    return _page(core, hosted, lines, cursor) | {"more": more}
+    return page_of(core, hosted, lines, cursor) | {"more": more}
 
 
 def index(core: Core) -> bool:

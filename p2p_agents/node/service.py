@@ -21,7 +21,7 @@ from p2p_agents.errors import (
     WaitTimeout,
 )
 from p2p_agents.limits import PAGE
-from p2p_agents.node import addressing, commands, inviting, presence, reading
+from p2p_agents.node import addressing, claiming, commands, inviting, presence, reading
 from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
 from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
@@ -103,6 +103,7 @@ class Calls:
             "pair.link": partial(self._join, inviting.begin_link),
             **Keeping(writer, reader).methods,
         }
+        self._streams = {"watch": self._watch, "peers.watch": self._watch_peers, "claim": self._claim}
 
     async def call(self, method: str, params: Json) -> Json:
         waiting = self._waiting.get(method)
@@ -113,7 +114,7 @@ class Calls:
         return result
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
-        return self._watch_peers(params) if method == "peers.watch" else self._watch(params)
+        return self._streams[method](params)
 
     def happened(self, effect: Effect) -> None:
         """An effect that somebody may wait for."""
@@ -327,6 +328,16 @@ class Calls:
         finally:
             self._watchers.remove(watcher)
             self._writer.submit(lambda core: presence.reader_left(core, agent))
+
+    async def _claim(self, params: Json) -> AsyncIterator[Json]:
+        """One page, kept from all others of its reader until it is acknowledged or the client hangs up."""
+        ticket = next(self._tickets)
+        taken = self._writer.call(lambda core: claiming.take(core, params, ticket))
+        try:
+            yield {"type": "claimed", **await asyncio.shield(taken)}
+            await asyncio.Event().wait()
+        finally:
+            self._writer.submit(partial(claiming.give_back, ticket=ticket))
 
     async def _watch_peers(self, params: Json) -> AsyncIterator[Json]:
         yield {"type": "ready"}

@@ -221,6 +221,16 @@ class Waiter:
     agent: int
     peer: bytes | None  # whose messages alone it waits for
     params: dict[str, Any]
+    shared: bool = False  # another process waited for the same reader when it came
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Unread messages in the hands of one process."""
+
+    agent: int
+    reader: str
+    cursors: frozenset[int]
 
 
 @dataclass(slots=True)

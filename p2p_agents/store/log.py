@@ -45,14 +45,17 @@ def _logged(row: Row) -> Logged:
 Page = tuple[list[Logged], bool]  # lines, and whether more follow
 
 
-def page(db: Database, sql: str, parameters: Sequence[object], limit: int) -> Page:
-    """Lines until there are `limit` of them or their bodies fill PAGE_BYTES, whichever comes first."""
+def page(db: Database, sql: str, parameters: Sequence[object], limit: int, held: frozenset[int] = frozenset()) -> Page:
+    """Lines until there are `limit` of them or their bodies fill PAGE_BYTES, whichever comes first; none at the cursors
+    that are held."""
     lines: list[Logged] = []
     size = 0
-    with closing(db.run(f"{sql} LIMIT {limit + 1:d}", parameters)) as rows:
+    with closing(db.run(f"{sql} LIMIT {limit + 1 + len(held):d}", parameters)) as rows:
         for row in rows:
             if len(lines) == limit or size > PAGE_BYTES:
                 return lines, True
+            if row[14] in held:
+                continue
             lines.append(_logged(row))
             size += len(row[13] or b"")
     return lines, False

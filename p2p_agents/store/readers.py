@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from p2p_agents.store.log import CURSOR_MAX, LOGGED, Page, page
@@ -27,15 +28,40 @@ def start_at(db: Database, agent: int, reader: str, cursor: int) -> None:
     db.run("INSERT OR REPLACE INTO readers VALUES (?, ?, ?)", (agent, reader, cursor))
 
 
-def unread(db: Database, agent: int, reader: str, limit: int, peer: bytes | None = None) -> Page:
-    """What the reader has not acknowledged, oldest first."""
+def names(db: Database, agent: int) -> list[str]:
+    """Every reader that was ever used, beside the default one."""
+    rows = db.all(
+        "SELECT reader FROM readers WHERE agent = ?1 UNION SELECT reader FROM marks WHERE agent = ?1", (agent,)
+    )
+    return [row[0] for row in rows]
+
+
+def exists(db: Database, agent: int, reader: str) -> bool:
+    """Whether the reader was ever used; the default one always was."""
+    found = db.one(
+        "SELECT 1 FROM readers WHERE agent = ?1 AND reader = ?2 UNION ALL"
+        " SELECT 1 FROM marks WHERE agent = ?1 AND reader = ?2 LIMIT 1",
+        (agent, reader),
+    )
+    return reader == DEFAULT or found is not None
+
+
+def unread(
+    db: Database,
+    agent: int,
+    reader: str,
+    limit: int,
+    peer: bytes | None = None,
+    held: frozenset[int] = frozenset(),
+) -> Page:
+    """What the reader has not acknowledged, oldest first, without what others hold."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
     sql = (
         f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
         " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
         " ORDER BY l.cursor"
     )
-    return page(db, sql, (agent, watermark(db, agent, reader), *parameters, reader), limit)
+    return page(db, sql, (agent, watermark(db, agent, reader), *parameters, reader), limit, held)
 
 
 def is_read(db: Database, agent: int, reader: str, cursor: int) -> bool:
@@ -70,6 +96,27 @@ def acknowledge(db: Database, agent: int, reader: str, through: int | None) -> i
     ).rowcount
     _advance(db, agent, reader)
     return changed
+
+
+def acknowledge_these(db: Database, agent: int, reader: str, cursors: list[int]) -> int:
+    """Acknowledge exactly these, shown or not; returns how many were new."""
+    changed = db.run(
+        "INSERT INTO marks SELECT l.agent, ?, l.cursor, 1 FROM log l"
+        " WHERE l.agent = ? AND l.incoming = 1 AND l.cursor > ? AND l.cursor IN (SELECT value FROM json_each(?))"
+        " ON CONFLICT (agent, reader, cursor) DO UPDATE SET acked = 1 WHERE acked = 0",
+        (reader, agent, watermark(db, agent, reader), json.dumps(cursors)),
+    ).rowcount
+    _advance(db, agent, reader)
+    return changed
+
+
+def senders(db: Database, agent: int, cursors: list[int]) -> set[bytes]:
+    """Whose messages these are."""
+    rows = db.all(
+        "SELECT DISTINCT peer FROM log WHERE agent = ? AND incoming = 1 AND cursor IN (SELECT value FROM json_each(?))",
+        (agent, json.dumps(cursors)),
+    )
+    return {row[0] for row in rows}
 
 
 def _advance(db: Database, agent: int, reader: str) -> None:

@@ -55,7 +55,9 @@ sys.exit(status)
 """
 
 
-@pytest.mark.parametrize("line", ["send bob hello", "inbox", "ack", "poll", "wait --from bob", "peers", "send no"])
+@pytest.mark.parametrize(
+    "line", ["send bob hello", "inbox", "ack", "poll", "poll --claim", "wait --from bob", "peers", "send no"]
+)
 def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, line: str) -> None:
     home = make_home(tmp_path)
     environ = {

@@ -211,6 +211,7 @@ def make_world() -> FakeService:
             "requests": 1,
         },
         ack=lambda params: {"acked": 2, "cursor": params["cursor"] or "c2"},
+        claim=_claim,
         wait=_wait,
         watch=_watch,
         history=lambda params: {
@@ -285,9 +286,13 @@ def _allow(params: dict[str, Any]) -> dict[str, Any]:
     return {"allowed": ALLOWED if params["peer"] == "bob" else ALLOWED | {"id": params["peer"], "name": None}}
 
 
+async def _claim(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": "claimed", "messages": UNREAD, "cursor": "c2", "more": False, "requests": 0}
+
+
 def _wait(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["from"] == "bob":
-        return {"messages": UNREAD[:1], "cursor": "c1"}
+        return {"messages": UNREAD[:1], "cursor": "c1", "shared": params["reader"] == "crowd"}
     return errors.WaitTimeout(f"no message within {params['timeout']:g} s", cursor="c2")
 
 

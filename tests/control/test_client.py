@@ -53,7 +53,8 @@ def test_absent_and_none_are_the_same_to_the_node(home: Home) -> None:
     service = FakeService(inbox={"messages": [], "cursor": "0", "more": False})
     with Served(service, home), Client(home, start=False) as client:
         client.call("inbox", {"after": None})
-    assert service.calls == [("inbox", {"agent": None, "after": None, "limit": 50, "reader": "default"})]
+    wanted = {"agent": None, "after": None, "limit": 50, "reader": "default", "new_reader": False}
+    assert service.calls == [("inbox", wanted)]
 
 
 def test_a_send_gets_a_key_that_every_error_names(home: Home) -> None:

@@ -17,6 +17,7 @@ def test_defaults_are_filled_in() -> None:
         "from": "bob",
         "after": None,
         "reader": "default",
+        "new_reader": False,
         "timeout": 60.0,
         "limit": 50,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
+from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown, ReaderUnknown
 from p2p_agents.node import commands, reading
 from tests.node.stage import asks, does
 
@@ -90,7 +90,7 @@ def test_ack_of_what_was_never_shown_acknowledges_nothing(talk: Core) -> None:
 
 def test_each_reader_has_its_own_place(talk: Core) -> None:
     """H2, B8: and only the default one's reading is told to the author."""
-    bobs(talk, reader="night")
+    bobs(talk, reader="night", new_reader=True)
     assert asks(talk, reading.acknowledge, agent="bob", reader="night")["acked"] == 10
     assert bobs(talk, reader="night")["messages"] == []
     assert len(bobs(talk)["messages"]) == 10
@@ -101,6 +101,27 @@ def test_each_reader_has_its_own_place(talk: Core) -> None:
 def test_a_reader_name_is_bounded(talk: Core) -> None:
     with pytest.raises(BadParams):
         asks(talk, reading.acknowledge, agent="bob", reader="r" * 65)
+    with pytest.raises(BadParams):
+        bobs(talk, reader="r" * 65, new_reader=True)
+
+
+@pytest.mark.parametrize("method", [reading.unread, reading.acknowledge])
+def test_a_reader_that_never_was_is_asked_back(talk: Core, method: Any) -> None:
+    """A slip in its name would show everything again, or acknowledge nothing, and say nothing."""
+    bobs(talk, reader="night-shift", new_reader=True)
+    with pytest.raises(ReaderUnknown) as refused:
+        asks(talk, method, agent="bob", reader="nightshift")
+    assert "did you mean night-shift?" in refused.value.hint
+    with pytest.raises(ReaderUnknown) as refused:
+        asks(talk, method, agent="bob", reader="zzz")
+    assert refused.value.hint == "a new one needs --new-reader"
+
+
+def test_a_new_reader_is_known_from_then_on_though_nothing_was_there(pair: Core) -> None:
+    assert bobs(pair, reader="night", new_reader=True)["messages"] == []
+    assert bobs(pair, reader="night")["messages"] == []
+    with pytest.raises(ReaderUnknown):
+        asks(pair, reading.unread, agent="alice", reader="night")  # each agent has its own
 
 
 def test_history_shows_the_latest_page_and_goes_back(talk: Core) -> None:

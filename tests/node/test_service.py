@@ -105,6 +105,39 @@ def test_a_wait_is_woken_by_the_message(pair: Core) -> None:
     play(pair, script)
 
 
+def test_processes_that_wait_as_one_reader_are_told(pair: Core) -> None:
+    """Each gets every message: whoever meant to share the work must know."""
+
+    async def script(calls: Calls) -> None:
+        waits = [asyncio.ensure_future(calls.call("wait", params(agent="bob"))) for _ in range(3)]  # noqa: TID251 - ours
+        await calls.call("whoami", params())
+        await calls.call("send", send())
+        assert [page["shared"] for page in await asyncio.gather(*waits)] == [True] * 3
+        await calls.call("ack", params(agent="bob", cursor=None))
+        alone = asyncio.ensure_future(calls.call("wait", params(agent="bob")))  # noqa: TID251 - ours
+        await calls.call("whoami", params())
+        night = await calls.call("wait", params(agent="bob", reader="night", new_reader=True))
+        assert night["shared"] is False
+        await calls.call("send", send())
+        assert (await alone)["shared"] is False
+
+    play(pair, script)
+
+
+def test_a_claim_lasts_as_long_as_its_client(pair: Core) -> None:
+    async def script(calls: Calls) -> None:
+        await calls.call("send", send())
+        mine, other = (calls.stream("claim", params(agent="bob")) for _ in range(2))
+        async with aclosing(mine):  # type: ignore[type-var]  # it is a generator
+            claimed = await anext(mine)
+            assert (claimed["type"], len(claimed["messages"])) == ("claimed", 1)
+            async with aclosing(other):  # type: ignore[type-var]  # it is a generator
+                assert (await anext(other))["messages"] == []
+        assert len((await calls.call("wait", params(agent="bob")))["messages"]) == 1
+
+    play(pair, script)
+
+
 def test_a_wait_that_ends_empty_names_where_to_go_on(pair: Core) -> None:
     async def script(calls: Calls) -> None:
         with pytest.raises(WaitTimeout) as ended:

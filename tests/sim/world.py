@@ -309,7 +309,8 @@ class Agent:
     # --- reading ---
 
     def page(self, *, reader: str = "default", after: str | None = None, limit: int = 1000, frm: Any = None) -> Any:
-        return self.call(reading.unread, reader=reader, after=after, limit=limit, **{"from": frm and frm.name})
+        asked = {"reader": reader, "new_reader": True, "after": after, "limit": limit, "from": frm and frm.name}
+        return self.call(reading.unread, **asked)
 
     def inbox(self, **how: Any) -> list[str]:
         return [message["text"] for message in self.page(**how)["messages"]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -48,7 +50,7 @@ def test_ten_waits_with_readers_of_their_own_all_get_the_message(friends: tuple[
     bob.call("ack")
     readers = [f"reader-{number}" for number in range(READERS)]
     for reader in readers:
-        bob.call("inbox", reader=reader)
+        bob.call("inbox", reader=reader, new_reader=True)
         bob.call("ack", reader=reader)
     with ThreadPoolExecutor(READERS) as crowd:
         waits = [crowd.submit(bob.node.cli, "wait", "--reader", reader, "--timeout", "30") for reader in readers]
@@ -71,6 +73,37 @@ def test_ten_waits_of_one_reader_all_wake(friends: tuple[Agent, Agent]) -> None:
         alice.send(bob, "one for all")
         heard = [wait.result(PATIENCE_S)["messages"][0]["text"] for wait in waits]
     assert heard == ["one for all"] * READERS
+
+
+def test_a_crowd_that_claims_shares_the_work(friends: tuple[Agent, Agent]) -> None:
+    """`poll --claim`: every message reaches exactly one of ten processes, and each of them ends well."""
+    alice, bob = friends
+    bob.call("ack")
+    sent = [alice.send(bob, f"job {number}", wait="delivered")["id"] for number in range(READERS)]
+    with ThreadPoolExecutor(READERS) as crowd:
+        polls = [crowd.submit(bob.cli, "poll", "--claim", "--limit", "2") for _ in range(READERS)]
+        answers = [poll.result(PATIENCE_S * 2) for poll in polls]
+    assert {answer.status for answer in answers} == {0}
+    assert sorted(it["id"] for answer in answers for it in answer.json["messages"]) == sorted(sent)
+    assert bob.call("inbox")["messages"] == []
+
+
+def test_what_a_killed_process_claimed_goes_to_another(friends: tuple[Agent, Agent]) -> None:
+    """Its output was never taken: the pipe is full, and then it dies."""
+    alice, bob = friends
+    bob.call("ack")
+    sent = alice.send(bob, "x" * 100_000, wait="delivered")["id"]
+    ours, theirs = os.pipe()
+    command = bob.node.command("-m", "p2p_agents", "--as", "bob", "poll", "--claim")
+    with subprocess.Popen(command, env=bob.node.environ, stdout=theirs) as poll:
+        os.close(theirs)
+        assert os.read(ours, 1) == b"{"  # it holds the message, and writes on
+        assert bob.cli("poll", "--claim").json["messages"] == []
+        poll.kill()
+    os.close(ours)
+    assert [it["id"] for it in bob.call("wait", timeout=PATIENCE_S)["messages"]] == [sent]
+    assert [it["id"] for it in bob.cli("poll", "--claim").json["messages"]] == [sent]
+    assert bob.cli("poll", "--claim").json["messages"] == []
 
 
 def test_parallel_senders_keep_their_own_order(friends: tuple[Agent, Agent]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import After, As, Json, Limit, Reader, application, examples
+from p2p_agents.cli.options import After, As, Json, Limit, NewReader, Reader, application, examples
 
 app = application()
 
@@ -12,13 +12,14 @@ app = application()
     epilog=examples(
         "p2p-agents inbox",
         "p2p-agents inbox --after 0 --limit 200",
-        "p2p-agents inbox --reader night-shift --json",
+        "p2p-agents inbox --reader night-shift --new-reader",
     )
 )
 def inbox(
     after: After = None,
     limit: Limit = 50,
     reader: Reader = "default",
+    new_reader: NewReader = False,
     as_: As = None,
     json: Json = False,
 ) -> int:
@@ -26,4 +27,4 @@ def inbox(
 
     The cursor of the answer goes to `ack`, once the messages are dealt with.
     """
-    return hot.inbox(after=after, limit=limit, reader=reader, as_=as_, json=json)
+    return hot.inbox(after=after, limit=limit, reader=reader, new_reader=new_reader, as_=as_, json=json)

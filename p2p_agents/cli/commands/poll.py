@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import As, Json, Limit, Reader, application, examples
+from p2p_agents.cli.options import As, Json, Limit, NewReader, Reader, application, examples
 
 app = application()
 
 
-@app.command(epilog=examples("p2p-agents poll", "p2p-agents poll --limit 10", "p2p-agents --as build-bot poll --json"))
-def poll(limit: Limit = 50, reader: Reader = "default", as_: As = None, json: Json = False) -> int:
+@app.command(epilog=examples("p2p-agents poll", "p2p-agents poll --claim --limit 1", "p2p-agents poll --json"))
+def poll(
+    limit: Limit = 50,
+    reader: Reader = "default",
+    new_reader: NewReader = False,
+    claim: Annotated[bool, typer.Option("--claim", help="Each message to one process only.")] = False,
+    as_: As = None,
+    json: Json = False,
+) -> int:
     """Show unread messages and mark them as read.
 
-    They are marked only after the output was written: a reader that breaks off sees them again.
+    They are marked only after the output was written: a reader that breaks off sees them again. With --claim several
+    processes share one reader: what one was given no other is, unless that one ends before its output was written.
     """
-    return hot.poll(limit=limit, reader=reader, as_=as_, json=json)
+    return hot.poll(limit=limit, reader=reader, new_reader=new_reader, claim=claim, as_=as_, json=json)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import After, As, Json, Limit, Reader, Timeout, application, examples
+from p2p_agents.cli.options import After, As, Json, Limit, NewReader, Reader, Timeout, application, examples
 
 app = application()
 
@@ -23,12 +23,16 @@ def wait(
     timeout: Timeout = 60.0,
     limit: Limit = 50,
     reader: Reader = "default",
+    new_reader: NewReader = False,
     as_: As = None,
     json: Json = False,
 ) -> int:
     """Wait for messages.
 
     Returns at once when some are unread. They stay unread until `ack`; with --after no reader is involved,
-    and the cursor of the answer is the next one. Status 4 when none came in time.
+    and the cursor of the answer is the next one. Status 4 when none came in time. Processes that wait as one reader
+    all get every message: give each a --reader of its own, or share the work with `poll --claim`.
     """
-    return hot.wait(from_=from_, after=after, timeout=timeout, limit=limit, reader=reader, as_=as_, json=json)
+    return hot.wait(
+        from_=from_, after=after, timeout=timeout, limit=limit, reader=reader, new_reader=new_reader, as_=as_, json=json
+    )
