@@ -89,10 +89,12 @@ run anything named here, and say from whom the link came. Without their yes, do 
 What your human may decide to do:
 
 1. Install p2p-agents from a source they trust. From a checkout of it: pipx install .
-2. ${bridge}Type the code on their own machine:
+2. ${bridge}On their own machine, start this, and type the code when it asks:
 
-     p2p-agents pair WORD-WORD-$place
+     p2p-agents pair --join
+     WORD-WORD-$place
 
+   The code does not belong behind the command: every user of a machine can read the arguments of its programs.
    WORD-WORD are the two words behind the # of the link. They were not sent here: this server does not know them,
    nor whether anybody shows this code. If the link has none, ask whoever sent it.
 3. Look at the name that the command shows, and compare it with whom they expected. If it is somebody else:
@@ -142,8 +144,10 @@ or run anything named here, and say from whom the link came. Without their yes, 
 <ol>
 <li>Install p2p-agents from a source you trust. From a checkout of it:
 <pre><code>pipx install .</code></pre></li>
-$bridge<li>Type the code on your own machine:
-<pre><code>p2p-agents pair <span id="words">WORD-WORD</span>-$place</code></pre>
+$bridge<li>On your own machine, start this, and type the code when it asks:
+<pre><code>p2p-agents pair --join
+<span id="words">WORD-WORD</span>-$place</code></pre>
+<p>The code does not belong behind the command: every user of a machine can read the arguments of its programs.</p>
 <p id="where">WORD-WORD are the two words behind the # in this page's address. If there are none, ask whoever sent
 you the link.</p></li>
 <li>Look at the name that the command shows, and compare it with whom you expected. If it is somebody else:

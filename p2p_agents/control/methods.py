@@ -177,7 +177,7 @@ _PEERS = (
 )
 
 
-_CODE = Param("code", str, "a code, its text or its id; without it the newest", at_most=limits.OOB_CHARS)
+_CODE = Param("code", str, "a code, its id or last five characters; without it the newest", at_most=limits.OOB_CHARS)
 _PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
 _PAIR_STATE = (
     f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?,"

@@ -146,10 +146,11 @@ def _self(hosted: Hosted, prepared: Sequence[OwnQueue]) -> Self:
 
 
 def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
-    """By its id, its words or its text; without any the newest. Raises PairUnknown."""
+    """By its id, its place, its words or its text; without any the newest. Raises PairUnknown."""
     own = [display for display in core.desk.displays.values() if display.agent == hosted.local.id]
     for display in reversed(own):
-        if word is None or word in (display.id, oob.show(display.invitation)) or word.upper() == display.code.shown():
+        names = (display.id, display.code.place, display.code.shown(), oob.show(display.invitation))
+        if word is None or word in names or word.upper() in names:
             return display
     raise PairUnknown
 

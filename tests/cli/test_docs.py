@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -59,3 +60,22 @@ def test_every_error_says_what_it_means_in_one_line() -> None:
     for kind in errors.all_errors():
         assert (kind.__doc__ or "").splitlines()[0].endswith(".")
         assert kind.exit in exits.MEANINGS
+
+
+TEXTS = ("README.md", "docs/*.md", "p2p_agents/**/*.py", "bridge/*.py", "deploy/*", "scripts/*")
+CODE_IN_ARGV = re.compile(
+    r"(p2p-agents|p2pa) pair( join| --[a-z-]+)* (LINK|CODE|P2PA:|[a-z]+-[a-z]+-\w{5}|[a-z]+ [a-z]+ [0-9]\w{4}\b)", re.I
+)
+
+
+@pytest.mark.parametrize("typed", ["p2pa pair coral-fiddle-7q2mx", "p2p-agents pair join --link-device CODE"])
+def test_what_is_looked_for_is_found(typed: str) -> None:
+    assert CODE_IN_ARGV.search(typed)
+
+
+def test_nobody_is_told_to_type_a_code_in_argv() -> None:
+    """Every user of a machine reads the arguments of all its programs."""
+    files = [path for pattern in TEXTS for path in ROOT.glob(pattern)]
+    told = [(path.name, line) for path in files for line in path.read_text().splitlines() if CODE_IN_ARGV.search(line)]
+    assert files
+    assert told == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents import exits
-from p2p_agents.cli import demo, leftovers, own_bridge, scan
+from p2p_agents.cli import demo, leftovers, own_bridge, scan, typed
 from p2p_agents.cli.commands import backup
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
@@ -75,6 +75,8 @@ def test_an_example_can_be_typed(
         monkeypatch.setattr(own_bridge.OwnBridge, name, lambda _: HOSTED)
     for name in ("remove_home", "remove_traces"):  # of the one who runs the tests
         monkeypatch.setattr(leftovers, name, lambda _: [])
+    for name in ("ask_code", "read_code"):
+        monkeypatch.setattr(typed, name, lambda: SHOWN["code"])
     monkeypatch.setattr(backup, "_passphrase", lambda path, twice: "correct horse")
     commands = commands_in(example)
     assert commands

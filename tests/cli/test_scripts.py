@@ -1,7 +1,8 @@
 """The command line as its users see it: script files with commands, expected stdout and exit status.
 
 $ command          run by sh, stdout a pipe          tty$ command      stdout a terminal
-= 4                its exit status, when not 0       … within a line stands for anything
+> words            typed at that terminal            = 4   its exit status, when not 0
+…                  within a line stands for anything
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Step:
     terminal: bool
     stdout: str
     status: int
+    typed: str = ""
 
 
 def read_script(path: Path) -> list[Step]:
@@ -44,11 +46,18 @@ def read_script(path: Path) -> list[Step]:
         if found := re.fullmatch(r"(tty)?\$ (.*)", line):
             steps.append(Step(number, found[2], bool(found[1]), "", 0))
         elif steps and line and not line.startswith("#"):
-            last = steps[-1]
-            status = int(line[2:]) if line.startswith("= ") else last.status
-            stdout = last.stdout if line.startswith("= ") else last.stdout + line + "\n"
-            steps[-1] = Step(last.line, last.command, last.terminal, stdout, status)
+            steps[-1] = _with(steps[-1], line)
     return steps
+
+
+def _with(step: Step, line: str) -> Step:
+    """One more line of what a step says."""
+    match line[:2]:
+        case "= ":
+            return replace(step, status=int(line[2:]))
+        case "> ":
+            return replace(step, typed=f"{step.typed}{line[2:]}\n")
+    return replace(step, stdout=f"{step.stdout}{line}\n")
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +95,22 @@ def test_script(path: Path, environ: dict[str, str]) -> None:
 
 def check(step: Step, environ: dict[str, str]) -> str:
     """What is wrong with a step; empty when nothing is."""
-    stdout, status = (_run_on_terminal if step.terminal else _run)(step.command, environ)
+    stdout, status = (_run_on_terminal if step.terminal else _run)(step, environ)
     if _matches(step.stdout, stdout) and status == step.status:
         return ""
     return f"line {step.line}: {step.command}\n{step.stdout}= {step.status}\n  but got\n{stdout}= {status}\n"
 
 
-def _run(command: str, environ: dict[str, str]) -> tuple[str, int]:
-    done = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, check=False, timeout=30)
+def _run(step: Step, environ: dict[str, str]) -> tuple[str, int]:
+    done = subprocess.run(["sh", "-c", step.command], env=environ, capture_output=True, check=False, timeout=30)
     return done.stdout.decode(), done.returncode
 
 
-def _run_on_terminal(command: str, environ: dict[str, str]) -> tuple[str, int]:
-    """Stdout and stderr are one terminal, as a person sees them."""
+def _run_on_terminal(step: Step, environ: dict[str, str]) -> tuple[str, int]:
+    """Stdout and stderr are one terminal, as a person sees them; what is typed stands first, as its echo."""
     ours, theirs = os.openpty()
-    with subprocess.Popen(["sh", "-c", command], env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as child:
+    os.write(ours, step.typed.encode())
+    with subprocess.Popen(["sh", "-c", step.command], env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as child:
         os.close(theirs)
         shown = b"".join(iter(lambda: _read(ours), b""))
     os.close(ours)

@@ -25,7 +25,7 @@ def test_another_machine_is_linked_and_both_are_the_agent(world: World) -> None:
     desk.start()
     shown = alice.node.cli("pair", "--link-device", "--no-wait").json
     assert (shown["purpose"], shown["link"]) == ("link", None)
-    linked = desk.cli("pair", "--link-device", shown["code"], "--timeout", str(PATIENCE_S))
+    linked = desk.cli("pair", "--link-device", "-", "--timeout", str(PATIENCE_S), stdin=shown["code"].encode())
     assert (linked.status, linked.json["agent"]["id"]) == (0, alice.id), linked
     assert alice.call("pair.wait", code=shown["id"], timeout=PATIENCE_S)["device"]["name"] == "device-2"
 

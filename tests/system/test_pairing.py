@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +15,8 @@ from p2p_agents.cli import picture
 from tests.system.harness import Process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.net.namespaces import Lab
-    from tests.system.harness import Agent, World
+    from tests.system.harness import Agent, Node, World
 
 
 def other_words(code: str) -> str:
@@ -31,10 +31,10 @@ def test_two_nodes_pair_and_talk(world: World, what: str) -> None:
     alice, bob = world.agent("alice"), world.agent("bob")
     shown = alice.node.cli("pair", "--no-wait", "--name", "robert").json
     assert alice.node.cli("pair", "status").json["state"] == "waiting"
-    wrong = bob.node.cli("pair", other_words(shown["code"]))
+    wrong = bob.node.cli("pair", "-", stdin=other_words(shown["code"]).encode())
     assert (wrong.code, wrong.status, wrong.json["error"]["left"]) == ("code_wrong", 5, 2)
 
-    met = bob.node.cli("pair", shown[what], "--timeout", "20")
+    met = bob.node.cli("pair", "-", "--timeout", "20", stdin=shown[what].encode())
     assert met.status == 0, met
     assert (met.json["trust"], met.json["contact"]["id"]) == ("paired", alice.id)
     brought = alice.call("pair.wait", code=shown["id"], timeout=20)
@@ -94,6 +94,36 @@ def test_two_hosts_pair(apart_on_a_link: tuple[Agent, Agent], tmp_path: Path, wh
     assert alice.call("pair.wait", code=shown["id"], timeout=20)["contact"]["id"] == bob.id
     assert alice.node.cli("send", "bob", "no request", "--wait", "delivered").status == 0
     assert bob.texts(1) == ["no request"]
+
+
+def given(node: Node, secret: str, *words: str) -> tuple[str, int]:
+    """The arguments of a command that is given a secret on standard input, as every user of the machine may read them,
+    and how it ended."""
+    with subprocess.Popen(node.command("-m", "p2p_agents", *words), env=node.environ, stdin=subprocess.PIPE) as child:
+        path = Path(f"/proc/{child.pid}/cmdline")  # empty for a moment while one program becomes the next
+        seen = next(filter(None, iter(path.read_bytes, None))).replace(b"\0", b" ").decode()
+        child.communicate(f"{secret}\n".encode())
+    return seen, child.returncode
+
+
+def test_a_code_in_argv_is_never_needed(world: World) -> None:
+    """A watcher of /proc won the race for the code five times of five: there is nothing to see any more."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    desk = world.node("desk")
+    desk.start()
+    shown = alice.node.cli("pair", "--no-wait").json["code"]
+    seen, status = given(bob.node, shown.lower(), "pair", "-")
+    assert (status, shown.lower() in seen.lower()) == (0, False)
+    assert "pair -" in seen
+
+    device = alice.node.cli("pair", "--link-device", "--no-wait").json["code"]
+    refused = desk.cli("pair", "--link-device", device)
+    assert (refused.code, refused.status) == ("usage", 2)
+    assert "every user of this machine" in refused.json["error"]["message"]
+    assert desk.call("agents")["agents"] == []
+    seen, status = given(desk, device, "pair", "--link-device", "-")
+    assert (status, device in seen) == (0, False)
+    assert desk.call("agents")["agents"][0]["id"] == alice.id
 
 
 def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:

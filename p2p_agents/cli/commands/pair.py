@@ -1,4 +1,4 @@
-"""`pair`, `pair CODE`, `pair status`, `pair cancel`."""
+"""`pair`, `pair --join`, `pair status`, `pair cancel`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from p2p_agents import errors, exits, limits, output
+from p2p_agents.cli import typed
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, Timeout, application, check_number, examples
 
@@ -30,11 +31,16 @@ Wait = Annotated[
         help="Seconds to wait for the other side; else 60 with a picture, and as long as the code lives without.",
     ),
 ]
-Which = Annotated[str | None, typer.Argument(metavar="[CODE]", help="A code or its id; without it the newest.")]
+LinkDevice = Annotated[
+    bool, typer.Option("--link-device", help="For another installation of the same agent, not for a contact.")
+]
+Which = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="A code's id or last five characters; without it the newest.")
+]
 
 
 class CodeGroup(TyperGroup):
-    """`pair CODE` is `pair join CODE`."""
+    """`pair -` is `pair join -`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         return super().resolve_command(ctx, args if args[0] in self.commands else ["join", *args])
@@ -46,12 +52,13 @@ app = application(cls=CodeGroup)
 @app.callback(
     invoke_without_command=True,
     epilog=examples(
-        "p2p-agents pair", "p2p-agents pair coral-fiddle-7q2mx", "p2p-agents pair --link-device --history 7"
+        "p2p-agents pair", "p2p-agents pair --join --name bob", "p2p-agents pair --link-device --history 7"
     ),
 )
 def pair(
     ctx: typer.Context,
     name: Name = None,
+    join: Annotated[bool, typer.Option("--join", help="Type the other side's code: it is asked for.")] = False,
     no_qr: Annotated[bool, typer.Option("--no-qr", help="Words only, no picture.")] = False,
     svg: Annotated[str | None, typer.Option("--svg", metavar="FILE", help="Save the picture as SVG too.")] = None,
     png: Annotated[str | None, typer.Option("--png", metavar="FILE", help="Save the picture as PNG too.")] = None,
@@ -64,9 +71,7 @@ def pair(
         typer.Option("--image", metavar="FILE", help="Read the other side's code: photo, screenshot, terminal text."),
     ] = None,
     camera: Annotated[bool, typer.Option("--camera", help="Read the other side's code with a camera.")] = False,
-    link_device: Annotated[
-        bool, typer.Option("--link-device", help="For another installation of the same agent, not for a contact.")
-    ] = False,
+    link_device: LinkDevice = False,
     history: Annotated[
         str | None,
         typer.Option("--history", metavar="DAYS", help="What a linked one is given: all, none, or days. [30]"),
@@ -77,16 +82,17 @@ def pair(
 ) -> int:
     """Become contacts over a code: show one, or type the other side's.
 
-    Without a code it shows a new one, as words and as a picture, and waits until the other side held it: ten
-    minutes at most. `pair CODE` is the other side, and so are --image and --camera, which read the picture
-    (extras `scan` and `camera`). A code serves once; three wrong tries and it is dead.
+    Alone it shows a new one, as words and as a picture, and waits until the other side held it: ten minutes at
+    most. The other side types it with --join, which asks for it, or gives it on standard input with `pair -`; or it
+    reads the picture with --image or --camera (extras `scan` and `camera`). A code serves once; three wrong tries
+    and it is dead. Never type it as an argument: every user of the machine can read those.
 
     With --link-device, on both sides, it takes another machine in as an installation of the same agent: contacts
     and conversations follow, the root key stays where it is.
     """
-    reads = image is not None or camera
+    reads = image is not None or camera or join
     saves = bool(no_qr or svg or png or no_wait or link)
-    _check_ways((saves, bool(ctx.invoked_subcommand), image is not None, camera))
+    _check_ways((saves, bool(ctx.invoked_subcommand), image is not None, camera, join))
     if link_device or history is not None:
         _check_link(name, history, link=link_device, shows=not (ctx.invoked_subcommand or reads), web=link)
     if ctx.invoked_subcommand:
@@ -95,7 +101,8 @@ def pair(
     def act(face: Face) -> int:
         if reads:
             seconds = limits.WAIT_DEFAULT_S if timeout is None else timeout
-            return _join(face, _look(image), name, seconds, link=link_device)
+            code = typed.ask_code() if join else _look(image)
+            return _join(face, code, name, seconds, link=link_device)
         saved = {path: kind for path, kind in ((svg, "svg"), (png, "png")) if path is not None}
         wanted = {"device": link_device} | ({} if history is None else {"history": history})
         return show_and_wait(
@@ -114,7 +121,7 @@ def pair(
 
 def _check_ways(ways: tuple[bool, ...]) -> None:
     if sum(ways) > 1:
-        raise typer.BadParameter("one of: show a code and save it, type one, --image FILE, --camera.")
+        raise typer.BadParameter("one of: show a code and save it, --join, --image FILE, --camera.")
 
 
 def _check_link(name: str | None, history: str | None, *, link: bool, shows: bool, web: bool) -> None:
@@ -215,10 +222,10 @@ def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
         lines.append(pictures.draw(shown["uri"], colour=not os.environ.get("NO_COLOR")))
     until = output.clock(shown["expires"])
     lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
-    verb = "pair --link-device" if shown["purpose"] == "link" else "pair"
-    lines.append(f"On the other side: p2p-agents {verb} {shown['code']}")
+    verb = "pair --link-device --join" if shown["purpose"] == "link" else "pair --join"
+    lines.append(f"On the other side, type it when asked: p2p-agents {verb}")
     if link:
-        lines.append(f"On another network: {shown['link']}")
+        lines.append(f"On another network, the same with this link: {shown['link']}")
         lines.append("The words after # stay in the link: give it to nobody but the other side.")
     tell("\n".join(lines))
 
@@ -231,47 +238,54 @@ def _save(uri: str, path: str, kind: str) -> None:
 
 @app.command(
     epilog=examples(
-        "p2p-agents pair coral-fiddle-7q2mx",
-        "p2p-agents pair coral fiddle 7q2mx --name bob",
-        "p2p-agents pair join P2PA:P/AGAQ... --timeout 120",
+        "p2p-agents pair --join",
+        "xclip -o | p2p-agents pair - --name bob",
+        "p2p-agents pair join --link-device --timeout 120",
     )
 )
 def join(
     ctx: typer.Context,
-    code: Annotated[list[str], typer.Argument(metavar="CODE", help="What the other side shows, or scanned text.")],
+    code: Annotated[
+        list[str] | None, typer.Argument(metavar="[-]", help="Read the code from standard input; else it is asked for.")
+    ] = None,
     name: Name = None,
+    link_device: LinkDevice = False,
     timeout: Timeout = limits.WAIT_DEFAULT_S,
     as_: As = None,
     json: Json = False,
 ) -> int:
-    """Pair with whoever shows this code; `join` may be left out.
+    """Pair with whoever shows the code that is typed: `pair --join`, and `pair -` for programs.
 
-    Any case, dashes or spaces. A mistyped word is noticed here and costs no try.
+    Any case, dashes or spaces; a link, or scanned text. A mistyped word is noticed here and costs no try. A code given
+    as an argument serves too, with a warning; with --link-device it does not.
     """
     before = ctx.parent.params if ctx.parent else {}
-    called, text = name or before.get("name"), " ".join(code)
+    called = name or before.get("name")
     if timeout == limits.WAIT_DEFAULT_S and before.get("timeout") is not None:
         timeout = before["timeout"]
     as_, json = as_ or before.get("as_"), json or bool(before.get("json"))
-    link = bool(before.get("link_device"))
-    return run(lambda face: _join(face, text, called, timeout, link=link), as_, json)
+    link = link_device or bool(before.get("link_device"))
+
+    def act(face: Face) -> int:
+        return _join(face, typed.take_code(code or [], gives_agent=link), called, timeout, link=link)
+
+    return run(act, as_, json)
 
 
-@app.command(
-    epilog=examples(
-        "p2p-agents pair status", "p2p-agents pair status coral-fiddle-7q2mx", "p2p-agents pair status --json"
-    )
-)
+@app.command(epilog=examples("p2p-agents pair status", "p2p-agents pair status 7q2mx", "p2p-agents pair status --json"))
 def status(code: Which = None, as_: As = None, json: Json = False) -> int:
     """Show how a code stands: waiting, paired, dead, expired or cancelled."""
-    return run(lambda face: face.show(face.act("pair.status", code=code), output.code_state), as_, json)
+    return run(lambda face: face.show(face.act("pair.status", code=_named(code)), output.code_state), as_, json)
 
 
-@app.command(
-    epilog=examples(
-        "p2p-agents pair cancel", "p2p-agents pair cancel coral-fiddle-7q2mx", "p2p-agents pair cancel --json"
-    )
-)
+@app.command(epilog=examples("p2p-agents pair cancel", "p2p-agents pair cancel 7q2mx", "p2p-agents pair cancel --json"))
 def cancel(code: Which = None, as_: As = None, json: Json = False) -> int:
     """Take a code back."""
-    return run(lambda face: face.show(face.act("pair.cancel", code=code), output.code_state), as_, json)
+    return run(lambda face: face.show(face.act("pair.cancel", code=_named(code)), output.code_state), as_, json)
+
+
+def _named(word: str | None) -> str | None:
+    """An id and the last characters are public; more is the code itself."""
+    if word is not None and not word.isalnum():
+        typed.warn_seen()
+    return word

@@ -1,0 +1,59 @@
+"""What a person types and nobody else is to see: asked for at a terminal, or read from standard input.
+
+Never an argument: every user of a machine can read the arguments of every program that runs on it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from p2p_agents import errors, limits
+
+STDIN = "-"
+LINE_BYTES = 4 * limits.OOB_CHARS  # the longest text of a code, however it is encoded, and its line end
+SEEN = (
+    "every user of this machine can read the code there: it is an argument. Safer: p2p-agents pair --join, which asks"
+    " for it, or p2p-agents pair - which reads standard input"
+)
+
+
+def ask_code() -> str:
+    """A code that a person types at a terminal. Raises HumanRequired without one, BadCode for nothing."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        hint = "give it on standard input: p2p-agents pair -"
+        raise errors.HumanRequired("a code is asked for at a terminal, and there is none", hint=hint)
+    sys.stderr.write("The code that the other side shows: ")
+    sys.stderr.flush()
+    return read_code()
+
+
+def read_code() -> str:
+    """The first line of standard input. Raises BadCode."""
+    line = sys.stdin.buffer.readline(LINE_BYTES)
+    text = line.decode("utf-8", "replace").strip()
+    if not text or len(text) > limits.OOB_CHARS:
+        raise errors.BadCode("no code was given" if not text else "that is too long for a code")
+    return text
+
+
+def take_code(words: list[str], *, gives_agent: bool) -> str:
+    """The code that these arguments stand for: none ask for it, `-` is standard input. Raises Usage for a code itself
+    where it `gives_agent` away."""
+    if not words:
+        return ask_code()
+    if words == [STDIN]:
+        return ask_code() if sys.stdin.isatty() and sys.stderr.isatty() else read_code()
+    if gives_agent:
+        raise errors.Usage(
+            "a code of --link-device gives the whole agent away, and every user of this machine can read an argument",
+            hint="take that code back on the other side (Ctrl-C there), show a new one, and type it when asked:"
+            " p2p-agents pair --link-device --join",
+        )
+    warn_seen()
+    return " ".join(words)
+
+
+def warn_seen() -> None:
+    """On stderr, whatever stdout is for."""
+    sys.stderr.write(f"p2p-agents: {SEEN}\n")
+    sys.stderr.flush()
