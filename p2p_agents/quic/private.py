@@ -40,10 +40,12 @@ from p2p_agents.limits import (
     ACK_RANGES,
     ACKS_REMEMBERED,
     AMPLIFICATION,
+    CIDS_ISSUED,
     CRYPTO_BYTES,
     DATAGRAM_BYTES,
     DATAGRAM_FRAMES,
     IDLE_TIMEOUT_S,
+    KEY_UPDATES,
     PEER_CIDS_REMEMBERED,
     STREAM_PIECES,
     STREAM_WINDOW_BYTES,
@@ -170,6 +172,7 @@ class BoundedQuicConnection(QuicConnection):
             limit.value = limit.sent = streams
         self._ack_delay = ACK_DELAY_S
         self.withheld = False  # the owner takes no more for now: the peer may fill its window, not beyond
+        self._keys_updated = 0  # one to read with and one to send with each time
         self._frames = 0  # of the datagram that is being handled
         self._QuicConnection__frame_handlers = _Handlers(self, vars(self)["_QuicConnection__frame_handlers"])
 
@@ -216,6 +219,18 @@ class BoundedQuicConnection(QuicConnection):
         super()._handle_new_connection_id_frame(context, frame_type, buf)
         if len(self._peer_cid_sequence_numbers) > 2 * PEER_CIDS_REMEMBERED:
             self._peer_cid_sequence_numbers = set(sorted(self._peer_cid_sequence_numbers)[-PEER_CIDS_REMEMBERED:])
+
+    def _handle_retire_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        if self._host_cid_seq >= CIDS_ISSUED:
+            raise _violation(frame_type, "too many connection ids were retired")
+        super()._handle_retire_connection_id_frame(context, frame_type, buf)
+
+    def _log_key_updated(self, key_type: str, trigger: str) -> None:
+        """Called for each key of ours that changed; the frames of the packet that changed it are refused by `meter`."""
+        super()._log_key_updated(key_type, trigger)
+        self._keys_updated += trigger == "remote_update"
+        if self._keys_updated > 2 * KEY_UPDATES:
+            self.close(QuicErrorCode.KEY_UPDATE_ERROR, QuicFrameType.PADDING, "too many key updates")
 
     # --- sending ---
 

@@ -15,8 +15,10 @@ from p2p_agents.limits import (
     ACK_RANGES,
     ACKS_REMEMBERED,
     AMPLIFICATION,
+    CIDS_ISSUED,
     CRYPTO_BYTES,
     DATAGRAM_FRAMES,
+    KEY_UPDATES,
     PACKETS_IN_FLIGHT,
     PEER_CIDS_REMEMBERED,
     STREAM_PIECES,
@@ -305,6 +307,24 @@ def test_ids_that_a_peer_replaces_for_ever_are_forgotten():
         feed(target, [sealed.seal(sender, ONE_RTT, sealed.ack(latest, first=latest) + sealed.new_cid(number, 0))])
     assert not target.ended
     assert len(target._quic._peer_cid_sequence_numbers) <= 2 * PEER_CIDS_REMEMBERED
+
+
+def test_a_peer_that_retires_our_ids_for_ever_is_left():
+    sender, target = established()
+    for number in range(1, CIDS_ISSUED - 7):
+        feed(target, [sealed.seal(sender, ONE_RTT, sealed.retire_cid(number))])
+        assert not target.ended
+    feed(target, [sealed.seal(sender, ONE_RTT, sealed.retire_cid(number + 1))])
+    assert target.ended
+
+
+def test_a_peer_that_changes_its_keys_with_every_packet_is_left():
+    sender, target = established()
+    for _ in range(KEY_UPDATES + 1):
+        assert not target.ended
+        sender._cryptos[ONE_RTT]._update_key("ours")
+        feed(target, [sealed.seal(sender, ONE_RTT, sealed.PING)])
+    assert target.ended
 
 
 def test_acknowledging_every_other_byte_of_what_we_send_is_no_more_work_than_all():

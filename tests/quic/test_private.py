@@ -237,6 +237,8 @@ def test_a_lost_grant_of_credit_is_repeated(wire):
         "_get_or_create_stream_for_send",
         "_handle_ack_frame",
         "_handle_new_connection_id_frame",
+        "_handle_retire_connection_id_frame",
+        "_log_key_updated",
     ],
 )
 def test_what_is_overridden_or_called_exists(method):
