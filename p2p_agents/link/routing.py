@@ -9,12 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
+from p2p_agents.limits import (
+    BACKOFF_MAX_S,
+    BACKOFF_MIN_S,
+    DIAL_TIMEOUT_S,
+    DIALS,
+    DIALS_OF_RECORDS,
+    DISCOVERED_AGENTS,
+    HEARD_ADDRESSES,
+    PROVEN_ADDRESSES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-CANDIDATES = 12  # addresses dialled in parallel for one target
+CANDIDATES = 12  # addresses dialled in parallel for one target, beside those that are proven
 SECOND_DIALER_S = 1.0  # a dial on a LAN takes some 5 ms; this long without one, the other side cannot reach us
 
 
@@ -36,7 +45,9 @@ class Dial:
 
 @dataclass(slots=True)
 class _State:
-    addresses: list[str] = field(default_factory=list)
+    proven: list[str] = field(default_factory=list)  # where a link came to life, the last first
+    heard: list[str] = field(default_factory=list)  # what somebody says: a record, an introducer, the peer itself
+    turn: int = 0  # of the next dial: where it begins among what was heard
     incarnation: int = 0  # of the node we are connected to
     rumour: int = 0  # the newest one that a record claims
     attempts: int = 0
@@ -54,9 +65,20 @@ class _State:
         A claim is left the dialling as long as nothing is `missed`.
         """
         reached = bool(self.connections) and self.rumour <= self.incarnation
-        if reached or self.dialing or not self.addresses:
+        if reached or self.dialing or not (self.proven or self.heard):
             return False
         return (self.wanted and missed) or (not self.claims and (self.wanted or self.announced))
+
+    def hear(self, addresses: Iterable[str]) -> None:
+        """The newest first; what is beyond the bound has been tried many times."""
+        told = list(dict.fromkeys(addresses))
+        self.heard = [*told, *(a for a in self.heard if a not in told)][:HEARD_ADDRESSES]
+
+    def candidates(self) -> list[str]:
+        """All that are proven, and some of what was heard: the next ones in every dial, so that all have their turn."""
+        rumours = [address for address in self.heard if address not in self.proven]
+        begin = self.turn % len(rumours) if rumours else 0
+        return self.proven + [*rumours[begin:], *rumours[:begin]][:CANDIDATES]
 
 
 class Router:
@@ -74,7 +96,7 @@ class Router:
         if node == self._own:
             return
         state = self._target(Target(node))
-        state.addresses = [*(a for a in addresses if a not in state.addresses), *state.addresses][:CANDIDATES]
+        state.hear(a for a in addresses if a not in state.heard)
         if incarnation > state.rumour:
             state.rumour, state.attempts = incarnation, 0
         state.due = min(state.due, now + self._patience(node)) if state.announced else now + self._patience(node)
@@ -88,15 +110,22 @@ class Router:
             if not (state.wanted or state.connections or state.claims):
                 del self._targets[Target(node)]
 
-    def want(self, target: Target, addresses: Iterable[str], now: float) -> None:
-        """Keep trying to reach it."""
+    def want(self, target: Target, addresses: Iterable[str], now: float, *, proven: Iterable[str] = ()) -> None:
+        """Keep trying to reach it, at the addresses and, whatever else is said, where it was reached before."""
         if target.node == self._own and not target.place:
             return
         state = self._target(target)
         if not state.wanted:
             patience = self._patience(target.node) if target.node else 0.0
             state.wanted, state.due, state.attempts = True, now + patience, 0
-        state.addresses = [*state.addresses, *(a for a in addresses if a not in state.addresses)][:CANDIDATES]
+        state.heard = [*state.heard, *(a for a in addresses if a not in state.heard)][:HEARD_ADDRESSES]
+        state.proven = [*state.proven, *(a for a in proven if a not in state.proven)][:PROVEN_ADDRESSES]
+
+    def reached(self, node: bytes, address: str) -> None:
+        """A link came to life there: it is dialled from now on, whatever records say."""
+        state = self._targets.get(Target(node))
+        if state:
+            state.proven = [address, *(a for a in state.proven if a != address)][:PROVEN_ADDRESSES]
 
     def urge(self, target: Target, addresses: Iterable[str], now: float) -> None:
         """It says that it is there now, and dials from its side at this moment: wait for nothing."""
@@ -104,10 +133,10 @@ class Router:
             return
         state = self._target(target)
         told = list(addresses)
-        if not set(told) <= set(state.addresses):
+        if not set(told) <= {*state.proven, *state.heard}:
             state.dialing = 0  # of what is dialled now, nothing may lead there
-        state.addresses = [*told, *(a for a in state.addresses if a not in told)][:CANDIDATES]
-        state.wanted, state.attempts, state.due = True, 0, now
+        state.hear(told)
+        state.wanted, state.attempts, state.due, state.turn = True, 0, now, 0
 
     def leave(self, target: Target) -> None:
         """Nobody asks for it any more."""
@@ -162,16 +191,20 @@ class Router:
             if now >= state.over:
                 state.dialing = 0
         under_way = sum(state.dialing for state in self._targets.values())
-        for target, state in self._targets.items():
-            if state.due > now or not state.idle(bool(state.claims) and missed(target.node)):
+        due = [(target, state) for target, state in self._targets.items() if state.due <= now]
+        due.sort(key=lambda one: not one[1].wanted)  # who is wanted waits for no rumour
+        for target, state in due:
+            if not state.idle(bool(state.claims) and missed(target.node)):
                 continue
-            if under_way + len(state.addresses) > DIALS:
+            addresses = state.candidates()
+            if under_way + len(addresses) > (DIALS if state.wanted else DIALS_OF_RECORDS):
                 break
-            under_way += len(state.addresses)
-            dials.append(Dial(target, tuple(state.addresses)))
-            state.dialing, state.over = len(state.addresses), now + 2 * DIAL_TIMEOUT_S
+            under_way += len(addresses)
+            dials.append(Dial(target, tuple(addresses)))
+            state.dialing, state.over = len(addresses), now + 2 * DIAL_TIMEOUT_S
             ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
             state.attempts += 1
+            state.turn += CANDIDATES
             state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
         return dials
 
@@ -181,7 +214,7 @@ class Router:
 
     def addresses(self, node: bytes) -> tuple[str, ...]:
         state = self._targets.get(Target(node))
-        return tuple(state.addresses) if state else ()
+        return (*state.proven, *(a for a in state.heard if a not in state.proven))[:CANDIDATES] if state else ()
 
     def _target(self, target: Target) -> _State:
         """Its state, made when it is new; among too many, one that nobody needs makes room."""

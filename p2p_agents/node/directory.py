@@ -65,11 +65,25 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
 
 
 def _forget_excess(core: Core, nodes: dict[bytes, Sighting]) -> None:
-    """Anyone on the LAN may invent records: beyond the bounds the oldest go."""
+    """Anyone on the LAN may invent records: beyond the bounds the oldest go, but for those of contacts."""
     while len(nodes) > NODES_PER_AGENT:  # who was heard first, or is connected, is not pushed out by inventions
         nodes.pop(next((node for node in reversed(nodes) if not core.router.connections(node)), next(iter(nodes))))
-    while len(core.sightings) > DISCOVERED_AGENTS:
-        core.sightings.pop(next(iter(core.sightings)))
+    for _ in range(len(core.sightings) - DISCOVERED_AGENTS):
+        _forget_oldest(core)
+
+
+def _forget_oldest(core: Core) -> None:
+    """A contact that comes to be the oldest counts as new: it is looked at once in as many records as are kept."""
+    for _ in range(len(core.sightings)):
+        agent = next(iter(core.sightings))
+        nodes = core.sightings.pop(agent)
+        if not contacts.is_linked(core.db, agent):
+            break
+        core.sightings[agent] = nodes
+    else:
+        nodes = core.sightings.pop(next(iter(core.sightings)))
+    for node in nodes:
+        _lose_node(core, node)
 
 
 def lost(core: Core, source: str, agent: bytes, incarnation: int) -> None:

@@ -223,7 +223,7 @@ def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
         return
     places = [place for place in map(_place, frame.addresses) if place]
     for place in places:
-        contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms())
+        contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms(), told=True)
     link.way.places = len(places)
     link.way.dialed = min(link.way.dialed, core.now())
     core.router.urge(Target(frame.node), places, core.now())

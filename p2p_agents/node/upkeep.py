@@ -128,6 +128,9 @@ def remember_places(core: Core) -> None:
 def want(core: Core, peer: bytes) -> None:
     """Keep dialling where the peer was reached, or is said to live; knock where it takes requests."""
     knocking.wanted(core, peer)
+    for address, node in contacts.reached_at(core.db, peer):
+        if node:
+            core.router.want(Target(node), (), core.now(), proven=[address])
     for address, node in contacts.addresses(core.db, peer):
         core.router.want(Target(node) if node else Target(b"", address), [address], core.now())
     for node, address in introductions.leads(core.db, peer):

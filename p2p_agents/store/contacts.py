@@ -142,27 +142,46 @@ def pinned(db: Database, agent: int, name: str) -> bytes | None:
 
 # --- addresses ---
 
-ADDRESSES_KEPT = 8  # per peer: more are stale
+ADDRESSES_KEPT = 8  # per peer, of those where it was reached and of those it told: more are stale
 
 
-def remember_address(db: Database, peer: bytes, address: str, node: bytes, now_ms: int) -> None:
-    """A link to `peer` came to life there."""
-    db.run("INSERT OR REPLACE INTO addresses VALUES (?, ?, ?, ?)", (peer, address, node, now_ms))
+def remember_address(db: Database, peer: bytes, address: str, node: bytes, now_ms: int, *, told: bool = False) -> None:
+    """A link to `peer` came to life there; or `told`: it says that it is there, which replaces nothing proven."""
     db.run(
-        "DELETE FROM addresses WHERE peer = ?1 AND address NOT IN"
-        " (SELECT address FROM addresses WHERE peer = ?1 ORDER BY seen_ms DESC LIMIT ?2)",
-        (peer, ADDRESSES_KEPT),
+        "INSERT INTO addresses (peer, address, node, seen_ms, told) VALUES (?,?,?,?,?)"
+        " ON CONFLICT (peer, address) DO UPDATE SET node = excluded.node, seen_ms = excluded.seen_ms,"
+        " told = excluded.told WHERE excluded.told <= told",
+        (peer, address, node, now_ms, int(told)),
+    )
+    db.run(
+        "DELETE FROM addresses WHERE peer = ?1 AND told = ?2 AND address NOT IN"
+        " (SELECT address FROM addresses WHERE peer = ?1 AND told = ?2 ORDER BY seen_ms DESC LIMIT ?3)",
+        (peer, int(told), ADDRESSES_KEPT),
     )
 
 
 def addresses(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
-    """(address, node key), last reached first."""
-    return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY seen_ms DESC", (peer,))
+    """(address, node key): where it was reached, the last first, then what it told."""
+    return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY told, seen_ms DESC", (peer,))
+
+
+def reached_at(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
+    """(address, node key) where links to it came to life, the last first."""
+    return db.all(
+        "SELECT address, node FROM addresses WHERE peer = ? AND told = 0 ORDER BY seen_ms DESC",
+        (peer,),
+    )
 
 
 def accepted(db: Database) -> list[tuple[int, bytes]]:
     """(agent, peer) of everybody that may have a link."""
     return db.all("SELECT agent, peer FROM contacts WHERE trust >= ? AND frozen IS NULL", (int(Trust.ACCEPTED),))
+
+
+def is_linked(db: Database, peer: bytes) -> bool:
+    """Whether it may have a link with any agent of this node."""
+    row = db.one("SELECT 1 FROM contacts WHERE peer = ? AND trust >= ? LIMIT 1", (peer, int(Trust.ACCEPTED)))
+    return row is not None
 
 
 def is_unmet(db: Database, peer: bytes) -> bool:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.limits import BACKOFF_MAX_S, BACKOFF_MIN_S, DIAL_TIMEOUT_S, DIALS, DISCOVERED_AGENTS
+from p2p_agents.limits import (
+    BACKOFF_MAX_S,
+    BACKOFF_MIN_S,
+    DIAL_TIMEOUT_S,
+    DIALS,
+    DIALS_OF_RECORDS,
+    DISCOVERED_AGENTS,
+    HEARD_ADDRESSES,
+    PROVEN_ADDRESSES,
+)
 from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target
 
 SMALL, OWN, LARGE = b"a" * 32, b"m" * 32, b"z" * 32
@@ -96,6 +105,59 @@ def test_invented_records_are_bounded(router):
     dials = router.due(0.0)
     assert sum(len(dial.addresses) for dial in dials) < DIALS + CANDIDATES
     assert all(len(dial.addresses) <= CANDIDATES for dial in dials)
+
+
+def test_what_is_announced_pushes_out_nothing_proven(router):
+    """C3: anybody may announce a node's addresses; where a link came to life is dialled in every attempt."""
+    router.want(Target(LARGE), ["typed:1"], 0.0, proven=["good:1"])
+    router.connected(Target(LARGE), 7, 1)
+    router.reached(LARGE, "better:1")
+    router.closed(7, 1.0)
+    for number in range(HEARD_ADDRESSES):
+        router.found(LARGE, 1, [f"dead:{number}"], 1.0)
+    now = 2.0
+    for _ in range(9):
+        (dial,) = router.due(now)
+        assert dial.addresses[:2] == ("better:1", "good:1")
+        assert len(dial.addresses) == 2 + CANDIDATES
+        router.dialed(Target(LARGE))
+        now += 2 * BACKOFF_MAX_S
+    assert router.addresses(LARGE)[:2] == ("better:1", "good:1")
+
+
+def test_what_was_heard_is_tried_in_turns(router):
+    """Dead addresses delay the one that leads there, and do not hide it."""
+    router.found(LARGE, 1, ["good:1"], 0.0)
+    router.found(LARGE, 1, [f"dead:{number}" for number in range(HEARD_ADDRESSES - 1)], 0.0)
+    tried: set[str] = set()
+    for attempt in range(-(-HEARD_ADDRESSES // CANDIDATES)):
+        (dial,) = router.due(attempt * 2 * BACKOFF_MAX_S)
+        router.dialed(Target(LARGE))
+        tried.update(dial.addresses)
+    assert "good:1" in tried
+
+
+def test_proven_addresses_are_bounded_and_the_last_ones_stay(router):
+    router.want(Target(LARGE), (), 0.0)
+    for number in range(PROVEN_ADDRESSES + 5):
+        router.reached(LARGE, f"a:{number}")
+    router.reached(SMALL, "a:1")
+    (dial,) = router.due(0.0)
+    assert dial.addresses[0] == f"a:{PROVEN_ADDRESSES + 4}"
+    assert len(dial.addresses) == PROVEN_ADDRESSES
+
+
+def test_who_is_wanted_is_dialled_before_rumours(router):
+    """Invented nodes take a part of the dials that may be under way, and no more."""
+    for number in range(40):
+        router.found(LARGE[:28] + number.to_bytes(4, "big"), 1, [f"a:{n + 1}" for n in range(12)], 0.0)
+    router.want(Target(LARGE), [f"b:{n + 1}" for n in range(12)], 0.0)
+    dials = router.due(0.0)
+    assert dials[0].target == Target(LARGE)
+    assert sum(len(dial.addresses) for dial in dials) <= DIALS_OF_RECORDS
+    for number in range(2):
+        router.want(Target(b"", f"c:{number}"), [f"c:{number}"], 0.0)
+    assert [dial.target.place for dial in router.due(0.0)] == ["c:0", "c:1"]
 
 
 def test_a_goodbye_ends_the_dialling_unless_somebody_wants_it(router):

@@ -91,6 +91,20 @@ def test_invented_records_are_bounded(pair: Core) -> None:
     assert listed(pair)[-1] == f"a{DISCOVERED_AGENTS + 9}"
 
 
+def test_invented_records_push_out_no_contact(pair: Core) -> None:
+    carol = advert()
+    hears(pair, carol)
+    asks(pair, commands.send, to="carol", text="hi")
+
+    def invent(core: Core) -> None:
+        for number in range(2 * DISCOVERED_AGENTS):
+            directory.found(core, "mdns", advert(f"a{number}"), [ADDRESS])
+
+    does(pair, invent)
+    assert len(pair.sightings) == DISCOVERED_AGENTS
+    assert carol.agent in pair.sightings
+
+
 def test_a_word_is_a_name_in_any_case_or_the_beginning_of_an_id(pair: Core) -> None:
     agent = hears(pair, advert())
     for word in ("carol", "CAROL", id_text(agent), id_text(agent)[:12], id_text(agent)[:12].upper()):

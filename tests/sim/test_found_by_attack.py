@@ -6,13 +6,14 @@ import pytest
 
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Malformed
-from p2p_agents.node import commands, holding, inbound, syncing
+from p2p_agents.node import commands, directory, holding, inbound, syncing
 from p2p_agents.node.asking import void
-from p2p_agents.node.effects import Answered
+from p2p_agents.node.effects import Answered, Connect
 from p2p_agents.node.state import Waiter
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire import frame as frames
+from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.claims import OPEN_LABEL, encode_open
 from p2p_agents.wire.frame import encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -142,3 +143,80 @@ def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
     alice.node.clock.wall_offset_ms += 15 * 86_400_000
     world.run(800)  # the wall clock jumped: it is believed after ten minutes
     assert alice.state(message) == "failed"
+
+
+def dead(turn):
+    """Addresses where nobody is."""
+    return [f"203.0.113.{turn % 250}:{number}" for number in range(1_000, 1_012)]
+
+
+def announces(agent, of, turn):
+    """A record of `of`, which anybody on the LAN can make: its id, its node, and dead addresses."""
+    local, core = of.hosted.local, of.core
+    forged = Advert(local.agent, local.name, local.kind, local.status, core.node, core.incarnation + turn, 4433)
+    agent.node.run(lambda core: directory.found(core, "mdns", forged, dead(turn)))
+
+
+def test_records_of_a_contact_with_dead_addresses_keep_nobody_from_it(world):
+    """C3: where a link came to life is dialled beside whatever is announced."""
+    alice, bob = friends(world)
+    world.part(alice, bob)
+    world.run(20)
+    for turn in range(1, 40):
+        for one, other in ((alice, bob), (bob, alice)):
+            announces(one, other, turn)
+    world.join(alice, bob)
+    world.run(70)
+    alice.sends(bob, "found")
+    world.run(5)
+    assert bob.heard(alice) == ["first", "found"]
+
+
+def test_the_same_holds_after_a_restart(world):
+    """C3: what is dialled beside announced addresses is in the store."""
+    alice, bob = friends(world)
+    world.part(alice, bob)
+    for node in (alice.node, bob.node):
+        node.restart()
+    for turn in range(1, 40):
+        for one, other in ((alice, bob), (bob, alice)):
+            announces(one, other, turn)
+    world.join(alice, bob)
+    world.run(70)
+    assert alice.links(bob)
+
+
+def test_records_of_invented_agents_hold_up_no_dial_to_a_contact(world):
+    """C3: a node is dialled because somebody wants it before one of which there is only a record."""
+    alice, bob = friends(world)
+    world.part(alice, bob)
+    world.run(20)
+
+    def invent(core):
+        for number in range(1_500):
+            forged = Advert(number.to_bytes(32, "big"), "x", "other", "online", number.to_bytes(32, "big"), 1, 4433)
+            directory.found(core, "mdns", forged, dead(number))
+
+    alice.node.run(invent)
+    before = len(alice.node.effects)
+    world.run(40)
+    dials = [effect.dial for effect in alice.node.effects[before:] if isinstance(effect, Connect)]
+    assert bob.core.node in {dial.target.node for dial in dials}
+    assert bob.id in alice.core.sightings
+    world.join(alice, bob)
+    world.run(40)
+    assert alice.links(bob)
+
+
+def test_what_a_contact_tells_pushes_out_nowhere_it_was_reached(world):
+    """G4: addresses come sealed over a bridge, and are its word all the same."""
+    alice, bob = friends(world)
+    reached = contacts.reached_at(alice.core.db, bob.id)
+    assert reached
+    for number in range(40):
+        alice.node.run(
+            lambda core, n=number: contacts.remember_address(core.db, bob.id, dead(n)[0], b"n" * 32, 2**40, told=True)
+        )
+    alice.node.run(lambda core: contacts.remember_address(core.db, bob.id, reached[0][0], b"n" * 32, 2**40, told=True))
+    assert contacts.reached_at(alice.core.db, bob.id) == reached
+    assert contacts.addresses(alice.core.db, bob.id)[0] == reached[0]

@@ -47,6 +47,18 @@ def test_addresses_are_bounded_and_the_newest_come_first(db):
     assert found[0] == f"192.0.2.{ADDRESSES_KEPT + 2}:1"
 
 
+def test_what_a_peer_tells_replaces_nowhere_it_was_reached(db):
+    contacts.remember_address(db, BOB, "192.0.2.1:1", b"n" * 32, 1)
+    for number in range(ADDRESSES_KEPT + 3):
+        contacts.remember_address(db, BOB, f"203.0.113.{number}:1", b"m" * 32, 100 + number, told=True)
+    contacts.remember_address(db, BOB, "192.0.2.1:1", b"m" * 32, 200, told=True)
+    assert contacts.reached_at(db, BOB) == [("192.0.2.1:1", b"n" * 32)]
+    assert contacts.addresses(db, BOB)[0] == ("192.0.2.1:1", b"n" * 32)
+    assert len(contacts.addresses(db, BOB)) == 1 + ADDRESSES_KEPT
+    contacts.remember_address(db, BOB, f"203.0.113.{ADDRESSES_KEPT}:1", b"n" * 32, 300)
+    assert contacts.reached_at(db, BOB)[0] == (f"203.0.113.{ADDRESSES_KEPT}:1", b"n" * 32)
+
+
 def test_requests_are_kept_decided_and_forgotten(db):
     """B11"""
     for peer, at in ((BOB, 1), (CAROL, 5)):
