@@ -209,7 +209,7 @@ def test_records_of_invented_agents_hold_up_no_dial_to_a_contact(world):
 
 
 def test_what_a_contact_tells_pushes_out_nowhere_it_was_reached(world):
-    """G4: addresses come sealed over a bridge, and are its word all the same."""
+    """Addresses come sealed over a bridge, and are its word all the same."""
     alice, bob = friends(world)
     reached = contacts.reached_at(alice.core.db, bob.id)
     assert reached
