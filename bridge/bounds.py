@@ -15,7 +15,7 @@ PENDING_REQUESTS = 1_024  # of one connection that the store has not answered
 PENDING_BYTES = 8 * MIB  # and their bytes
 ALL_PENDING_BYTES = 128 * MIB  # of all connections together
 ALL_PARTIAL_BYTES = 256 * MIB  # of frames that all connections have begun and not ended
-PLACES_OF_ONE = 64  # that one connection takes
+PLACES_OF_ONE = 64  # that one connection takes, of those that its network may
 FETCHES = 4  # of one connection under way: each brings up to FETCH_BYTES
 SUBSCRIPTIONS = 4_096  # queues one connection reads: 64 agents with 64 contacts each
 READERS = 8  # connections that read one queue; a further one ends the oldest
@@ -38,11 +38,16 @@ HANDSHAKES_PER_S = 256  # a handshake costs 2 ms
 NETWORKS = 65_536  # whose pace is remembered
 
 # --- meeting places ---
-PLACES = 10_000
+PLACES = 10_000  # shown at once
+PLACES_OF_NETWORK = 64  # of these: as many people behind one address show a code
 PLACE_MS = 600_000  # a code lives ten minutes
-LONELY_PLACE_MS = 60_000  # that only a joiner took: the displayer comes first, or soon
+ABANDONED_PLACE_MS = 60_000  # whose displayer hung up: networks change, and bridges restart, in less
+LONELY_PLACES = 1_024  # that only a joiner took, beside those that are shown
+LONELY_PLACES_OF_NETWORK = 16
+LONELY_PLACE_MS = 60_000  # the displayer comes first, or soon
 PLACE_MESSAGES = 16  # kept for a side that is away: a run has three each way
 PLACE_BYTES = 1 * MIB  # and their bytes
+ALL_PLACE_BYTES = 64 * MIB  # kept for all sides that are away: a run has some ten kilobytes
 
 # --- the store ---
 BLOB_LEAST_BYTES = 2 * BLOB_FLOOR_BYTES  # a bridge that takes no more than this carries short messages still

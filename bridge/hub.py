@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import random
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from bridge import bounds
 from bridge.clock import ClockTrust, now_ms
 from bridge.counts import Counts
 from bridge.origins import Origins, network_of
+from bridge.places import Standing
 from bridge.rates import Networks, Paces, Purse
 from bridge.session import End, Pool, Session
 from bridge.store import Guest, Placed, Refused, Stats
 from bridge.visit import Visit
 from p2p_agents.crypto.outer import queue_name, token_hash
-from p2p_agents.wire.relay_answers import Refusal, Terms
+from p2p_agents.wire.relay_answers import Admission, Refusal, Terms
 from p2p_agents.wire.relay_requests import KEY_BYTES, Ack, Create, Drop, Leave, Login, Meet, Put, Read, Tell
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from bridge.visit import Line
     from p2p_agents.crypto.signing import SigningKey
     from p2p_agents.wire.relay import Request
-    from p2p_agents.wire.relay_answers import Admission, Told
+    from p2p_agents.wire.relay_answers import Told
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +130,7 @@ class Hub:
         self._partial -= visit.partial
         for queue in visit.session.queues:
             self.unwatch(queue, visit)
-        self.meetings.lost(visit.id)
+        self.meetings.lost(visit.id, self._clock())
 
     def holds(self, more: int) -> bool:
         """Whether there is memory for so many bytes more of frames that have begun; they are counted."""
@@ -158,7 +160,8 @@ class Hub:
             case Drop():
                 answer = store.drop(message.queue)
             case Meet():
-                answer = meetings.meet(message.place, message.side, token_hash(message.token), visit.id, now)
+                standing = self._standing(visit, worked=worked)
+                answer = meetings.meet(message.place, message.side, token_hash(message.token), visit.id, now, standing)
             case Tell():
                 answer = meetings.tell(message.place, message.message, visit.id, now)
             case Leave():
@@ -169,6 +172,11 @@ class Hub:
     def _guest(self, visit: Visit, login: Login) -> Guest:
         token = sha256(login.token.encode()).digest() if login.token else b""
         return Guest(login.account, self._origins.tag(visit.network, login.account), self.terms.admission, token)
+
+    def _standing(self, visit: Visit, *, worked: bool) -> Standing:
+        guest = visit.guest
+        known = guest is not None and (guest.known or guest.admission is not Admission.OPEN)
+        return Standing(self._origins.tag(visit.network, b"") if visit.network else b"", known, worked)
 
     def _answered(self, visit: Visit, message: Request, future: Future[Any]) -> None:
         session, found = visit.session, _outcome(future)
@@ -185,6 +193,8 @@ class Hub:
             for reader in self._readers(message.queue):
                 reader.act(reader.session.came(message.queue, found.previous, found.cursor, message.blob))
         else:
+            if isinstance(message, Create) and visit.guest is not None:
+                visit.guest = replace(visit.guest, known=True)
             visit.act(session.settled(message.request, 0))
         self._done()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from bridge.places import News, Places, Visitor
+from bridge.places import STRANGER, News, Places, Standing, Visitor
 from bridge.store import Refused
 
 if TYPE_CHECKING:
@@ -21,13 +21,21 @@ class Meetings(Protocol):
 
     told: Callable[[Visitor, Told], None]
 
-    def meet(self, place: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> Future[None]: ...
+    def meet(
+        self,
+        place: str,
+        side: Side,
+        token_hash: bytes,
+        visitor: Visitor,
+        now_ms: int,
+        standing: Standing = STRANGER,
+    ) -> Future[None]: ...
 
     def tell(self, place: str, message: bytes, visitor: Visitor, now_ms: int) -> Future[None]: ...
 
     def leave(self, place: str, visitor: Visitor, now_ms: int) -> Future[None]: ...
 
-    def lost(self, visitor: Visitor) -> None: ...
+    def lost(self, visitor: Visitor, now_ms: int) -> None: ...
 
     def expire(self, now_ms: int) -> None: ...
 
@@ -48,8 +56,16 @@ class LocalMeetings:
     def __len__(self) -> int:
         return len(self._places)
 
-    def meet(self, place: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
-        return self._answer(lambda: self._places.meet(place, side, token_hash, visitor, now_ms))
+    def meet(
+        self,
+        place: str,
+        side: Side,
+        token_hash: bytes,
+        visitor: Visitor,
+        now_ms: int,
+        standing: Standing = STRANGER,
+    ) -> Future[None]:
+        return self._answer(lambda: self._places.meet(place, side, token_hash, visitor, now_ms, standing))
 
     def tell(self, place: str, message: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
         return self._answer(lambda: self._places.tell(place, message, visitor, now_ms))
@@ -57,8 +73,8 @@ class LocalMeetings:
     def leave(self, place: str, visitor: Visitor, now_ms: int) -> Future[None]:
         return self._answer(lambda: self._places.leave(place, visitor, now_ms))
 
-    def lost(self, visitor: Visitor) -> None:
-        self._places.lost(visitor)
+    def lost(self, visitor: Visitor, now_ms: int) -> None:
+        self._places.lost(visitor, now_ms)
 
     def expire(self, now_ms: int) -> None:
         self._spread(self._places.expire(now_ms))

@@ -2,7 +2,10 @@
 
     p2pb:p:{NAME}       hash: each side's token, who sits there (process and visitor), when the place ends
     p2pb:p:{NAME}:SIDE  list: what waits for that side
-    p2pb:places         sorted set: all places by when they end
+    p2pb:places         sorted set: all places that are shown, by when they end
+    p2pb:places:NETWORK sorted set: those of one network, by its tag
+    p2pb:lonely, p2pb:lonely:NETWORK: likewise those that only a joiner took
+    p2pb:told:WINDOW    the bytes that were told in these ten minutes
 
 What is told always waits in Redis first; the process of whoever sits there is woken and takes it. So what was told to
 a process that is gone waits for the side's next MEET. All of it goes by itself when the place ends.
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
+from bridge.places import STRANGER, Standing, demand_place
 from bridge.redis_ears import Ears
 from bridge.redis_keys import name_of
 from bridge.redis_link import Command, Link, call
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 
     from bridge.places import News, Visitor
 
-PLACES = "p2pb:places"
+COUNTED = {Side.DISPLAYER: "p2pb:places", Side.JOINER: "p2pb:lonely"}  # by whose coming began a place's time
 
 _CHANNEL = "p2pb:told:"
 
@@ -40,6 +44,7 @@ class _Seat:
 
     side: Side
     ends_ms: int
+    network: bytes
 
 
 class RedisMeetings:
@@ -62,8 +67,16 @@ class RedisMeetings:
     def __len__(self) -> int:
         return len({name for name, _ in self._seats})
 
-    def meet(self, place: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
-        return self._ask(self._meet(place, side, token_hash, visitor, now_ms), now_ms)
+    def meet(
+        self,
+        place: str,
+        side: Side,
+        token_hash: bytes,
+        visitor: Visitor,
+        now_ms: int,
+        standing: Standing = STRANGER,
+    ) -> Future[None]:
+        return self._ask(self._meet(place, side, token_hash, visitor, now_ms, standing), now_ms)
 
     def tell(self, place: str, message: bytes, visitor: Visitor, now_ms: int) -> Future[None]:
         return self._ask(self._tell(place, message, visitor, now_ms), now_ms)
@@ -71,12 +84,10 @@ class RedisMeetings:
     def leave(self, place: str, visitor: Visitor, now_ms: int) -> Future[None]:
         return self._ask(self._leave(place, visitor, now_ms), now_ms)
 
-    def lost(self, visitor: Visitor) -> None:
+    def lost(self, visitor: Visitor, now_ms: int) -> None:
         for name, sitter in [seat for seat in self._seats if seat[1] == visitor]:
             seat = self._seats.pop((name, sitter))
-            self._start(
-                self._quietly(self._link.one(call("rise", _keys(name)[:1], int(seat.side), self._sitter(visitor))))
-            )
+            self._start(self._quietly(self._rise(name, seat, visitor, now_ms)))
 
     def expire(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -89,37 +100,74 @@ class RedisMeetings:
 
     # --- requests ---
 
-    async def _meet(self, name: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int) -> News:
+    async def _meet(
+        self, name: str, side: Side, token_hash: bytes, visitor: Visitor, now_ms: int, standing: Standing
+    ) -> News:
         known = self._seats.get((name, visitor))
         if known is not None and known.side is not side:
             raise Refused(Refusal.BAD)
-        count = await self._count(now_ms)
+        refused = await self._refused(side, standing, now_ms)
         lives = (bounds.PLACE_MS, bounds.LONELY_PLACE_MS)
-        words = (name, int(side), token_hash, self._sitter(visitor), now_ms, int(count < bounds.PLACES), *lives)
-        ends, there, *waited = _checked(await self._link.one(call("meet", _keys(name), *words)))
-        self._seats[name, visitor] = _Seat(side, ends)
-        await self._link.one(Command(("ZADD", PLACES, ends, name)))
+        why = str(refused.refusal) if refused is not None else ""
+        words = (name, int(side), token_hash, self._sitter(visitor), now_ms, why, *lives)
+        answer = await self._link.one(call("meet", _keys(name), *words, standing.network.hex()))
+        if refused is not None and answer[0] == why.encode():
+            raise refused
+        ends, lonely, there, *waited = _checked(answer)
+        self._seats[name, visitor] = _Seat(side, ends, standing.network)
+        kind = Side.JOINER if lonely else Side.DISPLAYER
+        if kind is side:
+            await self._all([Command(("ZADD", key, ends, name)) for key in _counted(kind, standing.network)])
         return [(visitor, Told(name, message)) for message in [b""] * there + waited]
 
-    async def _count(self, now_ms: int) -> int:
-        _, count = await self._link.run(
-            [Command(("ZREMRANGEBYSCORE", PLACES, "-inf", now_ms)), Command(("ZCARD", PLACES))]
-        )
-        if isinstance(count, Refused):
-            raise count
-        return int(count)
+    async def _refused(self, side: Side, standing: Standing, now_ms: int) -> Refused | None:
+        """Why no place is made, or shown, for who asks."""
+        keys = _counted(side, standing.network)
+        await self._all([Command(("ZREMRANGEBYSCORE", key, "-inf", now_ms)) for key in keys])
+        counts = await self._all([Command(("ZCARD", key)) for key in keys])
+        try:
+            demand_place(side, standing, counts[0], counts[-1])
+        except Refused as refused:
+            return refused
+        return None
+
+    async def _rise(self, name: str, seat: _Seat, visitor: Visitor, now_ms: int) -> None:
+        words = (name, int(seat.side), self._sitter(visitor), now_ms, bounds.ABANDONED_PLACE_MS)
+        _, ends, network = await self._link.one(call("rise", _keys(name)[:1], *words))
+        if seat.side is Side.DISPLAYER:
+            keys = _counted(Side.DISPLAYER, bytes.fromhex(network.decode()))
+            await self._all([Command(("ZADD", key, "XX", ends, name)) for key in keys])
+
+    async def _all(self, commands: list[Command]) -> list[Any]:
+        """Their answers. Raises Refused."""
+        answers = await self._link.run(commands)
+        for answer in answers:
+            if isinstance(answer, Refused):
+                raise answer
+        return answers
 
     async def _tell(self, name: str, message: bytes, visitor: Visitor, now_ms: int) -> News:
+        await self._spend(len(message), now_ms)
         most = (bounds.PLACE_MESSAGES, bounds.PLACE_BYTES)
         words = (name, int(self._seat(name, visitor).side), self._sitter(visitor), now_ms, message, *most)
         _checked(await self._link.one(call("tell", _keys(name), *words)))
         return []
 
+    async def _spend(self, size: int, now_ms: int) -> None:
+        """What is told waits in Redis for ten minutes at most: so much in ten minutes bounds it. Raises Refused."""
+        window = f"p2pb:told:{now_ms // bounds.PLACE_MS}"
+        told, _ = await self._all(
+            [Command(("INCRBY", window, size)), Command(("PEXPIRE", window, 2 * bounds.PLACE_MS))]
+        )
+        if told > bounds.ALL_PLACE_BYTES:
+            raise Refused(Refusal.FULL, bounds.LONELY_PLACE_MS)
+
     async def _leave(self, name: str, visitor: Visitor, now_ms: int) -> News:
         words = (name, int(self._seat(name, visitor).side), self._sitter(visitor), now_ms)
-        _checked(await self._link.one(call("leave", _keys(name), *words)))
-        self._seats.pop((name, visitor), None)
-        await self._link.one(Command(("ZREM", PLACES, name)))
+        (network,) = _checked(await self._link.one(call("leave", _keys(name), *words)))
+        seat = self._seats.pop((name, visitor))
+        keys = {*_counted(Side.DISPLAYER, bytes.fromhex(network.decode())), *_counted(Side.JOINER, seat.network)}
+        await self._all([Command(("ZREM", key, name)) for key in sorted(keys)])
         return []
 
     def _seat(self, name: str, visitor: Visitor) -> _Seat:
@@ -217,6 +265,12 @@ class RedisMeetings:
 def _keys(name: str) -> tuple[str, ...]:
     place = f"p2pb:p:{{{name_of(name.encode())}}}"  # a name may hold what marks a slot
     return (place, *(f"{place}:{side:d}" for side in Side))
+
+
+def _counted(kind: Side, network: bytes) -> tuple[str, ...]:
+    """The sets that a place is counted in: of all, and of its network where it has one."""
+    together = COUNTED[kind]
+    return (together, f"{together}:{network.hex()}") if network else (together,)
 
 
 def _checked(answer: list[Any]) -> list[Any]:

@@ -15,11 +15,11 @@ from bridge.delivering import Delivering, Fetch, Push
 from bridge.store import Refused
 from p2p_agents.crypto.outer import queue_name
 from p2p_agents.crypto.signing import verify
-from p2p_agents.crypto.work import work_claim, work_done
+from p2p_agents.crypto.work import newcomer_bits, newcomer_claim, work_claim, work_done
 from p2p_agents.errors import BadSignature, Malformed
 from p2p_agents.wire import relay
 from p2p_agents.wire.relay_answers import Done, Fail, Notice, Refusal, Told, Welcome
-from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Tell
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Side, Stamp, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,6 +114,8 @@ class Session:
         self._pending_bytes = 0
         self._delivering = Delivering()
         self._places: set[str] = set()
+        self._stamps = 0  # of this account, taken on this connection
+        self._stamped = False  # the last of them lets a request pass yet
 
     @property
     def queues(self) -> tuple[bytes, ...]:
@@ -130,7 +132,7 @@ class Session:
             return self._welcome(message)
         if not self.knocked:
             return [self._end(End.PROTOCOL, "KNOCK comes first")]
-        if not isinstance(message, Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave):
+        if not isinstance(message, Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave | Stamp):
             return [self._end(End.PROTOCOL, f"a client does not say {type(message).__name__}")]
         refused = self._unwelcome(message, size, now)
         if refused is not None:
@@ -158,10 +160,8 @@ class Session:
     def settled(self, request: int, answer: int | Refused) -> list[Action]:
         """A Carry was carried out, and for a PUT under this cursor, or it was not."""
         message = self._pending[request].message
-        if isinstance(answer, Refused) and answer.refusal is Refusal.WORK and isinstance(message, Put):
-            done = work_done(work_claim(self._key.public, self._challenge, message.queue, message.blob), message.token)
-            if done >= self._terms.work_bits and not self.ended:
-                return [Carry(message, worked=True)]
+        if isinstance(answer, Refused) and answer.refusal is Refusal.WORK and not self.ended and self._worked(message):
+            return [Carry(message, worked=True)]
         pending = self._release(request)
         if self.ended:
             return []
@@ -226,6 +226,9 @@ class Session:
 
     def _take(self, message: Request, size: int) -> list[Action]:
         """Raises Refused where it does not hold."""
+        if isinstance(message, Stamp):
+            self._take_stamp(message)
+            return [Send(Done(message.request))]
         pending = _Pending(message, size)
         then: list[Action] = []
         match message:
@@ -245,7 +248,7 @@ class Session:
             case Drop() if message.queue not in self._delivering:
                 raise Refused(Refusal.BAD)
             case Meet():
-                self._take_place(message.place)
+                self._take_place(message.place, message.side)
             case Tell() | Leave() if message.place not in self._places:
                 raise Refused(Refusal.AWAY)
         self._pending[message.request] = pending
@@ -272,18 +275,37 @@ class Session:
         if sent is None or message.cursor > sent:
             raise Refused(Refusal.BAD)
 
-    def _take_place(self, place: str) -> None:
+    def _take_place(self, place: str, side: Side) -> None:
+        if side is Side.DISPLAYER and not self.account:
+            raise Refused(Refusal.ADMISSION)
         if place not in self._places and len(self._places) >= bounds.PLACES_OF_ONE:
             raise Refused(Refusal.RATE, bounds.LONELY_PLACE_MS)
         self._places.add(place)
 
+    def _take_stamp(self, message: Stamp) -> None:
+        if not self.account:
+            raise Refused(Refusal.ADMISSION)
+        claim = newcomer_claim(self._key.public, self._challenge, self.account, self._stamps)
+        if work_done(claim, message.stamp) < newcomer_bits(self._terms.work_bits):
+            raise Refused(Refusal.WORK)
+        self._stamps += 1
+        self._stamped = True
+
     # --- private: answers ---
+
+    def _worked(self, message: Request) -> bool:
+        """Whether the work was done that was asked for; a newcomer's is spent."""
+        if isinstance(message, Put):
+            claim = work_claim(self._key.public, self._challenge, message.queue, message.blob)
+            return work_done(claim, message.token) >= self._terms.work_bits
+        stamped, self._stamped = self._stamped, False
+        return stamped
 
     def _after(self, message: Request) -> list[Action]:
         """What a request that was carried out means here."""
         match message:
-            case Login(account=account):
-                self.account = account
+            case Login(account=account) if account != self.account:
+                self.account, self._stamps, self._stamped = account, 0, False
             case Drop(queue=queue) if self._delivering.end(queue):
                 return [Unwatch(queue)]
             case Leave(place=place):

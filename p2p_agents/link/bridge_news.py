@@ -43,9 +43,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The blob of this `put` is for a public queue: a stamp of `bits` over the claim lets it in, on this connection."""
+    """A stamp of `bits` over the claim is asked for, on this connection: for the blob of this `put`, to a public queue,
+    or of our account, where the ticket is None and the queue empty."""
 
-    ticket: int
+    ticket: int | None
     queue: bytes
     claim: bytes
     bits: int

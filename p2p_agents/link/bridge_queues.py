@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2p_agents.crypto.signing import SigningKey
     from p2p_agents.link.bridge_line import Line
     from p2p_agents.link.bridge_news import News
+    from p2p_agents.link.bridge_toll import Toll
     from p2p_agents.wire.relay import Request
     from p2p_agents.wire.relay_answers import Deliver, Told
 
@@ -59,8 +60,9 @@ class _Reading:
 class Readings:
     """Each is made and read again on every connection, from what was kept; it is acknowledged once it is open."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, toll: Toll) -> None:
         self._report = report
+        self._toll = toll
         self._line: Line | None = None
         self._readings: dict[bytes, _Reading] = {}
 
@@ -124,10 +126,10 @@ class Readings:
         proof = key.sign(create_claim(line.bridge, line.challenge, hashed, public), CREATE_LABEL)
 
         def made(answer: Answer, now: float) -> None:
-            if isinstance(answer, Fail):
-                self._failed(reading, answer, now)
-            else:
+            if not isinstance(answer, Fail):
                 self._read(reading)
+            elif not self._toll.due(answer, lambda: self._begin(reading)):
+                self._failed(reading, answer, now)
 
         line.ask(lambda number: Create(number, key.public, proof, hashed, public), made)
 
@@ -281,8 +283,9 @@ class _Place:
 class Places:
     """Sides of meeting places, taken again on every connection until they are left, or gone."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, toll: Toll) -> None:
         self._report = report
+        self._toll = toll
         self._line: Line | None = None
         self._places: dict[str, _Place] = {}
 
@@ -338,13 +341,16 @@ class Places:
         if line is None or self._places.get(name) is not place:
             return
 
+        def again() -> None:
+            self._ask(name, place, make, done)
+
         def answered(answer: Answer, now: float) -> None:
             if isinstance(answer, Done):
                 done()
-            elif self._places.get(name) is not place:
+            elif self._places.get(name) is not place or self._toll.due(answer, again):
                 return
             elif answer.retry_ms:
-                line.again(answer, now, lambda: self._ask(name, place, make, done))
+                line.again(answer, now, again)
             else:
                 del self._places[name]
                 self._report(PlaceTold(name, b"", gone=True))

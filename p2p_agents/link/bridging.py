@@ -16,6 +16,7 @@ from p2p_agents.link.approach import Approach, Dial, Failure, Hangup, Send
 from p2p_agents.link.bridge_line import Line
 from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, News, Refused, Work
 from p2p_agents.link.bridge_queues import Places, Puts, Readings
+from p2p_agents.link.bridge_toll import Toll
 from p2p_agents.wire.framing import Framer
 from p2p_agents.wire.relay import LOGIN_LABEL, decode_message, login_claim
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Notice, Refusal, Told, Welcome
@@ -69,9 +70,10 @@ class Bridging:
         self._framers: dict[Way, Framer] = {}
         self._line: Line | None = None
         self._actions: list[Action] = []
-        self._readings = Readings(self._actions.append)
+        self._toll = Toll(self._actions.append, account.public)
+        self._readings = Readings(self._actions.append, self._toll)
         self._puts = Puts(self._actions.append)
-        self._places = Places(self._actions.append)
+        self._places = Places(self._actions.append, self._toll)
         self._down = ""  # the code told last
 
     @property
@@ -131,7 +133,10 @@ class Bridging:
 
     def worked(self, work: Work, stamp: bytes, now: float) -> list[Action]:
         """What was asked for with Work is done."""
-        self._puts.worked(work, stamp)
+        if work.ticket is None:
+            self._toll.worked(work, stamp)
+        else:
+            self._puts.worked(work, stamp)
         return self._take(now)
 
     def ack(self, queue: bytes, cursor: int, now: float) -> list[Action]:
@@ -256,6 +261,7 @@ class Bridging:
         self._readings.down()
         self._places.down()
         self._line = Line(way, self.address.key, welcome, now)
+        self._toll.up(self._line)
         health = self.health
         health.failures, health.failure, health.reached_at = 0, None, now
         health.observed = welcome.observed if way == "quic" else health.observed
@@ -309,6 +315,7 @@ class Bridging:
         assert self._line is not None
         line, self._line = self._line, None
         self._framers.clear()
+        self._toll.down()
         self._readings.down()
         self._places.down()
         self._actions += self._approach.lost(now, line.since, failure, line.restart_at)

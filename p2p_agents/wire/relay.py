@@ -14,6 +14,7 @@ whole frames, length and all.
     client   MEET      take one of the two sides of a meeting place
     client   TELL      a message for the other side
     client   LEAVE     the place is given up for both
+    client   STAMP     work of a newcomer, where a bridge that grows full asks for it
     bridge   DONE      a request was carried out; for PUT the blob's cursor
     bridge   FAIL      and why it was not; when to try again
     bridge   DELIVER   blobs of a queue
@@ -32,7 +33,7 @@ from p2p_agents.errors import Malformed
 from p2p_agents.limits import FRAME_BYTES
 from p2p_agents.wire.cbor import VERSION, decode, encode, uint
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Notice, Told, Welcome
-from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Tell
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Stamp, Tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,10 +47,11 @@ LOGIN_LABEL = "p2pa/1 bridge login"
 CREATE_LABEL = "p2pa/1 bridge create"
 READ_LABEL = "p2pa/1 bridge read"
 
-Request = Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave
+Request = Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave | Stamp
 Message = Knock | Welcome | Request | Done | Fail | Deliver | Told | Notice
 
-_KINDS = (Knock, Welcome, Login, Create, Put, Read, Ack, Drop, Meet, Tell, Leave, Done, Fail, Deliver, Told, Notice)
+_ASKED = (Login, Create, Put, Read, Ack, Drop, Meet, Tell, Leave, Stamp)
+_KINDS = (Knock, Welcome, *_ASKED, Done, Fail, Deliver, Told, Notice)
 _READERS: dict[int, Callable[[list[Any]], Message]] = {kind.TYPE: kind.unpack for kind in _KINDS}
 
 

@@ -240,3 +240,20 @@ class Leave:
     def unpack(cls, f: list[Any]) -> Leave:
         _, request, place = array(f, 3, what="LEAVE")
         return cls(uint(request, what="request"), text(place, at_most=PLACE_CHARS, what="place"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """[11, request, stamp]: work done for the account that logged in; it lets one request of a newcomer pass."""
+
+    TYPE: ClassVar[int] = 11
+    request: int
+    stamp: bytes
+
+    def pack(self) -> list[object]:
+        return [11, self.request, self.stamp]
+
+    @classmethod
+    def unpack(cls, f: list[Any]) -> Stamp:
+        _, request, stamp = array(f, 3, what="STAMP")
+        return cls(uint(request, what="request"), blob(stamp, size=TOKEN_BYTES, what="stamp"))

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from bridge import bounds
 from bridge.bounds import Pace, Quotas
+from bridge.clock import now_ms
 from bridge.server import BridgeServer
 from bridge.session import End
 from bridge.web_lines import WebLine
@@ -372,3 +373,21 @@ async def test_logins_leave_no_rows(tmp_path: Path) -> None:
             for number in range(100):
                 assert isinstance(await eve.login(f"eve {number}"), Done)
         assert (await server.store.stats()).accounts == 0
+
+
+@in_loop
+async def test_one_network_does_not_take_every_meeting_place(tmp_path: Path) -> None:
+    """10,000 were taken in 4 s from one /64, without a login, and held after hanging up."""
+    quotas = Quotas(disk_reserve=0, meets=Pace(1e6, 1e6))
+    async with serving(tmp_path, quotas=quotas) as (server, address):
+        async with met(from_afar(server, "2001:db8::1"), address) as eve:
+            assert await eve.meet("AAAAA", Side.DISPLAYER, b"t" * 32) == Fail(1, Refusal.ADMISSION)
+        for number in range(4):
+            async with met(from_afar(server, f"2001:db8::{number:x}"), address, f"eve {number}") as eve:
+                for place in range(bounds.PLACES_OF_ONE):
+                    await eve.meet(f"{number}{place:04}", Side.DISPLAYER, b"t" * 32)
+        assert len(server.meetings) == bounds.PLACES_OF_NETWORK
+        async with met(from_afar(server, "2001:db8:0:1::1"), address, "alice") as alice:
+            assert isinstance(await alice.meet("7Q2MX", Side.DISPLAYER, b"a" * 32), Done)
+            server.meetings.expire(now_ms() + bounds.ABANDONED_PLACE_MS)
+            assert len(server.meetings) == 1

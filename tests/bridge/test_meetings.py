@@ -10,6 +10,7 @@ import pytest
 
 from bridge import bounds
 from bridge.meetings import LocalMeetings, Meetings
+from bridge.places import Standing
 from bridge.redis_link import Link, parse_store
 from bridge.redis_meetings import RedisMeetings
 from bridge.store import Refused
@@ -145,7 +146,7 @@ async def test_a_side_is_its_tokens_alone(hall: Hall) -> None:
         assert await refusal(meetings.tell(PLACE, b"x", THREE, NOW)) is Refusal.AWAY
         assert await refusal(meetings.leave(PLACE, THREE, NOW)) is Refusal.AWAY
         assert await refusal(meetings.tell("OTHER", b"x", ONE, NOW)) is Refusal.AWAY
-        meetings.lost(ONE)
+        meetings.lost(ONE, NOW)
         assert await refusal(meetings.meet(PLACE, DISPLAYER, X, THREE, NOW)) is Refusal.CROWDED
         assert ear.silent()
 
@@ -155,7 +156,7 @@ async def test_whoever_comes_back_with_the_token_has_its_side_again(hall: Hall) 
     async with hall() as meetings:
         ear = Ear(meetings)
         await met(meetings, ear)
-        meetings.lost(ONE)
+        meetings.lost(ONE, NOW)
         await meetings.tell(PLACE, b"meanwhile", TWO, NOW)
         await meetings.meet(PLACE, DISPLAYER, D, THREE, NOW)
         assert [await ear.next(THREE) for _ in range(2)] == [THERE, Told(PLACE, b"meanwhile")]
@@ -213,12 +214,58 @@ async def test_places_are_bounded_and_those_that_are_over_make_room(
 ) -> None:
     monkeypatch.setattr(bounds, "PLACES", 2)
     async with hall() as meetings:
-        await meetings.meet("A", DISPLAYER, D, ONE, NOW)
-        await meetings.meet("B", JOINER, J, TWO, NOW)
-        assert await refusal(meetings.meet("C", DISPLAYER, D, ONE, NOW)) is Refusal.FULL
+        known = Standing(b"n", known=True)
+        await meetings.meet("A", DISPLAYER, D, ONE, NOW, known)
+        await meetings.meet("B", DISPLAYER, D, ONE, NOW, known)
+        assert await refusal(meetings.meet("C", DISPLAYER, D, ONE, NOW, known)) is Refusal.FULL
         await meetings.meet("A", JOINER, J, TWO, NOW)
+        await meetings.meet("B", DISPLAYER, D, ONE, NOW + 1)  # again
+        meetings.expire(NOW + bounds.PLACE_MS)
+        await meetings.meet("C", DISPLAYER, D, ONE, NOW + bounds.PLACE_MS, known)
+
+
+@in_loop
+async def test_one_network_does_not_take_every_place(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PLACES_OF_NETWORK", 2)
+    monkeypatch.setattr(bounds, "LONELY_PLACES_OF_NETWORK", 1)
+    eve, bob = Standing(b"eve"), Standing(b"bob")
+    async with hall() as meetings:
+        await meetings.meet("A", DISPLAYER, D, ONE, NOW, eve)
+        await meetings.meet("B", DISPLAYER, D, ONE, NOW, eve)
+        assert await refusal(meetings.meet("C", DISPLAYER, D, ONE, NOW, eve)) is Refusal.RATE
+        await meetings.meet("C", DISPLAYER, D, TWO, NOW, bob)
+        await meetings.meet("D", JOINER, J, ONE, NOW, eve)
+        assert await refusal(meetings.meet("E", JOINER, J, ONE, NOW, eve)) is Refusal.RATE
+        await meetings.meet("A", JOINER, J, TWO, NOW, bob)
+        await meetings.leave("A", TWO, NOW)  # whoever ends it: it was eve's
+        await meetings.meet("F", DISPLAYER, D, ONE, NOW, eve)
+        await meetings.meet("D", DISPLAYER, D, TWO, NOW, bob)  # nobody waits there any more
         meetings.expire(NOW + bounds.LONELY_PLACE_MS)
-        await meetings.meet("C", DISPLAYER, D, ONE, NOW + bounds.LONELY_PLACE_MS)
+        await meetings.meet("E", JOINER, J, ONE, NOW + bounds.LONELY_PLACE_MS, eve)
+
+
+@in_loop
+async def test_a_newcomer_works_for_a_place_where_they_are_scarce(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PLACES", 2)
+    async with hall() as meetings:
+        await meetings.meet("A", DISPLAYER, D, ONE, NOW, Standing(b"1"))
+        assert await refusal(meetings.meet("B", DISPLAYER, D, ONE, NOW, Standing(b"2"))) is Refusal.WORK
+        await meetings.meet("B", DISPLAYER, D, ONE, NOW, Standing(b"2", worked=True))
+
+
+@in_loop
+async def test_who_hangs_up_and_does_not_come_back_frees_its_place(hall: Hall) -> None:
+    soon, late = NOW + bounds.ABANDONED_PLACE_MS - 1, NOW + bounds.ABANDONED_PLACE_MS
+    async with hall() as meetings:
+        ear = Ear(meetings)
+        await met(meetings, ear)
+        await meetings.meet("BACK", DISPLAYER, D, ONE, NOW)
+        meetings.lost(ONE, NOW)
+        await meetings.meet("BACK", DISPLAYER, D, THREE, soon)
+        ear.sweep(late)
+        assert await ear.next(TWO) == GONE
+        await meetings.meet(PLACE, DISPLAYER, X, THREE, late)
+        assert await refusal(meetings.meet("BACK", DISPLAYER, X, TWO, NOW + bounds.PLACE_MS - 1)) is Refusal.CROWDED
 
 
 @in_loop

@@ -96,7 +96,7 @@ async def test_the_sender_is_at_one_and_the_reader_at_the_other(tmp_path: Path, 
 async def test_two_sides_meet_through_two_processes(tmp_path: Path, server: RedisServer) -> None:
     async with (
         bridges(tmp_path, server) as (here, there),
-        met(await by_quic(here.address), here.address) as shows,
+        met(await by_quic(here.address), here.address, "alice") as shows,
         met(await by_quic(there.address), there.address) as comes,
     ):
         assert isinstance(await shows.meet("7Q2MX", Side.DISPLAYER, b"s" * 32), Done)

@@ -188,7 +188,7 @@ async def test_a_public_queue_takes_work(tmp_path: Path) -> None:
 async def test_two_sides_meet(tmp_path: Path) -> None:
     async with (
         serving(tmp_path) as (_, address),
-        met(await by_quic(address), address) as alice,
+        met(await by_quic(address), address, "alice") as alice,
         met(await by_web(address), address) as bob,
     ):
         assert isinstance(await alice.meet("7Q2MX", Side.DISPLAYER, b"1" * 32), Done)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bridge import bounds
@@ -9,12 +11,12 @@ from bridge.bounds import Pace, Quotas
 from bridge.session import Carry, Close, End, Pool, Send, Unwatch
 from bridge.store import Refused
 from p2p_agents.crypto.signing import verify
-from p2p_agents.crypto.work import find_stamp, work_claim, work_done
+from p2p_agents.crypto.work import find_stamp, newcomer_bits, newcomer_claim, work_claim, work_done
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.wire import relay
 from p2p_agents.wire.relay_answers import Admission, Deliver, Done, Fail, Notice, Refusal, Terms, Told, Welcome
-from p2p_agents.wire.relay_requests import Ack, Drop, Knock, Leave, Meet, Side, Tell
+from p2p_agents.wire.relay_requests import Ack, Drop, Knock, Leave, Meet, Side, Stamp, Tell
 from tests.bridge.client import Queue, key_of
 from tests.bridge.desk import (
     BRIDGE,
@@ -354,9 +356,49 @@ def test_guessing_at_places_is_slow():
 def test_one_connection_takes_so_many_places(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bounds, "PLACES_OF_ONE", 2)
     for number in (1, 2):
-        assert carried(desk.say(Meet(number, f"AAAA{number}", Side.DISPLAYER, b"t" * 32)))
-    assert refused(desk.say(Meet(3, "AAAA3", Side.DISPLAYER, b"t" * 32)))[0] == Refusal.RATE
-    assert carried(desk.say(Meet(4, "AAAA2", Side.DISPLAYER, b"t" * 32)))
+        assert carried(desk.say(Meet(number, f"AAAA{number}", Side.JOINER, b"t" * 32)))
+    assert refused(desk.say(Meet(3, "AAAA3", Side.JOINER, b"t" * 32)))[0] == Refusal.RATE
+    assert carried(desk.say(Meet(4, "AAAA2", Side.JOINER, b"t" * 32)))
+
+
+def test_who_shows_a_place_is_logged_in(desk: Desk):
+    """10,000 were taken without an account."""
+    assert refused(desk.say(Meet(101, "7Q2MX", Side.DISPLAYER, b"t" * 32))) == (Refusal.ADMISSION, 0)
+    assert carried(desk.say(Meet(102, "7Q2MX", Side.JOINER, b"t" * 32)))
+    desk.login()
+    assert carried(desk.say(Meet(103, "AAAAA", Side.DISPLAYER, b"t" * 32)))
+
+
+def stamp(desk: Desk, number: int, account: str = "alice") -> Stamp:
+    claim = newcomer_claim(BRIDGE.public, CHALLENGE, key_of("account " + account).public, number)
+    return Stamp(next(desk.numbers), find_stamp(claim, newcomer_bits(TERMS.work_bits)))
+
+
+def test_a_newcomers_stamp_lets_one_request_pass(desk: Desk):
+    desk.login()
+    first, second = desk.creating(QUEUE), desk.creating(OTHER)
+    paid = stamp(desk, 0)
+    assert desk.say(paid) == [Send(Done(paid.request))]
+    for message in (first, second):
+        assert desk.say(message) == [Carry(message)]
+    assert desk.session.settled(first.request, Refused(Refusal.WORK)) == [Carry(first, worked=True)]
+    assert refused(desk.session.settled(second.request, Refused(Refusal.WORK))) == (Refusal.WORK, 0)
+    assert desk.session.settled(first.request, 0) == [Send(Done(first.request))]
+
+
+def test_a_stamp_serves_once_and_its_account_alone(desk: Desk):
+    assert refused(desk.say(stamp(desk, 0)))[0] == Refusal.ADMISSION
+    desk.login()
+    assert refused(desk.say(stamp(desk, 0, "bob")))[0] == Refusal.WORK
+    paid = stamp(desk, 0)
+    assert desk.say(paid) == [Send(Done(paid.request))]
+    assert refused(desk.say(dataclasses.replace(paid, request=77)))[0] == Refusal.WORK
+    second = stamp(desk, 1)
+    assert desk.say(second) == [Send(Done(second.request))]
+    desk.login("bob")
+    waiting = desk.creating(QUEUE)
+    desk.say(waiting)
+    assert refused(desk.session.settled(waiting.request, Refused(Refusal.WORK)))[0] == Refusal.WORK
 
 
 def test_nothing_secret_is_shown(desk: Desk):

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from p2p_agents.crypto.work import STAMP_BYTES, find_stamp, seek_stamp, work_claim, work_done
+from p2p_agents.crypto.work import (
+    STAMP_BYTES,
+    find_stamp,
+    newcomer_bits,
+    newcomer_claim,
+    seek_stamp,
+    work_claim,
+    work_done,
+)
 
 BRIDGE, CHALLENGE, QUEUE = b"b" * 32, b"c" * 32, b"q" * 32
 
@@ -36,3 +44,18 @@ def test_a_search_in_pieces_finds_the_same():
     found = [stamp for start in range(0, 2**15, 256) if (stamp := seek_stamp(claim, 10, start, 256))]
     assert found[0] == find_stamp(claim, 10)
     assert seek_stamp(claim, 10, 0, 0) is None
+
+
+def test_a_newcomers_work_serves_once():
+    stamp = find_stamp(newcomer_claim(BRIDGE, CHALLENGE, QUEUE, 0), 12)
+    for other in (
+        newcomer_claim(BRIDGE, CHALLENGE, QUEUE, 1),
+        newcomer_claim(BRIDGE, CHALLENGE, BRIDGE, 0),
+        newcomer_claim(BRIDGE, QUEUE, QUEUE, 0),
+        work_claim(BRIDGE, CHALLENGE, QUEUE, bytes(8)),
+    ):
+        assert work_done(other, stamp) < 12
+
+
+def test_a_newcomer_works_more_but_not_without_end():
+    assert [newcomer_bits(bits) for bits in (0, 18, 20, 22, 25)] == [4, 22, 22, 22, 25]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.crypto.signing import SigningKey, verify
-from p2p_agents.crypto.work import work_claim, work_done
+from p2p_agents.crypto.work import newcomer_bits, newcomer_claim, work_claim, work_done
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.link.approach import Dial, Hangup, Send, Way
 from p2p_agents.link.bridging import Bridging
@@ -26,7 +26,7 @@ from p2p_agents.wire.relay import (
     welcome_claim,
 )
 from p2p_agents.wire.relay_answers import Admission, Deliver, Done, Fail, Refusal, Terms, Welcome
-from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Tell
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Stamp, Tell
 
 TERMS = Terms(Admission.TOKEN, BLOB_BYTES, 1_000, 2**30, 14 * 86_400, 18)
 TOKEN = "let me in"
@@ -56,6 +56,7 @@ class FakeBridge:
         self.requests: list[object] = []
         self.cursor = 0
         self.terms = TERMS
+        self.stamps = 0
 
     def asked(self, kind: type) -> list[object]:
         """Requests of that kind, as it heard them."""
@@ -82,6 +83,8 @@ class FakeBridge:
             case Login(number, account, proof, token):
                 assert verify(account, proof, LOGIN_LABEL) == login_claim(bridge, challenge, account)
                 return [Done(number) if token == TOKEN else Fail(number, Refusal.ADMISSION)]
+            case Stamp(number, stamp):
+                return [self._stamp(number, stamp, challenge)]
             case Create(number, read_key, proof, hashed, public):
                 assert verify(read_key, proof, CREATE_LABEL) == create_claim(bridge, challenge, hashed, public)
                 self.queues.setdefault(queue_name(read_key), Kept(hashed, public=public))
@@ -101,6 +104,13 @@ class FakeBridge:
             case Meet(number) | Tell(number) | Leave(number):
                 pass
         return [Done(number)]
+
+    def _stamp(self, number: int, stamp: bytes, challenge: bytes) -> object:
+        claim = newcomer_claim(self.key.public, challenge, key("account").public, self.stamps)
+        if work_done(claim, stamp) < newcomer_bits(self.terms.work_bits):
+            return Fail(number, Refusal.WORK)
+        self.stamps += 1
+        return Done(number)
 
     def _put(self, number: int, queue: bytes, token: bytes, blob: bytes, challenge: bytes) -> object:
         kept = self.queues.get(queue)

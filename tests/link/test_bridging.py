@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.crypto.outer import token_hash
-from p2p_agents.crypto.work import find_stamp
+from p2p_agents.crypto.work import find_stamp, newcomer_bits
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgeUnreachable
 from p2p_agents.limits import (
     BACKOFF_MAX_S,
@@ -27,10 +27,22 @@ from p2p_agents.limits import (
     WORK_BITS_DONE,
 )
 from p2p_agents.link.approach import Dial, Failure, Hangup, Way
-from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, Came, Opened, PlaceTold, Refused, Stored, Unread
+from p2p_agents.link.bridge_news import (
+    DOWN,
+    BridgeDown,
+    BridgeUp,
+    Came,
+    Opened,
+    PlaceTold,
+    Refused,
+    Stored,
+    Unread,
+    Work,
+)
 from p2p_agents.link.bridge_queues import Inbox
+from p2p_agents.link.bridge_toll import STAMPS
 from p2p_agents.wire.relay_answers import Deliver, Fail, Notice, Refusal, Told
-from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Login, Meet, Put, Read, Side, Tell
+from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Login, Meet, Put, Read, Side, Stamp, Tell
 from tests.link.bridges import OBSERVED, TOKEN, FakeBridge, Kept, Visit, key
 
 WRITE = b"w" * 32
@@ -357,6 +369,76 @@ def test_what_was_kept_is_not_taken_twice(visit):
     visit.carry(visit.machine.want([mine], visit.now))
     visit.say(Deliver(mine.queue, ((6, b"six"), (7, b"seven"), (8, b"eight"))))
     assert visit.told() == [Came(mine.queue, ((8, b"eight"),))]
+
+
+# --- a newcomer's work ---
+
+
+def work(visit: Visit) -> list[Work]:
+    """What is asked for is done."""
+    asked = [news for news in visit.told() if isinstance(news, Work)]
+    for one in asked:
+        assert (one.ticket, one.queue) == (None, b"")
+        visit.carry(visit.machine.worked(one, find_stamp(one.claim, one.bits), visit.now))
+    return asked
+
+
+def cheap(bridge: FakeBridge) -> Visit:
+    bridge.terms = dataclasses.replace(bridge.terms, work_bits=4)
+    return Visit(bridge).start()
+
+
+def test_a_newcomer_works_for_its_queues_once(bridge):
+    bridge.refusals[Create] = [(Refusal.WORK, 0)] * 2
+    visit = cheap(bridge)
+    visit.carry(visit.machine.want([inbox(), inbox("another")], visit.now))
+    [asked] = work(visit)
+    assert asked.bits == newcomer_bits(4)
+    assert visit.machine.reading == 2
+    assert [len(visit.asked(kind)) for kind in (Stamp, Create)] == [1, 4]
+    assert visit.told() == []
+
+
+def test_a_newcomer_works_for_a_place(bridge):
+    bridge.refusals[Meet] = [(Refusal.WORK, 0)]
+    visit = cheap(bridge)
+    visit.carry(visit.machine.meet("7Q2MX", Side.DISPLAYER, b"t" * 32, visit.now))
+    work(visit)
+    assert len(visit.asked(Meet)) == 2
+    assert visit.told() == []
+
+
+def test_work_for_a_connection_that_is_gone_is_asked_for_anew(bridge):
+    bridge.refusals[Create] = [(Refusal.WORK, 0)] * 2
+    visit = cheap(bridge)
+    visit.carry(visit.machine.want([inbox()], visit.now))
+    [late] = [news for news in visit.told() if isinstance(news, Work)]
+    visit.cut(Way.QUIC, GONE)
+    visit.wait(1.0)
+    visit.carry(visit.machine.worked(late, find_stamp(late.claim, late.bits), visit.now))
+    assert visit.asked(Stamp) == []
+    work(visit)
+    assert visit.machine.reading == 1
+
+
+def test_a_bridge_that_wants_ever_more_work_gets_no_more(bridge):
+    """Attack: a bridge that keeps a node hashing."""
+    bridge.refusals[Create] = [(Refusal.WORK, 0)] * 99
+    visit = cheap(bridge)
+    visit.carry(visit.machine.want([inbox()], visit.now))
+    while work(visit):
+        continue
+    assert len(visit.asked(Stamp)) == STAMPS
+    visit.wait(BRIDGE_RETRY_S)
+    assert not [news for news in visit.told() if isinstance(news, Work)]
+
+
+def test_work_beyond_all_reason_is_not_done(bridge):
+    bridge.refusals[Create] = [(Refusal.WORK, 0)]
+    bridge.terms = dataclasses.replace(bridge.terms, work_bits=28)
+    visit = Visit(bridge).start()
+    visit.carry(visit.machine.want([mine := inbox()], visit.now))
+    assert Unread(mine.queue, Refusal.WORK) in visit.told()
 
 
 # --- writing ---

@@ -39,6 +39,7 @@ EXAMPLES = [
     requests.Meet(7, "7Q2MX", Side.JOINER, B),
     requests.Tell(8, "7Q2MX", b"message"),
     requests.Leave(9, "7Q2MX"),
+    requests.Stamp(10, A),
     answers.Done(3, 18),
     answers.Fail(3, Refusal.QUOTA, 1_000),
     answers.Deliver(A, ((17, b"one"), (18, b"two"))),
