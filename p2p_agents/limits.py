@@ -129,10 +129,14 @@ PAGE_MAX = 1_000
 
 # --- control ---
 CONTROL_LINE_BYTES = 2 * MIB  # one request or answer: the largest body, JSON-escaped, and its frame
+CONTROL_LINES_BYTES = 64 * MIB  # of requests that all clients have begun: 256 of the largest messages
 CONTROL_ANSWER_BYTES = 16 * MIB  # what a client takes as one answer: a page, every character of it JSON-escaped
-PAGE_BYTES = 2 * MIB  # bodies in one answer: the node cuts a page here, so its answer stays under the bound above
+PAGE_BYTES = 512 * KIB  # bodies in one answer: the node cuts a page here, two of the largest fit
+ANSWERS_BYTES = 32 * MIB  # bodies in all answers under way, of all clients: forty full pages
+TEXTS_BYTES = 4 * MIB  # bodies shown last, kept as text: many readers of one message share one copy
 CONTROL_CALLS = 1_024  # unanswered requests of one control connection
-CONTROL_CLIENTS = 256
+CONTROL_CLIENTS = 2_048  # a waiting one costs some 12 KiB and an open file
+FILES = 512  # open files beside the clients': the store, its copies, sockets, bridges, logs
 CONTROL_SILENCE_S = 30.0  # a client that starts a line must finish it within this
 NODE_START_S = 30.0  # commands wait this long for a starting node: a cold disk under load; one that fails tells at once
 WAIT_DEFAULT_S = 60.0

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import socket
 import stat
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import p2p_agents
 from p2p_agents import errors, limits
 from p2p_agents.control import methods
+from p2p_agents.control.answers import PIECE_BYTES, Budget, pieces, size
 from p2p_agents.control.peer import is_own_user
 from p2p_agents.control.wire import decode_line, encode_error, encode_line
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0  # a stopping node waits this long for clients to read what they were answered
-PENDING_BYTES = limits.CONTROL_LINE_BYTES  # unsent answers above this pause streams and pages until the client reads
-PAGED = frozenset({"inbox", "history", "search"})  # answers of up to PAGE_BYTES that wait for nothing
+PENDING_BYTES = PIECE_BYTES  # unsent answers above this pause streams and pages until the client reads
+PAGED = frozenset({"inbox", "history", "search"})  # answers of up to PAGE_MOST bytes that wait for nothing
+PAGE_MOST = limits.PAGE_BYTES + limits.BODY_BYTES  # a page ends with the body that passes its bound
 PAGES_AT_ONCE = 4  # of one connection: a client that asks and never reads fills no memory
 BACKLOG = limits.CONTROL_CLIENTS  # clients that may knock at once
+CLIENTS_LEAST = 16  # served whatever the limit of open files
 
 
 class Service(Protocol):
@@ -45,6 +48,9 @@ class ControlServer:
         self.service = service
         self.path = home.socket
         self.connections: set[Connection] = set()
+        self.budget = Budget(limits.ANSWERS_BYTES)
+        self.begun_bytes = 0  # of lines that are not finished
+        self.most = _most_clients()
         self._server: asyncio.Server | None = None
         self._inode = 0
         self.is_quiet = False
@@ -97,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._pen = asyncio.Lock()  # of who writes a line in pieces
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -107,12 +114,14 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=PENDING_BYTES)
         transport.write(encode_line({"node": p2p_agents.__version__, "protocol": methods.PROTOCOL, "pid": os.getpid()}))
         self._server.connections.add(self)
-        if len(self._server.connections) > limits.CONTROL_CLIENTS:
-            self._refuse(errors.Busy(f"the node serves at most {limits.CONTROL_CLIENTS} clients at once"))
+        if len(self._server.connections) > self._server.most:
+            self._refuse(errors.Busy(f"the node serves at most {self._server.most} clients at once"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._server.connections.discard(self)
+        self._server.begun_bytes -= len(self._line)
+        self._line.clear()
         self._closed.set_result(None)
         self._writable.set()
         for timer in (self._silence, self._stalled):
@@ -142,6 +151,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         first, *more = data.split(b"\n")
+        begun = len(self._line)
         self._line += first
         if more:
             self._request(self._line)
@@ -149,8 +159,11 @@ class Connection(asyncio.Protocol):
             self._line = bytearray(more.pop())
             for line in more:
                 self._request(line)
+        self._server.begun_bytes += len(self._line) - begun
         if len(self._line) > limits.CONTROL_LINE_BYTES:
             self._refuse(errors.BadParams(f"a line has at most {limits.CONTROL_LINE_BYTES} bytes"))
+        elif self._server.begun_bytes > limits.CONTROL_LINES_BYTES:
+            self._refuse(errors.Busy("too many clients have begun long requests"))
         self._expect_rest()
 
     def pause_writing(self) -> None:
@@ -176,8 +189,7 @@ class Connection(asyncio.Protocol):
         except errors.BadParams as error:
             self._refuse(error)
             return
-        if self._server.is_quiet:
-            self._answer_error(number, errors.Busy("the node is stopping"))
+        if self._server.is_quiet:  # no answer: the client asks the next node, once this one hangs up
             return
         if len(self._calls) >= limits.CONTROL_CALLS:
             full = errors.Busy(f"a connection has at most {limits.CONTROL_CALLS} unanswered requests")
@@ -194,16 +206,40 @@ class Connection(asyncio.Protocol):
             known = methods.METHODS[str(name)]
             if known.streams:
                 await self._stream(number, known.name, params)
+            elif known.name in PAGED:
+                async with self._pages, self._server.budget.held(PAGE_MOST) as held:
+                    page = await self._server.service.call(known.name, params)
+                    held.settle(size(page))
+                    await self._write_page(number, page)
             else:
-                async with self._pages if known.name in PAGED else nullcontext():
-                    result = await self._server.service.call(known.name, params)
-                    self._answer({"id": number, "ok": True, "result": result})
-                    await self._writable.wait()
+                await self._give(number, await self._server.service.call(known.name, params))
         except errors.P2PError as error:
             self._answer_error(number, error)
         except Exception:
             log.exception("%s failed", name if name in methods.METHODS else "a control call")
             self._answer_error(number, errors.Bug())
+
+    async def _give(self, number: int, result: dict[str, Any]) -> None:
+        """A result that nobody could foresee the size of: a page that was waited for, or a small one."""
+        if "messages" in result:
+            async with self._server.budget.held(size(result)):
+                await self._write_page(number, result)
+        else:
+            self._answer({"id": number, "ok": True, "result": result})
+            await self._writable.wait()
+
+    async def _write_page(self, number: int, page: dict[str, Any]) -> None:
+        """One line, a piece at a time; other lines wait for its end. A line that cannot be finished ends the client."""
+        async with self._pen:
+            try:
+                for piece in pieces(number, page):
+                    if self._transport is not None:
+                        self._transport.write(piece)
+                    await self._writable.wait()
+            except asyncio.CancelledError:
+                self.drop()
+                raise
+        self._flush()
 
     async def _stream(self, number: int, name: str, params: dict[str, Any]) -> None:
         events = self._server.service.stream(name, params)
@@ -226,7 +262,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, line: bytes) -> None:
         """At once when it answers the only call; else with all that this turn of the loop answers."""
-        if len(self._calls) > 1:
+        if len(self._calls) > 1 or self._pen.locked():
             if not self._unsent:
                 self._loop.call_soon(self._flush)
             self._unsent.append(line)
@@ -234,6 +270,9 @@ class Connection(asyncio.Protocol):
             self._flush(line)
 
     def _flush(self, last: bytes = b"") -> None:
+        if self._pen.locked():  # a line is being written: this comes after it
+            self._unsent += [last] if last else []
+            return
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join((*self._unsent, last)))
         self._unsent.clear()
@@ -257,6 +296,13 @@ class Connection(asyncio.Protocol):
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
+
+
+def _most_clients() -> int:
+    """As many as are meant to be served, or as open files allow."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    spare = limits.CONTROL_CLIENTS if files == resource.RLIM_INFINITY else files - limits.FILES
+    return min(limits.CONTROL_CLIENTS, max(CLIENTS_LEAST, spare))
 
 
 def _aclose(events: AsyncIterator[dict[str, Any]]) -> Coroutine[Any, Any, None]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 POLL_MIN_S = 0.005  # between two looks at a starting node, first
 POLL_MAX_S = 0.05  # and later: many commands may be waiting for one node
+LAUNCHES = 8  # of one command: a node that is killed while it starts is started again
 ERROR_BYTES = 64 * 1024  # a start error is a few hundred
 
 
@@ -30,6 +31,7 @@ class NodeStart:
         self._deadline = deadline
         self._turn = -1  # the home's directory, locked: it is this command that launches
         self._child = 0
+        self._launches = 0
         self._poll = POLL_MIN_S
 
     def wait(self) -> None:
@@ -43,6 +45,7 @@ class NodeStart:
         elif not self._child:
             clear_error(self._home)
             self._child = launch(self._home)
+            self._launches += 1
         elif self._has_ended():
             self._child = 0
         if time.monotonic() > self._deadline:
@@ -70,7 +73,8 @@ class NodeStart:
         return True
 
     def _has_ended(self) -> bool:
-        """Whether the child left because another node holds the lock; any other end is an error."""
+        """Whether the child is gone and another may be launched: it found another node's lock, or was killed before it
+        could say anything. Any other end is an error."""
         try:
             pid, status = os.waitpid(self._child, os.WNOHANG)
         except ChildProcessError:  # reaped by the embedding program
@@ -79,7 +83,8 @@ class NodeStart:
             return False
         code = os.waitstatus_to_exitcode(status)
         reason = read_error(self._home)
-        if reason is None and code == errors.AlreadyRunning.exit:  # it leaves no reason: the home is not its own
+        killed = code < 0 and self._launches < LAUNCHES
+        if reason is None and (killed or code == errors.AlreadyRunning.exit):  # the home is not its own: no reason
             return True
         raise reason or errors.NodeUnreachable(f"the node exited with {code} while starting")
 

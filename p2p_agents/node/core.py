@@ -17,7 +17,7 @@ from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
-from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Waiter
+from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Texts, Waiter
 from p2p_agents.store import sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -75,6 +75,7 @@ class Core:
         self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
         self.waiters: dict[int, Waiter] = {}  # by ticket
         self.claims: dict[int, Claim] = {}  # by ticket
+        self.texts = Texts()
         self.desk = Desk()  # pairing codes that are shown or tried
         self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
@@ -110,6 +111,7 @@ class Core:
         """This core's memory over another connection: for queries that only read."""
         view = copy.copy(self)
         view.db = snapshot
+        view.texts = Texts()  # another thread's
         return view
 
     # --- sending ---

@@ -8,6 +8,7 @@ import gc
 import logging
 import logging.handlers
 import os
+import resource
 import signal
 import sys
 from contextlib import suppress
@@ -40,6 +41,7 @@ class RunnableNode(Service, Protocol):
 def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bool) -> int:
     """Run the node of `home` until it is told to stop; the exit status. Its reason not to is left behind."""
     os.umask(0o077)
+    _raise_files()
     locked = False
     try:
         home.create()
@@ -60,6 +62,15 @@ def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bo
         _leave(home, errors.Bug("the node failed while starting"))
         return exits.FAILURE
     return exits.OK
+
+
+def _raise_files() -> None:
+    """Let every client have its file, as far as this user may: shells set the limit low for old programs' sake."""
+    wanted = limits.CONTROL_CLIENTS + limits.FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def take_lock(home: Home) -> int:

@@ -222,7 +222,7 @@ def message(core: Core, hosted: Hosted, line: Logged) -> Json:
         "from": _name(core, hosted, line.peer if line.incoming else hosted.local.agent),
         "conversation": id_text(record.conversation),
         "type": record.type if record.kind == MESSAGE else record.kind,
-        "text": None if content is None else content.decode("utf-8", errors="replace"),
+        "text": None if content is None else core.texts.of(record.hash, content),
         "time": time_text(record.time_ms),
         "state": str(state_of(core, hosted, line)),
         "trust": line.trust.name.lower() if line.incoming else "own",

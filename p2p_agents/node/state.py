@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.ratchet import Party
@@ -16,6 +17,7 @@ from p2p_agents.limits import (
     OPENS_PER_S,
     QUEUE_FRAMES_BURST,
     QUEUE_FRAMES_PER_S,
+    TEXTS_BYTES,
     TOLD_PLACES_BURST,
     TOLD_PLACES_PER_S,
     TOLD_ROUTES_BURST,
@@ -231,6 +233,24 @@ class Claim:
     agent: int
     reader: str
     cursors: frozenset[int]
+
+
+class Texts:
+    """Bodies as text, those shown last: many readers of one message share one copy."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, str] = {}  # by the entry's hash, the latest last
+        self._bytes = 0
+
+    def of(self, entry: bytes, body: bytes) -> str:
+        """The text of that entry's body."""
+        text = self._kept.get(entry)
+        if text is None:
+            text = self._kept[entry] = body.decode("utf-8", errors="replace")
+            self._bytes += getsizeof(text)
+            while self._bytes > TEXTS_BYTES and len(self._kept) > 1:
+                self._bytes -= getsizeof(self._kept.pop(next(iter(self._kept))))
+        return text
 
 
 @dataclass(slots=True)

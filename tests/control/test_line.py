@@ -33,11 +33,11 @@ def test_many_calls_in_flight_each_get_their_own_answer(tmp_path: Path) -> None:
     async def script(line: Line, node: Served) -> None:
         asked = [line.call("search", {"text": str(number)}) for number in range(2 * line_module.IN_FLIGHT)]
         answers = await asyncio.gather(*asked)
-        assert [answer["messages"] for answer in answers] == [[str(number)] for number in range(len(asked))]
+        assert [answer["messages"] for answer in answers] == [[{"text": str(n)}] for n in range(len(asked))]
 
     async def echo(params: dict[str, Any]) -> dict[str, Any]:
         await asyncio.sleep(0)
-        return {"messages": [params["text"]]}
+        return {"messages": [{"text": params["text"]}]}
 
     play(tmp_path, FakeService(search=echo), script)
 

@@ -75,6 +75,23 @@ def test_a_node_that_dies_without_a_word(home: Home, monkeypatch: pytest.MonkeyP
         client.call("agents")
 
 
+def test_a_node_that_is_killed_while_it_starts_is_started_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever killed it did not mean the command that waits for it."""
+    once = f"import os\nif not os.path.exists({home.lock!r}):\n open({home.lock!r}, 'w')\n os.kill(os.getpid(), 9)\n"
+    stand_in(monkeypatch, once + LISTENING)
+    with Client(home, start=True) as client:
+        assert client.call("agents")["session"] is True
+    os.wait()
+
+
+def test_a_node_that_never_survives_its_start_is_given_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, f"import os; open('{home.path}/tries', 'a').write('x'); os.kill(os.getpid(), 9)")
+    with Client(home, start=True) as client, pytest.raises(errors.NodeUnreachable, match="exited with -9"):
+        client.call("agents")
+    with open(f"{home.path}/tries") as file:
+        assert file.read() == "x" * start.LAUNCHES
+
+
 def test_an_old_reason_is_not_mistaken_for_a_new_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     start.leave_error(home, errors.StoreBroken())
     stand_in(monkeypatch, "import sys; sys.exit(9)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -32,6 +33,11 @@ CROWD = 1_500
 
 @pytest.fixture
 def alice(world: World) -> Agent:
+    """With files enough for as many clients as the node serves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.CONTROL_CLIENTS + limits.FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return world.agent("alice")
 
 
