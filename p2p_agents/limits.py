@@ -8,6 +8,7 @@ MIB = 1024 * KIB
 # --- numbers and bytes on the wire ---
 DAY_MS = 86_400_000
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
+DATE_MS_MAX = 253_402_300_799_999  # the end of the year 9999: the last moment that RFC 3339, and Python, can write
 CBOR_DEPTH = 8  # our deepest structure, a SYNC, has 7
 CBOR_BYTES = 1 * MIB  # nothing decoded is larger than the largest frame
 CBOR_ITEMS = 131_072  # values in one decoded structure: twice the verdicts of a full acknowledgement

@@ -67,7 +67,7 @@ def clock(stamp: str | None) -> str:
 
     try:
         then = datetime.fromisoformat(stamp).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):  # the last day of the calendar is over already where the sun rises early
         return escape(stamp)
     today = datetime.now().astimezone().date() == then.date()
     return then.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.pake import KEY_BYTES, Agreed, Side
 from p2p_agents.errors import BadCode, CodeExpired, Malformed
-from p2p_agents.limits import OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.limits import DATE_MS_MAX, OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
+from p2p_agents.wire.cbor import VERSION, array, blob, date, decode, encode, uint, version
 from p2p_agents.wire.ip import pack_address, unpack_address
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Invitation:
     def __post_init__(self) -> None:
         blob(self.agent, size=32, what="agent id")
         blob(self.secret, size=SECRET_BYTES, what="secret")
-        uint(self.expires_ms, what="expiry")
+        date(self.expires_ms, what="expiry")
         if len(self.addresses) > OOB_ADDRESSES:
             raise Malformed(f"an invitation names at most {OOB_ADDRESSES} addresses")
         for address in self.addresses:
@@ -115,7 +115,7 @@ def _parse(data: bytes) -> Invitation:
     version(fields[0] if fields else None)
     _, agent, secret, addresses, expires_s = array(fields, 5, what="invitation")
     listed = array(addresses, *range(OOB_ADDRESSES + 1), what="addresses")
-    expires_ms = uint(expires_s, at_most=2**40, what="expiry") * 1000
+    expires_ms = uint(expires_s, at_most=DATE_MS_MAX // 1000, what="expiry") * 1000
     return Invitation(agent, secret, tuple(unpack_address(each) for each in listed), expires_ms)
 
 

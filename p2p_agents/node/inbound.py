@@ -246,7 +246,7 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
         return Verdict.EQUIVOCATION
     if r.lamport > lamport + LAMPORT_LEAP:
         return Verdict.LAMPORT
-    return Verdict.STORED if extends else _judge_chain(core, r)
+    return Verdict.STORED if extends else _judge_chain(core, r, run)
 
 
 def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
@@ -279,15 +279,18 @@ def _extends(run: Run | None, r: Record) -> bool:
     )
 
 
-def _judge_chain(core: Core, r: Record) -> Verdict:
+def _judge_chain(core: Core, r: Record, run: Run | None) -> Verdict:
+    """An epoch is one run: a second one beside it would make the end of the first unknown."""
     if r.seq == 1:
         return Verdict.STORED if r.prev == FIRST_PREV else Verdict.MALFORMED
+    fits = run is None or (run.hash, run.last + 1) == (r.prev, r.seq)
     before = entries.place_of(core.db, r.prev)
     if before is None:  # or it lies in what was left out
-        return Verdict.STORED if r.seq - 1 <= entries.floor(core.db, r.conversation, r.device) else Verdict.GAP
+        known = fits and r.seq - 1 <= entries.floor(core.db, r.conversation, r.device)
+        return Verdict.STORED if known else Verdict.GAP
     conversation, device, _, seq, lamport = before
     follows = (conversation, device, seq + 1) == (r.conversation, r.device, r.seq) and lamport < r.lamport
-    return Verdict.STORED if follows else Verdict.MALFORMED
+    return Verdict.STORED if fits and follows else Verdict.MALFORMED
 
 
 def _report_equivocation(core: Core, link: Link, r: Record) -> None:

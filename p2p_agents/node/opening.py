@@ -365,11 +365,12 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
-    link = peering.links.pop(frame.link, None)
+    link = peering.links.get(frame.link)
     if link is None:
         return
-    if link.phase is not Phase.OPENING:
+    if link.phase is not Phase.OPENING:  # it still stands in the tables, from which the connection's end takes it
         raise Malformed("REFUSE of a link that was answered")
+    del peering.links[frame.link]
     decline(core, peering, link)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
+from p2p_agents.limits import DATE_MS_MAX
 from p2p_agents.node import knocking, presence, ways
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
 from p2p_agents.wire.frame import Standing
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 START = "0"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def time_text(ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
+    dated = min(max(ms, 0), DATE_MS_MAX)
+    return (EPOCH + timedelta(milliseconds=dated)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def cursor_text(core: Core, cursor: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import cbor2
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import CBOR_BYTES, CBOR_DEPTH, CBOR_ITEMS, INT_MAX
+from p2p_agents.limits import CBOR_BYTES, CBOR_DEPTH, CBOR_ITEMS, DATE_MS_MAX, INT_MAX
 
 VERSION = 1  # the first element of every versioned array
 
@@ -68,6 +68,11 @@ def uint(value: Any, *, at_most: int = INT_MAX, what: str = "") -> int:
     if type(value) is not int or not 0 <= value <= at_most:
         raise _wrong(what, f"must be an integer from 0 to {at_most}")
     return value
+
+
+def date(value: Any, *, what: str = "") -> int:
+    """`value` as milliseconds since 1970 that a calendar has a date for: what people are shown. Raises Malformed."""
+    return uint(value, at_most=DATE_MS_MAX, what=what)
 
 
 def blob(value: Any, *, size: int | None = None, at_most: int | None = None, what: str = "") -> bytes:

@@ -22,7 +22,7 @@ from typing import Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import IDENTITY_ENTRIES, SYNC_TIPS, TEXT_PREVIEW_BYTES
-from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
+from p2p_agents.wire.cbor import array, array_of, blob, date, decode, encode, flag, text, uint, version
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
 from p2p_agents.wire.route import Route, unpack_routes
@@ -230,7 +230,7 @@ def decode_request(data: bytes) -> RequestClaims:
         blob(f[3], size=32, what="peer"),
         blob(f[4], size=32, what="entry"),
         preview,
-        uint(f[6], what="time"),
+        date(f[6], what="time"),
     )
 
 

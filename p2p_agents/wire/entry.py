@@ -12,7 +12,7 @@ from typing import Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BODY_BYTES, HEADERS_BYTES, KIND_CHARS, REASON_CHARS
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, uint, version
+from p2p_agents.wire.cbor import VERSION, array, blob, date, decode, encode, text, uint, version
 
 ENTRY_LABEL = "p2pa/1 entry"
 VOID_LABEL = "p2pa/1 void"
@@ -44,7 +44,7 @@ class Claims:
 
     def __post_init__(self) -> None:
         _check_place(self)
-        uint(self.time_ms, what="time_ms")
+        date(self.time_ms, what="time_ms")
         if not text(self.kind, at_most=KIND_CHARS, what="kind"):
             raise Malformed("kind is empty")
         _check_headers(self.headers)
@@ -125,7 +125,8 @@ def _check_place(claims: Claims | Void) -> None:
     blob(claims.device, size=ID_BYTES, what="device")
     blob(claims.conversation, size=ID_BYTES, what="conversation")
     blob(claims.epoch, size=EPOCH_BYTES, what="epoch")
-    uint(claims.seq, what="seq")
+    if not uint(claims.seq, what="seq"):
+        raise Malformed("seq begins at 1")
     blob(claims.prev, size=ID_BYTES, what="prev")
     uint(claims.lamport, what="lamport")
 

@@ -42,7 +42,7 @@ from p2p_agents.limits import (
     ROSTER_AGENTS,
     SESSION_FRAME_BYTES,
 )
-from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, flag, text, uint, version
+from p2p_agents.wire.cbor import array, array_of, blob, date, decode, encode, flag, text, uint, version
 from p2p_agents.wire.greeting import Greeting
 from p2p_agents.wire.knock import Knock
 from p2p_agents.wire.pairing import PLACE_CHARS
@@ -330,7 +330,7 @@ class Presence:
             uint(link, what="link"),
             text(status, at_most=NAME_CHARS, what="status"),
             flag(attending, what="attending"),
-            uint(last_read, what="last read"),
+            date(last_read, what="last read"),
         )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -62,6 +63,17 @@ def test_no_time_is_a_dash(stamp: str | None) -> None:
 def test_a_time_that_is_none_is_shown_escaped() -> None:
     assert output.clock("soon\x1b") == "soon\\x1b"
     assert output.clock("2001-02-03T04:05:06Z").startswith("2001-02-0")
+
+
+def test_the_last_day_of_the_calendar_is_shown_where_it_is_over_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer may date a message so; in local time it has no date."""
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert output.clock("9999-12-31T23:59:59.999Z") == "9999-12-31T23:59:59.999Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_more_messages_name_the_next_cursor() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from p2p_agents.conversation.record import write_void
-from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.crypto.signing import SigningKey, unverified_payload
 from p2p_agents.limits import LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
 from p2p_agents.node import directory, dispatch, inbound, resetting
 from p2p_agents.node.effects import Hangup
@@ -16,8 +16,9 @@ from p2p_agents.quic.address import format_address
 from p2p_agents.store import entries, outbox
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.advert import Advert
-from p2p_agents.wire.cbor import encode
+from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.claims import OPEN_LABEL, encode_open
+from p2p_agents.wire.entry import ENTRY_LABEL
 from p2p_agents.wire.frame import Data, Hello, Init, Open, Reset, Sync, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Item, Payload, ReadMark, Verdict, encode_payload
@@ -400,6 +401,13 @@ def test_a_lamport_leap_is_refused(world, verdicts):
     assert bob.heard(alice) == ["first", "just in time"]
 
 
+def at_no_place(forger):
+    """An entry 0, which an honest author cannot even write."""
+    claims = decode(unverified_payload(forger.writes("at no place").signed))
+    claims[5] = 0
+    return Item(forger.author.hosted.speaker.key.sign(encode(claims), ENTRY_LABEL), None)
+
+
 def test_a_chain_has_no_holes_and_no_loops(world, verdicts):
     """A3: a predecessor that is not held is a gap; one that does not fit is malformed."""
     alice, bob = talkers(world)
@@ -409,7 +417,7 @@ def test_a_chain_has_no_holes_and_no_loops(world, verdicts):
         forger.writes("first again", seq=1, prev=b"p" * 32, epoch=b"e" * 8).item,
         forger.writes("skips one", seq=forger.place().seq + 1).item,
         forger.writes("before its predecessor", lamport=0).item,
-        forger.writes("at no place", seq=0).item,
+        at_no_place(forger),
     )
     assert verdicts[-5:] == [Verdict.GAP] + [Verdict.MALFORMED] * 4
     assert bob.heard(alice) == ["first"]

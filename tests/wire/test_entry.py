@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import BODY_BYTES, HEADERS_BYTES, INT_MAX, KIND_CHARS, REASON_CHARS
+from p2p_agents.limits import BODY_BYTES, DATE_MS_MAX, HEADERS_BYTES, INT_MAX, KIND_CHARS, REASON_CHARS
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.entry import (
     FIRST_PREV,
@@ -29,7 +29,7 @@ place = {
     "device": ids,
     "conversation": ids,
     "epoch": st.binary(min_size=8, max_size=8),
-    "seq": uints,
+    "seq": st.integers(1, INT_MAX),
     "prev": ids,
     "lamport": uints,
 }
@@ -37,7 +37,7 @@ header_values = st.text(max_size=40) | uints | st.binary(max_size=40)
 claims_made = st.builds(
     Claims,
     **place,
-    time_ms=uints,
+    time_ms=st.integers(0, DATE_MS_MAX),
     kind=st.text(min_size=1, max_size=KIND_CHARS),
     headers=st.dictionaries(st.text(max_size=20), header_values, max_size=8),
     body_hash=ids,
@@ -84,10 +84,12 @@ def test_unknown_kinds_are_allowed():
         {"conversation": None},
         {"epoch": b"e" * 9},
         {"seq": -1},
+        {"seq": 0},
         {"seq": True},
         {"prev": b""},
         {"lamport": INT_MAX + 1},
         {"time_ms": 1.0},
+        {"time_ms": DATE_MS_MAX + 1},
         {"kind": ""},
         {"kind": "k" * (KIND_CHARS + 1)},
         {"kind": "\ud800"},
@@ -109,7 +111,7 @@ def test_claims_out_of_bounds_cannot_be_built(change):
 
 
 def test_a_void_out_of_bounds_cannot_be_built():
-    for change in ({"entry_hash": b""}, {"reason": "r" * (REASON_CHARS + 1)}, {"seq": -1}):
+    for change in ({"entry_hash": b""}, {"reason": "r" * (REASON_CHARS + 1)}, {"seq": -1}, {"seq": 0}):
         with pytest.raises(Malformed):
             replace(VOID, **change)
 
