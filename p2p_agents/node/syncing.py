@@ -99,10 +99,11 @@ def rising(pair: Pair, now_ms: int) -> int:
 
 
 def ask_again(core: Core, link: Link, why: str) -> None:
-    """States disagree: compare views anew, at most once a second (PROTOCOL B5), on the path that is in use: what a
-    queue brought late is settled over the direct link."""
+    """States disagree: compare views anew, at most once a second (PROTOCOL B5). What a queue brought late is settled
+    over the direct link; else it is said where it showed, for there the peer sends, whichever link we prefer."""
     log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
-    link = core.newest_link(core.pair_key(link)) or link
+    if link.way is not None:
+        link = core.newest_link(core.pair_key(link)) or link
     link.disagrees = True
     ask_due(core, link)
 
