@@ -185,6 +185,7 @@ PASSPHRASE_CHARS = 1_024
 # --- the clock ---
 CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic one is a jump (PROTOCOL B12)
 CLOCK_TRUST_S = 600.0  # and is believed after this
+CLOCK_KEPT_MS = 600_000  # of the time that passed, what a machine that is switched off may make us forget
 
 # --- the bridge ---
 BLOB_BYTES = 512 * KIB  # one sealed blob in a queue: the largest frame with its padding and verdicts

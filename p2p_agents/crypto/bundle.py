@@ -38,7 +38,15 @@ def sign_bundle(device_key: SigningKey, agent: bytes, prekey_public: bytes, expi
 
 
 def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
-    """The bundle of `device_public`. Raises Malformed, UnknownVersion, BadSignature, or BadSeal when expired.
+    """The bundle of `device_public`. Raises Malformed, UnknownVersion, BadSignature, or BadSeal when expired."""
+    bundle = verify_bundle(signed, device_public)
+    if bundle.expires_ms <= now_ms:
+        raise BadSeal("bundle has expired")
+    return bundle
+
+
+def verify_bundle(signed: bytes, device_public: bytes) -> Bundle:
+    """The same from a peer that is there and proved itself: it holds what it shows, whatever the clocks say.
 
     Whether that device is the named agent's, the agent's identity log says.
     """
@@ -48,6 +56,4 @@ def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
     bundle = Bundle(*array(fields, 5, what="bundle")[1:])
     if bundle.device != device_public:
         raise Malformed("bundle names another device than the one that signed it")
-    if bundle.expires_ms <= now_ms:
-        raise BadSeal("bundle has expired")
     return bundle

@@ -95,6 +95,13 @@ class Readings:
             reading.kept = max(reading.kept, cursor)
             self._acknowledge(reading)
 
+    def again(self) -> None:
+        """A READ begins the delivery anew, on the same connection."""
+        for reading in self._readings.values():
+            if reading.open:
+                reading.open = False
+                self._begin(reading)
+
     def came(self, delivered: Deliver) -> None:
         reading = self._readings.get(delivered.queue)
         fresh = tuple(pair for pair in delivered.blobs if reading and pair[0] > reading.kept)

@@ -119,6 +119,11 @@ class Bridging:
             self._login()
         return self._take(now)
 
+    def read_again(self, now: float) -> list[Action]:
+        """Have everything delivered once more that was not acknowledged."""
+        self._readings.again()
+        return self._take(now)
+
     def put(
         self, ticket: int, queue: bytes, token: bytes, blob: bytes, now: float, *, public: bool = False
     ) -> list[Action]:

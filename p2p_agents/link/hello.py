@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2p_agents.crypto.bundle import Bundle, read_bundle
+from p2p_agents.crypto.bundle import Bundle, verify_bundle
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import Identity, merge
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
@@ -131,7 +131,6 @@ def check(
     *,
     challenge: bytes,
     known: Identity | None,
-    now_ms: int,
 ) -> Proven:
     """The peer in `role` proved itself to us. Raises BadSignature, BadIdentity and its kin, BadSeal or Malformed."""
     claims = decode_hello(unverified_payload(hello.signed))
@@ -144,7 +143,7 @@ def check(
         raise BadIdentity("the identity log ends elsewhere than the hello says")
     if claims.device not in identity.devices:
         raise _another_key(claims.device, identity, "its identity log does not bring it in")
-    bundle = read_bundle(hello.bundle, claims.device, now_ms)
+    bundle = verify_bundle(hello.bundle, claims.device)
     if bundle.agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
     return Proven(identity, claims, bundle, hello.name, hello.kind)

@@ -20,7 +20,7 @@ from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.node import relaying
-from p2p_agents.node.effects import Kept, LeaveBridge, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.node.effects import Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.node.posting import Posting, Sealed
 from p2p_agents.quic.address import format_address
 from p2p_agents.wire.bridge_address import parse_bridge
@@ -113,7 +113,12 @@ class Bridges:
                 case LeaveBridge(bridge):
                     if bridge not in self._tokens and (served := self._served.pop(bridge, None)) is not None:
                         self._spawn(served.close(), "bridge")
-                case ReadQueues(bridge=bridge) | Kept(bridge=bridge) | TellPlace(bridge=bridge):
+                case (
+                    ReadQueues(bridge=bridge)
+                    | ReadAgain(bridge=bridge)
+                    | Kept(bridge=bridge)
+                    | TellPlace(bridge=bridge)
+                ):
                     if (served := self._serve(bridge)) is not None:
                         served.carry(effect)
         for served in posted.values():
@@ -205,8 +210,10 @@ class Served:
             self._submit(partial(relaying.refused, posts=posts, code=relaying.DOWN, retry_ms=0))
         await self.client.close()
 
-    def carry(self, effect: ReadQueues | Kept | TellPlace) -> None:
+    def carry(self, effect: ReadQueues | ReadAgain | Kept | TellPlace) -> None:
         match effect:
+            case ReadAgain():
+                self.client.ask(lambda machine, now: machine.read_again(now))
             case ReadQueues(queues=queues):
                 self._read([Inbox(SigningKey.from_seed(q.seed), q.token, q.cursor, q.public) for q in queues])
             case Kept(queue=queue, cursor=cursor):

@@ -1,4 +1,5 @@
-"""Wall time for people, monotonic time for waiting, and whether the wall clock may be believed (PROTOCOL B12)."""
+"""Wall time for people, monotonic time for waiting, the time this node saw pass for what is given up after days, and
+whether the wall clock may be believed (PROTOCOL B12)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ import time
 from typing import Protocol
 
 from p2p_agents.limits import CLOCK_JUMP_MS, CLOCK_TRUST_S
+from p2p_agents.store.lived import Mark
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class Clock(Protocol):
@@ -21,6 +25,10 @@ class Clock(Protocol):
         """Seconds that never go back and count sleep."""
         ...
 
+    def boot_id(self) -> str:
+        """Which start of the machine `boot` counts from; empty where the system does not say."""
+        ...
+
 
 class SystemClock:
     def wall_ms(self) -> int:
@@ -32,15 +40,45 @@ class SystemClock:
     def boot(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
+    def boot_id(self) -> str:
+        try:
+            with open(BOOT_ID, encoding="ascii") as file:
+                return file.read().strip()
+        except OSError:
+            return ""
+
+
+class Lived:
+    """Counts the time that passes while the machine is on, over all runs of this node: awake or asleep, and between
+    two runs where it was not switched off. What the wall clock does changes nothing, so no jump makes things old."""
+
+    def __init__(self, clock: Clock, mark: Mark) -> None:
+        self._clock = clock
+        since_ms = clock.boot() * 1000 - mark.boot_ms if _same_boot(clock, mark) else 0.0
+        self._base_ms = mark.lived_ms + since_ms - clock.boot() * 1000
+
+    def now_ms(self) -> int:
+        return int(self._base_ms + self._clock.boot() * 1000)
+
+    def mark(self) -> Mark:
+        """To be kept for the next run."""
+        clock = self._clock
+        return Mark(self.now_ms(), clock.boot_id(), int(clock.boot() * 1000), clock.wall_ms())
+
+
+def _same_boot(clock: Clock, mark: Mark) -> bool:
+    return bool(mark.boot) and mark.boot == clock.boot_id() and mark.boot_ms <= clock.boot() * 1000
+
 
 class Trusted:
-    """Watches the wall clock against the boot clock. After an unexplained jump, destructive expiry waits until ten
-    minutes have passed or a peer's clock agrees."""
+    """Watches the wall clock against the boot clock, over restarts too. After an unexplained jump, or a time in which
+    the machine was off, keys are not destroyed until ten minutes have passed or a peer's clock agrees."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, mark: Mark) -> None:
         self._clock = clock
-        self._offset_ms = self._difference()
-        self._doubt_until: float | None = None
+        same = _same_boot(clock, mark)
+        self._offset_ms = mark.wall_ms - mark.boot_ms if same else self._difference()
+        self._doubt_until = None if same or not mark.wall_ms else clock.boot() + CLOCK_TRUST_S
         self._asleep = clock.boot() - clock.monotonic()
 
     def _difference(self) -> float:

@@ -14,11 +14,11 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NoAgent, PeerFault
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
-from p2p_agents.node.clock import Trusted
+from p2p_agents.node.clock import Lived, Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
 from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Texts, Waiter
-from p2p_agents.store import sessions
+from p2p_agents.store import lived, sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 
@@ -56,7 +56,8 @@ class Core:
         self.node = node
         self.clock = clock
         self.entropy = entropy
-        self.trusted = Trusted(clock)
+        mark = lived.mark(db)
+        self.trusted, self.lived = Trusted(clock, mark), Lived(clock, mark)
         self.router = Router(node, jitter)
         self.incarnation = clock.wall_ms()
         self.awake = clock.monotonic()  # since then peers can have been reached
@@ -69,6 +70,7 @@ class Core:
         self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
         self.knocks: dict[tuple[int, bytes], Knocking] = {}  # (agent, peer): doors of peers that were never met
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
+        self.untimely: dict[str, int] = {}  # bridge -> a cursor it named that is ahead of our clock
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
         self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
         self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone

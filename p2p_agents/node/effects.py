@@ -111,6 +111,13 @@ class ReadQueues:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """What our queues there hold and was not worked off is to be delivered once more."""
+
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveBridge:
     """Nobody is reached there any more."""
 
@@ -159,6 +166,7 @@ Effect = (
     | Announce
     | Post
     | ReadQueues
+    | ReadAgain
     | LeaveBridge
     | Kept
     | Meet

@@ -16,7 +16,7 @@ from p2p_agents.link.hello import Speaker
 from p2p_agents.node import family, opening, relaying, upkeep
 from p2p_agents.node.effects import Announce, PeersChanged, Wake
 from p2p_agents.node.state import Hosted
-from p2p_agents.store import agents, bridges, keyring
+from p2p_agents.store import agents, bridges, keyring, lived
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -93,6 +93,7 @@ def load_all(core: Core) -> None:
     """
     core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
     core.db.remember("incarnation", core.incarnation)
+    lived.keep(core.db, core.lived.mark())
     for local in agents.agents(core.db):
         core.hosted[local.id] = hosted = _load(core, local)
         family.gather(core, hosted)

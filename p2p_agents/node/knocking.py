@@ -101,8 +101,8 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
     if next(core.links_to(agent, peer), None) is not None:
         knocking.due = core.now() + LINKED_S
         return
-    wait_s = (door.knocked_ms - core.now_ms()) / 1000 + _patience(door, entry)
-    if 0 < wait_s <= KNOCK_AGAIN_MAX_S:  # more: the clock was set back
+    wait_s = (door.knocked_ms - core.lived.now_ms()) / 1000 + _patience(door, entry)
+    if wait_s > 0:
         knocking.due = core.now() + wait_s
         return
     _knock(core, door, entry, knocking)
@@ -110,8 +110,8 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
 
 def _rest(core: Core, door: Door, knocking: Knocking) -> None:
     """Nothing is to be asked. An answer to what was may come as long as the peer can give one."""
-    left_s = (door.knocked_ms - core.now_ms()) / 1000 + REQUEST_DAYS * DAY_S
-    if not door.knocked_ms or left_s > REQUEST_DAYS * DAY_S:
+    left_s = (door.knocked_ms - core.lived.now_ms()) / 1000 + REQUEST_DAYS * DAY_S
+    if not door.knocked_ms:
         return
     if left_s > 0:
         knocking.due = core.now() + left_s
@@ -191,7 +191,7 @@ def stored(core: Core, post: Post) -> None:
         core.effect(Moved(agent, entry))
     if door is None or knocking is None:
         return
-    doors.note_kept(core.db, door.agent, door.peer, core.now_ms())
+    doors.note_kept(core.db, door.agent, door.peer, core.lived.now_ms())
     knocking.due, knocking.why, knocking.failures = core.now() + NEAR_FIRST_S, "", 0
 
 

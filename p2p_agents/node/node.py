@@ -22,7 +22,7 @@ from p2p_agents.net.mdns import Mdns
 from p2p_agents.node import directory, doctor, hosting, relaying, upkeep
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
-from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.node.entropy import SystemEntropy
 from p2p_agents.node.lines import Lines
 from p2p_agents.node.service import Calls
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-FOR_BRIDGES = Post | ReadQueues | Kept | Meet | TellPlace
+FOR_BRIDGES = Post | ReadQueues | ReadAgain | Kept | Meet | TellPlace
 TICK_S = 1.0
 TICKS_A_MINUTE = 60
 KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding messages up

@@ -315,7 +315,6 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
             hosted.speaker,
             challenge=link.own_challenge,
             known=link.identity,
-            now_ms=core.now_ms(),
         )
         proving.check(core, link, proven)
     except PeerFault as fault:

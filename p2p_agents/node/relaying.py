@@ -14,7 +14,7 @@ from p2p_agents.limits import BACKOFF_MIN_S, DAY_MS
 from p2p_agents.link.routing import Target
 from p2p_agents.node import adopting, callers, inbound, knocking, places, questions, syncing, ways
 from p2p_agents.node.dialing import dial_due
-from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadQueues
+from p2p_agents.node.effects import Kept, Moved, PeersChanged, ReadAgain, ReadQueues
 from p2p_agents.node.state import Bridge
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import contacts, outbox, queues, sessions
@@ -143,7 +143,8 @@ def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes
     take = callers.open_knock if own.public else _open
     possible = [(cursor, blob) for cursor, blob in blobs if cursor <= _latest_cursor(core)]
     if len(possible) < len(blobs):  # followed, everything after it would count as worked off
-        _report(core, own, "it numbers messages as no clock can: they are not taken")
+        _report(core, own, "it numbers messages as no clock can, or this machine's clock is behind: they are not taken")
+        core.untimely[bridge] = min(cursor for cursor, _ in blobs if cursor > _latest_cursor(core))
     if not possible:
         return
     for cursor, blob in possible:
@@ -152,6 +153,13 @@ def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes
     last = max(cursor for cursor, _ in possible)
     queues.worked_off(core.db, queue, last)
     core.effect(Kept(bridge, queue, last))
+
+
+def minute(core: Core) -> None:
+    """Once a minute: what our clock was behind for is taken once it is put right."""
+    for bridge in [at for at, cursor in core.untimely.items() if cursor <= _latest_cursor(core)]:
+        del core.untimely[bridge]
+        core.effect(ReadAgain(bridge))
 
 
 def _latest_cursor(core: Core) -> int:

@@ -11,6 +11,7 @@ from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.limits import (
     BUNDLE_LIFE_MS,
+    CLOCK_KEPT_MS,
     DAY_MS,
     EXPIRY_DAYS,
     HELLO_TIMEOUT_S,
@@ -34,7 +35,7 @@ from p2p_agents.node import (
 )
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import Moved
-from p2p_agents.store import agents, contacts, doors, entries, introductions, outbox, pairings, sessions
+from p2p_agents.store import agents, contacts, doors, entries, introductions, lived, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.wire.payload import ECHO_BYTES
 
@@ -70,9 +71,14 @@ def minute(core: Core) -> None:
     """Once a minute."""
     renew_prekeys(core)
     ways.discard_unmet(core)
-    if core.trusted.look() and core.now() - core.awake >= SETTLE_S:
-        _destroy_prekeys(core)
+    relaying.minute(core)
+    if core.lived.now_ms() - lived.mark(core.db).lived_ms >= CLOCK_KEPT_MS:
+        lived.keep(core.db, core.lived.mark())
+    tried = core.now() - core.awake >= SETTLE_S
+    if tried:
         expire(core)
+    if core.trusted.look() and tried:
+        _destroy_prekeys(core)
         pairings.forget(core.db, core.now_ms() - PAIRING_TRIES_MS)
     for found in core.links.values():
         for link in found:
@@ -150,16 +156,16 @@ def seek(core: Core, peer: bytes) -> None:
 
 
 def expire(core: Core) -> None:
-    """Give up what nobody took in EXPIRY_DAYS, and say so to its sender (PROTOCOL B6)."""
-    now_ms = core.now_ms()
-    for row, sealed in outbox.expired(core.db, now_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
+    """Give up what nobody took in EXPIRY_DAYS that this node saw pass, and say so to its sender (PROTOCOL B6, B12)."""
+    now_ms, lived_ms = core.now_ms(), core.lived.now_ms()
+    for row, sealed in outbox.expired(core.db, lived_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
         if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
             outbox.fail_sealed(core.db, row.id, now_ms)  # it stays owed, whole: one device that is away voids nothing
             core.effect(Moved(row.agent, row.entry))
         else:
             asking.void(core, row.agent, row.id, row.entry, _why(core, row))
-    contacts.forget_requests(core.db, now_ms - REQUEST_DAYS * DAY_MS)
-    introductions.forget(core.db, now_ms - REQUEST_DAYS * DAY_MS)
+    contacts.forget_requests(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
+    introductions.forget(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
     doors.forget_askers(core.db)
 
 

@@ -248,7 +248,9 @@ def pending_requests(db: Database, agent: int) -> int:
 
 def save_request(db: Database, agent: int, r: Request) -> None:
     db.run(
-        "INSERT OR REPLACE INTO requests VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock)) ON CONFLICT DO UPDATE SET"
+        " name = excluded.name, kind = excluded.kind, entry = excluded.entry, text = excluded.text,"
+        " time_ms = excluded.time_ms, state = excluded.state",
         (agent, r.peer, r.name, r.kind, r.entry, r.text, r.time_ms, r.state),
     )
 
@@ -258,7 +260,8 @@ def settle_request(db: Database, agent: int, peer: bytes, state: str) -> None:
 
 
 def forget_requests(db: Database, before_ms: int) -> None:
-    db.run("DELETE FROM requests WHERE state = 'pending' AND time_ms < ?", (before_ms,))
+    """Those that wait since before `before_ms` of the time the node saw pass."""
+    db.run("DELETE FROM requests WHERE state = 'pending' AND since_ms < ?", (before_ms,))
 
 
 # --- what a human should know ---

@@ -24,7 +24,7 @@ class Door:
     key: bytes = field(repr=False)
     entry: int = 0  # row id of what the last request named
     kept: int = 0
-    knocked_ms: int = 0
+    knocked_ms: int = 0  # of the time the node saw pass; 0: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def knock(db: Database, agent: int, peer: bytes, entry: int) -> None:
     )
 
 
-def note_kept(db: Database, agent: int, peer: bytes, now_ms: int) -> None:
+def note_kept(db: Database, agent: int, peer: bytes, lived_ms: int) -> None:
     """The bridge keeps it."""
-    db.run("UPDATE doors SET kept = kept + 1, knocked_ms = ? WHERE agent = ? AND peer = ?", (now_ms, agent, peer))
+    db.run("UPDATE doors SET kept = kept + 1, knocked_ms = ? WHERE agent = ? AND peer = ?", (lived_ms, agent, peer))
 
 
 def forget(db: Database, agent: int, peer: bytes) -> None:

@@ -60,8 +60,9 @@ def give(db: Database, agent: int, own: bytes, device: bytes, floors: Iterable[F
     db.run(
         "WITH f AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS conversation,"
         " json_extract(value, '$[1]') AS device, json_extract(value, '$[2]') AS seq FROM json_each(?))"
-        " INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, owed, changed_ms)"
-        " SELECT ?, l.entry, ?, ?, 'queued', 1, ? FROM log l JOIN entries e ON e.id = l.entry"
+        " INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, owed, changed_ms, since_ms)"
+        " SELECT ?, l.entry, ?, ?, 'queued', 1, ?, (SELECT lived_ms FROM clock)"
+        " FROM log l JOIN entries e ON e.id = l.entry"
         " LEFT JOIN f ON f.conversation = hex(e.conversation) AND f.device = hex(e.device)"
         " WHERE l.agent = ? AND e.seq > coalesce(f.seq, 0) ORDER BY e.conversation <> ?, l.cursor",
         (behind, agent, own, device, now_ms, agent, within),

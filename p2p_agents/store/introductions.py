@@ -27,7 +27,7 @@ _COLUMNS = "peer, introducer, name, kind, card, time_ms, state"
 
 def save(db: Database, agent: int, i: Introduction) -> None:
     db.run(
-        "INSERT OR REPLACE INTO introductions VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO introductions VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
         (agent, i.peer, i.introducer, i.name, i.kind, i.card, i.time_ms, i.state),
     )
 
@@ -67,8 +67,8 @@ def settle(db: Database, agent: int, peer: bytes, state: str) -> None:
 
 
 def forget(db: Database, before_ms: int) -> None:
-    """What was decided against is remembered."""
-    db.run("DELETE FROM introductions WHERE state IN ('pending', 'accepted') AND time_ms < ?", (before_ms,))
+    """Those kept since before `before_ms` of the time the node saw pass; what was decided against is remembered."""
+    db.run("DELETE FROM introductions WHERE state IN ('pending', 'accepted') AND since_ms < ?", (before_ms,))
 
 
 # --- where they are said to live ---

@@ -58,7 +58,8 @@ def owe(
     """A new row; settled at once when its state says so."""
     settled = state in (State.DELIVERED, State.READ)
     return db.insert(
-        "INSERT INTO outbox (agent, entry, peer, device, state, owed, changed_ms) VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO outbox (agent, entry, peer, device, state, owed, changed_ms, since_ms)"
+        " VALUES (?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
         (agent, entry, peer, device, str(state), int(not settled), now_ms),
     )
 
@@ -69,8 +70,8 @@ def restore(
     """A row of a backup: what was under way waits for whichever device comes."""
     owed = state in (State.QUEUED, State.RELAYED)
     db.run(
-        "INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, why, owed, changed_ms)"
-        " VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, why, owed, changed_ms, since_ms)"
+        " VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
         (agent, entry, peer, NO_DEVICE if owed else device, State.QUEUED if owed else str(state), why, owed, now_ms),
     )
 
@@ -197,7 +198,8 @@ def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
 def relayed(db: Database, rows: Sequence[int], now_ms: int) -> list[tuple[int, int]]:
     """A bridge keeps these rows' frames; (agent, entry) of those whose state changed."""
     return db.all(
-        "UPDATE outbox SET state = 'relayed', changed_ms = ? WHERE state = 'queued'"
+        "UPDATE outbox SET state = 'relayed', changed_ms = ?, since_ms = (SELECT lived_ms FROM clock)"
+        " WHERE state = 'queued'"
         " AND id IN (SELECT value FROM json_each(?)) RETURNING agent, entry",
         (now_ms, json.dumps(rows)),
     )
@@ -211,7 +213,7 @@ def hold(db: Database, row: int) -> None:
 def reopen(db: Database, row: int, now_ms: int) -> None:
     """The peer no longer holds it."""
     db.run(
-        "UPDATE outbox SET owed = 1, sid = NULL, changed_ms = ?,"
+        "UPDATE outbox SET owed = 1, sid = NULL, changed_ms = ?, since_ms = (SELECT lived_ms FROM clock),"
         " state = CASE state WHEN 'failed' THEN 'failed' ELSE 'queued' END WHERE id = ?",
         (now_ms, row),
     )
@@ -251,10 +253,10 @@ def fail_sealed(db: Database, row: int, now_ms: int) -> None:
 
 
 def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bool]]:
-    """Queued since before `before_ms`; with each, whether it is sealed."""
+    """Queued since before `before_ms` of the time the node saw pass; with each, whether it is sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
-        " WHERE state IN ('queued', 'relayed') AND changed_ms < ? ORDER BY id LIMIT ?",
+        " WHERE state IN ('queued', 'relayed') AND since_ms < ? ORDER BY id LIMIT ?",
         (before_ms, limit),
     )
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.outer import seal_blob
 from p2p_agents.node import relaying
-from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 if TYPE_CHECKING:
-    from p2p_agents.store.queues import OwnQueue
     from tests.sim.world import Node, World
 
 Blobs = list[tuple[int, bytes]]
@@ -134,8 +133,8 @@ class Bridge:
                     self._later(lambda e=effect: self._put(node, e.route.queue, [e]))  # type: ignore[misc]
                 case Post(route=route) if route.bridge == self.address:
                     posts.setdefault(route.queue, []).append(effect)
-                case ReadQueues(bridge, owns) if bridge == self.address:
-                    self._want(node, owns)
+                case ReadQueues(bridge) | ReadAgain(bridge) if bridge == self.address:
+                    self._want(node, effect)
                 case Kept(bridge, queue, cursor) if bridge == self.address and self.up:
                     self.queues[queue] = [blob for blob in self.queues.get(queue, []) if blob[0] > cursor]
                 case Meet() if self.address in node.bridges:
@@ -145,10 +144,11 @@ class Bridge:
         for queue, each in posts.items():
             self._later(lambda q=queue, p=each: self._put(node, q, p))  # type: ignore[misc]
 
-    def _want(self, node: Node, owns: Iterable[OwnQueue]) -> None:
+    def _want(self, node: Node, effect: ReadQueues | ReadAgain) -> None:
         """All its queues here; what is left out is dropped."""
         self._admit(node)
-        wanted = dict.fromkeys(own.queue for own in owns)
+        here = [queue for queue, at in node.reads.items() if at == self.address]
+        wanted = dict.fromkeys(here if isinstance(effect, ReadAgain) else [own.queue for own in effect.queues])
         for queue in [q for q, at in node.reads.items() if at == self.address and q not in wanted]:
             del node.reads[queue]
             self.queues.pop(queue, None)

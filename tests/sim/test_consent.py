@@ -7,9 +7,9 @@ import pytest
 from p2p_agents.errors import PeerBlocked, RequestUnknown
 from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, TEXT_PREVIEW_BYTES
 from p2p_agents.node import commands
-from p2p_agents.node.upkeep import DAY_MS
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
+from tests.sim.test_time import days_pass
 
 
 def strangers(world, policy="ask"):
@@ -208,9 +208,8 @@ def test_a_request_nobody_answers_is_given_up(world):
     alice, bob = strangers(world)
     hello = alice.sends(bob, "hello")
     world.settle()
-    for one in (alice, bob):
-        one.node.clock.wall_offset_ms += (REQUEST_DAYS + 1) * DAY_MS
-    world.run(800)
+    days_pass(world, REQUEST_DAYS + 1, alice.node, bob.node)
+    world.run(200)
     assert (alice.state(hello), alice.why(hello)) == ("failed", "not accepted")
     assert bob.requests() == []
 

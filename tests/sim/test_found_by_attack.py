@@ -18,6 +18,7 @@ from p2p_agents.wire.claims import OPEN_LABEL, encode_open
 from p2p_agents.wire.frame import encode_frame
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Verdict
+from tests.sim.test_time import days_pass
 
 
 def friends(world):
@@ -140,8 +141,8 @@ def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
         message = alice.sends(bob, "held")
         world.run(2)
         world.part(alice, bob)
-    alice.node.clock.wall_offset_ms += 15 * 86_400_000
-    world.run(800)  # the wall clock jumped: it is believed after ten minutes
+    days_pass(world, 15, alice.node)
+    world.run(200)
     assert alice.state(message) == "failed"
 
 

@@ -18,6 +18,7 @@ from p2p_agents.store.introductions import Introduction
 from p2p_agents.wire.card import Card, Place, encode_card
 from p2p_agents.wire.cbor import encode
 from tests.sim.hostile import Forger
+from tests.sim.test_time import days_pass
 
 BIDI = "\u202etxt.bob"
 
@@ -311,8 +312,8 @@ def test_an_introduction_nobody_answers_is_forgotten(world):
     carol, alice, bob = circle(world, "alice", "bob")
     introduces(carol, alice, bob)
     world.settle()
-    alice.node.clock.wall_offset_ms += (REQUEST_DAYS + 1) * DAY_MS
-    world.run(800)
+    days_pass(world, REQUEST_DAYS + 1, *world.nodes)
+    world.run(200)
     assert waiting(alice) == []
 
 

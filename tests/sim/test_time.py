@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from p2p_agents.crypto.kem import KemKey
-from p2p_agents.limits import CLOCK_TRUST_S, EXPIRY_DAYS
+from p2p_agents.limits import CLOCK_KEPT_MS, CLOCK_TRUST_S, EXPIRY_DAYS
 from p2p_agents.node.upkeep import DAY_MS, SETTLE_S
 from p2p_agents.store import agents, entries
 
@@ -73,29 +75,131 @@ def test_expiry_waits_until_peers_can_have_been_reached(world):
     assert alice.state(message) == "delivered"
 
 
-def test_a_clock_that_jumps_expires_nothing(world):
-    """B12: a jump nobody explained is not believed for ten minutes."""
-    alice, bob = world.friends("alice", "bob")
+def leaves_behind(world, alice, bob):
+    """A message that waits for somebody who is away."""
     bob.node.crash()
     world.run(15)
-    message = alice.sends(bob, "still good")
-    alice.node.clock.wall_offset_ms += 30 * DAY_MS
-    world.run(CLOCK_TRUST_S - 100)
-    assert alice.state(message) == "queued"
-    alice.node.clock.wall_offset_ms -= 30 * DAY_MS
+    return alice.sends(bob, "minutes old")
+
+
+@pytest.mark.parametrize("jump_days", [20, 3_652, -20])
+def test_a_clock_that_jumps_expires_nothing(world, jump_days):
+    """B6, B12: however long it stays wrong; only time that was seen to pass makes a message old."""
+    alice, bob = world.friends("alice", "bob")
+    message = leaves_behind(world, alice, bob)
+    alice.node.clock.wall_offset_ms += jump_days * DAY_MS
     world.run(3 * CLOCK_TRUST_S)
     assert alice.state(message) == "queued"
-
-
-def test_a_jump_is_believed_in_the_end(world):
-    """B12: after ten minutes, or as soon as a peer's clock agrees."""
-    alice, bob = world.friends("alice", "bob")
-    bob.node.crash()
-    world.run(15)
-    message = alice.sends(bob, "too late")
-    alice.node.clock.wall_offset_ms += 30 * DAY_MS
-    world.run(CLOCK_TRUST_S + 200)
+    alice.node.clock.wall_offset_ms -= jump_days * DAY_MS
+    world.run(3 * CLOCK_TRUST_S)
+    assert alice.state(message) == "queued"
+    days_pass(world, EXPIRY_DAYS + 1, alice.node)
+    world.run(200)
     assert alice.state(message) == "failed"
+
+
+def test_a_clock_that_jumps_between_two_starts_expires_nothing(world):
+    """B6, B12: the node was stopped, the clock moved by 20 days, and nobody is there to ask."""
+    alice, bob = world.friends("alice", "bob")
+    message = leaves_behind(world, alice, bob)
+    for jump_days in (20, 20, -60):
+        alice.node.crash()
+        alice.node.clock.wall_offset_ms += jump_days * DAY_MS
+        alice.node.start()
+        world.run(3 * CLOCK_TRUST_S)
+        assert alice.state(message) == "queued"
+
+
+def test_a_first_boot_in_1970_expires_nothing_once_the_clock_is_right(world):
+    """B6, B12: a machine without a clock battery, started again and again before and after its time was set."""
+    alice, bob = world.agent("alice"), world.node()
+    alice.node.clock.wall_offset_ms = -alice.node.clock.wall_ms()
+    bob = world.agent("bob", bob)
+    alice.befriends(bob)
+    bob.befriends(alice)
+    alice.node.restart()
+    world.settle()
+    assert alice.links(bob), "clocks that disagree part nobody"
+    message = leaves_behind(world, alice, bob)
+    alice.node.crash()
+    alice.node.clock.reboots(3_600)
+    alice.node.clock.wall_offset_ms = 0
+    alice.node.start()
+    world.run(3 * CLOCK_TRUST_S)
+    assert alice.state(message) == "queued"
+    bob.node.start()
+    world.settle()
+    assert (alice.state(message), bob.heard(alice)) == ("delivered", ["minutes old"])
+
+
+def test_days_count_over_restarts_and_sleep_but_not_while_the_machine_is_off(world):
+    """B6, B12: fourteen days in which it could have been delivered."""
+    alice, bob = world.friends("alice", "bob")
+    message = leaves_behind(world, alice, bob)
+    for _ in range(3):
+        days_pass(world, EXPIRY_DAYS / 4, alice.node)
+        alice.node.restart()
+        alice.node.clock.reboots(30 * 86_400)
+        alice.node.restart()
+        world.run(CLOCK_KEPT_MS / 1000 + 100)
+    assert alice.state(message) == "queued"
+    days_pass(world, EXPIRY_DAYS / 4, alice.node)
+    world.run(200)
+    assert alice.state(message) == "failed"
+
+
+def test_requests_that_wait_here_are_not_forgotten_for_a_jump(world):
+    """B11, B12: the human who was asked still sees who asked."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    world.settle()
+    alice.sends(bob, "may I")
+    world.settle()
+    bob.node.clock.wall_offset_ms += 30 * DAY_MS
+    world.run(3 * CLOCK_TRUST_S)
+    assert bob.requests() == ["may I"]
+    days_pass(world, EXPIRY_DAYS + 1, alice.node, bob.node)
+    world.run(200)
+    assert bob.requests() == []
+
+
+@pytest.mark.parametrize("order", ["together", "one after the other", "while one is off"])
+def test_ten_years_on_links_come_up_and_so_they_do_after_the_clocks_are_right_again(world, order):
+    """B12, D1: HELLO answers a challenge of now, so no expiry date stands between two that are there."""
+    alice, bob = world.friends("alice", "bob")
+    said = []
+    for years in (10, -10):
+        for one in (alice, bob):
+            if order == "while one is off":
+                one.node.crash()
+            one.node.clock.wall_offset_ms += years * 365 * DAY_MS
+            if order == "while one is off":
+                one.node.start()
+            if order == "one after the other" or one is bob:
+                world.net.cut()
+                world.run(100)
+                said.append(f"{years} {one.name}")
+                alice.sends(bob, said[-1])
+                bob.sends(alice, said[-1])
+                world.settle()
+                assert bob.heard(alice) == alice.heard(bob) == said
+
+
+def test_what_a_bridge_brings_to_a_clock_that_is_behind_is_taken_once_it_is_right(world):
+    """B7, B12: cursors are times; nothing is acknowledged that was not taken, so it is delivered again."""
+    alice, bob = world.friends("alice", "bob")
+    bridge = world.bridge(alice.node, bob.node)
+    world.settle()
+    bridge.cursor = alice.core.now_ms() * 1_000
+    world.part(alice, bob)
+    world.run(15)
+    bob.node.clock.wall_offset_ms -= 20 * DAY_MS
+    alice.sends(bob, "from the future")
+    world.run(130)
+    assert bob.heard(alice) == []
+    bob.node.clock.wall_offset_ms += 20 * DAY_MS
+    world.run(130)
+    assert bob.heard(alice) == ["from the future"]
+    assert alice.states(bob) == ["delivered"]
 
 
 def test_a_peer_confirms_a_jump(world):

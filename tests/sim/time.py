@@ -47,6 +47,8 @@ class Clock:
         self._time = time
         self.wall_offset_ms = 0
         self.slept_s = 0.0
+        self.boots = 0
+        self._booted_at = 0.0
 
     def wall_ms(self) -> int:
         return EPOCH_MS + int(self._time.now * 1000) + self.wall_offset_ms
@@ -55,4 +57,12 @@ class Clock:
         return self._time.now - self.slept_s
 
     def boot(self) -> float:
-        return self._time.now
+        return self._time.now - self._booted_at
+
+    def boot_id(self) -> str:
+        return f"boot {self.boots}"
+
+    def reboots(self, off_s: float) -> None:
+        """The machine was switched off for so long, and its clocks begin anew."""
+        self._time.now += off_s
+        self.boots, self._booted_at, self.slept_s = self.boots + 1, self._time.now, 0.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.store import contacts
+from p2p_agents.store import contacts, lived
 from p2p_agents.store.contacts import ADDRESSES_KEPT, EVENTS_KEPT, Event, Request, Trust
+from p2p_agents.store.lived import Mark
 from tests.store.log_of import BOB, CAROL
 
 
@@ -62,7 +63,9 @@ def test_what_a_peer_tells_replaces_nowhere_it_was_reached(db):
 def test_requests_are_kept_decided_and_forgotten(db):
     """B11"""
     for peer, at in ((BOB, 1), (CAROL, 5)):
-        contacts.save_request(db, 1, Request(peer, "x", "other", b"e" * 32, "hi", at, "pending"))
+        lived.keep(db, Mark(at, "", 0, 0))
+        contacts.save_request(db, 1, Request(peer, "x", "other", b"e" * 32, "hi", 10**12, "pending"))
+    contacts.save_request(db, 1, Request(BOB, "y", "other", b"e" * 32, "again", 10**12, "pending"))
     assert contacts.pending_requests(db, 1) == 2
     contacts.forget_requests(db, 3)
     assert [request.peer for request in contacts.requests(db, 1)] == [CAROL]
