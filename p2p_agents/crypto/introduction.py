@@ -24,8 +24,9 @@ from p2p_agents.crypto.identity import consent as consent_of
 from p2p_agents.crypto.pake import Agreed, Side
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.errors import BadIdentity, BadSeal, BadSignature
-from p2p_agents.limits import NAME_CHARS, PAIRING_MESSAGE_BYTES
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, version
+from p2p_agents.limits import PAIRING_MESSAGE_BYTES
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, version
+from p2p_agents.wire.names import told_kind, told_name
 from p2p_agents.wire.pairing import Purpose
 from p2p_agents.wire.route import Route, unpack_routes
 
@@ -146,7 +147,8 @@ def _read(introduction: bytes, agreed: bytes, routes: tuple[Route, ...], now_ms:
     blob(salt, size=_SALT_BYTES, what="salt")
     blob(device, size=32, what="device key")
     identity = _whose(device, array(entries, what="identity log"), bundle, now_ms)
-    name, kind = (text(each, at_most=NAME_CHARS, what="name or kind") for each in (name, kind))
+    nobody = identity is None  # a new device has no name before it is somebody's
+    name, kind = told_name(name, optional=nobody), told_kind(kind, optional=nobody)
     return Peer(device, identity, bundle, name, kind, agreed, routes)
 
 

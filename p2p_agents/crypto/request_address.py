@@ -19,10 +19,11 @@ from p2p_agents.crypto.identity import Identity, replay
 from p2p_agents.crypto.oob import unbase32
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
 from p2p_agents.errors import AddressExpired, BadAddress, BadBridge, BadSeal, Malformed, PeerFault, UnknownVersion
-from p2p_agents.limits import BUNDLE_BYTES, NAME_CHARS, REQUEST_ADDRESS_BYTES, REQUEST_ADDRESS_CHARS
+from p2p_agents.limits import BUNDLE_BYTES, REQUEST_ADDRESS_BYTES, REQUEST_ADDRESS_CHARS
 from p2p_agents.wire.bridge_address import ADDRESS_CHARS as BRIDGE_CHARS
 from p2p_agents.wire.bridge_address import parse_bridge
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, version
+from p2p_agents.wire.names import told_kind, told_name
 
 PREFIX = "P2PA:A/"
 ADDRESS_LABEL = "p2pa/1 address"
@@ -48,8 +49,8 @@ class PublicQueue:
             raise Malformed("a bridge's address that is not written as bridges write it")
         blob(self.queue, size=KEY_BYTES, what="queue")
         blob(self.key, size=KEY_BYTES, what="outer key")
-        text(self.name, at_most=NAME_CHARS, what="name")
-        text(self.kind, at_most=NAME_CHARS, what="kind")
+        told_name(self.name)
+        told_kind(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.card import Card, Place, encode_card
 from p2p_agents.wire.entry import SALT_BYTES
 from p2p_agents.wire.ip import Address, may_be_dialled
+from p2p_agents.wire.names import kind_or_nothing, name_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +105,7 @@ def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Addres
     identity = local.speaker.identity if local else agents.load_identity(core.db, agent)
     places = ((core.node, own),) if local else _reached(core, agent)
     said = tuple(Place(node, tuple(found)[:CARD_ADDRESSES]) for node, found in places if found)[:CARD_NODES]
+    name, kind = name_or_nothing(name), kind_or_nothing(kind)
     return Card(agent, name, kind, identity.entries if identity else (), said)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import INT_MAX, KIND_CHARS
-from p2p_agents.wire.names import NAME_RE
+from p2p_agents.limits import INT_MAX
+from p2p_agents.wire.names import told_kind, told_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,6 @@ VERSION = b"1"
 ID_BYTES = 32
 PORT_MAX = 65_535
 STATUSES = ("online", "busy", "idle")
-KIND_RE = re.compile(rf"[a-z][a-z0-9-]{{0,{KIND_CHARS - 1}}}", re.ASCII)
 NUMBER_RE = re.compile(rb"0|[1-9][0-9]{0,15}")
 NODE_LABEL_CHARS = 10  # 50 bits of the node's key: one agent may live on several nodes
 
@@ -38,10 +37,8 @@ class Advert:
     def __post_init__(self) -> None:
         if len(self.agent) != ID_BYTES or len(self.node) != ID_BYTES:
             raise Malformed(f"an advert's agent id and node key have {ID_BYTES} bytes")
-        if NAME_RE.fullmatch(self.name) is None:
-            raise Malformed("an advert's name is not a name")
-        if KIND_RE.fullmatch(self.kind) is None:
-            raise Malformed("an advert's kind is not a kind")
+        told_name(self.name)
+        told_kind(self.kind)
         if self.status not in STATUSES:
             raise Malformed("an advert's status is unknown")
         if not 0 <= self.incarnation <= INT_MAX or not 0 < self.port <= PORT_MAX:

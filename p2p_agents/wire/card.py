@@ -17,10 +17,10 @@ from p2p_agents.limits import (
     CARD_NODES,
     IDENTITY_ENTRIES,
     IDENTITY_ENTRY_BYTES,
-    NAME_CHARS,
 )
-from p2p_agents.wire.cbor import VERSION, array, array_of, blob, decode, encode, text, version
+from p2p_agents.wire.cbor import VERSION, array, array_of, blob, decode, encode, version
 from p2p_agents.wire.ip import Address, may_be_dialled, pack_address, unpack_address
+from p2p_agents.wire.names import told_kind, told_name
 
 _ITEMS = 32 + IDENTITY_ENTRIES + CARD_NODES * (3 + 3 * CARD_ADDRESSES)  # values in one card
 
@@ -52,8 +52,8 @@ class Card:
 
     def __post_init__(self) -> None:
         blob(self.agent, size=32, what="agent id")
-        text(self.name, at_most=NAME_CHARS, what="name")
-        text(self.kind, at_most=NAME_CHARS, what="kind")
+        told_name(self.name, optional=True)
+        told_kind(self.kind, optional=True)
         for entry in array_of(list(self.entries), IDENTITY_ENTRIES, "identity log"):
             blob(entry, at_most=IDENTITY_ENTRY_BYTES, what="identity entry")
         array_of(list(self.places), CARD_NODES, "nodes")

@@ -45,6 +45,7 @@ from p2p_agents.limits import (
 from p2p_agents.wire.cbor import array, array_of, blob, date, decode, encode, flag, text, uint, version
 from p2p_agents.wire.greeting import Greeting
 from p2p_agents.wire.knock import Knock
+from p2p_agents.wire.names import told_kind, told_name
 from p2p_agents.wire.pairing import PLACE_CHARS
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class RosterAgent:
         agent, name, kind, status = array(value, 4, what="roster agent")
         return cls(
             blob(agent, size=32, what="agent"),
-            text(name, at_most=NAME_CHARS, what="name"),
-            text(kind, at_most=NAME_CHARS, what="kind"),
+            told_name(name),
+            told_kind(kind),
             text(status, at_most=NAME_CHARS, what="status"),
         )
 
@@ -183,8 +184,8 @@ class Hello:
             uint(start, at_most=IDENTITY_ENTRIES, what="start"),
             tuple(blob(e, at_most=IDENTITY_ENTRY_BYTES, what="identity entry") for e in entries),
             blob(bundle, at_most=BUNDLE_BYTES, what="bundle"),
-            text(name, at_most=NAME_CHARS, what="name"),
-            text(kind, at_most=NAME_CHARS, what="kind"),
+            told_name(name),
+            told_kind(kind),
         )
 
 

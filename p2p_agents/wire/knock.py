@@ -17,10 +17,10 @@ from p2p_agents.limits import (
     IDENTITY_ENTRIES,
     IDENTITY_ENTRY_BYTES,
     KNOCK_BYTES,
-    NAME_CHARS,
     TEXT_PREVIEW_BYTES,
 )
 from p2p_agents.wire.cbor import VERSION, array, array_of, blob, decode, encode, text, uint, version
+from p2p_agents.wire.names import told_kind, told_name
 from p2p_agents.wire.route import Route, unpack_routes
 
 KNOCK_LABEL = "p2pa/1 knock"
@@ -69,8 +69,8 @@ class KnockClaims:
         for entry in array_of(list(self.entries), IDENTITY_ENTRIES, "identity entries"):
             blob(entry, at_most=IDENTITY_ENTRY_BYTES, what="identity entry")
         blob(self.bundle, at_most=BUNDLE_BYTES, what="bundle")
-        text(self.name, at_most=NAME_CHARS, what="name")
-        text(self.kind, at_most=NAME_CHARS, what="kind")
+        told_name(self.name)
+        told_kind(self.kind)
 
 
 def encode_knock(c: KnockClaims) -> bytes:

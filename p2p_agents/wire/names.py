@@ -1,13 +1,21 @@
-"""Names of agents: short, ASCII, harmless in a path, a DNS label, a terminal and a shell."""
+"""Names and kinds of agents: short, ASCII, harmless in a path, a DNS label, a terminal and a shell."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import Any
 
-from p2p_agents.errors import BadName
-from p2p_agents.limits import NAME_CHARS
+from p2p_agents.errors import BadName, Malformed
+from p2p_agents.limits import DISCOVERED_AGENTS, NAME_CHARS
 
 NAME_RE = re.compile(rf"[A-Za-z][A-Za-z0-9._-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
+KIND_RE = re.compile(rf"[a-z][a-z0-9-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
+
+# What looks alike, of the characters a name may have (after Unicode Technical Standard 39, section 4, whose prototypes
+# these are but for case, which names do not tell apart, and for marks between words, which the eye skips).
+_ONE = str.maketrans({"i": "l", "1": "l", "0": "o", "5": "s", "2": "z", "8": "b", **dict.fromkeys("._-")})
+_TWO = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
 def check_name(text: str) -> str:
@@ -15,3 +23,39 @@ def check_name(text: str) -> str:
     if NAME_RE.fullmatch(text) is None:
         raise BadName(f"not a name: {text[: 2 * NAME_CHARS]!r}")
     return text
+
+
+def told_name(value: Any, *, optional: bool = False) -> str:
+    """A name that a peer tells, by the same rule as our own; `optional`: or nothing. Raises Malformed."""
+    if optional and value == "":
+        return ""
+    if type(value) is not str or NAME_RE.fullmatch(value) is None:
+        raise Malformed("a name that is none")
+    return value
+
+
+def told_kind(value: Any, *, optional: bool = False) -> str:
+    """A kind that a peer tells; `optional`: or nothing. Raises Malformed."""
+    if optional and value == "":
+        return ""
+    if type(value) is not str or KIND_RE.fullmatch(value) is None:
+        raise Malformed("a kind that is none")
+    return value
+
+
+def name_or_nothing(text: str) -> str:
+    """To pass on what an earlier release kept of a peer: nothing in place of what is no name."""
+    return text if NAME_RE.fullmatch(text) else ""
+
+
+def kind_or_nothing(text: str) -> str:
+    return text if KIND_RE.fullmatch(text) else ""
+
+
+@lru_cache(maxsize=2 * DISCOVERED_AGENTS)
+def skeleton(name: str) -> str:
+    """The same for names that a reader may take for one another."""
+    found = name.lower().translate(_ONE)
+    for pair, one in _TWO:
+        found = found.replace(pair, one)
+    return found or name

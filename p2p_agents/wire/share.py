@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import BODY_BYTES, NAME_CHARS
+from p2p_agents.limits import BODY_BYTES
 from p2p_agents.wire.card import Card, decode_card, encode_card
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, uint, version
+from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.names import told_name
 
 HIGHEST_TRUST = 5
 
@@ -30,7 +31,7 @@ class Share:
         if self.trust is not None:
             uint(self.trust, at_most=HIGHEST_TRUST, what="trust")
         if self.petname is not None:
-            text(self.petname, at_most=NAME_CHARS, what="petname")
+            told_name(self.petname)
             if not self.renamed:
                 raise Malformed("a petname that is not told")
 

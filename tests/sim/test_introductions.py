@@ -430,11 +430,11 @@ def test_a_card_that_is_none(world, body):
 
 
 def test_a_name_that_turns_the_line_round(world):
-    """E5: is data, kept as it is; showing it is the face's business. It is meant by its id."""
+    """E5: is no name, from whomever it comes; without one, who is introduced is meant by its id."""
     carol, alice, bob = circle(world, "alice", "bob", hidden=("bob",))
-    says(carol, alice, card(bob, name=BIDI))
-    assert waiting(alice) == [(BIDI, "carol")]
-    assert accepts(alice, id_text(bob.id))["name"] == BIDI
+    says(carol, alice, encode([1, bob.id, BIDI, "other", list(card(bob).entries), []]), card(bob, name=""))
+    assert waiting(alice) == [("", "carol")]
+    assert accepts(alice, id_text(bob.id))["name"] == ""
 
 
 def test_a_name_takes_over_no_other(world):

@@ -636,10 +636,10 @@ def test_a_bridge_that_is_away_is_tried_again(world: World) -> None:
 
 
 def test_what_was_said_is_a_whole_request(world: World, scene: tuple[Agent, Agent, Knocker]) -> None:
-    """Names and text of a stranger reach a human as data, whatever they hold."""
+    """Text of a stranger reaches a human as data, whatever it holds."""
     alice, bob, knocker = scene
-    knocker.says(alice, name="\x1b[2J\u202eevil", text="line\nline\x00")
+    knocker.says(alice, name="evil", text="\x1b[2J\u202eline\nline\x00")
     found = bob.call(commands.requests)["requests"][0]
-    assert (found["name"], found["text"]) == ("\x1b[2J\u202eevil", "line\nline\x00")
+    assert (found["name"], found["text"]) == ("evil", "\x1b[2J\u202eline\nline\x00")
     claims = knocker.claims(alice)
     assert decode_knock(encode_knock(claims)) == claims

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Malformed, UnknownVersion
-from p2p_agents.limits import INT_MAX, KIND_CHARS, NAME_CHARS
+from p2p_agents.limits import INT_MAX, NAME_CHARS
 from p2p_agents.wire.advert import STATUSES, Advert, decode_txt, encode_txt, instance_label
 
 ALICE = Advert(
@@ -41,7 +41,7 @@ def test_an_advert_survives_the_record(advert):
 
 def test_the_longest_advert_fits_one_packet():
     """Each key=value is at most 255 bytes, all of them together under 400."""
-    longest = dataclasses.replace(ALICE, name="a" * NAME_CHARS, kind="k" * KIND_CHARS, incarnation=INT_MAX)
+    longest = dataclasses.replace(ALICE, name="a" * NAME_CHARS, kind="k" * NAME_CHARS, incarnation=INT_MAX)
     sizes = [len(key) + 1 + len(value) for key, value in encode_txt(longest).items()]
     assert max(sizes) <= 255
     assert sum(sizes) + len(sizes) < 300

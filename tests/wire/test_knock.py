@@ -16,13 +16,14 @@ from p2p_agents.limits import (
     IDENTITY_ENTRY_BYTES,
     INT_MAX,
     KNOCK_BYTES,
-    NAME_CHARS,
     TEXT_PREVIEW_BYTES,
 )
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.frame import decode_frame, encode_frame
 from p2p_agents.wire.knock import Knock, KnockClaims, decode_knock, encode_knock
+from p2p_agents.wire.names import KIND_RE, NAME_RE
 from p2p_agents.wire.route import ROUTES, Route
+from tests.wire.test_names import NO_KINDS, NO_NAMES
 
 A, D, P, E = b"a" * 32, b"d" * 32, b"p" * 32, b"e" * 32
 HERE = Route("bridge://bridge.example:4433#" + "a" * 52, A, D, P)
@@ -40,8 +41,8 @@ claims = st.builds(
     st.integers(0, INT_MAX),
     st.lists(st.binary(max_size=40), max_size=4).map(tuple),
     st.binary(max_size=40),
-    st.text(max_size=NAME_CHARS),
-    st.text(max_size=NAME_CHARS),
+    st.from_regex(NAME_RE, fullmatch=True),
+    st.from_regex(KIND_RE, fullmatch=True),
     st.lists(routes, max_size=ROUTES).map(tuple),
 )
 
@@ -81,8 +82,8 @@ def test_the_frame_shows_nothing_but_what_is_sealed():
         {"entries": (bytes(IDENTITY_ENTRY_BYTES + 1),)},
         {"entries": ("text",)},
         {"bundle": bytes(BUNDLE_BYTES + 1)},
-        {"name": "n" * (NAME_CHARS + 1)},
-        {"kind": "k" * (NAME_CHARS + 1)},
+        *({"name": name} for name in NO_NAMES),
+        *({"kind": kind} for kind in NO_KINDS),
     ],
     ids=str,
 )
