@@ -27,12 +27,16 @@ MESSAGES_WAIT_S = 300.0  # one wait of `messages`; it only bounds how often an i
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the node gives it. `sender` is the author's name, `sender_id` its id; `text` is data."""
+    """A message as the node gives it. `sender` is the author's name, `sender_id` its id; `text` is data.
+
+    `sender_pinned` is False where the name is only what the author says of itself: then the id says who it is.
+    """
 
     id: str
     cursor: str
     sender: str
     sender_id: str
+    sender_pinned: bool
     conversation: str
     type: str
     text: str
@@ -49,6 +53,7 @@ class Message:
             cursor=raw["cursor"],
             sender=author["name"],
             sender_id=author["id"],
+            sender_pinned=author.get("pinned") is True,
             conversation=raw["conversation"],
             type=raw["type"],
             text=raw["text"],
@@ -77,6 +82,8 @@ class Peer:
     id: str
     name: str
     petname: str | None
+    pinned: bool  # the name was given here, or is the one this id was accepted by
+    like: str | None  # a name here that it may be taken for
     kind: str
     trust: str
     accepts: bool | None  # whether it has accepted us; None while there is no link to it
@@ -101,7 +108,8 @@ class Request:
     time: str
     direction: str
     state: str
-    introducer: Mapping[str, str] | None = None  # id and name of the contact whose word this is
+    introducer: Mapping[str, Any] | None = None  # id and name of the contact whose word this is
+    like: str | None = None  # a name here that its own may be taken for
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:

@@ -78,6 +78,22 @@ def short(identity: str) -> str:
     return escape(identity[:10])
 
 
+def called(party: Mapping[str, Any]) -> str:
+    """A name, and beside one that does not say who it is the id that does; unescaped."""
+    name = party.get("petname") or party["name"].partition("~")[0] or "(no name)"
+    if not party.get("pinned", True) or party.get("like"):
+        name += f" {party['id'][:10]}"
+    return name + _likeness(party)
+
+
+def _likeness(party: Mapping[str, Any]) -> str:
+    return f" (looks like {party['like']})" if party.get("like") else ""
+
+
+def who(party: Mapping[str, Any]) -> str:
+    return style(escape(called(party)), "bold")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The start of a hint: up to three names that are like the word, or nothing."""
     from difflib import get_close_matches
@@ -102,8 +118,8 @@ def messages(result: Mapping[str, Any], onwards: str = "--after") -> str:
 
 def message(item: Mapping[str, Any]) -> str:
     """A line about the message, then its text."""
-    sender = style(escape(item["from"]["name"]), "bold")
-    receiver = f" to {escape(item['to']['name'])}" if item.get("to") else ""
+    sender = who(item["from"])
+    receiver = f" to {escape(called(item['to']))}" if item.get("to") else ""
     notes = [clock(item["time"]), short(item["id"]), escape(item["trust"] or ""), escape(item["state"] or "")]
     about = style(" · ".join(note for note in notes if note), "dim")
     text = block(item["text"]) if item["text"] is not None else f"  ({escape(item['type'])})"
@@ -112,7 +128,7 @@ def message(item: Mapping[str, Any]) -> str:
 
 def sent(result: Mapping[str, Any]) -> str:
     again = " (sent before)" if result.get("duplicate") else ""
-    return f"{escape(result['state'])} to {escape(result['to']['name'])}{again}  {style(escape(result['id']), 'dim')}"
+    return f"{escape(result['state'])} to {escape(called(result['to']))}{again}  {style(escape(result['id']), 'dim')}"
 
 
 def acked(result: Mapping[str, Any]) -> str:
@@ -127,7 +143,7 @@ def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by t
     longer: dict[str, list[str]] = {}
     for peer in listed:
         if peer.get("why"):
-            longer.setdefault(peer["why"], []).append(peer.get("petname") or peer["name"])
+            longer.setdefault(peer["why"], []).append(called(peer))
     notes = [style(escape(f"not direct: {', '.join(names)}: {why}"), "dim") for why, names in longer.items()]
     return "\n".join([table(PEER_HEAD, map(peer_cells, listed)), *notes])
 
@@ -137,7 +153,8 @@ PEER_WIDTHS = (16, 10, 11, 9, 9, 6)  # of a list that grows: nothing is known ye
 
 
 def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
-    name = peer["name"] if not peer.get("petname") else f"{peer['petname']} ({peer['name']})"
+    name = f"{peer['petname']} ({peer['name']})" if peer.get("petname") else (peer["name"] or "(no name)")
+    name += _likeness(peer)
     reach = (peer.get("path") or "yes") if peer["reachable"] else "no"
     seen = clock(peer.get("last_seen"))
     asked = peer.get("accepts") is False and peer["trust"] not in ("blocked", "unknown", "requested")
@@ -296,8 +313,9 @@ def request(item: Mapping[str, Any]) -> str:
     by = item.get("introducer")
     way = "introduction of" if by else "from" if item["direction"] == "in" else "to"
     about = f"{clock(item['time'])} · {short(item['id'])} · {escape(item['kind'])} · {escape(item['state'])}"
-    whose = f" by {style(escape(by['name'] or by['id'][:10]), 'bold')}" if by else ""
-    head = f"{way} {style(escape(item['name']), 'bold')}{whose}  {style(about, 'dim')}"
+    whose = f" by {who(by)}" if by else ""
+    name = style(escape((item["name"] or "(no name)") + _likeness(item)), "bold")
+    head = f"{way} {name}{whose}  {style(about, 'dim')}"
     return f"{head}\n{block(item['text'])}" if item.get("text") else head
 
 
@@ -312,7 +330,7 @@ def request_address(result: Mapping[str, Any]) -> str:
 def introduced(result: Mapping[str, Any]) -> str:
     """A line for each of the two."""
     return "\n".join(
-        f"{escape(sent['state'])} to {escape(sent['to']['name'])}: who {escape(sent['about']['name'])} is"
+        f"{escape(sent['state'])} to {escape(called(sent['to']))}: who {escape(called(sent['about']))} is"
         for sent in result["introductions"]
     )
 
@@ -320,7 +338,7 @@ def introduced(result: Mapping[str, Any]) -> str:
 def shown(result: Mapping[str, Any]) -> str:
     """A message and its recipients."""
     rows = [
-        (to["name"], (to.get("device") or "")[:10], to["state"], to.get("why") or "", clock(to.get("time")))
+        (called(to), (to.get("device") or "")[:10], to["state"], to.get("why") or "", clock(to.get("time")))
         for to in result["recipients"]
     ]
     text = message(result["message"])

@@ -85,7 +85,7 @@ INTRODUCTIONS = (
             PEER,
             Param("other", str, "the other one: name, petname or id prefix", required=True),
         ),
-        "{introductions: [{id, to: {id, name}, about: {id, name}, state}]}",
+        "{introductions: [{id, to: {id, name, pinned, like}, about: {id, name, pinned, like}, state}]}",
         (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.OutboxFull, *STORES),
     ),
     Method(

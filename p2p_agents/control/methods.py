@@ -30,6 +30,7 @@ from p2p_agents.control.params import (
     MESSAGE_ID,
     NAME,
     NEW_READER,
+    PARTY,
     PEER,
     PEER_FIELDS,
     POLICIES,
@@ -330,7 +331,7 @@ _MESSAGES = (
         "inbox",
         "Unread messages of a reader, or those after a cursor.",
         (AGENT, AFTER, LIMIT, READER, NEW_READER),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending",
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending; {PARTY}",
         (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
     ),
     Method(
@@ -389,7 +390,7 @@ _MESSAGES = (
         "show",
         "One message and where it stands with each recipient.",
         (AGENT, MESSAGE_ID),
-        f"{{message: {MESSAGE_FIELDS}, recipients: [{{id, name, device, state, why, time}}]}}",
+        f"{{message: {MESSAGE_FIELDS}, recipients: [{{id, name, pinned, like, device, state, why, time}}]}}",
         (errors.NoAgent, errors.MessageUnknown),
     ),
 )

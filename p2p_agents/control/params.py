@@ -29,11 +29,15 @@ MESSAGE_ID = Param("id", str, "a message id", required=True)
 
 AGENT_FIELDS = "{id, name, kind, status, policy, introductions, hidden, default, devices, attending, created}"
 PEER_FIELDS = (
-    "{id, name, petname, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local, path,"
-    " addresses}"
+    "{id, name, petname, pinned, like, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local,"
+    " path, addresses}"
 )
 CONTACT_FIELDS = "{id, name, petname, kind, trust, allowed, since, frozen, safety_number}"
-REQUEST_FIELDS = "{id, name, kind, text, time, direction, state, introducer}"
+REQUEST_FIELDS = "{id, name, pinned, like, kind, text, time, direction, state, introducer}"
+PARTY = (
+    "from and to: {id, name, pinned, like}, pinned: the name was given here, or is the one this id was accepted by,"
+    " else only the id says who it is; like: a name here that it may be taken for"
+)
 MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
 
 FINDS_AGENT = (errors.NoAgent,)

@@ -9,6 +9,7 @@ from p2p_agents.errors import AddressTooLong, BadAddress, BadIdentity, NoBridge,
 from p2p_agents.node import adopting, directory, knocking, showing, ways
 from p2p_agents.node.directory import Known
 from p2p_agents.node.effects import PeersChanged, ReadQueues
+from p2p_agents.node.naming import Names
 from p2p_agents.store import agents, contacts, doors, outbox, queues, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.doors import Door
@@ -82,7 +83,10 @@ def add(core: Core, params: Json) -> Json:
     """As peers.add answers for an address that is dialled."""
     hosted = core.acting(params["agent"])
     found, known = _learn(core, hosted, params["address"])
-    return {"address": f"bridge {ways.host_of(found.at.bridge)}", "agents": [showing.peer(core, hosted, known)]}
+    return {
+        "address": f"bridge {ways.host_of(found.at.bridge)}",
+        "agents": [showing.peer(core, hosted, known, Names(core, hosted))],
+    }
 
 
 def meant(core: Core, hosted: Hosted, word: str) -> Known:

@@ -30,6 +30,7 @@ from p2p_agents.node import (
 )
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.directory import Known
+from p2p_agents.node.naming import Names
 from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
 from p2p_agents.store import agents as stored
@@ -87,7 +88,8 @@ def set_status(core: Core, params: Json) -> Json:
 
 def peers(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    return {"peers": [showing.peer(core, hosted, known) for known in directory.everyone(core, hosted)]}
+    names = Names(core, hosted)
+    return {"peers": [showing.peer(core, hosted, known, names) for known in directory.everyone(core, hosted)]}
 
 
 def contacts(core: Core, params: Json) -> Json:
@@ -124,8 +126,10 @@ def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, 
         reached = {peering.address, *peering.also} if peering.node and peering.dialed else set()
         if address := next((address for address in addresses if address in reached), None):
             claimed = {entry.agent for entry in peering.roster}
-            everyone = directory.everyone(core, hosted) if hosted else []
-            return address, [showing.peer(core, hosted, k) for k in everyone if hosted and k.agent in claimed]
+            if hosted is None:
+                return address, []
+            names, everyone = Names(core, hosted), directory.everyone(core, hosted)
+            return address, [showing.peer(core, hosted, k, names) for k in everyone if k.agent in claimed]
     return None
 
 
@@ -134,12 +138,13 @@ def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, 
 
 def requests(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    incoming = [showing.request(found) for found in kept.requests(core.db, hosted.local.id)]
-    introduced = [showing.introduction(core, hosted, i) for i in introductions.pending(core.db, hosted.local.id)]
-    return {"requests": incoming + introduced + _asked(core, hosted)}
+    names = Names(core, hosted)
+    incoming = [showing.request(found, names) for found in kept.requests(core.db, hosted.local.id)]
+    introduced = [showing.introduction(i, names) for i in introductions.pending(core.db, hosted.local.id)]
+    return {"requests": incoming + introduced + _asked(core, hosted, names)}
 
 
-def _asked(core: Core, hosted: Hosted) -> list[Json]:
+def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
     """Our own requests: peers we wrote to that have not let us in."""
     shown = []
     for contact in kept.contacts(core.db, hosted.local.id):
@@ -151,6 +156,7 @@ def _asked(core: Core, hosted: Hosted) -> list[Json]:
             {
                 "id": id_text(contact.peer),
                 "name": contact.name,
+                **names.worth(contact.peer, contact.name, contact.petname),
                 "kind": contact.kind,
                 "text": asking.preview(record),
                 "time": showing.time_text(record.time_ms),
@@ -247,7 +253,7 @@ def send(core: Core, params: Json) -> Json:
         "state": str(sent.state),
         "duplicate": sent.duplicate,
         "key": key,
-        "to": {"id": id_text(known.agent), "name": known.petname or known.name},
+        "to": Names(core, hosted).of(known.agent),
         "entry": sent.entry,
     }
 
@@ -307,11 +313,10 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
         for line in lines
         if line is not None
     ]
-    asking = [showing.request(r) for r in found if r is not None and r.state == "pending"]
+    names = Names(core, hosted)
+    asking = [showing.request(r, names) for r in found if r is not None and r.state == "pending"]
     asking += [
-        showing.introduction(core, hosted, i)
-        for peer in sorted(asked)
-        for i in introductions.pending(core.db, agent, peer)
+        showing.introduction(i, names) for peer in sorted(asked) for i in introductions.pending(core.db, agent, peer)
     ]
     return states + [{"type": "request", **request} for request in asking]
 

@@ -11,6 +11,7 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadParams, NotAContact, PeerBlocked, Usage
 from p2p_agents.limits import BODY_BYTES, CARD_ADDRESSES, CARD_NODES
 from p2p_agents.node import directory, hosting, outbound
+from p2p_agents.node.naming import Names
 from p2p_agents.quic.address import parse_address
 from p2p_agents.store import agents, contacts, entries, sessions
 from p2p_agents.store.contacts import Trust
@@ -85,11 +86,9 @@ def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Add
         kind=CARD,
     )
     sent = outbound.post(core, hosted, to.agent, record)
-    return {"id": id_text(sent.hash), "to": _named(to), "about": _named(about), "state": str(sent.state)}
-
-
-def _named(known: Known) -> Json:
-    return {"id": id_text(known.agent), "name": _called(known)}
+    names = Names(core, hosted)
+    told = {"to": names.of(to.agent), "about": names.of(about.agent)}
+    return {"id": id_text(sent.hash), **told, "state": str(sent.state)}
 
 
 def _card(core: Core, about: Known, own: Sequence[Address]) -> bytes:

@@ -11,6 +11,7 @@ from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown, ReaderUn
 from p2p_agents.node import presence, receipts, showing
 from p2p_agents.node.directory import resolve
 from p2p_agents.node.effects import Answered, PeersChanged, Wake
+from p2p_agents.node.naming import Names
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import entries, log, readers
 
@@ -91,7 +92,8 @@ def is_shared(core: Core, waiting: Waiter) -> bool:
 
 
 def page_of(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
-    shown = [showing.message(core, hosted, line) for line in lines]
+    names = Names(core, hosted)
+    shown = [showing.message(core, hosted, line, names) for line in lines]
     return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
 
 
@@ -152,7 +154,8 @@ def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> 
     """For a watcher: the next messages above a position, and the position they reach."""
     hosted = core.host(agent)
     lines, _ = log.tail(core.db, agent, after, limit)
-    shown = [showing.message(core, hosted, line) for line in lines if peer is None or line.peer == peer]
+    names = Names(core, hosted)
+    shown = [showing.message(core, hosted, line, names) for line in lines if peer is None or line.peer == peer]
     return shown, lines[-1].cursor if lines else after
 
 
@@ -180,15 +183,16 @@ def search(core: Core, params: Json) -> Json:
         raise BadParams("the search text has no words")
     query = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is FTS5 syntax
     lines = log.search(core.db, hosted.local.id, query, params["limit"])
-    return {"messages": [showing.message(core, hosted, line) for line in lines]}
+    names = Names(core, hosted)
+    return {"messages": [showing.message(core, hosted, line, names) for line in lines]}
 
 
 def show(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    line = find_message(core, hosted, params["id"])
+    line, names = find_message(core, hosted, params["id"]), Names(core, hosted)
     return {
-        "message": showing.message(core, hosted, line),
-        "recipients": showing.recipients(core, hosted, line),
+        "message": showing.message(core, hosted, line, names),
+        "recipients": showing.recipients(core, hosted, line, names),
     }
 
 

@@ -16,6 +16,7 @@ from p2p_agents.wire.frame import Standing
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.directory import Known
+    from p2p_agents.node.naming import Names
     from p2p_agents.node.state import Hosted, Link, Peering
     from p2p_agents.store.contacts import Contact, Request
     from p2p_agents.store.introductions import Introduction
@@ -58,13 +59,14 @@ def agent(core: Core, hosted: Hosted) -> Json:
 # --- peers ---
 
 
-def peer(core: Core, hosted: Hosted, known: Known) -> Json:
+def peer(core: Core, hosted: Hosted, known: Known, names: Names) -> Json:
     """Reachable is a live link or connection now, or a word over a bridge a moment ago; what a record claims does not
     count."""
     shown = {
         "id": id_text(known.agent),
         "name": known.name,
         "petname": known.petname,
+        **names.worth(known.agent, known.name, known.petname),
         "kind": known.kind,
         "trust": known.trust.name.lower(),
     }
@@ -181,10 +183,11 @@ def contact(hosted: Hosted, found: Contact) -> Json:
     }
 
 
-def request(found: Request) -> Json:
+def request(found: Request, names: Names) -> Json:
     return {
         "id": id_text(found.peer),
         "name": found.name,
+        **names.worth(found.peer, found.name),
         "kind": found.kind,
         "text": found.text,
         "time": time_text(found.time_ms),
@@ -194,17 +197,18 @@ def request(found: Request) -> Json:
     }
 
 
-def introduction(core: Core, hosted: Hosted, found: Introduction) -> Json:
+def introduction(found: Introduction, names: Names) -> Json:
     """As a request that somebody else makes: name and kind are the introducer's words."""
     return {
         "id": id_text(found.peer),
         "name": found.name,
+        **names.worth(found.peer, found.name),
         "kind": found.kind,
         "text": "",
         "time": time_text(found.time_ms),
         "direction": "in",
         "state": found.state,
-        "introducer": _name(core, hosted, found.introducer),
+        "introducer": names.of(found.introducer),
     }
 
 
@@ -216,13 +220,13 @@ def count_asking(core: Core, agent: int) -> int:
 # --- messages ---
 
 
-def message(core: Core, hosted: Hosted, line: Logged) -> Json:
+def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     record = line.record
     content = record.content if record.kind == MESSAGE else None
     shown = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
-        "from": _name(core, hosted, line.peer if line.incoming else hosted.local.agent),
+        "from": names.of(line.peer if line.incoming else hosted.local.agent),
         "conversation": id_text(record.conversation),
         "type": record.type if record.kind == MESSAGE else record.kind,
         "text": None if content is None else core.texts.of(record.hash, content),
@@ -232,7 +236,7 @@ def message(core: Core, hosted: Hosted, line: Logged) -> Json:
         "reply_to": None if record.reply_to is None else id_text(record.reply_to),
     }
     if not line.incoming:
-        shown["to"] = _name(core, hosted, line.peer)
+        shown["to"] = names.of(line.peer)
     return shown
 
 
@@ -243,28 +247,10 @@ def state_of(core: Core, hosted: Hosted, line: Logged) -> State:
     return best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
 
 
-def _name(core: Core, hosted: Hosted, agent_id: bytes) -> Json:
-    return {"id": id_text(agent_id), "name": name_of(core, hosted, agent_id)}
-
-
-def name_of(core: Core, hosted: Hosted, agent_id: bytes) -> str:
-    """The petname, or the announced name, or nothing. A name that is another's is shown with a piece of the id."""
-    local = core.hosted_id(agent_id)
-    if local is not None:
-        return local.local.name
-    found = contacts.contact(core.db, hosted.local.id, agent_id)
-    if found is None:
-        return ""
-    owner = contacts.pinned(core.db, hosted.local.id, found.name)
-    stolen = owner is not None and owner != agent_id
-    return found.petname or (f"{found.name}~{id_text(agent_id)[:6]}" if stolen else found.name)
-
-
-def recipients(core: Core, hosted: Hosted, line: Logged) -> list[Json]:
+def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
     return [
         {
-            "id": id_text(d.peer),
-            "name": name_of(core, hosted, d.peer),
+            **names.of(d.peer),
             "device": id_text(d.device) if d.device else None,
             "state": str(d.state),
             "why": _why(core, hosted, d),

@@ -140,6 +140,15 @@ def pinned(db: Database, agent: int, name: str) -> bytes | None:
     return row[0] if row else None
 
 
+def names(db: Database, agent: int) -> list[tuple[bytes, str]]:
+    """(peer, name): names that were pinned, and petnames."""
+    return db.all(
+        "SELECT peer, name FROM pins WHERE agent = ?1"
+        " UNION SELECT peer, petname FROM contacts WHERE agent = ?1 AND petname IS NOT NULL",
+        (agent,),
+    )
+
+
 # --- addresses ---
 
 ADDRESSES_KEPT = 8  # per peer, of those where it was reached and of those it told: more are stale

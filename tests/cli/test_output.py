@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -92,3 +93,40 @@ def test_why_peers_are_not_reached_directly_is_said_once_for_all_it_holds_for() 
     shown = output.peers({"peers": listed}).splitlines()
     assert shown[-2:] == ["not direct: bob, carol: a NAT", "not direct: \\x1b[2J: a bridge"]
     assert len(shown) == 1 + 4 + 2
+
+
+BOB = {"id": "4o76ugzetdxxxxxx", "name": "bob", "pinned": True, "like": None}
+
+
+@pytest.mark.parametrize(
+    ("party", "shown"),
+    [
+        (BOB, "bob"),
+        ({"id": BOB["id"], "name": "bob"}, "bob"),
+        (BOB | {"pinned": False}, "bob 4o76ugzetd"),
+        (BOB | {"pinned": False, "name": "b0b", "like": "bob"}, "b0b 4o76ugzetd (looks like bob)"),
+        (BOB | {"like": "b0b"}, "bob 4o76ugzetd (looks like b0b)"),
+        (BOB | {"pinned": False, "name": "bob~4o76ug", "like": "bob"}, "bob 4o76ugzetd (looks like bob)"),
+        (BOB | {"pinned": False, "name": ""}, "(no name) 4o76ugzetd"),
+        (BOB | {"name": "x", "petname": "bob"}, "bob"),
+    ],
+)
+def test_beside_a_name_that_does_not_say_who_it_is_stands_the_id(party: dict[str, Any], shown: str) -> None:
+    """PROTOCOL E5."""
+    assert output.called(party) == shown
+    item = {"time": "", "id": "m", "trust": "accepted", "state": "", "text": "hi", "type": "text/plain"}
+    assert output.message(item | {"from": party}).startswith(f"{shown}  ")
+    assert f" to {shown}" in output.message(item | {"from": BOB, "to": party})
+    assert f"queued to {shown}  " in output.sent({"state": "queued", "id": "m", "to": party})
+    assert shown in output.introduced({"introductions": [{"state": "queued", "to": party, "about": BOB}]})
+
+
+def test_lists_that_show_every_id_mark_what_looks_alike() -> None:
+    impostor = BOB | {"name": "b0b", "pinned": False, "like": "bob", "kind": "other", "trust": "unknown"}
+    peer = impostor | {"reachable": False, "path": None, "petname": None, "last_seen": None}
+    assert "b0b (looks like bob)  4o76ugzetd" in output.peers({"peers": [peer]})
+    request = impostor | {"time": "", "state": "pending", "direction": "in", "text": "hi"}
+    assert "from b0b (looks like bob)" in output.request(request)
+    assert "from (no name)" in output.request(request | {"name": "", "like": None})
+    by = output.request(request | {"introducer": BOB | {"pinned": False, "name": "carol"}})
+    assert "by carol 4o76ugzetd" in by
