@@ -32,6 +32,9 @@ RETRY_FULL_MS = 30_000  # a disk is emptied by people, or by expiry
 DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
 
 # --- connections ---
+UPGRADES = 512  # accepted by TCP whose WebSocket is not open yet: 0.2 MB each with TLS
+UPGRADES_OF_NETWORK = 64  # an office that comes back at once; loopback is exempt
+UPGRADE_BYTES = 16 * KIB  # of a request with its headers
 CONNECTIONS = 10_000
 CONNECTIONS_PER_ADDRESS = 512  # an office behind one address; loopback is exempt
 HANDSHAKES_PER_S = 256  # a handshake costs 2 ms

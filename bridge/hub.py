@@ -127,7 +127,8 @@ class Hub:
         if self._visits.pop(visit.id, None) is None:
             return
         self._strangers.pop(visit.id, None)
-        self._partial -= visit.partial
+        self._partial -= visit.partial + visit.unread
+        visit.partial = visit.unread = 0
         for queue in visit.session.queues:
             self.unwatch(queue, visit)
         self.meetings.lost(visit.id, self._clock())

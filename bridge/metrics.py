@@ -12,7 +12,7 @@ from bridge.http import FORBIDDEN, Page
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client import Metric
 
@@ -25,8 +25,9 @@ PREFIX = "p2p_bridge_"
 class Metrics:
     """A route of the HTTP port. `public` shows them to others than this machine."""
 
-    def __init__(self, hub: Hub, *, public: bool) -> None:
+    def __init__(self, hub: Hub, turned_away: Callable[[], int], *, public: bool) -> None:
         self._hub = hub
+        self._turned_away = turned_away
         self._public = public
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -38,11 +39,12 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """For the registry: the figures of this moment; those of the store are some seconds old."""
-        hub, counts, stats = self._hub, self._hub.counts, self._hub.stats
+        hub, counts, stats, away = self._hub, self._hub.counts, self._hub.stats, self._turned_away
         yield _counters("messages", "Messages of clients, by kind.", "kind", counts.heard)
         yield _counters("refusals", "Requests refused, by code.", "code", counts.refused)
         yield _counters("connections", "Connections made, by way.", "way", counts.arrived)
         yield _counters("ends", "Connections that the bridge ended, by reason.", "reason", counts.ended)
+        yield CounterMetricFamily(PREFIX + "turned_away", "TCP connections cut off before they opened.", value=away())
         yield CounterMetricFamily(PREFIX + "received_bytes", "Bytes of clients.", value=counts.bytes_in)
         yield CounterMetricFamily(PREFIX + "sent_bytes", "Bytes for clients.", value=counts.bytes_out)
         yield CounterMetricFamily(PREFIX + "delivered_blobs", "Blobs pushed to readers.", value=counts.delivered)

@@ -46,15 +46,15 @@ class BridgeServer:
         self.hub = Hub(key, self.store, self.meetings, settings.quotas, settings.admission)
         self.routes.add("health", self._health)
         self.routes.add(ROUTE, lambda call: invitation(call, str(self.address)))
-        self.routes.add("metrics", Metrics(self.hub, public=settings.metrics).page)
+        self.routes.add("metrics", Metrics(self.hub, lambda: self.web.turned_away, public=settings.metrics).page)
         tls = keys.tls_context(settings.data, certificate, settings.certificate) if settings.tls else None
         for tries in range(PORT_TRIES):
             self._endpoint = await QuicLines.listen(
                 self.hub, certificate, settings.host, settings.port, log_addresses=settings.log_addresses
             )
-            lines = WebLines(self.hub, proxied=not settings.tls, log_addresses=settings.log_addresses)
+            self.web = WebLines(self.hub, proxied=not settings.tls, log_addresses=settings.log_addresses)
             try:
-                self._web = await lines.listen(settings.host, self._endpoint.port, tls, self.routes)
+                self._web = await self.web.listen(settings.host, self._endpoint.port, tls, self.routes)
                 break
             except OSError as error:
                 await self._endpoint.close()

@@ -45,6 +45,7 @@ class Visit:
         self._hub = hub
         self._line = line
         self.partial = 0  # bytes of a frame that has begun and not ended
+        self.unread = 0  # and of what its line has to take as a whole
         self._framer = Framer(bounds.KNOCK_BYTES)
 
     def received(self, data: bytes) -> None:
@@ -60,7 +61,17 @@ class Visit:
             self.act(session.unknown_version())
         more = self._framer.pending - self.partial
         self.partial += more
-        if not self._hub.holds(more) and not session.ended:
+        self._hold(more)
+
+    def begun(self, size: int) -> None:
+        """So many bytes wait in the line for the rest of what they belong to."""
+        more, self.unread = size - self.unread, size
+        if not self.session.knocked and size > bounds.KNOCK_BYTES and not self.session.ended:
+            self.close(End.PROTOCOL, f"before KNOCK, the bound is {bounds.KNOCK_BYTES} bytes")
+        self._hold(more)
+
+    def _hold(self, more: int) -> None:
+        if not self._hub.holds(more) and not self.session.ended:
             self.close(End.FULL, "too much is begun here and not ended")
 
     def _frame(self, frame: bytes) -> None:

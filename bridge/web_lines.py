@@ -1,7 +1,8 @@
 """Clients that come by WebSocket, where UDP is blocked or a proxy stands before the bridge.
 
-A TLS connection of asyncio reserves 256 KiB for reading; here it is told to take less, which is what lets thousands of
-idle clients fit.
+Who is let in is decided when a connection is accepted (door.py), and what one that is not open yet may send is bounded
+here. A TLS connection of asyncio reserves 256 KiB for reading; it is told to take less, which is what lets thousands
+of idle clients fit.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from bridge import bounds
+from bridge.door import Door
 from bridge.session import End
 from p2p_agents.limits import FRAME_BYTES
 from p2p_agents.quic.address import format_address
-from p2p_agents.quic.admission import Admission, Bounds
+from p2p_agents.quic.admission import Bounds
 from p2p_agents.wire.framing import PREFIX_BYTES
 
 if TYPE_CHECKING:
@@ -33,12 +35,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TLS_BUFFER_BYTES = 16 * 1024  # one TLS record; asyncio's own choice is 256 KiB for every connection
-PROXY = "127.0.0.1"  # what all have in common who come through one: no bound by address
 BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_ADDRESS, bounds.HANDSHAKES_PER_S)
 CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off
 PING_S = 20.0  # keeps what lies between from forgetting the connection
+
+
+class Socket(ServerConnection):
+    """A WebSocket from its first byte: `visit` is set once it is open."""
+
+    visit: Visit | None = None
+    heard = 0
+
+    def data_received(self, data: bytes) -> None:
+        """A request of a few headers, then messages; what of one has begun counts as memory that clients hold."""
+        if self.visit is None:
+            self.heard += len(data)
+            if self.heard > bounds.UPGRADE_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
+        if self.visit is not None:
+            self.visit.begun(len(self.protocol.reader.buffer))
 
 
 class WebLine:
@@ -92,7 +111,17 @@ class WebLines:
         self._hub = hub
         self._proxied = proxied
         self._log_addresses = log_addresses
-        self._admission = Admission(BOUNDS, hub.time())
+        self._door: Door | None = None
+
+    @property
+    def strangers(self) -> int:
+        """Connections that are not open yet."""
+        return self._door.gate.strangers if self._door is not None else 0
+
+    @property
+    def turned_away(self) -> int:
+        """Connections that were not let in, or cut off before they were open."""
+        return self._door.turned_away if self._door is not None else 0
 
     async def listen(
         self,
@@ -103,10 +132,12 @@ class WebLines:
     ) -> Server:
         """`answer` gives the HTTP response to a request that is none for a WebSocket, else None. Raises OSError."""
         asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
+        self._door = Door.open(host or None, port, BOUNDS, proxied=self._proxied)
         return await serve(
             self._serve,
-            host or None,
-            port,
+            sock=self._door,
+            backlog=bounds.UPGRADES,
+            create_connection=Socket,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_S if tls else None,
             process_request=answer,
@@ -123,12 +154,12 @@ class WebLines:
         )
 
     async def _serve(self, socket: ServerConnection) -> None:
+        assert self._door is not None
+        assert isinstance(socket, Socket)
+        self._door.passed(socket.transport.get_extra_info("socket").fileno())
         host, shown = self._whence(socket)
-        if not self._admission.admit(host or PROXY, self._hub.time()):
-            await socket.close(CLOSE_FIRST + End.FULL, "too many connections")
-            return
         line = WebLine(socket)
-        visit = self._hub.arrived(line, "websocket", host, shown)
+        visit = socket.visit = self._hub.arrived(line, "websocket", host, shown)
         try:
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(line.write())
@@ -137,15 +168,15 @@ class WebLines:
         except* ConnectionClosed:
             pass
         finally:
-            self._admission.release(host or PROXY)
             visit.ended()
 
     async def _read(self, socket: ServerConnection, visit: Visit) -> None:
-        async for data in socket:
-            if isinstance(data, str):
-                visit.close(End.PROTOCOL, "messages are binary")
-                continue
-            visit.received(data)
+        while True:
+            async for data in socket.recv_streaming():
+                if isinstance(data, str):
+                    visit.close(End.PROTOCOL, "messages are binary")
+                else:
+                    visit.received(data)
             if visit.partial:
                 visit.close(End.PROTOCOL, "a WebSocket message holds whole frames")
 

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,13 +33,14 @@ from tests.bridge.client import Client, Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop, serving, until
 from tests.quic import sealed
 
+Way = Callable[[BridgeAddress], Awaitable[Client]]
 QUEUE, OTHER = Queue("for bob"), Queue("for eve")
 
 
-async def works(address: BridgeAddress, name: str = "honest") -> None:
+async def works(address: BridgeAddress, name: str = "honest", way: Way = by_quic) -> None:
     """An honest client's whole errand."""
     queue = Queue(os.urandom(8).hex())
-    async with met(await by_quic(address), address, name) as client:
+    async with met(await way(address), address, name) as client:
         assert isinstance(await client.create(queue), Done)
         assert isinstance(await client.read(queue), Done)
         assert isinstance(await client.put(queue, b"hello"), Done)
@@ -61,7 +64,7 @@ async def test_a_half_open_connection_is_ended(tmp_path: Path, monkeypatch: pyte
 
 @in_loop
 async def test_a_tcp_connection_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.web_lines.HANDSHAKE_S", 0.2)
+    monkeypatch.setattr(bounds, "KNOCK_S", 0.0)
     async with serving(tmp_path, tls=False) as (server, address):
         reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
         assert await reader.read() == b""
@@ -314,12 +317,104 @@ async def test_websockets_are_bounded_in_number(tmp_path: Path, monkeypatch: pyt
     async with serving(tmp_path) as (_, address):
         one, two = await by_web(address), await by_web(address)
         await one.knock(address.key)
-        three = await by_web(address)
-        assert await three.gone() == "too many connections"
+        with pytest.raises(ConnectionError):
+            await by_web(address)
         await two.close()
-        await three.close()
         await one.close()
         await works(address)
+
+
+class Stranger:
+    """By TCP, with a request that has no end."""
+
+    @classmethod
+    async def come(cls, address: BridgeAddress, head: bytes = b"GET /bridge HTTP/1.1\r\n") -> Stranger:
+        stranger = cls()
+        stranger.reader, stranger.writer = await asyncio.open_connection("127.0.0.1", address.port)
+        stranger.writer.write(head)
+        return stranger
+
+    async def cut(self) -> None:
+        """Nothing comes, and the connection ends."""
+        try:
+            assert await self.reader.read() == b""
+        except ConnectionError:
+            return
+        finally:
+            await self.leave()
+
+    async def leave(self) -> None:
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+@in_loop
+async def test_headers_of_unfinished_upgrades_are_few_and_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,200 connections that sent headers for ever took a gigabyte."""
+    monkeypatch.setattr(bounds, "UPGRADES", 5)
+    async with serving(tmp_path, tls=False) as (server, address):
+        long = await Stranger.come(address, b"GET /bridge HTTP/1.1\r\nA: " + b"a" * bounds.UPGRADE_BYTES)
+        await long.cut()
+        many = [await Stranger.come(address) for _ in range(20)]
+        await asyncio.gather(*(stranger.cut() for stranger in many[:15]))
+        assert server.web.strangers == 5
+        client = await by_web(address, tls=False)
+        await client.knock(address.key)  # the newest is let in, for the oldest stranger
+        await many[15].cut()
+        await client.close()
+        for stranger in many[16:]:
+            await stranger.leave()
+
+
+@in_loop
+async def test_a_stranger_over_tls_is_counted_before_its_handshake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "UPGRADES", 2)
+    async with serving(tmp_path) as (server, address):
+        many = [await Stranger.come(address, b"") for _ in range(6)]
+        await asyncio.gather(*(stranger.cut() for stranger in many[:4]))
+        await works(address, way=by_web)
+        assert server.web.strangers <= 2
+        for stranger in many[4:]:
+            await stranger.leave()
+
+
+@in_loop
+async def test_websocket_frames_that_begin_and_do_not_end_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand could hold a mebibyte each."""
+    monkeypatch.setattr(bounds, "ALL_PARTIAL_BYTES", 1_000_000)
+    async with serving(tmp_path, tls=False) as (server, address):
+        url = f"ws://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
+        knock = frame_bytes(relay.encode_message(Knock(b"n" * 32)))
+        eves = [await connect(url, proxy=None, max_size=None) for _ in range(4)]
+        for eve in eves:
+            await eve.send(knock)
+            await eve.recv()
+            eve.transport.write(b"\x82\xff" + FRAME_BYTES.to_bytes(8, "big") + bytes(4 + 400_000))
+        gone = [asyncio.get_running_loop().create_task(eve.wait_closed()) for eve in eves]
+        await asyncio.wait(gone, return_when=asyncio.FIRST_COMPLETED)
+        await until(lambda: server.hub.partial <= 1_000_000)
+        for eve in eves:
+            eve.transport.abort()
+        await asyncio.gather(*gone)
+        await until(lambda: server.hub.partial == 0)
+        await works(address)
+
+
+@in_loop
+async def test_before_a_knock_there_is_little_to_be_held_of_a_websocket(tmp_path: Path) -> None:
+    async with serving(tmp_path, tls=False) as (_, address):
+        url = f"ws://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
+        async with connect(url, proxy=None) as eve:
+            eve.transport.write(b"\x82\xff" + FRAME_BYTES.to_bytes(8, "big") + bytes(4 + 2_000))
+            await asyncio.wait_for(eve.wait_closed(), 20)
+            assert "before KNOCK" in (eve.close_reason or "")
 
 
 def from_afar(server: BridgeServer, host: str) -> Client:
