@@ -8,10 +8,10 @@ import typer
 
 from bridge import cli, face
 from p2p_agents import exits
-from p2p_agents.bridge_faults import BridgeMissing
+from p2p_agents.bridge_faults import RedisMissing
 from p2p_agents.errors import P2PError, Usage
 
-EXTRAS = ("prometheus_client", "redis", "websockets")  # what p2p-agents[bridge] brings
+EXTRA = "redis"  # what p2p-agents[redis] brings: nothing else of a bridge may be missing
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,9 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status = group.main(words or ["--help"], prog_name="p2p-bridge", standalone_mode=False)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRAS:
+        if (error.name or "").partition(".")[0] != EXTRA:
             raise
-        return face.run(lambda _: _raise(BridgeMissing()), json="--json" in words)
+        return face.run(lambda _: _raise(RedisMissing()), json="--json" in words)
     except typer.TyperException as error:
         refused = _usage(error)
         return face.run(lambda _: _raise(refused), json="--json" in words)

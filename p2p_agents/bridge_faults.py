@@ -98,8 +98,8 @@ class TunnelMissing(LocalFault):
     hint = "install one of them, or say how this machine is reached: p2p-agents host --public-host NAME"
 
 
-class BridgeMissing(LocalFault):
-    """This installation cannot run a bridge."""
+class RedisMissing(LocalFault):
+    """This installation cannot share a bridge's store: the Redis client is not there."""
 
-    code = "bridge_missing"
-    hint = "install it: pip install 'p2p-agents[bridge]'"
+    code = "redis_missing"
+    hint = "install it: pip install 'p2p-agents[redis]'; a bridge by itself needs no Redis"

@@ -21,11 +21,11 @@ from p2p_agents.bridge_faults import (
     BadStore,
     BridgeFailed,
     BridgeImpostor,
-    BridgeMissing,
     BridgeRefused,
     BridgesFull,
     BridgeUnknown,
     BridgeUnreachable,
+    RedisMissing,
     TunnelMissing,
 )
 from p2p_agents.consent_faults import (
@@ -136,7 +136,6 @@ __all__ = [
     "BadStore",
     "BridgeFailed",
     "BridgeImpostor",
-    "BridgeMissing",
     "BridgeRefused",
     "BridgeUnknown",
     "BridgeUnreachable",
@@ -184,6 +183,7 @@ __all__ = [
     "PairUnknown",
     "PeerBlocked",
     "PeerFault",
+    "RedisMissing",
     "Replayed",
     "RequestUnknown",
     "RootElsewhere",

@@ -7,7 +7,6 @@ what was started. The bridge holds a lock while it runs, so a process id is neve
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import json
 import os
 import re
@@ -20,7 +19,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
-from p2p_agents.cli.commands.bridge import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +29,7 @@ POLL_S = 0.05
 READY_BYTES = 64 * 1024  # the first line of a bridge is under a kilobyte
 TUNNELS = ("cloudflared", "tailscale")  # in this order, whichever is installed
 TUNNEL_PORT = 443
+INVITED = 16  # nodes that one token admits
 ELSEWHERE = "192.0.2.1"  # an address of documentation (RFC 5737), reached by whatever route leads out
 CLOUDFLARED_NAME = re.compile(rb"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.trycloudflare\.com)")
 
@@ -55,15 +54,16 @@ class OwnBridge:
             return None
         return None
 
-    def start(self, words: list[str], tunnel: str | None) -> dict[str, Any]:
-        """Start it apart from the terminal and wait until it serves. Raises BridgeMissing or BridgeFailed."""
-        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-        if missing:
-            raise errors.BridgeMissing(f"this installation cannot run a bridge: no {', '.join(missing)}")
+    def start(self, words: list[str], tunnel: str | None, *, invited: bool) -> dict[str, Any]:
+        """Start it apart from the terminal and wait until it serves. `invited`: it admits only those with a token, and
+        `token` is this node's. Raises BridgeFailed."""
         os.makedirs(self.data, mode=0o700, exist_ok=True)
-        command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *words]
+        token = self.invitation("this machine") if invited else None
+        how = ["--admission", "token" if invited else "open"]
+        command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *how, *words]
         ready = self._launch(command, "ready", _first_line)
         known: dict[str, Any] = {"address": ready["address"], "pid": ready["pid"], "tunnel": None, "tunnel_pid": None}
+        known |= {"admission": ready["admission"], "token": token}
         try:
             if tunnel is not None:
                 known |= self._open_tunnel(tunnel, ready["address"])
@@ -72,6 +72,11 @@ class OwnBridge:
             raise
         self._keep(known)
         return known
+
+    def invitation(self, label: str) -> str:
+        """A token that this bridge admits, running or not. Raises BridgeFailed."""
+        words = [sys.executable, "-P", "-m", "bridge", "token", "create", "--json", "--data", self.data]
+        return str(json.loads(_run_tool([*words, "--label", label, "--accounts", str(INVITED)]))["token"])
 
     def stop(self) -> dict[str, Any] | None:
         """Stop what runs and wait until it left; what it was."""

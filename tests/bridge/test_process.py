@@ -24,6 +24,7 @@ from p2p_agents.wire.relay_answers import Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Put
 from tests.bridge.client import Client, Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop
+from tests.bridge.test_http import get
 from tests.disks import mounted
 
 ROOT = Path(__file__).parents[2]
@@ -330,13 +331,45 @@ def test_what_cannot_be_is_named(
     assert error["hint"]
 
 
-def test_a_bridge_without_its_libraries_says_what_to_install(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['websockets'] = None; from bridge.main import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", program, "run", "--port", "0", "--data", str(tmp_path)]
+EXTRAS = ("redis", "hiredis", "PIL", "zxingcpp", "cv2", "yaml", "hypothesis", "pytest")
+PLAIN = f"""import sys
+for extra in {EXTRAS}:
+    sys.modules[extra] = None  # as where nothing but p2p-agents is installed
+from bridge.main import main
+sys.exit(main(sys.argv[1:]))"""
+
+
+def plain(*words: str) -> list[str]:
+    return [sys.executable, "-c", PLAIN, *words]
+
+
+async def errand(address: BridgeAddress) -> None:
+    """Both ways in, and the figures."""
+    for way in (by_quic(address), by_web(address, tls=False)):
+        async with met(await way, address, "bob") as bob:
+            assert isinstance(await bob.create(QUEUE), Done)
+            assert isinstance(await bob.put(QUEUE, b"x"), Done)
+    status, _, body = await get(address, "/metrics")
+    assert (status, b"p2p_bridge_queues" in body) == (200, True)
+
+
+def test_a_plain_installation_runs_a_bridge(tmp_path: Path) -> None:
+    words = plain("run", "--json", "--no-tls", "--host", "127.0.0.1", "--port", "0", "--data", str(tmp_path))
+    with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            asyncio.run(errand(parse_bridge(json.loads(process.stdout.readline())["address"])))
+        finally:
+            process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_without_its_extra_a_shared_store_says_what_to_install(tmp_path: Path) -> None:
+    words = plain("run", "--port", "0", "--data", str(tmp_path), "--store", "redis://127.0.0.1:1/0")
     done = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, check=False, timeout=PATIENCE_S)
     error = json.loads(done.stdout)["error"]
-    assert (done.returncode, error["code"]) == (1, "bridge_missing")
-    assert "p2p-agents[bridge]" in error["hint"]
+    assert (done.returncode, error["code"]) == (1, "redis_missing")
+    assert "p2p-agents[redis]" in error["hint"]
 
 
 def test_the_environment_says_it_too(tmp_path: Path) -> None:

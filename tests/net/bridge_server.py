@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -71,17 +72,29 @@ class Server:
     @contextlib.asynccontextmanager
     async def serve(self, *, udp: bool = True, tcp: bool = True, port: int = 0) -> AsyncIterator[Server]:
         """Where UDP is not served, something else holds the port: datagrams to it vanish."""
-        endpoint = await Endpoint.open(self.tls, self, host=LOOPBACK, port=port, alpn=ALPN if udp else "other/1")
+        endpoint, listening = await self._open(port, ALPN if udp else "other/1")
         self.port = endpoint.port
         try:
             async with contextlib.AsyncExitStack() as stack:
                 if tcp:
-                    context = self._context()
-                    listening = serve(self._talk, LOOPBACK, self.port, ssl=context, compression=None)
-                    await stack.enter_async_context(listening)
+                    web = serve(self._talk, sock=listening, ssl=self._context(), compression=None)
+                    await stack.enter_async_context(web)
+                else:
+                    listening.close()
                 yield self
         finally:
             await endpoint.close()
+
+    async def _open(self, port: int, alpn: str) -> tuple[Endpoint, socket.socket]:
+        """One port of UDP and of TCP: where none is asked for, the second may be taken although the first is free."""
+        while True:
+            endpoint = await Endpoint.open(self.tls, self, host=LOOPBACK, port=port, alpn=alpn)
+            try:
+                return endpoint, socket.create_server((LOOPBACK, endpoint.port))
+            except OSError:
+                await endpoint.close()
+                if port:
+                    raise
 
     async def say(self, message: object) -> None:
         """To every client."""

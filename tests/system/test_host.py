@@ -67,6 +67,33 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     assert alice.node.cli("host", "stop").code == "bridge_unknown"
 
 
+def test_an_open_bridge_says_that_it_is(world: World) -> None:
+    node = world.agent("alice").node
+    shown = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait")
+    assert (shown.json["admission"], shown.json["token"]) == ("open", None)
+    assert "Anybody who reaches that bridge may use it" in shown.err
+    assert node.cli("host", "status").json["admission"] == "open"
+    assert node.cli("host", "stop").status == 0
+
+
+def test_a_bridge_for_those_invited_admits_nobody_else(world: World) -> None:
+    alice, bob = world.agent("alice"), world.agent("bob")
+    shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--invited", "--no-wait")
+    assert shown.status == 0, shown
+    bridge, token = shown.json["bridge"], shown.json["token"]
+    assert f"echo {token} | p2p-agents bridge add {bridge} --token-file -" in shown.err
+    state = alice.node.cli("host", "status")
+    assert state.json["admission"] == "token"
+    assert "token" not in state.json
+    assert bob.node.cli("bridge", "add", bridge).code == "bridge_refused"
+    assert bob.node.cli("bridge", "add", bridge, "--token-file", "-", stdin=token.encode()).status == 0
+    assert bob.node.cli("pair", shown.json["link"]).json["contact"]["id"] == alice.id
+    again = alice.node.cli("host", "--no-wait")
+    assert (again.json["admission"], again.json["token"]) == ("token", None)
+    assert alice.node.cli("bridge", "list").json["bridges"][0]["state"] == "up"
+    assert alice.node.cli("host", "stop").status == 0
+
+
 def test_a_bridge_that_was_killed_is_started_again_and_is_the_same(world: World) -> None:
     node = world.agent("alice").node
     first = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json["bridge"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 TOKEN_CHARS = 128  # as bridges take them
 TOKEN_FILE_BYTES = 1_024  # more holds something else
-NEEDED = ("bridge", "prometheus_client")  # what p2p-agents[bridge] brings
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="bridge://HOST:PORT#KEY, as its operator gives it.")]
 Which = Annotated[str, typer.Argument(metavar="BRIDGE", help="Its address, or its host and port.")]
@@ -123,12 +121,9 @@ def status(
     ),
 )
 def run_(ctx: typer.Context) -> int:
-    """Run a bridge here: `p2p-bridge run` with these options. Needs p2p-agents[bridge]."""
+    """Run a bridge here: `p2p-bridge run` with these options."""
 
     def act(face: Face) -> None:
-        missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-        if missing:
-            raise errors.BridgeMissing(f"this installation cannot run a bridge: no {', '.join(missing)}")
         words = [sys.executable, "-m", "bridge", "run", *ctx.args]
         os.execve(sys.executable, words, dict(os.environ))  # noqa: S606 - no shell
 

@@ -32,6 +32,10 @@ def host(
     tunnel: Annotated[
         bool, typer.Option("--tunnel", help="Through cloudflared or tailscale, where one is installed.")
     ] = False,
+    invited: Annotated[
+        bool,
+        typer.Option("--invited", help="The bridge is for those with the token that is shown; else for anybody."),
+    ] = False,
     no_qr: Annotated[bool, typer.Option("--no-qr", help="Words only, no picture.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
     name: Name = None,
@@ -40,6 +44,8 @@ def host(
 ) -> int:
     """Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.
 
+    Anybody who reaches that bridge may use it, within bounds, unless it was started with --invited.
+
     The bridge runs in the background and keeps what it is given in this node's home, until `host stop`. Others reach
     it where this machine can be reached: at --public-host, or through a tunnel program that is installed already.
     """
@@ -47,7 +53,7 @@ def host(
         return exits.OK
 
     def act(face: Face) -> int:
-        started = _serve(face, port, public_host, tunnel)
+        started = _serve(face, port, public_host, tunnel, invited=invited)
         return show_and_wait(face, name, picture=not no_qr, link=True, wait=not no_wait, more=started)
 
     return run(act, as_, json)
@@ -62,7 +68,8 @@ def status(json: Json = False) -> int:
 
         own = OwnBridge(Home())
         known = own.running()
-        face.show({"running": known is not None, "data": own.data, **(known or {})}, _state)
+        shown = {name: value for name, value in (known or {}).items() if name != "token"}
+        face.show({"running": known is not None, "data": own.data, **shown}, _state)
 
     return run(act, None, json)
 
@@ -84,7 +91,7 @@ def stop(json: Json = False) -> int:
     return run(act, None, json)
 
 
-def _serve(face: Face, port: int, public_host: str | None, tunnel: bool) -> dict[str, Any]:
+def _serve(face: Face, port: int, public_host: str | None, tunnel: bool, *, invited: bool) -> dict[str, Any]:
     """The bridge that is used: one that is known, or one of our own, started now."""
     from p2p_agents.cli.own_bridge import OwnBridge, address_here, tunnel_tool
 
@@ -92,28 +99,45 @@ def _serve(face: Face, port: int, public_host: str | None, tunnel: bool) -> dict
     known = own.running()
     used = face.call("bridge.list")["bridges"]
     if known is None and used and not (tunnel or public_host):
-        return {"bridge": used[0]["address"], "started": False}
+        return {"bridge": used[0]["address"], "started": False, "admission": None, "token": None}
     started = known is None
     if known is None:
         tool = tunnel_tool() if tunnel else None
         here = public_host or address_here()
-        known = own.start(["--port", str(port), "--public-host", here], tool)
+        known = own.start(["--port", str(port), "--public-host", here], tool, invited=invited)
         if not (tunnel or public_host):
             tell(f"Only where {here} is reached, this bridge is; else: --public-host NAME or --tunnel.")
     try:
-        face.call("bridge.add", address=known["address"])
+        face.call("bridge.add", address=known["address"], token=known.get("token"))
     except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
         tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
     if started:
         tell(
             f"A bridge runs in the background now: {output.escape(known['address'])}\nTo stop it: p2p-agents host stop"
         )
-    return {"bridge": known["address"], "started": started}
+    token = own.invitation("invited") if known.get("token") and (started or invited) else None
+    tell(_who_may_use(known["address"], token, invited=bool(known.get("token"))))
+    return {"bridge": known["address"], "started": started, "admission": known.get("admission"), "token": token}
+
+
+def _who_may_use(address: str, token: str | None, *, invited: bool) -> str:
+    if not invited:
+        return (
+            "Anybody who reaches that bridge may use it, within bounds. For those you invite alone:"
+            " p2p-agents host stop, then p2p-agents host --invited"
+        )
+    if token is None:
+        return "Only those with a token may use that bridge. One to give away: p2p-agents host --invited"
+    return (
+        "Only those with this token may use that bridge. Whom you invite types:\n"
+        f"  echo {token} | p2p-agents bridge add {output.escape(address)} --token-file -"
+    )
 
 
 def _state(result: Mapping[str, Any]) -> str:
     if not result["running"]:
         return "no bridge of this machine runs; start one: p2p-agents host"
     through = f", through {result['tunnel']}" if result["tunnel"] else ""
+    who = "those with a token" if result.get("admission") == "token" else "anybody who reaches it"
     keeps = f"runs as process {result['pid']}{through}, and keeps what it is given in {output.escape(result['data'])}"
-    return f"{output.escape(result['address'])}\n{keeps}"
+    return f"{output.escape(result['address'])}\n{keeps}\nadmits {who}"
