@@ -39,6 +39,8 @@ PADDING_FLOOR = 256  # bytes: short messages all look alike
 PARSED_KEYS = 256  # parsed KEM public keys kept: a parse costs 30 us, a kept key some 5 KiB
 LAMPORT_LEAP = 2**20  # a lamport further ahead than this is refused (PROTOCOL A2)
 SYNC_TIPS = 64  # epochs of one chain named in a SYNC: older ones are their ancestors
+STALLED_S = 10.0  # nothing is acknowledged for so long: the peer is asked for its view; then after twice as long
+STALLED_ASKS = 2  # and then links and sessions begin anew, a minute after the first question
 SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
 
 # --- batching ---

@@ -120,6 +120,15 @@ class Way:
     told: dict[str, float] = field(default_factory=dict)  # what a human was told of the bridge, and until when it holds
 
 
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Since when the peer acknowledged nothing of what is under way, and how often it was asked since."""
+
+    progress: tuple[object, ...] = ()  # what was granted, and each session with what is acknowledged of it
+    since: float = 0.0
+    asked: int = 0
+
+
 @dataclass(slots=True)
 class Link:
     """A lane of a connection, or a pair of queues: one agent of ours and one of the peer's."""
@@ -152,6 +161,7 @@ class Link:
     stamp_seen: int = 0  # of the peer's newest SYNC here
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
     disagrees: bool = False  # one is to be sent then
+    stall: Stall = field(default_factory=Stall)
     behind: bool = False  # the peer's last SYNC was overtaken by frames on another path
     request_due: float = 0.0  # no other REQUEST before this
     reads_due: bool = False

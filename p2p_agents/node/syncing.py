@@ -11,10 +11,10 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
-from p2p_agents.limits import DAY_MS, SYNC_EVERY_MS
+from p2p_agents.limits import DAY_MS, SESSION_FRAME_BYTES, STALLED_ASKS, STALLED_S, SYNC_EVERY_MS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
 from p2p_agents.node import holding, questions, ways
-from p2p_agents.node.state import Heal, Phase
+from p2p_agents.node.state import Heal, Phase, Stall
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
 from p2p_agents.wire.claims import (
@@ -25,7 +25,8 @@ from p2p_agents.wire.claims import (
     decode_sync,
     encode_sync,
 )
-from p2p_agents.wire.frame import Standing, Sync
+from p2p_agents.wire.frame import STALLED, Standing, Sync
+from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
@@ -114,6 +115,39 @@ def ask_due(core: Core, link: Link) -> None:
         link.disagrees = False
         link.sync_due = core.now() + (SYNC_EVERY_MS / 1000 if link.way is None else WAY_SYNC_S)
         send_sync(core, link, reply=True)
+
+
+def watch(core: Core, link: Link, key: PairKey) -> None:
+    """Called once a second for the link in use. A peer that acknowledges nothing may have dropped what it was sent, and
+    the credit with it; once the window is full nothing else would tell. It is asked, ever more patiently, and then
+    links and sessions begin anew."""
+    waiting = [held for held in core.pair_sessions(key) if held.frames]
+    progress = (link.allowance.granted, *(held.session.sid + held.acked.to_bytes(8, "big") for held in waiting))
+    stall = link.stall
+    if progress != stall.progress or not (waiting or _is_starved(core, link)):
+        link.stall = Stall(progress, core.now())
+    elif core.now() - stall.since >= STALLED_S * 2**stall.asked:
+        if stall.asked == STALLED_ASKS:
+            _begin_anew(core, key, waiting)
+            return
+        link.stall = Stall(progress, core.now(), stall.asked + 1)
+        link.asks = link.asks or [core.entropy.draw(ECHO_BYTES)]  # elicits what was received long ago
+        core.mark_ready(key)
+        ask_again(core, link, "nothing is acknowledged")
+
+
+def _is_starved(core: Core, link: Link) -> bool:
+    """Something is owed, and there is no credit for it."""
+    owed = link.allowance.left < SESSION_FRAME_BYTES and link.peer_standing is Standing.ACCEPTS
+    return owed and bool(outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1))
+
+
+def _begin_anew(core: Core, key: PairKey, waiting: list[Held]) -> None:
+    """Credit belongs to a link, so all of them go: frames that were dropped have used it up on each."""
+    for held in waiting:
+        retire(core, key, held)
+    for link in list(core.links.get(key, [])):
+        core.close_link(link, STALLED)
 
 
 def _view(held: Held) -> SessionView:

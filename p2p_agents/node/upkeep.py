@@ -60,9 +60,12 @@ def second(core: Core) -> None:
     for peering in list(core.peerings.values()):
         if peering.seek or core.now() >= peering.seek_at:
             opening.open_wanted(core, peering)
-    for found in core.links.values():
-        for link in found:
+    for key, found in list(core.links.items()):
+        for link in list(found):
             syncing.ask_due(core, link)
+        used = core.newest_link(key)
+        if used is not None and used.way is None:
+            syncing.watch(core, used, key)
     relaying.second(core)
     sharing.second(core)
 

@@ -61,6 +61,7 @@ PAYLOAD_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
 # Codes of REFUSE and CLOSE that more than a log reads; the others are those of errors.
 NO_SUCH_AGENT = "no_such_agent"  # also said for hidden agents, and by those who blocked the asker
 BUSY = "busy"  # a stranger among too many
+STALLED = "stalled"  # nothing was acknowledged on it for long
 GHOST = "ghost"  # the link belonged to an earlier incarnation: ask for it anew
 
 
