@@ -36,7 +36,7 @@ UPGRADES = 512  # accepted by TCP whose WebSocket is not open yet: 0.2 MB each w
 UPGRADES_OF_NETWORK = 64  # an office that comes back at once; loopback is exempt
 UPGRADE_BYTES = 16 * KIB  # of a request with its headers
 CONNECTIONS = 10_000
-CONNECTIONS_PER_ADDRESS = 512  # an office behind one address; loopback is exempt
+CONNECTIONS_PER_NETWORK = 512  # an office behind one address; loopback is exempt
 HANDSHAKES_PER_S = 256  # a handshake costs 2 ms
 NETWORKS = 65_536  # whose pace is remembered
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge import bounds
-from bridge.origins import network_of
+from p2p_agents.quic.address import network_of
 from p2p_agents.quic.admission import Admission
 
 if TYPE_CHECKING:
-    from p2p_agents.quic.admission import Bounds
-
-LOCAL = "127.0.0.1"  # who comes through a proxy: no bound by address
+    from p2p_agents.quic.admission import Bounds, Place
 
 Number = int  # of a connection, as long as it is there
 
@@ -26,7 +24,7 @@ class Gate:
 
     def __init__(self, most: Bounds, now: float) -> None:
         self._admission = Admission(most, now)
-        self._hosts: dict[Number, str] = {}
+        self._places: dict[Number, Place] = {}
         self._strangers: dict[str, dict[Number, float]] = {}  # by network, and when they came, the oldest first
 
     @property
@@ -38,9 +36,10 @@ class Gate:
         network = network_of(host)
         if network and len(self._strangers.get(network, ())) >= bounds.UPGRADES_OF_NETWORK:
             return False
-        if not self._admission.admit(host or LOCAL, now):
+        place = self._admission.admit(host, now)
+        if place is None:
             return False
-        self._hosts[number] = host
+        self._places[number] = place
         self._strangers.setdefault(network, {})[number] = now
         return True
 
@@ -67,7 +66,7 @@ class Gate:
 
     def passed(self, number: Number) -> None:
         """Its WebSocket is open."""
-        network = network_of(self._hosts[number])
+        network = self._places[number].network
         strangers = self._strangers.get(network, {})
         if strangers.pop(number, None) is not None and not strangers:
             del self._strangers[network]
@@ -75,4 +74,4 @@ class Gate:
     def left(self, number: Number) -> None:
         """The connection ended."""
         self.passed(number)
-        self._admission.release(self._hosts.pop(number) or LOCAL)
+        self._admission.release(self._places.pop(number))

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from bridge import bounds
 from bridge.clock import ClockTrust, now_ms
 from bridge.counts import Counts
-from bridge.origins import Origins, network_of
+from bridge.origins import Origins
 from bridge.places import Standing
 from bridge.rates import Networks, Paces, Purse
 from bridge.session import End, Pool, Session
 from bridge.store import Guest, Placed, Refused, Stats
 from bridge.visit import Visit
 from p2p_agents.crypto.outer import queue_name, token_hash
+from p2p_agents.quic.address import network_of
 from p2p_agents.wire.relay_answers import Admission, Refusal, Terms
 from p2p_agents.wire.relay_requests import KEY_BYTES, Ack, Create, Drop, Leave, Login, Meet, Put, Read, Tell
 

@@ -8,24 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 
 TAG_BYTES = 8  # two of 100,000 networks share one once in four billion bridges
-IPV6_PREFIX = 64  # what one host or home is given at least (RFC 6177)
-
-
-def network_of(host: str) -> str:
-    """The network of a host's address, without a zone or with one; "" for this machine, and where it is not known."""
-    if not host:
-        return ""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        mapped = address.ipv4_mapped
-        if mapped is None:
-            whole = ipaddress.IPv6Network((int(address) >> IPV6_PREFIX << IPV6_PREFIX, IPV6_PREFIX))
-            return "" if address.is_loopback else str(whole)
-        address = mapped
-    return "" if address.is_loopback else str(address)
 
 
 class Origins:

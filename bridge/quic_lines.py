@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_ADDRESS, bounds.HANDSHAKES_PER_S)
+BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S)
 
 
 class QuicLine:

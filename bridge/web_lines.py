@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TLS_BUFFER_BYTES = 16 * 1024  # one TLS record; asyncio's own choice is 256 KiB for every connection
-BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_ADDRESS, bounds.HANDSHAKES_PER_S)
+BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S)
 CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off

@@ -208,6 +208,11 @@ class Router:
             state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
         return dials
 
+    def announced(self, node: bytes) -> bool:
+        """Whether a record of it stands, proving nothing."""
+        state = self._targets.get(Target(node))
+        return state is not None and state.announced
+
     def connections(self, node: bytes) -> frozenset[int]:
         state = self._targets.get(Target(node))
         return frozenset(state.connections) if state else frozenset()

@@ -27,6 +27,14 @@ class Hangup:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouch:
+    """Whether a connection carries a link of a contact: strangers do not take its place."""
+
+    connection: int
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     dial: Dial
 
@@ -155,6 +163,7 @@ class TellPlace:
 Effect = (
     Transmit
     | Hangup
+    | Vouch
     | Connect
     | Wake
     | Moved

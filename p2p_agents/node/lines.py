@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import P2PError
-from p2p_agents.limits import INBOUND_QUEUE_BYTES
+from p2p_agents.limits import INBOUND_QUEUE_BYTES, STRANGER_PATIENCE_S
 from p2p_agents.node import dispatch, opening
-from p2p_agents.node.effects import Connect, Hangup, Transmit
+from p2p_agents.node.effects import Connect, Hangup, Transmit, Vouch
 from p2p_agents.quic.address import format_address, parse_address
+from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BOUNDS = Bounds(patience_s=STRANGER_PATIENCE_S)
 CLOSE_BY_CORE = CLOSE_OWNER
 CLOSE_OUTRUN = CLOSE_OWNER + 1
 
@@ -92,6 +94,9 @@ class Lines:
             case Hangup(number, code):
                 if (connection := self._connections.get(number)) is not None:
                     connection.close(CLOSE_BY_CORE, code)
+            case Vouch(number, known):
+                if (connection := self._connections.get(number)) is not None:
+                    self.endpoint.vouch(connection, known)
             case Connect(dial):
                 self._dial(dial)
             case _:

@@ -24,7 +24,7 @@ from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
 from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.node.entropy import SystemEntropy
-from p2p_agents.node.lines import Lines
+from p2p_agents.node.lines import BOUNDS, Lines
 from p2p_agents.node.service import Calls
 from p2p_agents.node.writer import Writer
 from p2p_agents.quic.address import format_address
@@ -114,10 +114,10 @@ class Node:
         endpoint = None
         if last:
             try:
-                endpoint = await Endpoint.open(self._certificate, self._lines, port=last)
+                endpoint = await Endpoint.open(self._certificate, self._lines, port=last, bounds=BOUNDS)
             except NoSocket:
                 log.info("port %d is taken; using another", last)
-        endpoint = endpoint or await Endpoint.open(self._certificate, self._lines)
+        endpoint = endpoint or await Endpoint.open(self._certificate, self._lines, bounds=BOUNDS)
         port = endpoint.port
         await self._writer.call(lambda core: core.db.remember("port", port))
         return endpoint

@@ -13,8 +13,8 @@ from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, 
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, presence, proving, remembering
-from p2p_agents.node.effects import PeersChanged
+from p2p_agents.node import asking, consent, family, presence, proving, remembering
+from p2p_agents.node.effects import PeersChanged, Vouch
 from p2p_agents.node.state import Link, Peering, Phase
 from p2p_agents.store import agents, allowed, contacts, introductions, outbox
 from p2p_agents.store.contacts import Trust
@@ -46,6 +46,7 @@ def connected(
     core.peerings[connection] = peering = Peering(
         connection, dialed, address, server_key, target, core.now(), challenge
     )
+    peering.carried = peering.opened
     core.send(connection, node_frame(core, peering))
 
 
@@ -355,12 +356,26 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
         core.router.claimed(link.node, peering.id)
     remembering.remember_peer(core, link)
+    vouch(core, peering)
     core.effect(PeersChanged())
     presence.tell(core, link)
     consent.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our mind
+
+
+def vouch(core: Core, peering: Peering) -> None:
+    """A connection that carries a contact's link, or a device's of our own, keeps its place when strangers crowd in."""
+    known = any(link.up and _is_known(core, link) for link in peering.links.values())
+    if known != peering.vouched and not peering.dialed:
+        peering.vouched = known
+        core.effect(Vouch(peering.id, known))
+
+
+def _is_known(core: Core, link: Link) -> bool:
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    return family.is_own(core, link) or (contact is not None and contact.trust >= Trust.ACCEPTED)
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:

@@ -208,6 +208,8 @@ class Peering:
     seek: bool = True  # a link may be wanted here that was not asked for yet
     seek_at: float = math.inf  # or one that was declined may be asked for again
     next_number: int = 0
+    carried: float = 0.0  # when a link was last up on it, or it began
+    vouched: bool = False  # the endpoint knows that it carries a contact's link
 
     def claim_number(self) -> int:
         """A free link number of our parity: even when we dialed, odd when not."""

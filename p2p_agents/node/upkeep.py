@@ -41,7 +41,7 @@ from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core
-    from p2p_agents.node.state import Hosted
+    from p2p_agents.node.state import Hosted, Peering
     from p2p_agents.store.outbox import Delivery
 
 EXPIRY_PAGE = 200  # rows looked at per round
@@ -86,6 +86,8 @@ def minute(core: Core) -> None:
     for found in core.links.values():
         for link in found:
             consent.proceed(core, link)
+    for peering in core.peerings.values():
+        opening.vouch(core, peering)
     entries.index_words(core.db, INDEX_PAGE)
 
 
@@ -114,15 +116,27 @@ def _destroy_prekeys(core: Core) -> None:
 
 
 def _end_silent(core: Core) -> None:
-    """A connection that says nothing of itself carries no link and never will (PROTOCOL C3); nor does half a HELLO."""
+    """Connections without NODE, those of strangers that carry no link (PROTOCOL C3), and links with half a HELLO."""
     late = core.now() - HELLO_TIMEOUT_S
     for peering in list(core.peerings.values()):
+        if any(link.up for link in peering.links.values()):
+            peering.carried = core.now()
         if not peering.node and peering.opened < late:
             core.hang_up(peering.id, "silent")
+            continue
+        if peering.carried < late and _is_for_nothing(core, peering):
+            core.hang_up(peering.id, "no_link")
             continue
         for link in list(peering.links.values()):
             if not link.up and link.opened < late:
                 core.close_link(link, "silent")
+
+
+def _is_for_nothing(core: Core, peering: Peering) -> bool:
+    """What carries no link is kept where we would dial it: a node nearby, whose agents and codes are heard of so; and
+    any while a code is shown or tried here, for it may come that way."""
+    near = peering.dialed or core.router.announced(peering.node)
+    return not near and not core.desk.shown() and not core.desk.trying()
 
 
 def remember_places(core: Core) -> None:

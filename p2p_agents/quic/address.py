@@ -13,6 +13,7 @@ SockAddr = tuple[str, int] | tuple[str, int, int, int]
 
 PORT_MAX = 65_535
 MAPPED = "::ffff:"  # IPv4 as a dual-stack socket shows it
+IPV6_PREFIX = 64  # bits of what one host or home is given at least (RFC 6177)
 
 
 def parse_address(text: str) -> Address:
@@ -90,6 +91,24 @@ def from_sockaddr(sockaddr: SockAddr) -> Address:
     if len(sockaddr) == 4 and sockaddr[3] and "%" not in host:
         return f"{host}%{sockaddr[3]}", port
     return host, port
+
+
+@functools.lru_cache(maxsize=1024)
+def network_of(host: str) -> str:
+    """The network of a host's address, without a scope or with one: an IPv4 address, or the /64 that one IPv6 host has.
+
+    "" for this machine, and where it is not known.
+    """
+    if not host:
+        return ""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        if mapped is None:
+            whole = ipaddress.IPv6Network((int(address) >> IPV6_PREFIX << IPV6_PREFIX, IPV6_PREFIX))
+            return "" if address.is_loopback else str(whole)
+        address = mapped
+    return "" if address.is_loopback else str(address)
 
 
 def _scope_id(scope: str) -> int:

@@ -1,57 +1,111 @@
-"""Who may open a connection: bounds on all, on one host, and on the pace of handshakes."""
+"""Who may open a connection: bounds on all, on one network, and on the pace of handshakes; strangers make room."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 
-from p2p_agents.limits import CONNECTIONS, CONNECTIONS_PER_ADDRESS, HANDSHAKES_PER_S
+from p2p_agents.limits import CONNECTIONS, CONNECTIONS_PER_NETWORK, HANDSHAKES_PER_S
+from p2p_agents.quic.address import network_of
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an endpoint accepts; the defaults are a node's."""
+    """What an endpoint accepts; the numbers are a node's.
+
+    `patience_s` is for how long a connection that nobody vouched for keeps its place although a newcomer finds none;
+    None: for ever, newcomers are refused.
+    """
 
     connections: int = CONNECTIONS
-    per_address: int = CONNECTIONS_PER_ADDRESS  # loopback is exempt: one machine may host many nodes
+    per_network: int = CONNECTIONS_PER_NETWORK  # loopback is exempt: one machine may host many nodes
     handshakes_per_s: int = HANDSHAKES_PER_S
+    patience_s: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.connections, self.per_address, self.handshakes_per_s) < 1:
+        if min(self.connections, self.per_network, self.handshakes_per_s) < 1:
             raise ValueError("every bound is at least 1")
 
 
-class Admission:
-    """Counts accepted connections and spends a token bucket, one second deep, on their handshakes."""
+class Place:
+    """That of one accepted connection. `displaced` is the place that was freed for it."""
 
-    __slots__ = ("_at", "_bounds", "_hosts", "_tokens", "_total")
+    __slots__ = ("displaced", "network", "since")
+
+    def __init__(self, network: str, since: float, displaced: Place | None) -> None:
+        self.network = network
+        self.since = since
+        self.displaced = displaced
+
+
+class Admission:
+    """Counts accepted connections and spends a token bucket, one second deep, on their handshakes.
+
+    Those that somebody vouched for count towards all, not towards their network, and make room for nobody.
+    """
+
+    __slots__ = ("_at", "_bounds", "_crowds", "_taken", "_tokens", "_vouched")
 
     def __init__(self, bounds: Bounds, now: float) -> None:
         self._bounds = bounds
         self._tokens = float(bounds.handshakes_per_s)
         self._at = now
-        self._hosts: Counter[str] = Counter()
-        self._total = 0
+        self._crowds: defaultdict[str, dict[Place, None]] = defaultdict(dict)  # nobody vouched for; oldest first
+        self._vouched: set[Place] = set()
+        self._taken = 0
 
-    def admit(self, host: str, now: float) -> bool:
-        """Whether one more connection from `host` may open; True counts it."""
-        full = self._total >= self._bounds.connections
-        crowded = self._hosts[host] >= self._bounds.per_address and not ipaddress.ip_address(host).is_loopback
-        if full or crowded or not self._spend(now):
-            if not self._hosts[host]:
-                del self._hosts[host]
-            return False
-        self._hosts[host] += 1
-        self._total += 1
-        return True
+    def admit(self, host: str, now: float) -> Place | None:
+        """The place of one more connection from `host`, or None. It may have displaced another, which has none now."""
+        network = network_of(host)
+        crowd = self._crowds.get(network, {})
+        crowded = bool(network) and len(crowd) >= self._bounds.per_network
+        displaced = None
+        if crowded or self._taken >= self._bounds.connections:
+            displaced = self._who_makes_room(crowd if crowded else None, now)
+            if displaced is None:
+                return None
+        if not self._spend(now):
+            return None
+        if displaced is not None:
+            self.release(displaced)
+        place = Place(network, now, displaced)
+        self._crowds[network][place] = None
+        self._taken += 1
+        return place
 
-    def release(self, host: str) -> None:
-        """A connection admitted for `host` ended."""
-        self._total -= 1
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
+    def vouch(self, place: Place, known: bool) -> None:
+        """Its owner knows, or no longer knows, who is there; ignored for a place that is free again."""
+        if known == (place in self._vouched) or not self._remove(place):
+            return
+        self._taken += 1
+        if known:
+            self._vouched.add(place)
+        else:
+            self._crowds[place.network][place] = None
+
+    def release(self, place: Place) -> None:
+        """Its connection ended. Repeatable."""
+        self._remove(place)
+
+    def _remove(self, place: Place) -> bool:
+        """Whether it was taken."""
+        crowd = self._crowds.get(place.network, {})
+        taken = place in crowd or place in self._vouched
+        self._taken -= taken
+        self._vouched.discard(place)
+        crowd.pop(place, None)
+        if not crowd:
+            self._crowds.pop(place.network, None)
+        return taken
+
+    def _who_makes_room(self, crowd: dict[Place, None] | None, now: float) -> Place | None:
+        """The oldest place of the crowd, or of the largest one, once it has had its time."""
+        patience = self._bounds.patience_s
+        if patience is None:
+            return None
+        largest = crowd or max(self._crowds.values(), key=_weight, default=None)
+        oldest = None if largest is None else next(iter(largest))
+        return oldest if oldest is not None and now - oldest.since >= patience else None
 
     def _spend(self, now: float) -> bool:
         rate = self._bounds.handshakes_per_s
@@ -61,3 +115,8 @@ class Admission:
             return False
         self._tokens -= 1
         return True
+
+
+def _weight(crowd: dict[Place, None]) -> tuple[int, float]:
+    """More places first, then the older."""
+    return len(crowd), -next(iter(crowd)).since

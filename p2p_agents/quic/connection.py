@@ -33,6 +33,7 @@ CLOSE_FLOOD = 2  # the backlog passed its bound
 CLOSE_REFUSED = 3  # the peer is not the one that was dialled
 CLOSE_TIMEOUT = 4  # the handshake took too long, or the peer fell silent
 CLOSE_INTERNAL = 5  # a handler failed
+CLOSE_CROWDED = 6  # another took the place of one that nobody vouched for
 CLOSE_OWNER = 16
 
 ACK_EVERY = 2  # datagrams heard, at most, before something is said (RFC 9000 section 13.2.2)

@@ -11,8 +11,9 @@ from p2p_agents.errors import NoSocket
 from p2p_agents.limits import AMPLIFICATION, CLOSED_REMEMBERED, RECEIVE_BATCH
 from p2p_agents.quic import packet, private
 from p2p_agents.quic.address import Address, canonical_host, to_sockaddr
-from p2p_agents.quic.admission import Admission, Bounds
+from p2p_agents.quic.admission import Admission, Bounds, Place
 from p2p_agents.quic.connection import (
+    CLOSE_CROWDED,
     CLOSE_INTERNAL,
     CLOSE_OK,
     CidIssued,
@@ -70,6 +71,7 @@ class Endpoint:
         self._admission = Admission(bounds, self._loop.time())
         self._numbers = itertools.count(1)
         self._open: dict[Connection, _Seat] = {}
+        self._placed: dict[Place, Connection] = {}
         self._routes: dict[bytes, Connection] = {}
         self._last_words: dict[bytes, tuple[list[tuple[bytes, Address]], bytes]] = {}  # and where they leave from
         self._dirty: dict[Connection, None] = {}
@@ -115,10 +117,16 @@ class Endpoint:
             now=self._loop.time(),
             wake=self._wake,
         )
-        self._open[connection] = _Seat(handler or self._handler, admitted_for=None)
+        self._open[connection] = _Seat(handler or self._handler, place=None)
         self._deliver(connection)
         self._wake(connection)
         return connection
+
+    def vouch(self, connection: Connection, known: bool) -> None:
+        """An accepted connection's owner knows who is there: it makes room for nobody. Ignored for others."""
+        seat = self._open.get(connection)
+        if seat is not None and seat.place is not None:
+            self._admission.vouch(seat.place, known)
 
     def _client_config(self, alpn: str) -> QuicConfiguration:
         if alpn not in self._client_configs:
@@ -171,8 +179,13 @@ class Endpoint:
         if cid in self._last_words:
             self._repeat_last_words(cid, address, len(data))
             return None
-        if self._closed or not packet.opens_connection(data) or not self._admission.admit(address[0], now):
+        if self._closed or not packet.opens_connection(data):
             return None
+        place = self._admission.admit(address[0], now)
+        if place is None:
+            return None
+        if place.displaced is not None:
+            self._placed[place.displaced].close(CLOSE_CROWDED, "crowded")
         connection = Connection.accept(
             self._server_config,
             cid,
@@ -181,7 +194,8 @@ class Endpoint:
             now=now,
             wake=self._wake,
         )
-        self._open[connection] = _Seat(self._handler, admitted_for=address[0])
+        self._open[connection] = _Seat(self._handler, place)
+        self._placed[place] = connection
         self._deliver(connection)
         return connection
 
@@ -226,8 +240,9 @@ class Endpoint:
         seat = self._open.pop(connection)
         if seat.timer is not None:
             seat.timer.cancel()
-        if seat.admitted_for is not None:
-            self._admission.release(seat.admitted_for)
+        if seat.place is not None:
+            self._admission.release(seat.place)
+            del self._placed[seat.place]
         for cid in seat.cids:
             self._routes.pop(cid, None)
             if connection.last_words:
@@ -306,11 +321,11 @@ class Endpoint:
 class _Seat:
     """What the endpoint keeps for an open connection."""
 
-    __slots__ = ("admitted_for", "cids", "handler", "local", "timer")
+    __slots__ = ("cids", "handler", "local", "place", "timer")
 
-    def __init__(self, handler: Handler, admitted_for: str | None) -> None:
+    def __init__(self, handler: Handler, place: Place | None) -> None:
         self.handler = handler
-        self.admitted_for = admitted_for
+        self.place = place  # of an accepted connection
         self.cids: set[bytes] = set()
         self.local = ANY  # the address of ours that the peer dialled
         self.timer: asyncio.TimerHandle | None = None

@@ -8,7 +8,7 @@ from bridge import bounds
 from bridge.gate import Gate
 from p2p_agents.quic.admission import Bounds
 
-ROOMY = Bounds(connections=10_000, per_address=512, handshakes_per_s=1_000_000)
+ROOMY = Bounds(connections=10_000, per_network=512, handshakes_per_s=1_000_000)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_who_takes_too_long_is_cut_off_once(gate: Gate):
 
 
 def test_connections_are_bounded_until_they_end():
-    gate = Gate(Bounds(connections=2, per_address=512, handshakes_per_s=100), 0.0)
+    gate = Gate(Bounds(connections=2, per_network=512, handshakes_per_s=100), 0.0)
     assert [gate.enter(n, "192.0.2.1", 0.0) for n in range(3)] == [True, True, False]
     gate.passed(0)
     assert not gate.enter(3, "192.0.2.2", 0.0)

@@ -2,27 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from bridge.origins import Origins, network_of
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("127.0.0.1", ""),
-        ("::ffff:127.0.0.1", ""),
-        ("::1", ""),
-        ("", ""),
-    ],
-)
-def test_the_network_of_an_address(host: str, network: str):
-    assert network_of(host) == network
+from bridge.origins import Origins
 
 
 def test_tags_tell_networks_apart_and_no_address():

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.errors import Usage
-from p2p_agents.quic.address import canonical_host, format_address, from_sockaddr, parse_address, to_sockaddr
+from p2p_agents.quic.address import (
+    canonical_host,
+    format_address,
+    from_sockaddr,
+    network_of,
+    parse_address,
+    to_sockaddr,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +95,21 @@ def test_an_address_survives_the_socket(address, family, sockaddr):
 def test_an_ipv4_socket_takes_ipv4_literals_only(address):
     with pytest.raises(Usage):
         to_sockaddr(address, socket.AF_INET)
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("127.0.0.1", ""),
+        ("::ffff:127.0.0.1", ""),
+        ("::1", ""),
+        ("", ""),
+    ],
+)
+def test_the_network_of_an_address(host: str, network: str):
+    assert network_of(host) == network

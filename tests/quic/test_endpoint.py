@@ -21,7 +21,7 @@ from p2p_agents.quic import datagrams
 from p2p_agents.quic.address import Address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.certificate import NodeCertificate
-from p2p_agents.quic.connection import CLOSE_INTERNAL, CLOSE_OWNER, Closed, Connection
+from p2p_agents.quic.connection import CLOSE_CROWDED, CLOSE_INTERNAL, CLOSE_OWNER, Closed, Connection
 from p2p_agents.quic.datagrams import Datagrams
 from p2p_agents.quic.endpoint import Endpoint
 
@@ -350,9 +350,29 @@ def test_a_handler_that_raises_loses_its_connection_only(caplog):
     assert "the handler failed" in caplog.text
 
 
+def test_a_stranger_makes_room_for_a_newcomer_and_a_contact_does_not():
+    """PROTOCOL C3: who completes the handshake and proves nothing cannot keep others out."""
+
+    async def story() -> None:
+        async with endpoints(Bounds(connections=2, handshakes_per_s=100, patience_s=0.0)) as pair:
+            known, accepted = await pair.connect()
+            pair.bob.vouch(accepted, True)
+            stranger, _ = await pair.connect()
+            newcomer, third = await pair.connect()
+            await pair.alices.until(lambda: stranger.id in pair.alices.ends)
+            assert pair.alices.ends[stranger.id] == Closed(CLOSE_CROWDED, "crowded", by_peer=True, kind="closed")
+            assert set(pair.bob.connections) == {accepted, third}
+            assert known.id not in pair.alices.ends
+            assert newcomer.id not in pair.alices.ends
+            pair.bob.vouch(newcomer, True)  # a dialled one has no place
+            assert len(pair.bob._placed) == 2
+
+    run(story())
+
+
 def test_connections_are_bounded():
     async def story() -> None:
-        async with endpoints(Bounds(connections=2, per_address=2, handshakes_per_s=100)) as pair:
+        async with endpoints(Bounds(connections=2, per_network=2, handshakes_per_s=100)) as pair:
             await pair.connect()
             kept, _ = await pair.connect()
             pair.alice.dial((LOOPBACK, pair.bob.port))

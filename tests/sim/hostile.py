@@ -10,6 +10,7 @@ from p2p_agents.crypto.ratchet import seal
 from p2p_agents.crypto.session import Session
 from p2p_agents.node import dispatch
 from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.quic.connection import Closed
 from p2p_agents.store import entries
 from p2p_agents.wire.frame import Data, Frame, Node, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -102,3 +103,25 @@ class Relay:
 
     def closed(self, end: End, reason: object) -> None:
         self.partner[end].close(0, "relayed")
+
+
+class Idler:
+    """A node that completes handshakes, says who it is, and then nothing: no agent of it links with anybody."""
+
+    def __init__(self, net: Pipes, number: int) -> None:
+        certificate = NodeCertificate.from_seed(bytes([number]) * 32)
+        self.key = certificate.public
+        self.host = net.host((f"192.0.2.{number}", 4433), certificate, self)
+        self.ends: dict[End, str] = {}
+
+    def dial(self, victim: tuple[str, int]) -> End:
+        return self.host.dial(victim, pin=None)
+
+    def connected(self, end: End) -> None:
+        end.send(frame_bytes(encode_frame(Node(self.key, 1, "1.0", bytes(32), ()))))
+
+    def received(self, end: End, data: bytes) -> None:
+        pass
+
+    def closed(self, end: End, reason: Closed) -> None:
+        self.ends[end] = reason.reason

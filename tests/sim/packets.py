@@ -71,6 +71,9 @@ class Socket:
         self.wake(connection)
         return connection
 
+    def vouch(self, connection: Connection, known: bool) -> None:
+        """There is room for all."""
+
     def vanish(self) -> None:
         """As kill -9 does."""
         self.up = False

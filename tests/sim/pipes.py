@@ -70,6 +70,10 @@ class Host:
     def __init__(self, net: Pipes, address: Address, key: bytes, handler: Handler) -> None:
         self.net, self.address, self.key, self.handler = net, address, key, handler
         self.up = True
+        self.vouched: set[End] = set()
+
+    def vouch(self, end: End, known: bool) -> None:
+        (self.vouched.add if known else self.vouched.discard)(end)
 
     def dial(self, address: Address, *, pin: bytes | None) -> End:
         end = End(self.net.number(), True, address, self)

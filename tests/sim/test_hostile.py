@@ -8,8 +8,8 @@ import pytest
 
 from p2p_agents.conversation.record import write_void
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
-from p2p_agents.limits import LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
-from p2p_agents.node import directory, dispatch, inbound, resetting
+from p2p_agents.limits import HELLO_TIMEOUT_S, LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
+from p2p_agents.node import directory, dispatch, inbound, inviting, resetting
 from p2p_agents.node.effects import Hangup
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.quic.address import format_address
@@ -22,7 +22,7 @@ from p2p_agents.wire.entry import ENTRY_LABEL
 from p2p_agents.wire.frame import Data, Hello, Init, Open, Reset, Sync, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.payload import Item, Payload, ReadMark, Verdict, encode_payload
-from tests.sim.hostile import Forger, Relay, inject
+from tests.sim.hostile import Forger, Idler, Relay, inject
 from tests.sim.wire import frames_in, rewriting
 from tests.sim.world import settled
 
@@ -63,6 +63,58 @@ def recorded(world, kind):
         seen.extend((end.host, f) for f in frames_in(data) if isinstance(f, kind)) or data
     )
     return seen
+
+
+# --- connections that carry nothing ---
+
+
+def test_a_stranger_that_only_says_which_node_it_is_is_hung_up(world):
+    """C3: NODE alone held a connection for ever, and 512 of them kept contacts out."""
+    alice = world.agent("alice")
+    idler = Idler(world.net, 99)
+    end = idler.dial(alice.node.address)
+    world.run(HELLO_TIMEOUT_S - 1)
+    assert idler.ends == {}
+    assert len(alice.core.peerings) == 1
+    world.run(3)
+    assert idler.ends == {end: "no_link"}
+    assert not alice.core.peerings
+
+
+def test_nodes_nearby_stay_connected_without_links_for_their_codes_are_heard_of_so(world):
+    alice, bob = world.agent("alice"), world.agent("bob")
+    world.settle()
+    before = set(alice.core.peerings), set(bob.core.peerings)
+    world.run(60)
+    assert (set(alice.core.peerings), set(bob.core.peerings)) == before
+    assert len(before[0]) == len(before[1]) == 1
+
+
+def test_a_stranger_is_let_stay_while_a_code_is_shown(world):
+    """Whoever dials the address in a picture announces nothing here."""
+    alice = world.agent("alice")
+    alice.call(inviting.start, name=None, addresses=(), device=False, history="30")
+    idler = Idler(world.net, 99)
+    idler.dial(alice.node.address)
+    world.run(HELLO_TIMEOUT_S + 3)
+    assert idler.ends == {}
+
+
+def test_a_crowd_takes_no_contacts_place_and_strangers_make_room(world):
+    """C3: the endpoint is told which connections carry a contact's link, and when they no longer do."""
+    alice, bob = world.friends("alice", "bob")
+    idler = Idler(world.net, 99)
+    idler.dial(alice.node.address)
+    idler.dial(bob.node.address)
+    world.run(5)
+    hosts = [agent.node.lines.endpoint for agent in (alice, bob)]
+    peerings = [peering for agent in (alice, bob) for peering in agent.core.peerings.values()]
+    (accepted,) = [peering for peering in peerings if not peering.dialed and peering.node != idler.key]
+    assert [end.id for host in hosts for end in host.vouched] == [accepted.id]
+    for agent, other in ((alice, bob), (bob, alice)):
+        agent.blocks(other)
+    world.run(61)
+    assert not any(host.vouched for host in hosts)
 
 
 # --- hello ---

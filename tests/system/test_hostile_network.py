@@ -148,7 +148,7 @@ def test_frames_of_links_that_do_not_stand_are_ignored_or_refused(
 def test_a_flood_of_connections(
     friends: tuple[Agent, Agent], target: tuple[str, int], joined: tuple[World, Lab]
 ) -> None:
-    """One address may hold so many connections; those that say nothing are hung up on."""
+    """One network may hold so many connections; those that say nothing are hung up on."""
     alice, _ = friends
     before = alice.node.rss_mb()
 
@@ -157,12 +157,12 @@ def test_a_flood_of_connections(
         await attacker.until(lambda: len(attacker.connected_ones) + len(attacker.ends) >= FLOOD)
         standing = [it for it in dials if it in attacker.connected_ones and it not in attacker.ends]
         held = alice.node.call("node.info")["connections"]
-        assert len(standing) <= limits.CONNECTIONS_PER_ADDRESS
+        assert len(standing) <= limits.CONNECTIONS_PER_NETWORK
         are_well(friends, before)
         await attacker.until(lambda: all(it in attacker.ends for it in standing))
         return int(held)
 
-    assert attack(joined[1].hosts[1], script) <= limits.CONNECTIONS_PER_ADDRESS + 8
+    assert attack(joined[1].hosts[1], script) <= limits.CONNECTIONS_PER_NETWORK + 8
     are_well(friends, before)
 
 
