@@ -5,58 +5,17 @@ Standard library only, and little of it: a hot command imports this.
 
 from __future__ import annotations
 
-import os
-import sys
+from p2p_agents.terminal import block as block
+from p2p_agents.terminal import escape as escape
+from p2p_agents.terminal import fold as fold
+from p2p_agents.terminal import style as style
+from p2p_agents.terminal import table as table
+from p2p_agents.terminal import width
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from typing import Any
-
-# Printable by category, yet drawn as nothing: fillers, joiners, variation selectors other than FE0F.
-INVISIBLE = frozenset(
-    map(
-        chr,
-        (
-            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
-            *range(0x180B, 0x1810),
-            *range(0xFE00, 0xFE0F),
-        ),
-    )
-)
-SELECTORS = ("\U000e0100", "\U000e01ef")  # supplementary variation selectors, another hiding place
-STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
-
-
-def escape(text: str) -> str:
-    """One line: whatever is not plainly visible appears as \\xNN, \\uNNNN or \\UNNNNNNNN."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if _is_visible(char) else _spell(char) for char in text)
-
-
-def block(text: str, indent: str = "  ") -> str:
-    """Several lines, each escaped and indented, so that none can pose as a line of ours."""
-    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
-    return "\n".join(indent + escape(line) for line in lines)
-
-
-def style(text: str, *names: str) -> str:
-    """Coloured where stdout is a terminal and NO_COLOR is not set."""
-    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
-        return text
-    return f"\x1b[{';'.join(STYLES[name] for name in names)}m{text}\x1b[0m"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; cells are escaped."""
-    cells = [list(head), *([escape(cell) for cell in row] for row in rows)]
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(head))]
-    lines = [
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join([style(lines[0], "dim"), *lines[1:]])
 
 
 def clock(stamp: str | None) -> str:
@@ -144,7 +103,9 @@ def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by t
     for peer in listed:
         if peer.get("why"):
             longer.setdefault(peer["why"], []).append(called(peer))
-    notes = [style(escape(f"not direct: {', '.join(names)}: {why}"), "dim") for why, names in longer.items()]
+    notes = [
+        style(fold(escape(f"not direct: {', '.join(names)}: {why}"), "  "), "dim") for why, names in longer.items()
+    ]
     return "\n".join([table(PEER_HEAD, map(peer_cells, listed)), *notes])
 
 
@@ -166,9 +127,7 @@ def peer_line(peer: Mapping[str, Any] | None) -> str:
     """A line of a list that grows, or its head: columns as wide as most need; SEEN, which is now, is left out."""
     cells = PEER_HEAD if peer is None else peer_cells(peer)
     shown = [escape(cell) for cell in (*cells[:5], *cells[6:])]
-    return "  ".join(
-        cell + " " * (width - _width(cell)) for cell, width in zip(shown, PEER_WIDTHS, strict=True)
-    ).rstrip()
+    return "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(shown, PEER_WIDTHS, strict=True)).rstrip()
 
 
 def agents(result: Mapping[str, Any]) -> str:
@@ -357,9 +316,9 @@ def checks(result: Mapping[str, Any]) -> str:
     lines = []
     for check in result["checks"]:
         mark = {True: style("ok  ", "green"), False: style("FAIL", "red")}.get(check["ok"], style("?   ", "yellow"))
-        lines.append(f"{mark}  {escape(check['name'])}: {escape(check['detail'])}")
+        lines.append(fold(f"{mark}  {escape(check['name'])}: {escape(check['detail'])}", "      "))
         if check["ok"] is not True and check.get("hint"):
-            lines.append(f"      {escape(check['hint'])}")
+            lines.append(fold(f"      {escape(check['hint'])}", "      "))
     return "\n".join(lines)
 
 
@@ -367,26 +326,3 @@ def fields(result: Mapping[str, Any]) -> str:
     """Names and values, one a line."""
     width = max(map(len, result), default=0)
     return "\n".join(f"{name:<{width}}  {escape(str(value))}" for name, value in result.items())
-
-
-# --- characters -------------------------------------------------------------------------------------------
-
-
-def _is_visible(char: str) -> bool:
-    return char.isprintable() and char not in INVISIBLE and not SELECTORS[0] <= char <= SELECTORS[1]
-
-
-def _spell(char: str) -> str:
-    number = ord(char)
-    if number > 0xFFFF:
-        return f"\\U{number:08x}"
-    return f"\\u{number:04x}" if number > 0xFF else f"\\x{number:02x}"
-
-
-def _width(text: str) -> int:
-    """Terminal columns."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

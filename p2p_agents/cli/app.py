@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+from functools import partial
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from p2p_agents import errors, exits
 from p2p_agents.cli import face
-from p2p_agents.cli.options import examples
+from p2p_agents.cli.options import OUTPUTS, BareGroup, Group, examples
 
 # command: the first line of its help. Its module in `commands` has the same name, dashes apart.
 COMMANDS = {
@@ -45,7 +46,7 @@ COMMANDS = {
     "doctor": "Check what this machine and network allow.",
     "demo": "Watch two throw-away agents find each other and talk.",
     "uninstall": "Stop everything and remove what was left outside the package.",
-    "help": "Explain a topic: exit-codes.",
+    "help": "Explain a command, the exit codes or the errors; alone, list the commands.",
     "version": "Show the version.",
 }
 GROUPS = {  # commands that have commands of their own
@@ -65,7 +66,16 @@ GROUPS = {  # commands that have commands of their own
 }
 
 
-class LazyGroup(TyperGroup):
+PANELS = {  # how the root help groups them; what is named nowhere stands in the last
+    "Agents": ("init", "agents", "use", "whoami", "status", "identity", "devices", "backup"),
+    "People": ("peers", "pair", "requests", "contacts", "trust", "allow", "introduce"),
+    "Messages": ("send", "inbox", "ack", "poll", "wait", "watch", "history", "search", "show"),
+    "Networks": ("host", "bridge", "ping"),
+    "This machine": ("node", "doctor", "demo", "uninstall", "help", "version"),
+}
+
+
+class LazyGroup(Group):
     """Lists commands from the table above; imports the one that is named."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -81,18 +91,33 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """From the table alone: help imports no command."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        placed = {name for names in PANELS.values() for name in names}
+        for title, names in PANELS.items():
+            rest = [name for name in COMMANDS if name not in placed] if title == LAST_PANEL else []
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name]) for name in (*names, *rest)])
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """From the table too: a shell waits for it."""
+        from typer._click.shell_completion import CompletionItem
+
+        return [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+
+
+LAST_PANEL = next(reversed(PANELS))
+PROGRAM = "p2p-agents"
+PROGRAMS = (PROGRAM, "p2pa")
+COMPLETE = "_P2P_AGENTS_COMPLETE"  # the variable by which a shell asks, for both names of the program
 
 root = typer.Typer(
     cls=LazyGroup,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Messaging between AI agents, and the humans beside them, with no server.",
     epilog="Everywhere: --as NAME (or $P2P_AGENT) says which local agent acts; --json asks for JSON, "
-    "which is also what a pipe gets. Exit codes: p2p-agents help exit-codes.\n\n"
+    "which is also what a pipe gets, --text for text. More: p2p-agents help COMMAND, help exit-codes.\n\n"
     + examples("p2p-agents init alice", 'p2p-agents send bob "hello"', "p2p-agents wait --timeout 60"),
 )
 
@@ -104,10 +129,44 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit(version())
 
 
+def _install_completion(wanted: bool) -> None:
+    if wanted:
+        from typer._completion_shared import install
+
+        done = [install(prog_name=name, complete_var=COMPLETE) for name in PROGRAMS]
+        told = {"shell": done[0][0], "files": [str(path) for _, path in done]}
+        raise typer.Exit(face.run(lambda it: it.show(told, _installed), None, None))
+
+
+def _installed(told: Any) -> str:
+    return f"{told['shell']} completes {' and '.join(PROGRAMS)} once it is started again: {', '.join(told['files'])}"
+
+
+def _show_completion(wanted: bool) -> None:
+    if wanted:
+        from typer._completion_shared import _get_shell_name, get_completion_script
+
+        shell = _get_shell_name() or "bash"
+        scripts = [get_completion_script(prog_name=name, complete_var=COMPLETE, shell=shell) for name in PROGRAMS]
+        raise typer.Exit(face.run(lambda it: it.show({}, lambda _: "\n\n".join(scripts)), None, False))
+
+
 @root.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    install: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion", callback=_install_completion, is_eager=True, help="Let this shell complete words."
+        ),
+    ] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion", callback=_show_completion, is_eager=True, help="Show what that would install."
+        ),
     ] = False,
 ) -> None:
     """A callback makes it a group even before it has commands."""
@@ -115,27 +174,43 @@ def _root(
 
 def run(argv: list[str]) -> int:
     """Parse and run one command line; its exit status."""
-    group = typer.main.get_command(root)
+    wanted = True if "--json" in argv else False if "--text" in argv else None
+    if COMPLETE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     try:
-        status = group.main(
-            settle(argv) or ["--help"],
-            prog_name="p2p-agents",
-            standalone_mode=False,
-            complete_var=_complete_var(),
-        )
-    except typer.TyperException as error:
-        refused = _usage(error)
-        return face.run(lambda _: _raise(refused), None, "--json" in argv)
+        words = settle(argv) or ["--help"]
+        status = group().main(words, prog_name=PROGRAM, standalone_mode=False, complete_var=COMPLETE)
+    except BareGroup as bare:
+        return face.run(partial(_show_bare, bare), None, wanted)
+    except (typer.TyperException, errors.Usage) as error:
+        refused = error if isinstance(error, errors.Usage) else _usage(error)
+        return face.run(lambda _: _raise(refused), None, wanted)
     except typer.Abort:
         return exits.INTERRUPTED
     return status if isinstance(status, int) else exits.OK
 
 
+def group() -> Any:
+    """The root as Typer runs it."""
+    return typer.main.get_command(root)
+
+
+def _show_bare(bare: BareGroup, face: face.Face) -> int:
+    """People read its help; a program left something out. The status says usage to both."""
+    if face.json:
+        listed = ", ".join(bare.commands)
+        raise errors.Usage(f"{bare.path} needs one of its commands: {listed}", hint=f"run: {bare.path} --help")
+    face.show({}, lambda _: bare.page)
+    return exits.USAGE
+
+
 def settle(argv: list[str]) -> list[str]:
-    """`--as NAME` and `--json` before a command mean the same as behind it: they move there."""
+    """`--as NAME`, `--json` and `--text` before a command mean the same as behind it: they move there."""
     moved: list[str] = []
     rest = list(argv)
-    while rest and (rest[0] == "--json" or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)):
+    while rest and (rest[0] in OUTPUTS or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)):
         count = 2 if rest[0] == "--as" else 1
         moved += rest[:count]
         del rest[:count]
@@ -143,11 +218,6 @@ def settle(argv: list[str]) -> list[str]:
         return list(argv) if rest else []
     depth = 2 if len(rest) > 1 and rest[1] in GROUPS.get(rest[0], ()) else 1
     return [*rest[:depth], *moved, *rest[depth:]]
-
-
-def _complete_var() -> str:
-    """One completion variable for both names of the program."""
-    return "_P2P_AGENTS_COMPLETE"
 
 
 def _usage(error: typer.TyperException) -> errors.Usage:

@@ -26,7 +26,7 @@ STEP_S = 15.0  # any other step
 POLL_S = 0.05
 
 
-def run(json: bool) -> int:
+def run(json: bool | None) -> int:
     """Tell the story on stderr as it happens, its summary on stdout; status 0 when all of it held."""
     return face.run(_play, None, json, start=False)
 

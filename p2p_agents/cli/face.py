@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
     from p2p_agents.errors import P2PError
 
+STDERR = 2
+
 
 class Face:
     """One command's view of the node and of its own two streams."""
 
-    def __init__(self, as_: str | None = None, json: bool = False, *, start: bool | None = None) -> None:
+    def __init__(self, as_: str | None = None, json: bool | None = None, *, start: bool | None = None) -> None:
         self.agent = as_ or os.environ.get("P2P_AGENT") or None
-        self.json = json or not sys.stdout.isatty()
+        self.json = not sys.stdout.isatty() if json is None else json
         self._client = Client(start=start)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -61,12 +63,13 @@ class Face:
                 encode({"ok": False, "error": {**described, **error.details, **described}})
             )  # code stands first
         if not self.json or sys.stderr.isatty():
-            hint = f"\n  {output.escape(error.hint)}" if error.hint else ""
-            sys.stderr.write(f"p2p-agents: {output.escape(error.message)}{hint}\n")
+            self.warn(error.message)
+            if error.hint:
+                sys.stderr.write(output.fold(f"  {output.escape(error.hint)}", "  ", STDERR) + "\n")
 
     def warn(self, text: str) -> None:
         """On stderr, for whoever looks after this program."""
-        sys.stderr.write(f"p2p-agents: {output.escape(text)}\n")
+        sys.stderr.write(output.fold(f"p2p-agents: {output.escape(text)}", "  ", STDERR) + "\n")
 
     def stop_node(self) -> dict[str, Any]:
         """Stop the node and see it go."""
@@ -78,7 +81,7 @@ class Face:
         self._client.close()
 
 
-def run(act: Callable[[Face], int | None], as_: str | None, json: bool, *, start: bool | None = None) -> int:
+def run(act: Callable[[Face], int | None], as_: str | None, json: bool | None, *, start: bool | None = None) -> int:
     """Carry out one command; its exit status. Nothing but a P2PError, a hang-up or Ctrl-C is expected."""
     face = Face(as_, json, start=start)
     try:

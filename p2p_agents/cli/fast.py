@@ -37,7 +37,7 @@ HOT: dict[str, tuple[tuple[str, ...], int, dict[str, tuple[str, str]]]] = {
     "wait": ((), 0, {"--from": ("from_", "text"), **AFTER, **TIMEOUT, **LIMIT, **NEW_READER}),
     "peers": ((), 0, {}),
 }
-COMMON = {"--as": ("as_", "text"), "--json": ("json", "flag")}
+COMMON = {"--as": ("as_", "text"), "--json": ("json", "flag"), "--text": ("json", "no")}
 CHOICES = {"body": ("text/plain", "text/markdown", "application/json"), "state": ("delivered", "read")}
 
 
@@ -71,8 +71,8 @@ def _take_option(word: str, rest: Any, known: dict[str, tuple[str, str]], found:
     if option not in known:
         return False
     name, kind = known[option]
-    if kind == "flag":
-        found[name] = True
+    if kind in ("flag", "no"):
+        found[name] = kind == "flag"
         return not equals
     if not equals:
         value = next(rest, "")

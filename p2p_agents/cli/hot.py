@@ -21,13 +21,16 @@ def send(
     wait: str | None = None,
     timeout: float = 30.0,
     as_: str | None = None,
-    json: bool = False,
+    json: bool | None = None,
 ) -> int:
     """Send one message. The exit status is 0 once it is accepted, or with `wait` once it got there."""
 
     def act(face: Face) -> int:
         key = make_key() if id is None else id
-        draft = {"to": to, "text": body(text), "id": key, "type": type, "reply_to": reply_to}
+        said = body(text)
+        if not said.strip():
+            raise errors.Usage("the message is empty", hint="give it a text; - reads standard input")
+        draft = {"to": to, "text": said, "id": key, "type": type, "reply_to": reply_to}
         sent = face.act("send", **draft)
         if wait is not None:
             try:  # under the same key: it is only waited for
@@ -49,7 +52,7 @@ def inbox(
     reader: str = "default",
     new_reader: bool = False,
     as_: str | None = None,
-    json: bool = False,
+    json: bool | None = None,
 ) -> int:
     """Show unread messages and leave them unread."""
 
@@ -60,7 +63,7 @@ def inbox(
     return run(act, as_, json)
 
 
-def ack(*, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool = False) -> int:
+def ack(*, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool | None = None) -> int:
     """Mark what was shown as read."""
     return run(lambda face: face.show(face.act("ack", cursor=cursor, reader=reader), output.acked), as_, json)
 
@@ -72,7 +75,7 @@ def poll(
     new_reader: bool = False,
     claim: bool = False,
     as_: str | None = None,
-    json: bool = False,
+    json: bool | None = None,
 ) -> int:
     """Show unread messages; they are read once stdout has taken them, on the same connection."""
 
@@ -102,7 +105,7 @@ def wait(
     reader: str = "default",
     new_reader: bool = False,
     as_: str | None = None,
-    json: bool = False,
+    json: bool | None = None,
 ) -> int:
     """Wait for messages and show them; exit status 4 when none came."""
 
@@ -116,7 +119,7 @@ def wait(
     return run(act, as_, json)
 
 
-def peers(*, watch: bool = False, as_: str | None = None, json: bool = False) -> int:
+def peers(*, watch: bool = False, as_: str | None = None, json: bool | None = None) -> int:
     """Show peers, or follow them as they change."""
 
     def act(face: Face) -> None:

@@ -7,18 +7,40 @@ import os
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from p2p_agents import limits
+from p2p_agents import errors, limits, output
+from p2p_agents.cli import names
 
-As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Act for this local agent; else $P2P_AGENT.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON, as whenever stdout is not a terminal.")]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as", metavar="NAME", autocompletion=names.agents, help="Act for this local agent; else $P2P_AGENT."
+    ),
+]
+Json = Annotated[
+    bool | None,
+    typer.Option(
+        "--json/--text", help="JSON, or text for people; else text on a terminal, JSON in a pipe.", show_default=False
+    ),
+]
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")]
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]
 NewReader = Annotated[bool, typer.Option("--new-reader", help="Make the reader, where none of that name has read.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A file's path.")]
-Peer = Annotated[str, typer.Argument(metavar="PEER", help="A peer: name, petname or id prefix.")]
-To = Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname or id prefix.")]
+Peer = Annotated[
+    str, typer.Argument(metavar="PEER", autocompletion=names.peers, help="A peer: name, petname or id prefix.")
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="PEER", autocompletion=names.peers, help="Only messages of it.")
+]
+To = Annotated[
+    str, typer.Argument(metavar="TO", autocompletion=names.peers, help="A peer: name, petname or id prefix.")
+]
+
+
+OUTPUTS = {"--json", "--text"}
 
 
 def check_number(value: float | None) -> float | None:
@@ -41,8 +63,40 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+class BareGroup(Exception):
+    """A group was named, and none of its commands."""
+
+    def __init__(self, path: str, commands: list[str], page: str) -> None:
+        super().__init__(path)
+        self.path, self.commands, self.page = path, commands, page
+
+
+class Group(TyperGroup):
+    """Commands under one word: a slip is answered with what is like it, the bare word with its help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not self.invoke_without_command and not ctx.resilient_parsing and set(args) <= OUTPUTS:
+            raise BareGroup(ctx.command_path, self.list_commands(ctx), ctx.get_help())
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None and args[0][:1] != "-":
+            raise unknown_command(args[0], self, ctx)
+        return super().resolve_command(ctx, args)
+
+
+def unknown_command(word: str, group: Any, ctx: Any) -> errors.Usage:
+    """No such command: what may have been meant, and where to look."""
+    known = group.list_commands(ctx) if hasattr(group, "list_commands") else []
+    near = output.did_you_mean(word, known)
+    return errors.Usage(
+        f"{ctx.command_path} has no command {word[:64]!r}", hint=f"{near}run: {ctx.command_path} --help"
+    )
+
+
 def application(**settings: Any) -> typer.Typer:
     """A Typer application in the house style: plain help, our own errors, no completion of its own."""
+    settings.setdefault("cls", Group)
     return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
 
 

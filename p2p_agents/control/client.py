@@ -25,7 +25,7 @@ PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
 ONCE = frozenset(  # repeated after a lost answer, they mean another
     {
-        *("init", "node.stop", "pair.start", "pair.join"),
+        *("node.stop", "pair.start", "pair.join"),
         *("identity.rotate", "identity.export", "backup.export", "backup.import"),
     }
 )

@@ -13,6 +13,7 @@ from p2p_agents.control.bridge_methods import BRIDGES
 from p2p_agents.control.consent_methods import CONSENT
 from p2p_agents.control.identity_methods import DEVICE_FIELDS, IDENTITY
 from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
+from p2p_agents.control.node_methods import AGENTS, NODE
 from p2p_agents.control.params import (
     ADDRESSEE,
     ADDRESSES,
@@ -24,21 +25,17 @@ from p2p_agents.control.params import (
     FINDS_AGENT,
     FINDS_PEER,
     FROM,
-    KINDS,
     LIMIT,
     MESSAGE_FIELDS,
     MESSAGE_ID,
-    NAME,
     NEW_READER,
     PARTY,
     PEER,
     PEER_FIELDS,
-    POLICIES,
     READER,
     STORES,
     TO,
 )
-from p2p_agents.wire.advert import STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,47 +89,6 @@ def check_body(params: Mapping[str, Any]) -> None:
 def _timeout(default: float, text: str) -> Param:
     return Param("timeout", float, text, default=default, at_most=limits.WAIT_MAX_S)
 
-
-_NODE = (
-    Method(
-        "node.info",
-        "What runs here.",
-        (),
-        "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
-    ),
-    Method(
-        "node.stop",
-        "Stop the node.",
-        (Param("replace", bool, "another one comes at once: who follows goes on with it", default=False),),
-        "{stopping: true}",
-    ),
-    Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"),
-)
-
-_AGENTS = (
-    Method(
-        "init",
-        "Create an agent on this node.",
-        (
-            Param("name", str, "its name: 1 to 32 letters, digits, . - _", required=True),
-            Param("kind", str, "what it is", default="other", choices=KINDS),
-            Param("hidden", bool, "keep it off the network's announcements", default=False),
-            Param("policy", str, "who may write first", default="ask", choices=POLICIES),
-        ),
-        f"{{agent: {AGENT_FIELDS}}}",
-        (errors.BadName, errors.AgentExists, *STORES),
-    ),
-    Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}"),
-    Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
-    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
-    Method(
-        "status.set",
-        "Say what the agent is doing.",
-        (AGENT, Param("status", str, "how busy it is", required=True, choices=STATUSES)),
-        "{status}",
-        FINDS_AGENT,
-    ),
-)
 
 _PEERS = (
     Method("peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", FINDS_AGENT),
@@ -302,6 +258,7 @@ _MESSAGES = (
                 str,
                 "the body, at most 256 KiB of UTF-8",
                 required=True,
+                at_least=1,
                 at_most=limits.BODY_BYTES * 8,
             ),
             Param("type", str, "what the body is", default="text/plain", choices=BODY_TYPES),
@@ -396,5 +353,5 @@ _MESSAGES = (
 )
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (*_NODE, *_AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
+    method.name: method for method in (*NODE, *AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
 }

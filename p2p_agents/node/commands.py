@@ -54,10 +54,11 @@ ADD_PEER_S = 4.0  # a dial may take 3 s
 
 
 def init(core: Core, params: Json) -> Json:
+    before = len(core.hosted)
     hosted = hosting.create(
         core, name=params["name"], kind=params["kind"], policy=params["policy"], hidden=params["hidden"]
     )
-    return {"agent": showing.agent(core, hosted)}
+    return {"agent": showing.agent(core, hosted), "created": len(core.hosted) > before}
 
 
 def agents(core: Core, params: Json) -> Json:

@@ -18,6 +18,7 @@ from p2p_agents.node.clock import Lived, Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
 from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Texts, Waiter
+from p2p_agents.output import did_you_mean
 from p2p_agents.store import lived, sessions
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
@@ -107,7 +108,10 @@ class Core:
         for hosted in self.hosted.values():
             if hosted.local.name.lower() == name.lower() if name else hosted.local.chosen:
                 return hosted
-        raise NoAgent(f"no agent named {name!r} on this node" if name else "no agent on this node yet")
+        if not name:
+            raise NoAgent("no agent on this node yet")
+        near = did_you_mean(name, [hosted.local.name for hosted in self.hosted.values()])
+        raise NoAgent(f"no agent named {name!r} on this node", hint=f"{near}run: p2p-agents agents")
 
     def reading(self, snapshot: Database) -> Core:
         """This core's memory over another connection: for queries that only read."""

@@ -14,6 +14,7 @@ from p2p_agents.node import opening
 from p2p_agents.node.dialing import dial_due
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Sighting
+from p2p_agents.output import did_you_mean
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.names import check_name
@@ -156,7 +157,16 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
         return named[0]
     if len(named) > 1:
         raise ambiguous(word, named)
-    return _by_prefix(known, lowered, word)
+    try:
+        return _by_prefix(known, lowered, word)
+    except PeerUnknown as error:
+        raise PeerUnknown(error.message, hint=_meant(core, known, word) + error.hint) from None
+
+
+def _meant(core: Core, known: list[Known], word: str) -> str:
+    """Whom a slip may have meant: only those who were let in. A stranger must not earn a message by its name."""
+    near = [peer for peer in known if peer.trust >= Trust.ACCEPTED or core.hosted_id(peer.agent) is not None]
+    return did_you_mean(word, {name for peer in near for name in (peer.petname, peer.name) if name})
 
 
 def _named(core: Core, known: list[Known], lowered: str) -> list[Known]:

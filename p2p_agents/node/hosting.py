@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.bundle import sign_bundle
@@ -37,12 +37,22 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
     """
     check_name(name)
     if (same := agents.agent_named(core.db, name)) is not None:
-        hint = f"choose another name, or act for it with --as {same.name}"
-        raise AgentExists(f"an agent named {same.name!r} already lives on this node", hint=hint)
+        return _same(core, same, kind=kind, policy=policy, hidden=hidden)
     root, next_root, seed = (core.entropy.draw(keyring.SEED_BYTES) for _ in range(3))
     secrets = AgentSecrets(root, next_root, seed)
     identity = _incept(core, secrets)
     return settle(core, identity, secrets, name=name, kind=kind, policy=policy, hidden=hidden)
+
+
+def _same(core: Core, agent: LocalAgent, **wanted: Any) -> Hosted:
+    """The agent that has the name already, if it is as it was wanted. Raises AgentExists."""
+    found = {key: getattr(agent, key) for key, value in wanted.items() if getattr(agent, key) != value}
+    hiding = {True: "hidden", False: "not hidden"}
+    differing = [hiding[value] if key == "hidden" else f"{key} {value}" for key, value in found.items()]
+    if differing:
+        hint = f"choose another name, or act for it as it is: --as {agent.name}"
+        raise AgentExists(f"an agent named {agent.name!r} lives here already: {', '.join(differing)}", hint=hint)
+    return core.host(agent.id)
 
 
 def settle(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from typing import Any
@@ -130,3 +131,45 @@ def test_lists_that_show_every_id_mark_what_looks_alike() -> None:
     assert "from (no name)" in output.request(request | {"name": "", "like": None})
     by = output.request(request | {"introducer": BOB | {"pinned": False, "name": "carol"}})
     assert "by carol 4o76ugzetd" in by
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(os, "isatty", lambda _: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one two three four", "  one two\n  three\n  four"),
+        ("one", "  one"),
+        ("abcdefghijklmnop qr", "  abcdefghijklmnop\n  qr"),
+        ("a  b", "  a  b"),
+        ("漢字 漢字 漢字", "  漢字 漢字\n  漢字"),
+        ("one two\nthree four five", "  one two\n  three\n  four five"),
+    ],
+)
+def test_words_wrap_at_words(monkeypatch: pytest.MonkeyPatch, text: str, shown: str) -> None:
+    on_a_terminal(monkeypatch, 11)
+    assert output.block(text) == shown
+
+
+def test_nothing_wraps_where_no_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert output.block("word " * 100) == "  " + "word " * 100
+    on_a_terminal(monkeypatch, 0)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    assert "\n" not in output.block("word " * 100)
+
+
+def test_no_line_of_a_peer_poses_as_ours_by_wrapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_terminal(monkeypatch, 20)
+    lines = output.block("hello " * 10 + "bob  12:00 · accepted").split("\n")
+    assert all(line.startswith("  ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("snd", "did you mean send? "), ("PEER", "did you mean peers? "), ("xyz", ""), ("", ""), ("sen" * 99, "")],
+)
+def test_a_slip_is_told_what_it_may_have_meant(word: str, hint: str) -> None:
+    assert output.did_you_mean(word, ["send", "peers", "wait"]) == hint

@@ -160,12 +160,12 @@ async def quiet(params: dict[str, Any], *messages: dict[str, Any]) -> AsyncItera
     await asyncio.Event().wait()
 
 
-def test_init_is_not_repeated_blindly(home: Home) -> None:
+def test_what_would_do_it_twice_is_not_repeated(home: Home) -> None:
     service = FakeService()
     with Served(service, home) as node, Client(home, start=False) as client:
-        service.answers["init"] = losing(node, {"agent": {}})
+        service.answers["pair.start"] = losing(node, {})
         with pytest.raises(errors.NodeUnreachable, match="lost before it answered"):
-            client.call("init", {"name": "alice"})
+            client.call("pair.start")
     assert len(service.calls) == 1
 
 

@@ -102,7 +102,7 @@ def test_a_wait_ends_with_a_node_that_was_stopped(tmp_path: Path) -> None:
     play(tmp_path, service, script)
 
 
-def test_init_is_not_repeated_blindly(tmp_path: Path) -> None:
+def test_what_would_do_it_twice_is_not_repeated(tmp_path: Path) -> None:
     service = FakeService()
 
     async def script(line: Line, node: Served) -> None:
@@ -111,9 +111,9 @@ def test_init_is_not_repeated_blindly(tmp_path: Path) -> None:
             await asyncio.Event().wait()
             return {}
 
-        service.answers["init"] = lose
+        service.answers["pair.start"] = lose
         with pytest.raises(errors.NodeUnreachable, match="lost before"):
-            await line.call("init", {"name": "alice"})
+            await line.call("pair.start", {})
 
     play(tmp_path, service, script)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import AgentExists, BadName, PeerAmbiguous, PeerUnknown
+from p2p_agents.errors import AgentExists, BadName, NoAgent, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
 from p2p_agents.node import commands, directory
 from p2p_agents.store.contacts import Trust
@@ -184,6 +184,25 @@ def test_writing_to_somebody_makes_a_contact(pair: Core) -> None:
 
 
 def test_an_agent_that_exists_is_named_as_it_is(pair: Core) -> None:
-    with pytest.raises(AgentExists, match="'alice'") as told:
-        hosts(pair, "Alice")
+    with pytest.raises(AgentExists, match=r"'alice' lives here already: kind other, not hidden$") as told:
+        hosts(pair, "Alice", kind="human", hidden=True)
     assert told.value.hint.endswith("--as alice")
+
+
+def test_an_agent_made_twice_alike_is_one(pair: Core) -> None:
+    wanted = {"name": "alice", "kind": "other", "policy": "ask", "hidden": False}
+    again = asks(pair, commands.init, **wanted)
+    assert (again["agent"]["name"], again["created"]) == ("alice", False)
+    assert len(pair.hosted) == 2
+    assert asks(pair, commands.init, **wanted | {"name": "dora"})["created"] is True
+
+
+def test_a_slip_in_a_name_is_asked_back_and_no_stranger_earns_by_it(pair: Core) -> None:
+    """An attack: whoever calls itself almost as a contact must not be named where somebody mistyped the contact."""
+    hears(pair, advert("bobb"))
+    with pytest.raises(PeerUnknown) as refused:
+        asks(pair, commands.send, agent="alice", to="bbob", text="hi")
+    assert refused.value.hint == "did you mean bob? run: p2p-agents peers"
+    with pytest.raises(NoAgent) as unknown:
+        asks(pair, commands.whoami, agent="alcie")
+    assert unknown.value.hint == "did you mean alice? run: p2p-agents agents"

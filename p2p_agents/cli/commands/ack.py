@@ -19,7 +19,7 @@ def ack(
     ] = None,
     reader: Reader = "default",
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Mark what was shown as read.
 

@@ -16,6 +16,6 @@ app = application()
         "p2p-agents --json agents",
     )
 )
-def agents(json: Json = False) -> int:
+def agents(json: Json = None) -> int:
     """List the agents of this machine."""
     return run(lambda face: face.show(face.call("agents"), output.agents), None, json)

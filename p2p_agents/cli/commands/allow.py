@@ -19,7 +19,7 @@ app = application()
     invoke_without_command=True,
     epilog=examples("p2p-agents allow", "p2p-agents allow add bob", "p2p-agents allow remove bob"),
 )
-def allow(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+def allow(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """Keep the allowlist: who may write without a request.
 
     Whoever stands on it is accepted the moment it proves that it is that id, also where the policy is ask or closed,
@@ -35,7 +35,7 @@ def allow(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
         "p2p-agents --as alice allow add bob --json",
     )
 )
-def add(peer: Whom, as_: As = None, json: Json = False) -> int:
+def add(peer: Whom, as_: As = None, json: Json = None) -> int:
     """Put a peer on the allowlist: it needs no request. Once accepted it is a contact like any other."""
     return run(lambda face: face.show(face.act("allow.add", peer=peer), output.allowed), as_, json)
 
@@ -45,7 +45,7 @@ def add(peer: Whom, as_: As = None, json: Json = False) -> int:
         "p2p-agents allow remove bob", "p2p-agents allow remove k7wq2m", "p2p-agents allow remove bob --json"
     )
 )
-def remove(peer: Whom, as_: As = None, json: Json = False) -> int:
+def remove(peer: Whom, as_: As = None, json: Json = None) -> int:
     """Take a peer off the allowlist; who was accepted stays a contact."""
     return run(lambda face: face.show(face.act("allow.remove", peer=peer), output.allowed), as_, json)
 
@@ -54,6 +54,6 @@ def remove(peer: Whom, as_: As = None, json: Json = False) -> int:
     "list",
     epilog=examples("p2p-agents allow list", "p2p-agents allow list --json", "p2p-agents --as bob allow list"),
 )
-def list_(as_: As = None, json: Json = False) -> int:
+def list_(as_: As = None, json: Json = None) -> int:
     """List the allowlist."""
     return run(lambda face: face.show(face.act("allow.list"), output.allowlist), as_, json)

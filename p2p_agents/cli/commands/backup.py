@@ -43,7 +43,7 @@ def backup() -> None:
         "p2p-agents backup export alice.backup --passphrase-file secret.txt --json",
     )
 )
-def export(file: File, passphrase_file: PassphraseFile = None, as_: As = None, json: Json = False) -> int:
+def export(file: File, passphrase_file: PassphraseFile = None, as_: As = None, json: Json = None) -> int:
     """Write keys, contacts with their pins, and the log into a new file of mode 0600, and read it again.
 
     Not in it: device keys and sessions. The next root key only while it was not exported: then the file and its
@@ -71,7 +71,7 @@ def import_(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name here.")] = None,
     next_root: NextRoot = None,
     passphrase_file: PassphraseFile = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Bring an agent back from a backup, on this machine, as a new device.
 

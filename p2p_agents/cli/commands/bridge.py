@@ -29,7 +29,7 @@ app = application()
     invoke_without_command=True,
     epilog=examples("p2p-agents bridge", "p2p-agents bridge list", "p2p-agents bridge status --json"),
 )
-def bridge(ctx: typer.Context, json: Json = False) -> int:
+def bridge(ctx: typer.Context, json: Json = None) -> int:
     """Reach peers on other networks through bridges: use them, see how they do, run one.
 
     A bridge carries what it cannot read. It sees when who puts how much where, and addresses; no names, no content.
@@ -56,7 +56,7 @@ def add(
         float,
         typer.Option("--timeout", metavar="S", min=0, max=3600, callback=check_number, help="Seconds to wait for it."),
     ] = 10.0,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Use a bridge from now on, and wait until it answered.
 
@@ -77,7 +77,7 @@ def add(
         "p2p-agents bridge list", "p2p-agents bridge list --json", "p2p-agents bridge list --json | jq .bridges"
     ),
 )
-def list_(json: Json = False) -> int:
+def list_(json: Json = None) -> int:
     """List the bridges that this machine's node was told to use."""
     return run(lambda face: face.show(face.call("bridge.list"), _table), None, json)
 
@@ -89,7 +89,7 @@ def list_(json: Json = False) -> int:
         "p2p-agents bridge remove bridge.example --json",
     )
 )
-def remove(which: Which, json: Json = False) -> int:
+def remove(which: Which, json: Json = None) -> int:
     """Use a bridge no longer. What contacts still leave there is read until they know better."""
 
     def act(face: Face) -> None:
@@ -107,7 +107,7 @@ def remove(which: Which, json: Json = False) -> int:
 )
 def status(
     which: Annotated[str | None, typer.Argument(metavar="[BRIDGE]", help="Only this one: address or host.")] = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Show how bridges do: one's own, and those that contacts are reached at."""
     return run(lambda face: face.show(face.call("bridge.status", address=which), _details), None, json)
@@ -127,7 +127,7 @@ def run_(ctx: typer.Context) -> int:
         words = [sys.executable, "-m", "bridge", "run", *ctx.args]
         os.execve(sys.executable, words, dict(os.environ))  # noqa: S606 - no shell
 
-    return run(act, None, False)
+    return run(act, None, None)
 
 
 def _token(path: str | None) -> str | None:

@@ -17,7 +17,7 @@ app = application()
     invoke_without_command=True,
     epilog=examples("p2p-agents contacts", "p2p-agents contacts --json", "p2p-agents contacts name bob bobby"),
 )
-def contacts(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+def contacts(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """List contacts; give them names."""
     return 0 if ctx.invoked_subcommand else list_(as_, json)
 
@@ -26,7 +26,7 @@ def contacts(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     "list",
     epilog=examples("p2p-agents contacts list", "p2p-agents contacts list --json", "p2p-agents --as bob contacts list"),
 )
-def list_(as_: As = None, json: Json = False) -> int:
+def list_(as_: As = None, json: Json = None) -> int:
     """List contacts."""
     return run(lambda face: face.show(face.act("contacts"), output.contacts), as_, json)
 
@@ -42,7 +42,7 @@ def name(
     peer: Peer,
     petname: Annotated[str, typer.Argument(metavar="PETNAME", help="Your name for it; empty takes it away.")],
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Give a peer a name of your own."""
     return run(

@@ -13,7 +13,7 @@ from p2p_agents.cli.options import As, Json, application, examples
 app = application()
 
 
-def _list(as_: str | None, json: bool) -> int:
+def _list(as_: str | None, json: bool | None) -> int:
     return run(lambda face: face.show(face.act("devices.list"), output.devices), as_, json)
 
 
@@ -21,7 +21,7 @@ def _list(as_: str | None, json: bool) -> int:
     invoke_without_command=True,
     epilog=examples("p2p-agents devices", "p2p-agents devices revoke laptop", "p2p-agents --as alice devices --json"),
 )
-def devices(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+def devices(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """List the installations of an agent; revoke one."""
     return exits.OK if ctx.invoked_subcommand else _list(as_, json)
 
@@ -30,7 +30,7 @@ def devices(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     "list",
     epilog=examples("p2p-agents devices list", "p2p-agents devices list --json", "p2p-agents --as alice devices list"),
 )
-def list_(as_: As = None, json: Json = False) -> int:
+def list_(as_: As = None, json: Json = None) -> int:
     """List the installations that are or were the agent's."""
     return _list(as_, json)
 
@@ -45,7 +45,7 @@ def list_(as_: As = None, json: Json = False) -> int:
 def revoke(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="Its name or the beginning of its id.")],
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """End another installation for good: contacts close its links and take nothing new of it."""
     return run(lambda face: face.show(face.act("devices.revoke", device=device), output.devices), as_, json)

@@ -18,7 +18,7 @@ app = application()
 @app.command(
     epilog=examples("p2p-agents doctor", "p2p-agents doctor --json", "p2p-agents doctor --json | jq '.checks[].name'")
 )
-def doctor(json: Json = False) -> int:
+def doctor(json: Json = None) -> int:
     """Check what this machine and network allow.
 
     Works without a node too, and starts none. Status 1 when a check failed; each failed one says what to do.

@@ -26,7 +26,7 @@ def history(
     after: After = None,
     limit: Limit = 50,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Show the conversation with a peer.
 

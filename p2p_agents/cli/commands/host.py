@@ -40,7 +40,7 @@ def host(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
     name: Name = None,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.
 
@@ -60,7 +60,7 @@ def host(
 
 
 @app.command(epilog=examples("p2p-agents host status", "p2p-agents host status --json", "p2p-agents bridge status"))
-def status(json: Json = False) -> int:
+def status(json: Json = None) -> int:
     """Show whether a bridge of this machine runs in the background, and where it is reached."""
 
     def act(face: Face) -> None:
@@ -75,7 +75,7 @@ def status(json: Json = False) -> int:
 
 
 @app.command(epilog=examples("p2p-agents host stop", "p2p-agents host stop --json", "p2p-agents host status"))
-def stop(json: Json = False) -> int:
+def stop(json: Json = None) -> int:
     """Stop the bridge that `host` started, and use it no longer. What it keeps stays on disk for the next start."""
 
     def act(face: Face) -> None:

@@ -36,7 +36,7 @@ def identity() -> None:
         "p2p-agents identity show", "p2p-agents identity show --json", "p2p-agents --as alice identity show"
     )
 )
-def show(as_: As = None, json: Json = False) -> int:
+def show(as_: As = None, json: Json = None) -> int:
     """Show the signed log that says which devices are the agent's."""
     return run(lambda face: face.show(face.act("identity.show"), output.identity), as_, json)
 
@@ -48,7 +48,7 @@ def show(as_: As = None, json: Json = False) -> int:
         "p2p-agents --as alice identity rotate --json",
     )
 )
-def rotate(next_root: NextRoot = None, as_: As = None, json: Json = False) -> int:
+def rotate(next_root: NextRoot = None, as_: As = None, json: Json = None) -> int:
     """Replace the root key by the next one, as after a theft: what a thief of the old one wrote is superseded.
 
     Contacts follow by themselves and lift a freeze. Older backups can restore the agent no more: make a new one.
@@ -64,7 +64,7 @@ def rotate(next_root: NextRoot = None, as_: As = None, json: Json = False) -> in
         "p2p-agents --as alice identity export-next-root ~/alice.key --json",
     )
 )
-def export_next_root(file: File, as_: As = None, json: Json = False) -> int:
+def export_next_root(file: File, as_: As = None, json: Json = None) -> int:
     """Move the next root key into a new file of mode 0600, and off this machine's own ones.
 
     From then on whoever steals what is here cannot rotate; you can, with the file. It is the only copy: keep it

@@ -21,7 +21,7 @@ def inbox(
     reader: Reader = "default",
     new_reader: NewReader = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Show unread messages and leave them unread.
 

@@ -28,11 +28,12 @@ def init(
     ] = "other",
     hidden: Annotated[bool, typer.Option("--hidden", help="Keep it out of announcements.")] = False,
     policy: Annotated[Literal["open", "ask", "closed"], typer.Option("--policy", help="Who may write first.")] = "ask",
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Create an agent on this machine.
 
-    The first one is the default one. The node starts by itself.
+    The first one is the default one. The node starts by itself. Where it is there already, with the same options, that
+    is a success too.
     """
 
     def act(face: Face) -> None:

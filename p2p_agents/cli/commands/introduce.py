@@ -24,7 +24,7 @@ def introduce(
     peer: Peer,
     other: Annotated[str, typer.Argument(metavar="OTHER", help="The other one: name, petname or id prefix.")],
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Introduce two contacts to each other.
 

@@ -49,7 +49,7 @@ def run_() -> None:
         "p2p-agents node status", "p2p-agents node status --json", "p2p-agents node status --json | jq .port"
     )
 )
-def status(json: Json = False) -> int:
+def status(json: Json = None) -> int:
     """Show what runs; status 7 when nothing does, and it is not started."""
     return run(lambda face: face.show(face.call("node.info"), output.fields), None, json, start=False)
 
@@ -61,7 +61,7 @@ def status(json: Json = False) -> int:
         "p2p-agents node stop && p2p-agents node status",
     )
 )
-def stop(json: Json = False) -> int:
+def stop(json: Json = None) -> int:
     """Stop the node and see it go; a success too when none runs. Messages are kept."""
 
     def act(face: Face) -> None:
@@ -82,7 +82,7 @@ def stop(json: Json = False) -> int:
 )
 def logs(
     lines: Annotated[int, typer.Option("--lines", metavar="N", min=1, max=LINES_MAX, help="Lines at most.")] = 100,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Show the end of the node's log; it need not run."""
 

@@ -78,7 +78,7 @@ def pair(
     ] = None,
     timeout: Wait = None,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Become contacts over a code: show one, or type the other side's.
 
@@ -252,7 +252,7 @@ def join(
     link_device: LinkDevice = False,
     timeout: Timeout = limits.WAIT_DEFAULT_S,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Pair with whoever shows the code that is typed: `pair --join`, and `pair -` for programs.
 
@@ -263,7 +263,7 @@ def join(
     called = name or before.get("name")
     if timeout == limits.WAIT_DEFAULT_S and before.get("timeout") is not None:
         timeout = before["timeout"]
-    as_, json = as_ or before.get("as_"), json or bool(before.get("json"))
+    as_, json = as_ or before.get("as_"), before.get("json") if json is None else json
     link = link_device or bool(before.get("link_device"))
 
     def act(face: Face) -> int:
@@ -273,13 +273,13 @@ def join(
 
 
 @app.command(epilog=examples("p2p-agents pair status", "p2p-agents pair status 7q2mx", "p2p-agents pair status --json"))
-def status(code: Which = None, as_: As = None, json: Json = False) -> int:
+def status(code: Which = None, as_: As = None, json: Json = None) -> int:
     """Show how a code stands: waiting, paired, dead, expired or cancelled."""
     return run(lambda face: face.show(face.act("pair.status", code=_named(code)), output.code_state), as_, json)
 
 
 @app.command(epilog=examples("p2p-agents pair cancel", "p2p-agents pair cancel 7q2mx", "p2p-agents pair cancel --json"))
-def cancel(code: Which = None, as_: As = None, json: Json = False) -> int:
+def cancel(code: Which = None, as_: As = None, json: Json = None) -> int:
     """Take a code back."""
     return run(lambda face: face.show(face.act("pair.cancel", code=_named(code)), output.code_state), as_, json)
 

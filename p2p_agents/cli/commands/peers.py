@@ -22,7 +22,7 @@ def peers(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: a line per change.")] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """List peers; follow them; add one by address."""
     return 0 if ctx.invoked_subcommand else hot.peers(watch=watch, as_=as_, json=json)
@@ -32,7 +32,7 @@ def peers(
     "list",
     epilog=examples("p2p-agents peers list", "p2p-agents peers list --json", "p2p-agents --as bob peers list"),
 )
-def list_(as_: As = None, json: Json = False) -> int:
+def list_(as_: As = None, json: Json = None) -> int:
     """List peers."""
     return hot.peers(as_=as_, json=json)
 
@@ -49,7 +49,7 @@ def add(
         str, typer.Argument(metavar="ADDRESS", help="HOST:PORT, where a node listens; or an agent's own, P2PA:A/...")
     ],
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Dial an address and list who is there, or learn where an agent can be asked over a bridge.
 

@@ -16,6 +16,6 @@ app = application()
         "p2p-agents ping bob --json",
     )
 )
-def ping(to: To, timeout: Timeout = 5.0, as_: As = None, json: Json = False) -> int:
+def ping(to: To, timeout: Timeout = 5.0, as_: As = None, json: Json = None) -> int:
     """Measure the way to a peer and back."""
     return run(lambda face: face.show(face.act("ping", to=to, timeout=timeout), output.pong), as_, json)

@@ -19,7 +19,7 @@ def poll(
     new_reader: NewReader = False,
     claim: Annotated[bool, typer.Option("--claim", help="Each message to one process only.")] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Show unread messages and mark them as read.
 

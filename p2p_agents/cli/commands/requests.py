@@ -17,7 +17,7 @@ app = application()
     invoke_without_command=True,
     epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"),
 )
-def requests(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+def requests(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """Answer those who want to write or were introduced: list, accept, reject, block; policies.
 
     An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted. A contact may
@@ -30,7 +30,7 @@ def requests(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
     "list",
     epilog=examples("p2p-agents requests list", "p2p-agents requests list --json", "p2p-agents --as bob requests list"),
 )
-def list_(as_: As = None, json: Json = False) -> int:
+def list_(as_: As = None, json: Json = None) -> int:
     """List requests, both ways, and introductions."""
     return run(lambda face: face.show(face.act("requests.list"), output.requests), as_, json)
 
@@ -42,7 +42,7 @@ def list_(as_: As = None, json: Json = False) -> int:
         "p2p-agents requests accept bob --json",
     )
 )
-def accept(peer: Peer, as_: As = None, json: Json = False) -> int:
+def accept(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Accept a peer: its messages arrive from now on."""
     return _answer("accept", peer, as_, json)
 
@@ -54,7 +54,7 @@ def accept(peer: Peer, as_: As = None, json: Json = False) -> int:
         "p2p-agents requests reject bob --json",
     )
 )
-def reject(peer: Peer, as_: As = None, json: Json = False) -> int:
+def reject(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Reject a peer's request."""
     return _answer("reject", peer, as_, json)
 
@@ -66,7 +66,7 @@ def reject(peer: Peer, as_: As = None, json: Json = False) -> int:
         "p2p-agents requests block mallory --json",
     )
 )
-def block(peer: Peer, as_: As = None, json: Json = False) -> int:
+def block(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Block a peer: nothing of it is shown any more."""
     return _answer("block", peer, as_, json)
 
@@ -80,7 +80,7 @@ def policy(
         typer.Argument(metavar="[open|ask|closed]", help="Without it, show it."),
     ] = None,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Say, or ask, who may write first."""
     return run(lambda face: face.show(face.act("requests.policy", policy=policy), output.fields), as_, json)
@@ -99,7 +99,7 @@ def introductions(
         typer.Argument(metavar="[ask|accept|ignore]", help="Without it, show it."),
     ] = None,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Say, or ask, what becomes of introductions.
 
@@ -122,7 +122,7 @@ def address(
         bool, typer.Option("--off", help="Withdraw it for good: requests that lie there are dropped.")
     ] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Print an address of this agent that anybody may pass on.
 
@@ -133,5 +133,5 @@ def address(
     return run(lambda face: face.show(face.act("requests.address", off=off), output.request_address), as_, json)
 
 
-def _answer(verb: str, peer: str, as_: str | None, json: bool) -> int:
+def _answer(verb: str, peer: str, as_: str | None, json: bool | None) -> int:
     return run(lambda face: face.show(face.act(f"requests.{verb}", peer=peer), output.contact), as_, json)

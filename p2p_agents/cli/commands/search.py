@@ -24,7 +24,7 @@ def search(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The words.")],
     limit: Limit = 50,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Find messages by their words."""
     return run(lambda face: face.show(face.act("search", text=text, limit=limit), output.messages), as_, json)

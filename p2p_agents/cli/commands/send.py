@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from p2p_agents.cli import hot
+from p2p_agents.cli import hot, names
 from p2p_agents.cli.options import As, Json, Timeout, application, examples
 
 app = application()
@@ -20,7 +20,12 @@ app = application()
     )
 )
 def send(
-    to: Annotated[str, typer.Argument(metavar="TO", help="A peer: name, petname, id prefix, or address (P2PA:A/...).")],
+    to: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", autocompletion=names.peers, help="A peer: name, petname, id prefix, or address (P2PA:A/...)."
+        ),
+    ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The message; - reads standard input.")],
     id: Annotated[str | None, typer.Option("--id", metavar="KEY", help="Idempotency key: one key sends once.")] = None,
     type: Annotated[
@@ -32,7 +37,7 @@ def send(
     ] = None,
     timeout: Timeout = 30.0,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Send a message.
 

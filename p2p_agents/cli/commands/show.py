@@ -21,7 +21,7 @@ app = application()
     )
 )
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="A message id.")], as_: As = None, json: Json = False
+    id: Annotated[str, typer.Argument(metavar="ID", help="A message id.")], as_: As = None, json: Json = None
 ) -> int:
     """Show a message and where it stands with each recipient."""
     return run(lambda face: face.show(face.act("show", id=id), output.shown), as_, json)

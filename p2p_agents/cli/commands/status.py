@@ -17,7 +17,7 @@ app = application()
     invoke_without_command=True,
     epilog=examples("p2p-agents status", "p2p-agents status set busy", "p2p-agents --as bob status set idle"),
 )
-def status(ctx: typer.Context, as_: As = None, json: Json = False) -> int:
+def status(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """Show or say what the agent is doing."""
     if ctx.invoked_subcommand:
         return 0
@@ -42,7 +42,7 @@ def set_(
         Literal["online", "busy", "idle"], typer.Argument(metavar="online|busy|idle", help="How busy it is.")
     ],
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Set what peers see beside the name."""
     return run(lambda face: face.show(face.act("status.set", status=status), output.fields), as_, json)

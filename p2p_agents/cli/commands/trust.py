@@ -34,7 +34,7 @@ def trust() -> None:
         "p2p-agents trust show bob --json | jq -r .safety_number",
     )
 )
-def show(peer: Peer, as_: As = None, json: Json = False) -> int:
+def show(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Show how far a peer is trusted, and the 60 digits that are the same on both sides."""
     return run(lambda face: face.show(face.act("trust.show", peer=peer), output.trust), as_, json)
 
@@ -50,7 +50,7 @@ def verify(
     peer: Peer,
     i_compared: Annotated[bool, typer.Option("--i-compared", help="You compared the digits already.")] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Compare the digits with the other side, and say so: the contact is verified. At a terminal only."""
 
@@ -82,7 +82,7 @@ def _ask(number: str) -> None:
         "p2p-agents trust block mallory", "p2p-agents trust block k7wq2", "p2p-agents trust block mallory --json"
     )
 )
-def block(peer: Peer, as_: As = None, json: Json = False) -> int:
+def block(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Block a peer: nothing of it is shown any more."""
     return run(lambda face: face.show(face.act("trust.block", peer=peer), output.contact), as_, json)
 
@@ -92,7 +92,7 @@ def block(peer: Peer, as_: As = None, json: Json = False) -> int:
         "p2p-agents trust unblock bob", "p2p-agents trust unblock k7wq2", "p2p-agents trust unblock bob --json"
     )
 )
-def unblock(peer: Peer, as_: As = None, json: Json = False) -> int:
+def unblock(peer: Peer, as_: As = None, json: Json = None) -> int:
     """Unblock a peer: it is unknown again."""
     return run(lambda face: face.show(face.act("trust.unblock", peer=peer), output.contact), as_, json)
 
@@ -106,7 +106,7 @@ def reset(
     peer: Peer,
     i_decided: Annotated[bool, typer.Option("--i-decided", help="Do not ask.")] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Forget the pinned identity of a peer, frozen or not: it is a stranger again. At a terminal only.
 

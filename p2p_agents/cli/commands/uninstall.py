@@ -29,7 +29,7 @@ app = application()
 def uninstall(
     purge: Annotated[bool, typer.Option("--purge", help="Delete agents, keys and messages too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Stop everything and remove what was left outside the package.
 

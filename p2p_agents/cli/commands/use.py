@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from p2p_agents import output
+from p2p_agents.cli import names
 from p2p_agents.cli.face import run
 from p2p_agents.cli.options import Json, application, examples
 
@@ -20,6 +21,9 @@ app = application()
         "p2p-agents use alice --json",
     )
 )
-def use(name: Annotated[str, typer.Argument(metavar="NAME", help="A local agent.")], json: Json = False) -> int:
+def use(
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=names.agents, help="A local agent.")],
+    json: Json = None,
+) -> int:
     """Make an agent the default one."""
     return run(lambda face: face.show(face.call("use", name=name), output.agent), None, json)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import After, As, Json, Limit, NewReader, Reader, Timeout, application, examples
+from p2p_agents.cli.options import After, As, From, Json, Limit, NewReader, Reader, Timeout, application, examples
 
 app = application()
 
@@ -18,14 +14,14 @@ app = application()
     )
 )
 def wait(
-    from_: Annotated[str | None, typer.Option("--from", metavar="PEER", help="Only messages of it.")] = None,
+    from_: From = None,
     after: After = None,
     timeout: Timeout = 60.0,
     limit: Limit = 50,
     reader: Reader = "default",
     new_reader: NewReader = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Wait for messages.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from p2p_agents import output
 from p2p_agents.cli.face import Face, run
-from p2p_agents.cli.options import After, As, Json, application, examples
+from p2p_agents.cli.options import After, As, From, Json, application, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,9 +21,9 @@ app = application()
 )
 def watch(
     after: After = None,
-    from_: Annotated[str | None, typer.Option("--from", metavar="PEER", help="Only messages of it.")] = None,
+    from_: From = None,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Follow messages as they come.
 

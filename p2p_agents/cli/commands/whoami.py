@@ -16,6 +16,6 @@ app = application()
         "P2P_AGENT=bob p2p-agents whoami --json",
     )
 )
-def whoami(as_: As = None, json: Json = False) -> int:
+def whoami(as_: As = None, json: Json = None) -> int:
     """Show the agent acted for."""
     return run(lambda face: face.show(face.act("whoami"), output.agent), as_, json)
