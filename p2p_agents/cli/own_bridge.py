@@ -41,29 +41,46 @@ class OwnBridge:
         self.data = os.path.join(home.path, "bridge")
         self._state = os.path.join(self.data, "host.json")
 
-    def running(self) -> dict[str, Any] | None:
-        """What runs: address, pid, and the tunnel's name and pid. None when nothing does."""
+    def last(self) -> dict[str, Any] | None:
+        """What was started last and not stopped, whether or not it still runs: address, pid, admission, token, the
+        tunnel's name and pid, and the `public_host` that was asked for, if any."""
         try:
             with open(self._state, "rb") as file:
                 known = json.loads(file.read(READY_BYTES))
+        except (OSError, ValueError):
+            return None
+        return known if isinstance(known, dict) and isinstance(known.get("address"), str) else None
+
+    def running(self) -> dict[str, Any] | None:
+        """The same, when it runs: a bridge holds its lock, and a tunnel's program is there."""
+        known = self.last()
+        if known is None or not self._is_locked():
+            return None
+        return known if known["tunnel_pid"] is None or _is_program(known["tunnel_pid"], known["tunnel"]) else None
+
+    def _is_locked(self) -> bool:
+        try:
             with open(os.path.join(self.data, "bridge.lock"), "rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return known if isinstance(known, dict) else None
-        except (OSError, ValueError):
-            return None
-        return None
+            return True
+        except OSError:
+            return False
+        return False
 
-    def start(self, words: list[str], tunnel: str | None, *, invited: bool) -> dict[str, Any]:
-        """Start it apart from the terminal and wait until it serves. `invited`: it admits only those with a token, and
-        `token` is this node's. Raises BridgeFailed."""
+    def start(self, port: int, public_host: str | None, tunnel: str | None, *, invited: bool) -> dict[str, Any]:
+        """Start it apart from the terminal and wait until it serves. Without a name that others reach this machine by,
+        its own address is told. `invited`: it admits only those with a token, and `token` is this node's. Raises
+        BridgeFailed."""
         os.makedirs(self.data, mode=0o700, exist_ok=True)
         token = self.invitation("this machine") if invited else None
         how = ["--admission", "token" if invited else "open"]
-        command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *how, *words]
+        where = ["--port", str(port), "--public-host", public_host or address_here()]
+        command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *how, *where]
         ready = self._launch(command, "ready", _first_line)
         known: dict[str, Any] = {"address": ready["address"], "pid": ready["pid"], "tunnel": None, "tunnel_pid": None}
-        known |= {"admission": ready["admission"], "token": token}
+        known |= {"admission": ready["admission"], "token": token, "public_host": public_host}
+        known |= {"port": port_of(ready["address"])}
         try:
             if tunnel is not None:
                 known |= self._open_tunnel(tunnel, ready["address"])
@@ -79,16 +96,18 @@ class OwnBridge:
         return str(json.loads(_run_tool([*words, "--label", label, "--accounts", str(INVITED)]))["token"])
 
     def stop(self) -> dict[str, Any] | None:
-        """Stop what runs and wait until it left; what it was."""
-        known = self.running()
+        """Stop it, wait until it left, and forget it; what it was. None when none was started."""
+        known = self.last()
         if known is None:
             return None
-        for pid in (known["tunnel_pid"], known["pid"]):
-            _end(pid)
-        if known["tunnel"] == "tailscale":
+        if known["tunnel_pid"] is not None and _is_program(known["tunnel_pid"], known["tunnel"]):
+            _end(known["tunnel_pid"])
+        if known["tunnel"] == "tailscale" and self._is_locked():
             _run_tool(["tailscale", "funnel", f"--https={TUNNEL_PORT}", "off"])
+        if self._is_locked():
+            _end(known["pid"])
         deadline = time.monotonic() + limits.NODE_STOP_S
-        while self.running() is not None:
+        while self._is_locked():
             if time.monotonic() > deadline:
                 said = os.path.join(self.data, "ready.log")
                 raise errors.BridgeFailed("the bridge does not stop", hint=f"see {said}")
@@ -98,7 +117,7 @@ class OwnBridge:
 
     def _open_tunnel(self, tool: str, address: str) -> dict[str, Any]:
         """The address at which the tunnel's other end is reached, and what keeps it open."""
-        port, key = re.sub(r".*:(\d+)#.*", r"\1", address), address.partition("#")[2]
+        port, key = port_of(address), address.partition("#")[2]
         if tool == "cloudflared":
             url = f"https://127.0.0.1:{port}"
             words = ["cloudflared", "tunnel", "--no-autoupdate", "--no-tls-verify", "--url", url]
@@ -147,6 +166,16 @@ def address_here() -> str:
         return str(probe.getsockname()[0])
 
 
+def host_of(address: str) -> str:
+    """The host in the address of a bridge."""
+    return address.removeprefix("bridge://").partition("#")[0].rpartition(":")[0].strip("[]")
+
+
+def port_of(address: str) -> int:
+    """The port in the address of a bridge."""
+    return int(address.partition("#")[0].rpartition(":")[2])
+
+
 def tunnel_tool() -> str:
     """The tunnel program that is installed; nothing is downloaded. Raises TunnelMissing."""
     found = next((tool for tool in TUNNELS if shutil.which(tool)), None)
@@ -187,6 +216,21 @@ def _end(pid: int | None) -> None:
         os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return
+
+
+def _is_program(pid: int, name: str) -> bool:
+    """Whether a process is there and was started as this program: ids are given to others after an end."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return name.encode() in file.read(READY_BYTES)
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return False
+    try:  # a system without /proc: that somebody is there has to do
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _run_tool(words: list[str]) -> bytes:

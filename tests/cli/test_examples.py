@@ -71,8 +71,10 @@ def test_an_example_can_be_typed(
     monkeypatch.setattr(scan, "read", lambda path: SHOWN["uri"])  # what a file may hold has tests of its own
     monkeypatch.setattr(Client, "wait_end", lambda _: None)  # the one node of all examples stays
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from a pipe")))
-    for name in ("running", "stop"):  # a bridge that runs already; starting one has tests of its own
+    for name in ("last", "running", "stop"):  # a bridge that runs already; starting one has tests of its own
         monkeypatch.setattr(own_bridge.OwnBridge, name, lambda _: HOSTED)
+    monkeypatch.setattr(own_bridge.OwnBridge, "start", lambda *_, **__: HOSTED)
+    monkeypatch.setattr(own_bridge, "tunnel_tool", lambda: "cloudflared")
     for name in ("remove_home", "remove_traces"):  # of the one who runs the tests
         monkeypatch.setattr(leftovers, name, lambda _: [])
     for name in ("ask_code", "read_code"):

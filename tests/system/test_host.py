@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import World
+from tests.system.harness import Node, World
 
 CLOUDFLARED = f"""#!{sys.executable}
 import sys, time
@@ -137,3 +137,73 @@ def test_a_tunnel_that_cannot_be_opened_leaves_nothing(world: World, tools: dict
     assert not tools or "cannot be reached" in answer.json["error"]["message"]
     assert node.cli("host", "status").json["running"] is False
     assert node.cli("bridge", "list").json["bridges"] == []
+
+
+def place_of(node: Node) -> str:
+    (used,) = node.cli("bridge", "list").json["bridges"]
+    return str(used["address"])
+
+
+def test_a_bridge_that_ended_is_started_again_and_never_only_said_to_be_there(world: World) -> None:
+    """As after a restart of the machine: the same place and key, so that contacts find it again."""
+    node = world.agent("alice").node
+    first = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json["bridge"]
+    pid = node.cli("host", "status").json["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert ends(pid)
+    dead = node.cli("host", "status").json
+    assert (dead["running"], dead["address"]) == (False, first)
+    again = node.cli("host", "--no-wait")
+    assert (again.status, again.json["started"], again.json["bridge"]) == (0, True, first)
+    assert "had ended" in again.err
+    assert node.cli("host", "status").json["running"] is True
+    assert node.cli("bridge", "status").json["bridges"][0]["state"] == "up"
+    assert node.cli("host", "stop").json["stopped"] == first
+
+
+def test_a_bridge_that_ended_is_stopped_for_good(world: World) -> None:
+    node = world.agent("alice").node
+    first = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json["bridge"]
+    pid = node.cli("host", "status").json["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert ends(pid)
+    assert node.cli("host", "stop").json["stopped"] == first
+    assert node.cli("bridge", "list").json["bridges"] == []
+
+
+def test_another_public_host_gives_links_to_it_alone(world: World) -> None:
+    node = world.agent("alice").node
+    first = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json
+    same = node.cli("host", "--public-host", "127.0.0.1", "--no-wait").json
+    assert (same["started"], same["bridge"]) == (False, first["bridge"])
+    moved = node.cli("host", "--public-host", "localhost", "--no-wait")
+    assert moved.json["bridge"] == first["bridge"].replace("127.0.0.1", "localhost")
+    assert moved.json["link"].startswith("https://localhost:")
+    assert "are void" in moved.err
+    assert place_of(node) == moved.json["bridge"]
+    assert node.cli("host", "stop").status == 0
+
+
+def test_a_bridge_of_others_that_does_not_answer_is_not_called_a_success(world: World) -> None:
+    node = world.agent("alice").node
+    nobody = "bridge://127.0.0.1:9#" + "a" * 52
+    assert node.cli("bridge", "add", nobody).code == "bridge_unreachable"
+    refused = node.cli("host", "--no-wait")
+    assert (refused.code, refused.status) == ("bridge_unreachable", 1)
+    assert "bridge remove 127.0.0.1:9" in refused.json["error"]["hint"]
+
+
+def test_a_tunnel_that_ended_is_opened_again(world: World) -> None:
+    node = world.agent("alice").node
+    path = program(world.base / "bin", "cloudflared", CLOUDFLARED)
+    node.cli("host", "--port", "0", "--tunnel", "--no-wait", PATH=path)
+    first = node.cli("host", "status").json
+    os.kill(first["tunnel_pid"], signal.SIGKILL)
+    assert ends(first["tunnel_pid"])
+    assert node.cli("host", "status").json["running"] is False
+    assert node.cli("host", "--no-wait", PATH=path).json["started"] is True
+    second = node.cli("host", "status").json
+    assert (second["running"], second["tunnel"]) == (True, "cloudflared")
+    assert ends(first["pid"])
+    assert node.cli("host", "stop", PATH=path).status == 0
+    assert ends(second["tunnel_pid"])

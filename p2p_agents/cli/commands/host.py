@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +18,12 @@ from p2p_agents.paths import Home
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from p2p_agents.cli.own_bridge import OwnBridge
+
+DEFAULT_PORT = 4433
+ANSWER_S = 10.0  # a bridge that is used already has answered within this, or does not
+POLL_S = 0.1
+
 app = application()
 
 
@@ -25,7 +33,9 @@ app = application()
 )
 def host(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65_535, help="UDP and TCP.")] = 4433,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="N", min=0, max=65_535, help="UDP and TCP; else 4433.")
+    ] = None,
     public_host: Annotated[
         str | None, typer.Option("--public-host", metavar="NAME", help="How others reach this machine.")
     ] = None,
@@ -44,6 +54,9 @@ def host(
 ) -> int:
     """Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.
 
+    One that it started before, and that ended since, is started again as it was. Other options than then, or another
+    address of this machine, start it anew in their place, and links of before serve no longer.
+
     Anybody who reaches that bridge may use it, within bounds, unless it was started with --invited.
 
     The bridge runs in the background and keeps what it is given in this node's home, until `host stop`. Others reach
@@ -53,7 +66,7 @@ def host(
         return exits.OK
 
     def act(face: Face) -> int:
-        started = _serve(face, port, public_host, tunnel, invited=invited)
+        started = _serve(face, Wish(port, public_host, tunnel=tunnel, invited=invited))
         return show_and_wait(face, name, picture=not no_qr, link=True, wait=not no_wait, more=started)
 
     return run(act, as_, json)
@@ -67,9 +80,8 @@ def status(json: Json = None) -> int:
         from p2p_agents.cli.own_bridge import OwnBridge
 
         own = OwnBridge(Home())
-        known = own.running()
-        shown = {name: value for name, value in (known or {}).items() if name != "token"}
-        face.show({"running": known is not None, "data": own.data, **shown}, _state)
+        shown = {name: value for name, value in (own.last() or {}).items() if name != "token"}
+        face.show({"running": own.running() is not None, "data": own.data, **shown}, _state)
 
     return run(act, None, json)
 
@@ -91,33 +103,103 @@ def stop(json: Json = None) -> int:
     return run(act, None, json)
 
 
-def _serve(face: Face, port: int, public_host: str | None, tunnel: bool, *, invited: bool) -> dict[str, Any]:
-    """The bridge that is used: one that is known, or one of our own, started now."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for on the command line."""
+
+    port: int | None
+    public_host: str | None
+    tunnel: bool
+    invited: bool
+
+    def of(self, last: Mapping[str, Any] | None) -> Wish:
+        """The same, with what was started last where nothing else is asked for. Port 0 is any: that of before."""
+        if last is None:
+            return replace(self, port=DEFAULT_PORT if self.port is None else self.port)
+        elsewhere = self.tunnel or self.public_host is not None
+        return Wish(
+            self.port or last.get("port") or DEFAULT_PORT,
+            self.public_host if elsewhere else last.get("public_host"),
+            tunnel=self.tunnel if elsewhere else last["tunnel"] is not None,
+            invited=self.invited or last.get("admission") == "token",
+        )
+
+    def is_met(self, known: Mapping[str, Any], here: str) -> bool:
+        """Whether what runs is what is wished for; `here` is this machine's address."""
+        from p2p_agents.cli.own_bridge import host_of
+
+        if self.port != known.get("port", self.port) or self.invited is not (known.get("admission") == "token"):
+            return False
+        if self.tunnel or known["tunnel"]:
+            return self.tunnel is (known["tunnel"] is not None)
+        return host_of(known["address"]) == (self.public_host or here)
+
+
+def _serve(face: Face, wish: Wish) -> dict[str, Any]:
+    """The bridge that is used: one that is known, or one of our own, started now where it does not run as wished."""
     from p2p_agents.cli.own_bridge import OwnBridge, address_here, tunnel_tool
 
     own = OwnBridge(Home())
-    known = own.running()
+    last, known, here = own.last(), own.running(), address_here()
     used = face.call("bridge.list")["bridges"]
-    if known is None and used and not (tunnel or public_host):
-        return {"bridge": used[0]["address"], "started": False, "admission": None, "token": None}
-    started = known is None
-    if known is None:
-        tool = tunnel_tool() if tunnel else None
-        here = public_host or address_here()
-        known = own.start(["--port", str(port), "--public-host", here], tool, invited=invited)
-        if not (tunnel or public_host):
+    if last is None and used and not (wish.tunnel or wish.public_host):
+        return _used(face, used[0]["address"])
+    wanted = wish.of(last)
+    started = known is None or not wanted.is_met(known, here)
+    if known is None or started:
+        tool = tunnel_tool() if wanted.tunnel else None
+        _end_last(own, last, known)
+        known = own.start(wanted.port or 0, wanted.public_host, tool, invited=wanted.invited)
+        if not (wanted.tunnel or wanted.public_host):
             tell(f"Only where {here} is reached, this bridge is; else: --public-host NAME or --tunnel.")
-    try:
-        face.call("bridge.add", address=known["address"], token=known.get("token"))
-    except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
-        tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
+    _use(face, known, last)
     if started:
         tell(
             f"A bridge runs in the background now: {output.escape(known['address'])}\nTo stop it: p2p-agents host stop"
         )
-    token = own.invitation("invited") if known.get("token") and (started or invited) else None
+    token = own.invitation("invited") if known.get("token") and (started or wish.invited) else None
     tell(_who_may_use(known["address"], token, invited=bool(known.get("token"))))
     return {"bridge": known["address"], "started": started, "admission": known.get("admission"), "token": token}
+
+
+def _end_last(own: OwnBridge, last: Mapping[str, Any] | None, known: Mapping[str, Any] | None) -> None:
+    """Make room for the next one, and say what becomes of the one before."""
+    if last is None:
+        return
+    if known is None:
+        tell(f"The bridge at {output.escape(last['address'])} had ended; it is started again.")
+    else:
+        tell(f"The bridge at {output.escape(last['address'])} is started anew, as other things are asked of it.")
+    own.stop()
+
+
+def _use(face: Face, known: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
+    """The node uses it, and not where it was before."""
+    try:
+        face.call("bridge.add", address=known["address"], token=known.get("token"))
+    except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
+        tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
+    if last is not None and last["address"] != known["address"]:
+        with suppress(errors.BridgeUnknown):
+            face.call("bridge.remove", address=last["address"])
+        tell("It is at another address than before: links and codes that were given out for the old one are void.")
+
+
+def _used(face: Face, address: str) -> dict[str, Any]:
+    """A bridge of somebody else that this node uses already. Raises BridgeUnreachable where it does not answer."""
+    deadline = time.monotonic() + ANSWER_S
+    while True:
+        found = face.call("bridge.status", address=address)["bridges"][0]
+        if found["state"] != "connecting" or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_S)
+    if found["state"] != "up":
+        place = address.removeprefix("bridge://").partition("#")[0]
+        raise errors.BridgeUnreachable(
+            f"this node uses the bridge {place}, and it is {found['state']}: {found['why'] or 'no answer'}",
+            hint=f"use it no longer: p2p-agents bridge remove {place}; or run one: p2p-agents host --public-host NAME",
+        )
+    return {"bridge": address, "started": False, "admission": None, "token": None}
 
 
 def _who_may_use(address: str, token: str | None, *, invited: bool) -> str:
@@ -136,7 +218,8 @@ def _who_may_use(address: str, token: str | None, *, invited: bool) -> str:
 
 def _state(result: Mapping[str, Any]) -> str:
     if not result["running"]:
-        return "no bridge of this machine runs; start one: p2p-agents host"
+        ended = f"the bridge at {output.escape(result['address'])} has ended" if "address" in result else ""
+        return f"{ended or 'no bridge of this machine runs'}; start one: p2p-agents host"
     through = f", through {result['tunnel']}" if result["tunnel"] else ""
     who = "those with a token" if result.get("admission") == "token" else "anybody who reaches it"
     keeps = f"runs as process {result['pid']}{through}, and keeps what it is given in {output.escape(result['data'])}"
