@@ -19,6 +19,7 @@ from p2p_agents.crypto.session import Session
 from p2p_agents.errors import BadSeal, Gap, Malformed, Replayed, TooLarge, UnknownVersion
 from p2p_agents.limits import (
     BODY_BYTES,
+    DATE_MS_MAX,
     ECHOES_PER_FRAME,
     INT_MAX,
     KIND_CHARS,
@@ -568,7 +569,7 @@ def test_the_largest_that_a_node_says_fits_a_frame():
         INT_MAX,
         bytes(32),
         INT_MAX,
-        INT_MAX,
+        DATE_MS_MAX,
         "k" * KIND_CHARS,
         {"h": b"x" * 4_090},
         bytes(32),
