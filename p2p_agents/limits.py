@@ -190,6 +190,14 @@ CLOCK_JUMP_MS = 60_000  # a larger step of the wall clock against the monotonic 
 CLOCK_TRUST_S = 600.0  # and is believed after this
 CLOCK_KEPT_MS = 600_000  # of the time that passed, what a machine that is switched off may make us forget
 
+# --- the doctor ---
+PROBE_S = 3.0  # what it sends to this machine itself has come by then, on a busy one too
+PROBE_AGAIN_S = 0.5  # and is sent again this often until then
+PROBE_BYTES = 512
+PROBED_PLACES = 8  # addresses or interfaces; more are virtual ones
+DISK_PROBE_BYTES = 1 * MIB  # it writes this and takes it away: the longest message with what the store keeps of it
+DISK_LOW_BYTES = 64 * MIB  # free, below which it says so
+
 # --- the bridge ---
 BLOB_BYTES = 512 * KIB  # one sealed blob in a queue: the largest frame with its padding and verdicts
 BLOB_FLOOR_BYTES = 4 * KIB  # short blobs all look alike, and a first flight like a word (PROTOCOL G1)

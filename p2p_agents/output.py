@@ -312,10 +312,12 @@ def pong(result: Mapping[str, Any]) -> str:
 
 
 def checks(result: Mapping[str, Any]) -> str:
-    """One line per check, and what to do about those that failed."""
+    """One line per check, and what to do about those that failed; what happened once comes with its time."""
     lines = []
     for check in result["checks"]:
-        mark = {True: style("ok  ", "green"), False: style("FAIL", "red")}.get(check["ok"], style("?   ", "yellow"))
+        then = check.get("time")
+        marks = {True: style("ok  ", "green"), False: style("FAIL", "red")}
+        mark = f"{style('then', 'dim')}  {clock(then)}" if then else marks.get(check["ok"], style("?   ", "yellow"))
         lines.append(fold(f"{mark}  {escape(check['name'])}: {escape(check['detail'])}", "      "))
         if check["ok"] is not True and check.get("hint"):
             lines.append(fold(f"      {escape(check['hint'])}", "      "))

@@ -20,7 +20,7 @@ NODE = (
         (Param("replace", bool, "another one comes at once: who follows goes on with it", default=False),),
         "{stopping: true}",
     ),
-    Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint}]}"),
+    Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint, time}]}"),
 )
 
 AGENTS = (

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import socket
 import stat
-import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import NoPostQuantum, P2PError
+from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES
+from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.node import owning, showing
+from p2p_agents.node.naming import Names
+from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
 from p2p_agents.store import contacts
 from p2p_agents.store.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from p2p_agents.net.probing import Probe
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted
     from p2p_agents.paths import Home
     from p2p_agents.store.contacts import Event
 
-MDNS_GROUP = "224.0.0.251"  # RFC 6762, section 3
-MDNS_PORT = 5353
 EVENTS_SHOWN = 10
-NEWS = frozenset({"identity_rotated", "identity_thawed", "device_added", "device_revoked"})  # nothing is wrong
 STARTING = "starting"  # what `net.mdns` gives as its problem before its first attempt
+MULTICAST_HINT = (
+    "let UDP port 5353 pass this machine's firewall; or exchange addresses by hand: p2p-agents node status shows the"
+    " port, p2p-agents peers add HOST:PORT dials it"
+)
+DISK_HINT = "look at the disk and the directory: its owner, its mode, how it is mounted"
+_DISK_HINTS = {
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some space: this user's quota is used up",
+    errno.EROFS: "mount it writable, or choose another place with P2P_AGENTS_HOME",
+    errno.EACCES: "make the directory yours: chown and chmod 700",
+    errno.EIO: "the disk fails: save what is there, and look into the system's log",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +54,71 @@ class Live:
     port: int
     mdns_problem: str | None
     hints_problem: str | None
+    probe: Probe  # which the node answers
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ok` is None for what is worth knowing and neither good nor bad."""
+    """`ok` is None for what is worth knowing and neither good nor bad, as what happened once, at `time`."""
 
     name: str
     ok: bool | None
     detail: str
     hint: str = ""
+    time: str | None = None
 
     def shown(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "detail": self.detail, "hint": self.hint or None}
+        hint = self.hint or None
+        return {"name": self.name, "ok": self.ok, "detail": self.detail, "hint": hint, "time": self.time}
 
 
 def run_checks(home: Home, live: Live | None = None) -> list[dict[str, Any]]:
-    """Every check, in the order in which one builds on another. Blocks for some milliseconds."""
-    checks: list[Callable[[], Check]] = [
-        _crypto,
-        lambda: _home(home),
-        lambda: _store(home, running=live is not None),
-        lambda: _node(live),
-        lambda: _udp(socket.AF_INET, "ipv4"),
-        lambda: _udp(socket.AF_INET6, "ipv6"),
-        _interfaces,
-        lambda: _multicast(live),
-        lambda: _hints(live),
+    """Every check, in the order in which one builds on another. Blocks for some milliseconds where all is well, and for
+    some seconds where nothing comes through."""
+    checks = [
+        _crypto(),
+        _home(home),
+        _disk(home),
+        _store(home, running=live is not None),
+        _node(live),
+        _socket(socket.AF_INET, "ipv4"),
+        _socket(socket.AF_INET6, "ipv6"),
+        _network(),
+        *_udp(live),
+        _multicast(live),
+        _hints(live),
     ]
-    return [check().shown() for check in checks]
+    return [check.shown() for check in checks]
 
 
 def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
-    """How identities stand, and what happened that a human should know: rollbacks, forks, equivocations."""
-    kept = [_rotation(core, hosted).shown() for hosted in core.hosted.values()]
-    return kept + [_event(event).shown() for event in contacts.events(core.db, EVENTS_SHOWN)]
+    """How identities and contacts stand now, and what happened once that a human should know of."""
+    kept = [_rotation(core, hosted) for hosted in core.hosted.values()]
+    frozen = [check for hosted in core.hosted.values() for check in _frozen(core, hosted)]
+    past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]
+    return [check.shown() for check in (*kept, *frozen, *past)]
 
 
-def _event(event: Event) -> Check:
-    told = f"{showing.time_text(event.time_ms)} {event.peer.hex()[:12]}: {event.detail}"
-    return Check(event.kind, None if event.kind in NEWS else False, told)
+def _frozen(core: Core, hosted: Hosted) -> list[Check]:
+    """Contacts with whom nothing is exchanged."""
+    names = Names(core, hosted)
+    found = [contact for contact in contacts.contacts(core.db, hosted.local.id) if contact.frozen]
+    return [
+        Check(
+            "contact",
+            False,
+            f"{called(names.of(contact.peer))}: nothing is exchanged: {contact.frozen}",
+            f"run: p2p-agents trust show {id_text(contact.peer)[:PREFIX_CHARS]} --as {hosted.local.name}",
+        )
+        for contact in found
+    ]
+
+
+def _event(core: Core, event: Event) -> Check:
+    """What was true then. What still is has a check of its own."""
+    hosted = core.hosted.get(event.agent)
+    whose = f"{called(Names(core, hosted).of(event.peer))}: " if hosted is not None and any(event.peer) else ""
+    return Check(event.kind, None, whose + event.detail, time=showing.time_text(event.time_ms))
 
 
 def _crypto() -> Check:
@@ -98,6 +138,39 @@ def _home(home: Home) -> Check:
     return Check("home", True, home.path)
 
 
+def _disk(home: Home) -> Check:
+    """Whether what is written there stays there."""
+    if not os.path.isdir(home.path):
+        return Check("disk", None, "nothing is kept yet")
+    path = os.path.join(home.path, f"doctor-{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            _write(path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        disk = os.statvfs(home.path)
+    except OSError as error:
+        hint = _DISK_HINTS.get(error.errno or 0, DISK_HINT)
+        return Check("disk", False, f"{home.path} cannot be written: {error.strerror}", hint)
+    free = disk.f_bavail * disk.f_frsize
+    if free < DISK_LOW_BYTES:
+        return Check("disk", None, f"{free // 2**20} MiB are left where {home.path} is", "free some space soon")
+    return Check("disk", True, f"written and read back; {free // 2**20} MiB free")
+
+
+def _write(path: str) -> None:
+    """All the way to the disk, and back. Raises OSError."""
+    data = os.urandom(DISK_PROBE_BYTES)
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        if file.read() != data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def _store(home: Home, *, running: bool) -> Check:
     if not os.path.exists(home.store):
         return Check("store", None, "no messages yet")
@@ -106,8 +179,7 @@ def _store(home: Home, *, running: bool) -> Check:
     except P2PError as error:
         return Check("store", False, error.message, error.hint)
     database.close()
-    free = os.statvfs(home.path)
-    return Check("store", True, f"readable; {free.f_bavail * free.f_frsize // 2**20} MiB free on its disk")
+    return Check("store", True, "readable")
 
 
 def _node(live: Live | None) -> Check:
@@ -116,45 +188,81 @@ def _node(live: Live | None) -> Check:
     return Check("node", True, f"listening on UDP port {live.port}")
 
 
-def _udp(family: socket.AddressFamily, name: str) -> Check:
+def _socket(family: socket.AddressFamily, name: str) -> Check:
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.bind(("", 0))
     except OSError as error:
-        bad = False if family == socket.AF_INET else None
-        return Check(name, bad, f"no UDP over {name}: {error.strerror}")
-    return Check(name, True, f"UDP sockets over {name} work")
+        detail = f"no UDP over {name}: {error.strerror}"
+        if family == socket.AF_INET6:
+            return Check(name, None, detail)
+        return Check(name, False, detail, "let this user open UDP sockets: a sandbox or a policy forbids it")
+    return Check(name, True, f"UDP sockets over {name} can be opened")
 
 
-def _interfaces() -> Check:
+def _network() -> Check:
     found = local_addresses()
-    if not found:
-        hint = "agents on this machine still find each other; connect to a network to reach others"
-        return Check("network", None, "no network interface besides loopback is up", hint)
-    return Check("network", True, "reachable at " + ", ".join(found[:6]))
+    if found:
+        return Check("network", True, "addresses of this machine: " + ", ".join(found[:6]))
+    hint = "agents on this machine still find each other; connect to a network to reach others"
+    if down := probing.down():
+        return Check("network", False, f"{', '.join(down[:6])} is down or has no address", hint)
+    return Check("network", None, "there is no network interface besides loopback", hint)
+
+
+def _udp(live: Live | None) -> list[Check]:
+    """Datagrams to this machine's addresses, and by its interfaces, at the node's port or at a stand-in's."""
+    if live is not None:
+        return _passages(live.port, live.probe)
+    probe = probing.Probe()
+    try:
+        with probing.StandIn(probe) as stand_in:
+            return _passages(stand_in.port, probe)
+    except OSError as error:
+        return [Check("udp", False, f"no UDP port can be opened: {error.strerror}", "see ipv4 above")]
+
+
+def _passages(port: int, probe: Probe) -> list[Check]:
+    hint = f"let UDP pass this machine's firewall, to and from the node's port, for example: ufw allow {port}/udp"
+    came = probing.round_trips(local_addresses(), port, probe)
+    lost = _told(came)
+    if not came:
+        return [Check("udp", None, "there is no address to try")]
+    if lost:
+        return [Check("udp", False, f"datagrams to port {port} of this machine are lost: {lost}", hint)]
+    checks = [Check("udp", True, f"datagrams to port {port} come and are answered at {_listed(came)}")]
+    arrived = probing.arrivals(port, probe)
+    if shut := _told(arrived):
+        detail = f"UDP for port {port} does not pass this machine's firewall: {shut}"
+        checks.append(Check("firewall", False, detail, hint))
+    elif arrived:
+        checks.append(Check("firewall", True, f"lets in UDP for port {port} by {_listed(arrived)}"))
+    return checks
 
 
 def _multicast(live: Live | None) -> Check:
-    problem = live.mdns_problem if live is not None else _join_multicast()
+    """What the node says of it first; then a question to everybody, which must at least be heard here."""
+    problem = live.mdns_problem if live is not None else None
     if problem == STARTING:
         return Check("multicast", None, "multicast DNS is starting", "ask again in a second")
-    if problem is None:
-        return Check("multicast", True, "peers on the LAN are found by multicast DNS")
-    hint = "exchange addresses by hand: p2p-agents node status shows the port, p2p-agents peers add HOST:PORT dials it"
-    return Check("multicast", False, problem, hint)
+    if problem is not None:
+        return Check("multicast", False, problem, MULTICAST_HINT)
+    came = probing.multicast([host for host in local_addresses() if ":" not in host])
+    if lost := _told(came):
+        return Check("multicast", False, f"questions to the multicast group are lost: {lost}", MULTICAST_HINT)
+    if not came:
+        return Check("multicast", None, "there is no IPv4 address to ask from")
+    detail = f"questions to the group are heard by this machine at {_listed(came)}; what the network does with them"
+    return Check("multicast", True, f"{detail} shows when peers appear")
 
 
-def _join_multicast() -> str | None:
-    """Why the group of multicast DNS cannot be joined."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            membership = struct.pack("4s4s", socket.inet_aton(MDNS_GROUP), socket.inet_aton("0.0.0.0"))  # noqa: S104 - any interface
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
-            sock.sendto(b"", (MDNS_GROUP, MDNS_PORT))
-    except OSError as error:
-        return f"multicast does not work here: {error.strerror}"
-    return None
+def _told(found: probing.Found) -> str:
+    """Where nothing came through, and why."""
+    return "; ".join(f"{place}: {why}" for place, why in found.items() if why is not None)
+
+
+def _listed(found: probing.Found) -> str:
+    return ", ".join(found)
 
 
 def _hints(live: Live | None) -> Check:

@@ -15,9 +15,11 @@ from p2p_agents.quic.connection import CLOSE_OWNER
 
 if TYPE_CHECKING:
     from p2p_agents.link.routing import Dial, Target
+    from p2p_agents.net.probing import Probe
     from p2p_agents.node.batch import Outcome
     from p2p_agents.node.effects import Effect
     from p2p_agents.node.writer import Writer
+    from p2p_agents.quic.address import Address
     from p2p_agents.quic.connection import Closed, Connection
     from p2p_agents.quic.endpoint import Endpoint
 
@@ -37,6 +39,7 @@ class Lines:
         self._writer = writer
         self._connections: dict[int, Connection] = {}
         self._targets: dict[int, Target] = {}  # of dials that are under way or succeeded
+        self.probes: set[Probe] = set()  # of those who look at this moment what comes through
         self._queued: dict[int, int] = {}  # bytes handed to the writer and not taken yet
 
     # --- from the endpoint ---
@@ -82,6 +85,12 @@ class Lines:
             self._writer.submit(lambda core: opening.disconnected(core, number))
         elif target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
+
+    def probed(self, data: bytes, address: Address) -> None:
+        """What this machine sends to itself is answered, and nobody else."""
+        for probe in self.probes:
+            if (answer := probe.answer(data)) is not None:
+                self.endpoint.send(answer, address)
 
     # --- from the core ---
 

@@ -19,6 +19,7 @@ from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
+from p2p_agents.net.probing import Probe
 from p2p_agents.node import directory, doctor, hosting, relaying, upkeep
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
@@ -274,12 +275,16 @@ class Node:
         return {"stopping": True}
 
     async def _doctor(self, params: Json) -> Json:
-        live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem)
-        events = await self._writer.call(doctor.what_the_store_tells)
-        checks = await asyncio.to_thread(doctor.run_checks, self.home, live)
+        live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem, Probe())
+        told = await self._writer.call(doctor.what_the_store_tells)
+        self._lines.probes.add(live.probe)
+        try:
+            checks = await asyncio.to_thread(doctor.run_checks, self.home, live)
+        finally:
+            self._lines.probes.discard(live.probe)
         if self._bridges is not None:
             checks += await self._bridge_desk().checks()
-        return {"checks": checks + events}
+        return {"checks": checks + told}
 
     async def _read(self, query: Callable[[Core], Any]) -> Any:
         """A long query, off the writer's path: it sees committed rows only."""

@@ -128,6 +128,10 @@ class Endpoint:
         if seat is not None and seat.place is not None:
             self._admission.vouch(seat.place, known)
 
+    def send(self, data: bytes, address: Address) -> None:
+        """A datagram that is not QUIC, as those that `probed` is told of."""
+        self._send(data, address, ANY)
+
     def _client_config(self, alpn: str) -> QuicConfiguration:
         if alpn not in self._client_configs:
             self._client_configs[alpn] = private.configuration(is_client=True, alpn=alpn, certificate=None)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents import output
 from p2p_agents.net.mdns import Mdns
+from p2p_agents.net.probing import Probe, StandIn
 from p2p_agents.node import doctor
 from p2p_agents.node.doctor import Live, run_checks
 from p2p_agents.paths import Home
 from p2p_agents.store import contacts
-from p2p_agents.store.contacts import Event
+from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
+from tests.disks import mounted
 from tests.node.stage import does, hosts
 
 if TYPE_CHECKING:
@@ -47,10 +53,13 @@ def test_looking_makes_nothing(home: Home, tmp_path: Path) -> None:
 def test_a_good_home_and_store(home: Home) -> None:
     home.create()
     Database.open(home.store).close()
-    found = checks(home, Live(4433, None, None))
-    assert [found[name]["ok"] for name in ("home", "store", "node", "multicast", "same host")] == [True] * 5
-    assert "4433" in found["node"]["detail"]
-    assert "MiB free" in found["store"]["detail"]
+    probe = Probe()
+    with StandIn(probe) as node:
+        found = checks(home, Live(node.port, None, None, probe))
+    assert [found[name]["ok"] for name in ("home", "disk", "store", "node", "same host")] == [True] * 5
+    assert str(node.port) in found["node"]["detail"]
+    assert "MiB free" in found["disk"]["detail"]
+    assert sorted(os.listdir(home.path)) == ["keys", "store.db"]
 
 
 def test_a_home_open_to_others(home: Home, tmp_path: Path) -> None:
@@ -70,7 +79,7 @@ def test_a_damaged_store(home: Home, tmp_path: Path) -> None:
 
 
 def test_what_the_running_node_says_of_discovery(home: Home) -> None:
-    found = checks(home, Live(4433, "multicast DNS does not work here: no route", "the directory is gone"))
+    found = checks(home, Live(4433, "multicast DNS does not work here: no route", "the directory is gone", Probe()))
     assert found["multicast"]["detail"] == "multicast DNS does not work here: no route"
     assert "peers add" in found["multicast"]["hint"]
     assert found["same host"]["detail"] == "the directory is gone"
@@ -84,18 +93,54 @@ def test_a_machine_that_forbids_udp(home: Home, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(doctor.socket, "socket", refuse)
     found = checks(home)
-    assert (found["ipv4"]["ok"], found["ipv6"]["ok"], found["multicast"]["ok"]) == (False, None, False)
+    assert (found["ipv4"]["ok"], found["ipv6"]["ok"], found["udp"]["ok"]) == (False, None, False)
     assert "Operation not permitted" in found["ipv4"]["detail"]
 
 
 def test_what_a_human_should_know_is_told(core: Core) -> None:
-    """A3: a rollback, a fork, an equivocation."""
+    """A3: a rollback, a fork, an equivocation: once, so it is no failure now."""
     peer = b"\x07" * 32
     does(core, lambda core: contacts.record(core.db, Event(1, peer, "rollback", "the store went back", 0)))
     told = does(core, doctor.what_the_store_tells)
-    assert [(it["name"], it["ok"]) for it in told] == [("rollback", False)]
+    assert [(it["name"], it["ok"], it["time"]) for it in told] == [("rollback", None, "1970-01-01T00:00:00.000Z")]
     assert "the store went back" in told[0]["detail"]
-    assert "1970-01-01" in told[0]["detail"]
+
+
+def test_a_code_that_somebody_mistyped_long_ago_is_no_failure(core: Core) -> None:
+    hosts(core, "alice")
+    does(core, lambda core: contacts.record(core.db, Event(1, b"", "pairing_wrong", "wrong words", 0)))
+    told = does(core, doctor.what_the_store_tells)
+    assert [it["ok"] for it in told] == [None, None]
+    assert "then  1970-01-01" in output.checks({"checks": told})
+    assert "pairing_wrong: wrong words" in output.checks({"checks": told})
+
+
+def test_people_have_names(core: Core) -> None:
+    hosts(core, "alice")
+    peer = b"\x07" * 32
+
+    def knows(core: Core) -> None:
+        contacts.save_contact(core.db, 1, peer, name="carol", kind="other", trust=Trust.ACCEPTED, now_ms=0)
+        contacts.record(core.db, Event(1, peer, "rollback", "its store went back", 0))
+
+    does(core, knows)
+    assert does(core, doctor.what_the_store_tells)[-1]["detail"] == "carol: its store went back"
+
+
+def test_what_still_stands_in_the_way_is_a_failure(core: Core) -> None:
+    """E2: a contact with whom nothing is exchanged is so now, whenever it began."""
+    hosts(core, "alice")
+    peer = b"\x07" * 32
+
+    def knows(core: Core) -> None:
+        contacts.save_contact(core.db, 1, peer, name="carol", kind="other", trust=Trust.ACCEPTED, now_ms=0)
+        contacts.freeze(core.db, peer, "its identity forked", final=True)
+
+    does(core, knows)
+    found = does(core, doctor.what_the_store_tells)[-1]
+    assert (found["name"], found["ok"]) == ("contact", False)
+    assert found["detail"] == "carol: nothing is exchanged: its identity forked"
+    assert "trust show" in found["hint"]
 
 
 def test_keys_are_spoken_of_once_there_is_an_agent(core: Core) -> None:
@@ -106,5 +151,66 @@ def test_keys_are_spoken_of_once_there_is_an_agent(core: Core) -> None:
 
 def test_multicast_dns_that_still_starts_is_no_failure(home: Home) -> None:
     starting = Mdns(lambda *_: None, lambda *_: None, node=b"n" * 32)
-    found = checks(home, Live(4433, starting.problem, None))["multicast"]
+    found = checks(home, Live(4433, starting.problem, None, Probe()))["multicast"]
     assert (found["ok"], found["detail"]) == (None, "multicast DNS is starting")
+
+
+def test_a_full_disk(home: Home, tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", 2) as disk:
+        small = Home({"P2P_AGENTS_HOME": str(disk)})
+        small.create()
+        (disk / "ballast").write_bytes(bytes(3 * 2**19))
+        found = checks(small)["disk"]
+        assert (found["ok"], found["hint"]) == (False, "free some space on that disk")
+        assert "No space left" in found["detail"]
+        assert sorted(os.listdir(disk)) == ["ballast", "keys"]
+
+
+def test_a_read_only_disk(home: Home, tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", 2) as disk:
+        small = Home({"P2P_AGENTS_HOME": str(disk)})
+        small.create()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        found = checks(small)["disk"]
+        assert found["ok"] is False
+        assert "Read-only" in found["detail"]
+        assert "P2P_AGENTS_HOME" in found["hint"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.EMFILE])
+def test_a_disk_that_takes_nothing_for_good(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A write that only the page cache took is none."""
+
+    def refuse(_: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    home.create()
+    monkeypatch.setattr(doctor.os, "fsync", refuse)
+    found = checks(home)["disk"]
+    assert (found["ok"], os.strerror(code) in found["detail"]) == (False, True)
+    assert found["hint"]
+    assert os.listdir(home.path) == ["keys"]
+
+
+def test_every_failure_says_what_to_do(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails, and all of it at once."""
+
+    def refuse(*_: object) -> Any:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    home.create()
+    os.chmod(home.path, 0o755)
+    monkeypatch.setattr(doctor.os, "fsync", refuse)
+    monkeypatch.setattr(doctor.socket, "socket", refuse)
+    monkeypatch.setattr(doctor, "local_addresses", lambda: ())
+    monkeypatch.setattr(doctor.probing, "down", lambda: ["eth0"])
+    failed = [it for it in run_checks(home, Live(4433, "no multicast", "no hints", Probe())) if it["ok"] is False]
+    assert {it["name"] for it in failed} == {"home", "disk", "ipv4", "network", "multicast", "same host"}
+    assert all(it["hint"] for it in failed)
+    monkeypatch.setattr(doctor, "local_addresses", lambda: ("192.0.2.1",))
+    for way in ("round_trips", "multicast"):
+        monkeypatch.setattr(doctor.probing, way, lambda *_: {"192.0.2.1": "lost"})
+    failed = [it for it in run_checks(home, Live(4433, None, None, Probe())) if it["ok"] is False]
+    assert {"udp", "multicast"} <= {it["name"] for it in failed}
+    assert all(it["hint"] for it in failed)
+    assert all("192.0.2.1: lost" in it["detail"] for it in failed if it["name"] in ("udp", "multicast"))
