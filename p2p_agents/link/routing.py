@@ -43,6 +43,14 @@ class Dial:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of dialling a node since it was last reached, or heard of anew."""
+
+    under_way: bool = False
+    failed: bool = False  # at least once, to the end
+
+
 @dataclass(slots=True)
 class _State:
     proven: list[str] = field(default_factory=list)  # where a link came to life, the last first
@@ -50,7 +58,8 @@ class _State:
     turn: int = 0  # of the next dial: where it begins among what was heard
     incarnation: int = 0  # of the node we are connected to
     rumour: int = 0  # the newest one that a record claims
-    attempts: int = 0
+    attempts: int = 0  # for the backoff, which a resume forgives
+    dials: int = 0  # since it was last reached, or where it is was told anew
     due: float = 0.0
     dialing: int = 0  # dials under way
     over: float = 0.0  # by then they have ended, whether or not anybody said so
@@ -134,7 +143,7 @@ class Router:
         state = self._target(target)
         told = list(addresses)
         if not set(told) <= {*state.proven, *state.heard}:
-            state.dialing = 0  # of what is dialled now, nothing may lead there
+            state.dialing = state.dials = 0  # of what is dialled now, nothing may lead there
         state.hear(told)
         state.wanted, state.attempts, state.due, state.turn = True, 0, now, 0
 
@@ -152,7 +161,7 @@ class Router:
         state.rumour = state.incarnation
         state.connections -= set(ghosts)
         state.connections.add(connection)
-        state.attempts = 0
+        state.attempts = state.dials = 0
         return ghosts
 
     def claimed(self, node: bytes, connection: int) -> None:
@@ -204,6 +213,7 @@ class Router:
             state.dialing, state.over = len(addresses), now + 2 * DIAL_TIMEOUT_S
             ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
             state.attempts += 1
+            state.dials += 1
             state.turn += CANDIDATES
             state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
         return dials
@@ -212,6 +222,13 @@ class Router:
         """Whether a record of it stands, proving nothing."""
         state = self._targets.get(Target(node))
         return state is not None and state.announced
+
+    def tried(self, node: bytes, now: float) -> Tried:
+        state = self._targets.get(Target(node))
+        if state is None:
+            return Tried()
+        under_way = bool(state.dialing) and now < state.over
+        return Tried(under_way, state.dials - under_way > 0)
 
     def connections(self, node: bytes) -> frozenset[int]:
         state = self._targets.get(Target(node))

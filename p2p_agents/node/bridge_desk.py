@@ -206,7 +206,7 @@ def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> J
 def _check(shown: Json) -> Check:
     name = f"bridge {host_of(shown['address'])}"
     if shown["state"] == "up":
-        by = "QUIC" if shown["way"] == "quic" else "a WebSocket, as UDP does not pass"
+        by = "QUIC" if shown["way"] == "quic" else "a WebSocket, as QUIC was not answered in time"
         return Check(name, True, f"reached by {by} in {shown['rtt_ms']:g} ms; {shown['queues']} queues are read")
     if shown["state"] == "connecting":
         return Check(name, None, "connecting", "ask again in a second")

@@ -291,9 +291,10 @@ class Served:
         hosts = await asyncio.to_thread(local_addresses)
         if self.machine.line is None:
             return  # lost meanwhile, and told so
+        way = self.machine.line.way
         local = [format_address((host, self._endpoint.port)) for host in hosts if "%" not in host]
         log.info("bridge %s: reached by %s", self.machine.address.host, self.machine.line.way)
-        self._submit(partial(relaying.bridge_up, bridge=self.address, observed=observed, local=local))
+        self._submit(partial(relaying.bridge_up, bridge=self.address, observed=observed, local=local, way=way))
 
     def _take(self, queue: bytes, blobs: tuple[tuple[int, bytes], ...]) -> None:
         """What the writer cannot take yet stays at the bridge."""

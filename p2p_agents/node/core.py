@@ -205,7 +205,6 @@ class Core:
         """The last direct link is gone: what was under way on it may be missing at the bridge."""
         if (link := self.ways.get(key)) is not None and link.way is not None:
             link.way.stale = True
-            link.way.dialed = self.now()  # where it was reached is dialled again
             link.way.sync_at = self.now()
             self.mark_ready(key)
 

@@ -60,11 +60,11 @@ def restored(core: Core, bridges: Sequence[str]) -> None:
     knocking.restored(core)
 
 
-def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str]) -> None:
+def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str], way: str = "quic") -> None:
     """A bridge admitted us. `observed` is where it sees our UDP socket ("" over a WebSocket), `local` our own
-    addresses, all as host:port."""
+    addresses, all as host:port; `way` is "quic" or "websocket"."""
     found = core.bridges.setdefault(bridge, Bridge())
-    found.up, found.why, found.observed, found.local = True, "", observed, tuple(local)
+    found.up, found.why, found.way, found.observed, found.local = True, "", way, observed, tuple(local)
     for key, link in core.ways.items():
         if link.way is not None and any(route.bridge == bridge for route in link.way.routes):
             questions.bridge_came(core, link.way)
@@ -233,7 +233,6 @@ def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
     for place in places:
         contacts.remember_address(core.db, link.peer, place, frame.node, core.now_ms(), told=True)
     link.way.places = len(places)
-    link.way.dialed = min(link.way.dialed, core.now())
     core.router.urge(Target(frame.node), places, core.now())
     dial_due(core)
 

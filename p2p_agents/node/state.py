@@ -113,7 +113,6 @@ class Way:
     asked: float = -math.inf  # when the last one went
     heard: float = -math.inf  # when something last came
     places: int | None = None  # addresses that the peer's last greeting named
-    dialed: float = math.inf  # since then they were tried, and no direct link came of it
     bucket: Bucket = field(default_factory=lambda: Bucket(QUEUE_FRAMES_BURST, QUEUE_FRAMES_PER_S))
     told_places: Bucket = field(default_factory=lambda: Bucket(TOLD_PLACES_BURST, TOLD_PLACES_PER_S))
     told_routes: Bucket = field(default_factory=lambda: Bucket(TOLD_ROUTES_BURST, TOLD_ROUTES_PER_S))
@@ -223,6 +222,7 @@ class Bridge:
 
     up: bool = False
     why: str = "not tried yet"  # it is not up
+    way: str = ""  # by which it is reached: "quic" or "websocket"
     observed: str = ""  # where it sees our UDP socket
     local: tuple[str, ...] = ()
     configured: bool = False

@@ -16,7 +16,8 @@ from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.handshake import offer_hash
 from p2p_agents.crypto.outer import KEY_BYTES, queue_name
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.limits import DIAL_TIMEOUT_S, INT_MAX
+from p2p_agents.limits import INT_MAX
+from p2p_agents.link import approach
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.node import syncing
@@ -329,17 +330,28 @@ def is_there(core: Core, way: Way) -> bool:
 
 
 def why_not_direct(core: Core, link: Link) -> str:
-    """For a human who wonders about the longer way."""
+    """For a human who wonders about the longer way: what was tried, and what became of it."""
     assert link.way is not None
-    if not any(bridge.observed for bridge in core.bridges.values() if bridge.up):
-        return "UDP does not pass here: the bridge is reached by a WebSocket"
-    if link.way.places is None and not contacts.addresses(core.db, link.peer):
-        return "the peer has not told yet where it may be reached"
-    if not link.way.places and not contacts.addresses(core.db, link.peer):
-        return "the peer told no address to try"
-    if core.now() - link.way.dialed < DIAL_TIMEOUT_S:
+    nodes = dict.fromkeys(node for _, node in contacts.addresses(core.db, link.peer) if node)
+    tried = [core.router.tried(node, core.now()) for node in nodes]
+    if any(core.router.connections(node) for node in nodes):
+        return "its node is connected, but no link with the peer is up"
+    if not nodes:
+        told = link.way.places is not None
+        return "the peer told no address to try" if told else "the peer has not told yet where it may be reached"
+    if any(dials.failed for dials in tried):
+        return "no address of the peer answers: a NAT or firewall may stand between" + _no_udp(core)
+    if any(dials.under_way for dials in tried):
         return "the peer's addresses are being tried"
-    return "no address of the peer answers: a NAT or firewall may stand between"
+    return "the peer's addresses have not been tried yet"
+
+
+def _no_udp(core: Core) -> str:
+    """What the bridges showed of it, where there are any: the peer is told where they see our UDP."""
+    up = {address: bridge for address, bridge in core.bridges.items() if bridge.up}
+    if not up or any(bridge.way != approach.Way.WEBSOCKET for bridge in up.values()):
+        return ""
+    return f"; UDP does not pass to bridge {host_of(next(iter(up)))} either, which is reached by a WebSocket"
 
 
 def host_of(bridge: str) -> str:

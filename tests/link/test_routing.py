@@ -14,7 +14,7 @@ from p2p_agents.limits import (
     HEARD_ADDRESSES,
     PROVEN_ADDRESSES,
 )
-from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target
+from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target, Tried
 
 SMALL, OWN, LARGE = b"a" * 32, b"m" * 32, b"z" * 32
 
@@ -201,3 +201,24 @@ def test_who_dials_us_at_this_moment_is_dialled_at_once_and_where_it_says(router
     assert dialled(router, 2.2) == []
     router.urge(Target(OWN), ["own:1"], 3.0)
     assert dialled(router, 3.0) == []
+
+
+def test_what_became_of_dialling_is_known(router):
+    """What people are told must be so: tried, under way, failed to the end."""
+    assert router.tried(LARGE, 0.0) == Tried()
+    router.want(Target(LARGE), ["a:1"], 0.0)
+    assert router.tried(LARGE, 0.0) == Tried()
+    router.due(0.0)
+    assert router.tried(LARGE, 0.1) == Tried(under_way=True)
+    router.dialed(Target(LARGE))
+    assert router.tried(LARGE, 0.2) == Tried(failed=True)
+    router.due(60.0)
+    assert router.tried(LARGE, 60.1) == Tried(under_way=True, failed=True)
+    assert router.tried(LARGE, 60.0 + 2 * DIAL_TIMEOUT_S) == Tried(failed=True)
+    router.urge(Target(LARGE), ["b:1"], 70.0)
+    assert router.tried(LARGE, 70.0) == Tried()
+    router.due(70.0)
+    router.connected(Target(LARGE), 7, 1)
+    for _ in range(2):
+        router.dialed(Target(LARGE))
+    assert router.tried(LARGE, 70.1) == Tried()
