@@ -18,6 +18,7 @@ from bridge.keeping import data_directory
 from bridge.server import BridgeServer
 from p2p_agents import exits
 from p2p_agents.errors import AlreadyRunning
+from p2p_agents.logs import EscapingFormatter
 
 if TYPE_CHECKING:
     from bridge.face import Face
@@ -102,14 +103,10 @@ def _allow_many_files() -> None:
 def _log(*, addresses: bool) -> None:
     """To stderr, for whoever runs this process to keep."""
     handler = logging.StreamHandler()
+    handler.setFormatter(EscapingFormatter())
     if not addresses:
         handler.addFilter(without_addresses)
-    logging.basicConfig(
-        level=logging.INFO,
-        handlers=[handler],
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def without_addresses(record: logging.LogRecord) -> bool:

@@ -53,4 +53,4 @@ def run(act: Callable[[Face], int | None], *, json: bool) -> int:
 
 
 def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value)
+    return json.dumps(value).replace("\x7f", "\\u007f")  # DEL is ASCII, and nothing that is printed

@@ -97,8 +97,8 @@ def run(act: Callable[[Face], int | None], as_: str | None, json: bool | None, *
 
 
 def encode(value: Mapping[str, Any]) -> str:
-    """JSON in UTF-8; ASCII on a terminal, where a peer's control characters must stay harmless."""
-    return make_encoder(", ", ": ", ascii=sys.stdout.isatty())(value)
+    """JSON in printable ASCII: no line ends, and no terminal obeys, where a peer would like it to."""
+    return make_encoder(", ", ": ")(value)
 
 
 def body(text: str) -> str:

@@ -16,22 +16,27 @@ else:
     except ImportError:
         from socket import AF_UNIX, SOCK_STREAM, socket
 
+DEL, DEL_ESCAPED = "\x7f", "\\u007f"  # ASCII, and nothing that is printed; it stands only inside of JSON's strings
+
 __all__ = ["AF_UNIX", "SOCK_STREAM", "decode_json", "make_encoder", "socket"]
 
 
-def make_encoder(item_separator: str, key_separator: str, *, ascii: bool) -> Callable[[Any], str]:
-    """A function that writes a value as JSON on one line. It raises ValueError or TypeError for what has none."""
+def make_encoder(item_separator: str, key_separator: str) -> Callable[[Any], str]:
+    """A function that writes a value as JSON on one line of printable ASCII: U+0085, U+2028 and C1 controls, which JSON
+    may hold and readers take for ends of lines or for commands, are escaped, and so is DEL. It raises ValueError or
+    TypeError for what has none."""
     try:
         import _json
 
-        string = _json.encode_basestring_ascii if ascii else _json.encode_basestring
+        string = _json.encode_basestring_ascii
         write = _json.make_encoder(None, _refuse, string, None, key_separator, item_separator, False, False, False)
     except (ImportError, AttributeError, TypeError):
         from json import JSONEncoder
 
         separators = (item_separator, key_separator)
-        return JSONEncoder(ensure_ascii=ascii, separators=separators, allow_nan=False).encode
-    return lambda value: "".join(write(value, 0))
+        encode = JSONEncoder(separators=separators, allow_nan=False).encode
+        return lambda value: encode(value).replace(DEL, DEL_ESCAPED)
+    return lambda value: "".join(write(value, 0)).replace(DEL, DEL_ESCAPED)
 
 
 def _make_decoder() -> Callable[[str], Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STOPPING = "stopping"  # a goodbye for good: who follows ends
 REPLACED = "replaced"  # a newer node comes at once: who follows goes on with it
 
-_encode = make_encoder(",", ":", ascii=True)
+_encode = make_encoder(",", ":")
 
 
 def encode_line(value: dict[str, Any]) -> bytes:

@@ -12,12 +12,14 @@ import resource
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from p2p_agents import errors, exits, limits
 from p2p_agents.control.server import ControlServer, Service
 from p2p_agents.control.start import clear_error, leave_error
 from p2p_agents.control.wire import STOPPING
+from p2p_agents.logs import EscapingFormatter
+from p2p_agents.output import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +57,7 @@ def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bo
         if locked:
             log.error("cannot run: %s", error.message)
             _leave(home, error)
-        print(f"p2p-agents: {error.message}", file=sys.stderr)  # noqa: T201 - the node's own last word
+        print(f"p2p-agents: {escape(error.message)}", file=sys.stderr)  # noqa: T201 - the node's own last word
         return error.exit
     except Exception:
         log.exception("cannot run")
@@ -133,6 +135,7 @@ def _log_to(home: Home, foreground: bool) -> None:
     ]
     if foreground:
         handlers.append(logging.StreamHandler())
-    form: dict[str, Any] = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
-    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True, **form)
+    for handler in handlers:
+        handler.setFormatter(EscapingFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.getLogger("quic").setLevel(logging.WARNING)  # a line per connection otherwise

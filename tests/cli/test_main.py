@@ -6,11 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents import errors
 from tests.cli.world import make_world
-from tests.control.fake import Served, make_home
+from tests.control.fake import Served, make_home, message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 HEAVY = {
     *(
@@ -164,3 +169,40 @@ def test_poll_acknowledges_only_what_stdout_took(tmp_path: Path) -> None:
         subprocess.run(argv, env=environ, stdout=subprocess.DEVNULL, check=True, timeout=30)
     assert [method for method, _ in world.calls] == ["inbox", "inbox", "ack"]
     assert world.calls[-1][1]["cursor"] == "c2"
+
+
+LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+HOSTILE = f"a{LINE_ENDS}\x1b[2J\x9b31m\x7f\u202e\ufeff\ud7ff\U0001f600é"
+
+
+@pytest.mark.parametrize("line", ["inbox", "poll", "wait", "history bob", "show m1", "watch", "send bob -"])
+def test_what_a_peer_wrote_ends_no_line_and_moves_no_cursor(tmp_path: Path, line: str) -> None:
+    """On a pipe, where programs read line by line, the short way and the long one, streams and errors alike."""
+    import json
+
+    home = make_home(tmp_path)
+    environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1", PYTHONUTF8="1")
+    world = make_world()
+    page = {"messages": [message(1, HOSTILE)], "cursor": "c1", "more": False, "requests": 0, "shared": False}
+    shown = {"message": message(1, HOSTILE), "recipients": []}
+    world.answers |= dict.fromkeys(("inbox", "wait", "history"), page)
+    world.answers |= {"show": shown, "ack": {"acked": 1, "cursor": "c1"}, "watch": _follow}
+    world.answers["send"] = errors.PeerUnknown(HOSTILE, hint=HOSTILE)
+    with Served(world, home):
+        done = subprocess.run(
+            [sys.executable, "-m", "p2p_agents", *line.split()],
+            env=environ,
+            input=b"hello",
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+    lines = done.stdout.removesuffix(b"\n").decode().split("\n")
+    assert all(each.isascii() and each.isprintable() for each in lines), done.stdout
+    told = json.dumps([json.loads(each) for each in lines], ensure_ascii=False)
+    assert json.dumps(HOSTILE, ensure_ascii=False)[1:-1] in told
+
+
+async def _follow(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    yield {"type": "ready", "cursor": "0", "requests": 0}
+    yield {"type": "message", "message": message(1, HOSTILE)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import stat
@@ -168,3 +169,18 @@ def test_the_entry_knows_two_words() -> None:
     from p2p_agents.node import __main__ as entry
 
     assert entry.main(["frobnicate"]) == exits.USAGE
+
+
+def test_its_log_tells_what_peers_said_in_its_own_lines(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        daemon._log_to(home, foreground=True)
+        logging.getLogger("node").warning("linked to %s", "bob\n2026-11-21 INFO node: all is well\x1b[2J\x85")
+        for handler in root.handlers:
+            handler.close()
+    finally:
+        root.handlers[:], root.level = before
+    for text in (Path(home.log).read_text(), capsys.readouterr().err):
+        (line,) = text.splitlines()
+        assert line.endswith("linked to bob\\x0a2026-11-21 INFO node: all is well\\x1b[2J\\x85")
