@@ -201,7 +201,7 @@ class Router:
                 state.dialing = 0
         under_way = sum(state.dialing for state in self._targets.values())
         due = [(target, state) for target, state in self._targets.items() if state.due <= now]
-        due.sort(key=lambda one: not one[1].wanted)  # who is wanted waits for no rumour
+        due.sort(key=lambda one: (not one[1].wanted, one[1].due))  # who is wanted waits for no rumour
         for target, state in due:
             if not state.idle(bool(state.claims) and missed(target.node)):
                 continue

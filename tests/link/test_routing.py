@@ -222,3 +222,15 @@ def test_what_became_of_dialling_is_known(router):
     for _ in range(2):
         router.dialed(Target(LARGE))
     assert router.tried(LARGE, 70.1) == Tried()
+
+
+def test_who_has_waited_longest_is_dialled_first(router):
+    """Where more is due than may be under way, nobody waits for ever."""
+    for number in range(DIALS + 10):
+        router.want(Target(b"", f"a:{number}"), [f"a:{number}"], 0.0)
+    first = {dial.target for dial in router.due(0.0)}
+    for target in first:
+        router.dialed(target)
+    second = [dial.target for dial in router.due(2 * BACKOFF_MAX_S)]
+    assert len(first) == len(second) == DIALS
+    assert not set(second[:10]) & first

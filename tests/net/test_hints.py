@@ -258,6 +258,14 @@ def test_files_that_change_all_the_time_are_read_seldom(tmp_path, by_another, mo
     folder.close()
 
 
+def test_ones_own_nodes_are_read_whenever_they_change(tmp_path):
+    folder = hints_module._Folder(str(tmp_path))
+    for number in range(3 * HINT_READS_BURST):
+        put(tmp_path, hint_of(number))
+        assert {advert.name for advert in folder.look().adverts} == {f"agent-{number}"}
+    folder.close()
+
+
 def test_a_change_that_came_too_early_is_read_later(tmp_path, by_another, monkeypatch):
     clock = [1_000.0]
     monkeypatch.setattr(hints_module.time, "monotonic", lambda: clock[0])
