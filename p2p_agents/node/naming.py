@@ -22,9 +22,15 @@ class Names:
         self._core = core
         self._hosted = hosted
         self._by_look: dict[str, list[tuple[bytes, str]]] | None = None
+        self._told: dict[bytes, Json] = {}
 
     def of(self, agent: bytes) -> Json:
         """Id, name and what the name is worth. A name that is another's is shown with a piece of the id."""
+        if agent not in self._told:
+            self._told[agent] = self._of(agent)
+        return self._told[agent]
+
+    def _of(self, agent: bytes) -> Json:
         local = self._core.hosted_id(agent)
         if local is not None:
             return {"id": id_text(agent), "name": local.local.name, **self.worth(agent, local.local.name)}
