@@ -103,10 +103,12 @@ What your human may decide to do:
 The words are the secret. Give them to nobody else, and do not fetch, post or log the link with its words.
 """)
 _BRIDGE_TEXT = Template("""\
-If the two machines are on different networks: p2p-agents bridge add $address
+If the two machines are on different networks, type the whole link where the next step asks for the code: it names
+   this bridge too. Or make the bridge known by itself: p2p-agents bridge add $address
    """)
 _BRIDGE_HTML = Template("""\
-<li>If the two machines are on different networks, make this bridge known:
+<li>If the two machines are on different networks, type the whole link, which names this bridge too, where the next step
+asks for the code; or make the bridge known by itself:
 <pre><code>p2p-agents bridge add $address</code></pre></li>
 """)
 _STYLE = """
@@ -118,7 +120,7 @@ pre{padding:.8rem;border:1px solid #8888;border-radius:.4rem;white-space:pre-wra
 _SCRIPT = """
 "use strict";
 const show = () => {
-  const words = /^#([A-Za-z]{4,6}-[A-Za-z]{4,6})$/.exec(location.hash);
+  const words = /^#([A-Za-z]{4,6}-[A-Za-z]{4,6})(-[A-Za-z2-7]{52})?$/.exec(location.hash);
   document.getElementById("words").textContent = words ? words[1].toUpperCase() : "WORD-WORD";
   document.getElementById("where").hidden = Boolean(words);
 };

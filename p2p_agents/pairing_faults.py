@@ -23,7 +23,7 @@ class CodeWrong(LocalFault):
 
 
 class CodeDead(LocalFault):
-    """The pairing code was used, has expired, or was guessed at too often."""
+    """The pairing code was used, taken back, has expired, or was guessed at too often."""
 
     code = "code_dead"
     exit = exits.REFUSED

@@ -6,6 +6,8 @@ import io
 import os
 import shutil
 import sys
+import textwrap
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import segno
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BORDER = 2  # light modules around it: scanners want some, a small terminal has few
+GAP = 2  # columns between the picture and words at its right
+LEAST_BESIDE = 30  # columns in which words can be read there
+FILE_LINES = 1_000
 FILE_BORDER = 4  # as ISO 18004 asks
 FILE_SCALE = 8  # pixels a module
 DARK_ON_LIGHT = "\x1b[38;5;16;48;5;231m"  # whatever the terminal's own colours are
@@ -32,11 +37,48 @@ def draw(text: str, *, colour: bool) -> str:
     return "\n".join(_line(upper, lower, colour=colour) for upper, lower in pairs)
 
 
-def fits(text: str) -> bool:
-    """Whether stderr can show it."""
-    width = _code(text).symbol_size(border=BORDER)[0]
-    encoding = (sys.stderr.encoding or "").lower().replace("-", "")
-    return encoding == "utf8" and shutil.get_terminal_size().columns >= width
+def beside(text: str, lines: Sequence[str], below: str, *, colour: bool) -> str:
+    """The picture with its words, all of it on one screen of stderr: words under the picture, else at its right, and
+    `below` still under it. Where there is no room it is left out, and that is said."""
+    columns, height = _screen()
+    side = int(_code(text).symbol_size(border=BORDER)[0])
+    rows = (side + 1) // 2
+    under = [*lines, *filter(None, [below])]
+    room = columns - side - GAP
+    right = [part for line in lines for part in textwrap.wrap(line, max(room, 1))]
+    needed = rows + _height(under, columns), max(rows, len(right)) + _height(under[len(lines) :], columns)
+    if not _is_utf8():
+        return "\n".join([*under, "The picture is left out: this terminal does not show UTF-8. Save it: --png FILE"])
+    if side <= columns and needed[0] < height:
+        return "\n".join([draw(text, colour=colour), *under])
+    if room >= LEAST_BESIDE and needed[1] < height:
+        drawn = draw(text, colour=colour).split("\n")
+        joined = [f"{row}{' ' * GAP}{words}".rstrip() for row, words in zip_longest(drawn, right, fillvalue="")]
+        return "\n".join([*joined, *under[len(lines) :]])
+    why = f"it takes {side} columns and {needed[0] + 1} lines, and this window has {columns} and {height}"
+    return "\n".join([*under, f"The picture is left out: {why}. Enlarge it, or save the picture: --png FILE"])
+
+
+def _screen() -> tuple[int, int]:
+    """Columns and lines of what stderr shows; a file has room for all of it."""
+    size = shutil.get_terminal_size()  # $COLUMNS and $LINES first
+    if not sys.stderr.isatty():
+        return size.columns, FILE_LINES
+    try:
+        found = os.get_terminal_size(sys.stderr.fileno())
+    except OSError:
+        return size
+    columns = size.columns if os.environ.get("COLUMNS") or not found.columns else found.columns
+    return columns, size.lines if os.environ.get("LINES") or not found.lines else found.lines
+
+
+def _is_utf8() -> bool:
+    return (sys.stderr.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _height(lines: Sequence[str], columns: int) -> int:
+    """Rows that these lines take, each broken at the edge."""
+    return sum(max(1, -(-len(line) // columns)) for line in lines)
 
 
 def save(text: str, path: str, kind: str) -> None:

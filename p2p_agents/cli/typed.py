@@ -5,6 +5,7 @@ Never an argument: every user of a machine can read the arguments of every progr
 
 from __future__ import annotations
 
+import re
 import sys
 
 from p2p_agents import errors, limits
@@ -15,6 +16,14 @@ SEEN = (
     "every user of this machine can read the code there: it is an argument. Safer: p2p-agents pair --join, which asks"
     " for it, or p2p-agents pair - which reads standard input"
 )
+
+LINK = re.compile(r"https://([^/#\s]+)/p/[^/#\s]+#[A-Za-z]+-[A-Za-z]+-([A-Za-z2-7]{52})")
+
+
+def bridge_in(code: str) -> str | None:
+    """The address of the bridge that a link of `pair --link` leads over."""
+    found = LINK.fullmatch(code)
+    return f"bridge://{found[1]}#{found[2].lower()}" if found else None
 
 
 def ask_code() -> str:

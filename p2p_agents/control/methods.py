@@ -168,8 +168,9 @@ _PAIRING = (
                 "what a linked installation is given of conversations: all, none, or the last so many days",
                 default=str(limits.LINK_HISTORY_DAYS),
             ),
+            Param("bridge", str, "the bridge that the link leads to; without it the first one that is used"),
         ),
-        "{id, code, uri, link, expires, agent, purpose}",
+        "{id, code, uri, link, expires, agent, purpose, withdrew}, withdrew: the last characters of the code before",
         (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.StoreBroken),
     ),
     Method(

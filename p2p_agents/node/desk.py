@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import CodeDead, CodePurpose, CodeUsed, CodeWrong, PairFailed
-from p2p_agents.limits import PAIRING_WRONG
+from p2p_agents.limits import PAIRING_CODE_MS, PAIRING_PLACES, PAIRING_WRONG
 from p2p_agents.link.admission import Bucket
 from p2p_agents.wire.pairing import Purpose, Reason
 
@@ -124,8 +124,15 @@ class Desk:
     def shown(self) -> list[Display]:
         return [display for display in self.displays.values() if display.state is CodeState.WAITING]
 
-    def places(self) -> list[str]:
-        return [place for display in self.shown() for place in display.machines]
+    def places(self, now_ms: int) -> list[str]:
+        """Where codes are met, and where some that ended a while ago were: who comes late is answered at once."""
+        ended = [it for it in reversed(self.displays.values()) if it.state is not CodeState.WAITING]
+        told = [it for it in ended if now_ms < it.ends_ms + PAIRING_CODE_MS]
+        return [place for display in (*self.shown(), *told) for place in display.machines][:PAIRING_PLACES]
+
+    def at(self, place: str) -> Display | None:
+        """The code that is met there, or was."""
+        return next((display for display in self.displays.values() if place in display.machines), None)
 
     def trying(self) -> list[Join]:
         return [join for join in self.joins.values() if not join.over]

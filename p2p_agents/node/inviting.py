@@ -69,18 +69,21 @@ def start(core: Core, params: Json) -> Json:
         "id": display.id,
         "code": display.code.shown(),
         "uri": oob.show(display.invitation),
-        "link": _link(core, display.code) if purpose is Purpose.CONTACT else None,
+        "link": _link(core, display.code, params.get("bridge")) if purpose is Purpose.CONTACT else None,
         "expires": showing.time_text(display.ends_ms),
         "agent": hosted.local.name,
         "purpose": str(purpose),
+        "withdrew": earlier[-1].code.place if earlier else None,
     }
 
 
-def _link(core: Core, code: codes.Code) -> str | None:
-    """A page at the bridge that this node uses: the words stand behind the #, which no browser sends."""
-    bridge = next((address for address, known in core.bridges.items() if known.configured), None)
+def _link(core: Core, code: codes.Code, wanted: str | None) -> str | None:
+    """A page at a bridge that this node uses, the first one unless another is wanted: the words, and the bridge's key
+    for whoever joins, stand behind the #, which no browser sends."""
+    used = [address for address, known in core.bridges.items() if known.configured]
+    bridge = wanted if wanted in used else next(iter(used), None)
     words, _, place = code.shown().rpartition("-")
-    return f"https://{ways.host_of(bridge)}/p/{place}#{words}" if bridge else None
+    return f"https://{ways.host_of(bridge)}/p/{place}#{words}-{bridge.rpartition('#')[2]}" if bridge else None
 
 
 def status(core: Core, params: Json) -> Json:
@@ -264,5 +267,5 @@ def end_join(core: Core, attempt: str) -> Json | P2PError:
 def _read(text: str, now_ms: int) -> Secret:
     if text.startswith("https://"):  # a link of `_link`, pasted whole
         page, _, words = text.partition("#")
-        text = f"{words}-{page.rpartition('/')[2]}"
+        text = "-".join([*words.split("-")[:2], page.rpartition("/")[2]])  # what follows is the bridge's key
     return oob.read(text, now_ms) if oob.is_invitation(text) else codes.parse(text)

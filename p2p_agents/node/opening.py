@@ -57,7 +57,7 @@ def disconnected(core: Core, connection: int) -> None:
 def node_frame(core: Core, peering: Peering) -> Node:
     visible = [h.local for h in core.hosted.values() if not h.local.hidden][:ROSTER_AGENTS]
     roster = tuple(RosterAgent(a.agent, a.name, a.kind, a.status) for a in visible)
-    places = tuple(core.desk.places())
+    places = tuple(core.desk.places(core.now_ms()))
     return Node(core.node, core.incarnation, p2p_agents.__version__, peering.own_challenge, roster, places)
 
 

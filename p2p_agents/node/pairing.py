@@ -152,12 +152,18 @@ def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run
         return None
     display = shown_at(core, message.place) if isinstance(message, Ask) else None
     if display is None or not isinstance(message, Ask):
-        reason = Reason.DEAD if isinstance(message, Ask) else Reason.BROKEN
+        reason = _why_not(core, message.place) if isinstance(message, Ask) else Reason.BROKEN
         _post(core, connection, theirs, joiner=False, data=encode_message(Refuse(reason)))
         return None
     run = Run(next(core.desk.numbers), connection, theirs, display, display.machines[message.place])
     core.desk.runs[run.number] = core.desk.asked[connection, theirs] = run
     return run
+
+
+def _why_not(core: Core, place: str) -> Reason:
+    """Of a place where nothing is shown any more."""
+    ended = core.desk.at(place)
+    return Reason.TAKEN if ended is not None and ended.state is CodeState.PAIRED else Reason.DEAD
 
 
 def shown_at(core: Core, place: str) -> Display | None:
@@ -312,7 +318,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
     Two connections to one node are one responder: a slip is not to cost two tries.
     """
-    display = shown_at(core, attempt.place)
+    display = core.desk.at(attempt.place)
     if display is not None and display.agent != attempt.agent:
         yield core.node, HERE
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):

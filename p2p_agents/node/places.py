@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.desk import Join
 
 LAN_FIRST_S = 1.5  # a place on the LAN is found within this; then bridges are asked too
+ENDED = 2  # places of the last code that ended, where who comes late is told so: bridges lend few
 TOKEN_BYTES = 32
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def take_seats(core: Core) -> None:
     """Sit where codes are shown or tried, and nowhere else any more."""
     if not core.bridges and not core.desk.seats:
         return
-    wanted = dict.fromkeys(core.desk.places(), True)
+    shown = sum(len(display.machines) for display in core.desk.shown())
+    wanted = dict.fromkeys(core.desk.places(core.now_ms())[: shown + ENDED], True)
     for attempt in core.desk.trying():
         if core.now() - attempt.begun >= LAN_FIRST_S:
             wanted.setdefault(attempt.place, False)

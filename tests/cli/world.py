@@ -111,10 +111,11 @@ SHOWN = {
     "id": "code1",
     "code": "CORAL-FIDDLE-7Q2MX",
     "uri": "P2PA:P/" + "A" * 109,
-    "link": "https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE",
+    "link": "https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE-" + "a" * 52,
     "expires": "2026-11-20T14:10:00Z",
     "agent": "alice",
     "purpose": "contact",
+    "withdrew": None,
 }
 LINKED = {"id": "newid23456789", "name": "device-2", "state": "live", "here": False, "root": None, "n": 2}
 PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "wrong": [], "expires": SHOWN["expires"]}
@@ -316,7 +317,8 @@ def _start_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         return errors.BadParams("history must be all, none, or days from 1 to 36500", param="history")
     if params["device"]:
         return SHOWN | {"id": "device", "purpose": "link", "link": None}
-    return SHOWN | ({"id": params["name"]} if params["name"] else {})
+    withdrew = "7Q2MX" if params["name"] == "second" else None
+    return SHOWN | {"withdrew": withdrew} | ({"id": params["name"]} if params["name"] else {})
 
 
 def _link(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:

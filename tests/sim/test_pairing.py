@@ -22,7 +22,7 @@ from p2p_agents.errors import (
     PairFailed,
     PairUnknown,
 )
-from p2p_agents.limits import PAIRING_CODE_MS, PAIRING_RUN_MS, PAIRING_SHOWN
+from p2p_agents.limits import PAIRING_CODE_MS, PAIRING_PLACES, PAIRING_RUN_MS, PAIRING_SHOWN
 from p2p_agents.node import commands, inviting, trusting
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import contacts, pairings
@@ -73,6 +73,14 @@ def ends(agent, attempt):
 def joins(world, agent, code, name=None, wait=3.0):
     attempt = tries(agent, code, name)
     world.run(wait)
+    return ends(agent, attempt)
+
+
+def answered_at_once(world, agent, code):
+    """Whatever it is: nobody is looked for any longer."""
+    attempt = tries(agent, code)
+    world.run(3.0)
+    assert agent.node.run(lambda core: inviting.is_over(core, attempt))
     return ends(agent, attempt)
 
 
@@ -231,10 +239,9 @@ def test_a_code_serves_once(world):
     alice, bob, carol = strangers(world, "alice", "bob", "carol")
     shown = shows(alice)
     joins(world, bob, shown["code"])
-    with pytest.raises(NobodyFound):
-        joins(world, carol, shown["code"])
-    with pytest.raises(NobodyFound):
-        joins(world, carol, shown["uri"])
+    for what in ("code", "uri"):
+        with pytest.raises(CodeUsed):
+            answered_at_once(world, carol, shown[what])
     bob.node.restart()
     with pytest.raises(CodeUsed):
         tries(bob, shown["code"])
@@ -259,15 +266,15 @@ def test_of_two_joiners_at_once_one_wins(world, second):
 
 
 def test_a_code_expires(world):
-    """F1: after ten minutes it is met nowhere."""
+    """F1: after ten minutes it is met nowhere; who comes late is told for ten more."""
     alice, bob = strangers(world)
     shown = shows(alice)
     world.run(LIFE_S + 2)
     assert status(alice)["state"] == "expired"
     with pytest.raises(CodeExpired):
         alice.call(inviting.outcome, code=None)
-    with pytest.raises(NobodyFound):
-        joins(world, bob, shown["code"])
+    with pytest.raises(CodeDead):
+        answered_at_once(world, bob, shown["code"])
     world.run(300)
     with pytest.raises(CodeExpired):
         tries(bob, shown["uri"])
@@ -280,8 +287,36 @@ def test_a_code_is_taken_back(world):
     with pytest.raises(PairCancelled):
         alice.call(inviting.outcome, code=code)
     world.run(2.0)
-    with pytest.raises(NobodyFound):
-        joins(world, bob, code)
+    with pytest.raises(CodeDead, match="taken back"):
+        answered_at_once(world, bob, code)
+    with pytest.raises(CodeDead, match="taken back"):
+        answered_at_once(world, world.agent("carol", alice.node), code)
+
+
+def test_a_second_code_says_that_it_takes_the_first_back(world):
+    alice = world.agent("alice")
+    first = shows(alice)
+    assert first["withdrew"] is None
+    second = shows(alice)
+    assert second["withdrew"] == first["code"].rpartition("-")[2]
+    alice.call(inviting.cancel, code=None)
+    assert shows(alice)["withdrew"] is None
+
+
+def test_codes_that_are_shown_come_before_those_that_ended(world):
+    """A NODE names few places."""
+    alice, bob = strangers(world)
+    for _ in range(2 * PAIRING_SHOWN):
+        code = shows(alice)["code"]
+    assert len(alice.core.desk.places(alice.core.now_ms())) == PAIRING_PLACES
+    world.settle()
+    assert joins(world, bob, code)["trust"] == "paired"
+
+
+def test_a_link_is_a_code_whatever_bridge_it_names(world):
+    alice, bob = strangers(world)
+    words, _, place = shows(alice)["code"].rpartition("-")
+    assert joins(world, bob, f"https://bridge.example:4433/p/{place}#{words}-{'a' * 52}")["trust"] == "paired"
 
 
 def test_an_agent_shows_one_code_and_a_node_few(world):

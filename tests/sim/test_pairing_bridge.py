@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2p_agents.errors import CodeDead, CodeWrong, NobodyFound, PairFailed
+from p2p_agents.limits import PAIRING_CODE_MS
 from p2p_agents.node import inviting
 from p2p_agents.node.effects import Meet
 from p2p_agents.store import contacts, queues
@@ -40,7 +41,20 @@ def test_two_agents_pair_over_a_bridge_and_talk(world: World, what: str) -> None
     world.settle()
     assert (alice.inbox(), bob.inbox()) == (["hello over there"], ["hello you"])
     assert bob.state(sent) == "delivered"
+    assert set(bridge.places) == set(next(iter(alice.core.desk.displays.values())).machines)
+    world.run(2 * PAIRING_CODE_MS / 1000)
     assert bridge.places == {}
+
+
+def test_a_code_that_was_taken_back_is_answered_at_once_over_a_bridge(world: World) -> None:
+    alice, bob, _ = far_apart(world)
+    code = shows(alice)["code"]
+    alice.call(inviting.cancel, code=None)
+    attempt = tries(bob, code)
+    world.run(6.0)
+    assert bob.node.run(lambda core: inviting.is_over(core, attempt))
+    with pytest.raises(CodeDead, match="taken back"):
+        ends(bob, attempt)
 
 
 def test_the_lan_comes_first(world: World) -> None:

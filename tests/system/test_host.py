@@ -55,9 +55,13 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     assert shown.json["link"].startswith("https://127.0.0.1:")
     state = alice.node.cli("host", "status").json
     assert (state["running"], state["address"]) == (True, shown.json["bridge"])
-    assert bob.node.cli("bridge", "add", shown.json["bridge"]).status == 0
-    met = bob.node.cli("pair", shown.json["link"])
+    other = "https://127.0.0.1:9/p/00000#" + shown.json["link"].partition("#")[2]
+    in_vain = bob.node.cli("pair", "-", "--timeout", "1", stdin=other.encode())
+    assert (in_vain.code, bob.node.cli("bridge", "list").json["bridges"]) == ("nobody_found", [])
+    met = bob.node.cli("pair", "-", stdin=shown.json["link"].encode())
     assert met.json["contact"]["id"] == alice.id
+    assert place_of(bob.node) == shown.json["bridge"]
+    assert "bridge remove 127.0.0.1:" in met.err
     again = alice.node.cli("host", "--no-wait").json
     assert (again["started"], again["bridge"]) == (False, shown.json["bridge"])
     assert alice.node.cli("host", "stop").json["stopped"] == shown.json["bridge"]

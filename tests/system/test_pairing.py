@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,3 +139,15 @@ def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:
     assert ended["state"] == "cancelled"
     assert alice.node.cli("pair", "xyzzy-fiddle-7q2mx").code == "bad_code"
     assert alice.node.cli("trust", "verify", "nobody").code == "peer_unknown"
+
+
+def test_ctrl_c_takes_the_code_back_and_says_so(world: World) -> None:
+    alice = world.agent("alice")
+    waiting = Process(alice.node.command("-m", "p2p_agents", "pair"), alice.node.environ)
+    with contextlib.closing(waiting):
+        while alice.node.cli("pair", "status").status:
+            continue
+        waiting.send_signal(signal.SIGINT)
+        assert "taken back" in waiting.until("The code")
+        assert waiting.end() == 130
+    assert alice.node.cli("pair", "status").json["state"] == "cancelled"

@@ -67,7 +67,8 @@ def host(
 
     def act(face: Face) -> int:
         started = _serve(face, Wish(port, public_host, tunnel=tunnel, invited=invited))
-        return show_and_wait(face, name, picture=not no_qr, link=True, wait=not no_wait, more=started)
+        wanted = {"bridge": started["bridge"]}
+        return show_and_wait(face, name, picture=not no_qr, link=True, wait=not no_wait, more=started, wanted=wanted)
 
     return run(act, as_, json)
 

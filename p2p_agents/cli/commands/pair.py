@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +13,12 @@ import typer
 from typer.core import TyperGroup
 
 from p2p_agents import errors, exits, limits, output
-from p2p_agents.cli import typed
+from p2p_agents.cli import progress, typed
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, Timeout, application, check_number, examples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your name for whoever is met.")]
 Wait = Annotated[
@@ -151,13 +152,21 @@ def show_and_wait(
     if link and shown["link"] is None:
         face.act("pair.cancel", code=shown["id"])
         raise errors.BridgeUnknown("a link leads to a bridge, and this node uses none", hint="run: p2p-agents host")
+    if shown["withdrew"] is not None:
+        tell(f"The code before, which ended with {shown['withdrew']}, is taken back: an agent shows one at a time.")
     for path, kind in saved.items():
         _save(shown["uri"], path, kind)
-    if not face.json or sys.stderr.isatty():
-        _show(shown, picture=picture, link=link)
-    if face.json:
-        face.show(shown, output.fields)
-    return _wait(face, shown["id"], timeout) if wait else exits.OK
+    try:
+        if not face.json or sys.stderr.isatty():
+            _show(shown, picture=picture, link=link)
+        if face.json:
+            face.show(shown, output.fields)
+        return _wait(face, shown["id"], timeout) if wait else exits.OK
+    except KeyboardInterrupt:
+        face.close()  # the connection may still wait for an answer
+        ended = face.act("pair.cancel", code=shown["id"])
+        tell("The code is taken back." if ended["state"] == "cancelled" else output.code_state(ended))
+        return exits.INTERRUPTED
 
 
 def _look(image: str | None) -> str:
@@ -177,33 +186,47 @@ def _look(image: str | None) -> str:
 
 
 def _join(face: Face, code: str, name: str | None, timeout: float, *, link: bool) -> int:
-    if link:
-        face.show(face.call("pair.link", code=code, name=name, timeout=timeout), output.linked)
-        return exits.OK
-    face.show(face.act("pair.join", code=code, name=name, timeout=timeout), output.paired)
+    wanted = {"code": code, "name": name, "timeout": timeout}
+    with _over_bridge(face, typed.bridge_in(code)), progress.shown("looking for who shows that code"):
+        found = face.call("pair.link", **wanted) if link else face.act("pair.join", **wanted)
+    face.show(found, output.linked if link else output.paired)
     return exits.OK
 
 
-def _wait(face: Face, code: str, timeout: float | None) -> int:
-    """Until somebody held it, telling of each wrong try as it is made; who leaves takes it back."""
-    deadline = time.monotonic() + (limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout)
-    seen = 0
+@contextmanager
+def _over_bridge(face: Face, address: str | None) -> Iterator[None]:
+    """Use the bridge that a link names, for good once it brought somebody."""
+    if address is None or any(one["address"] == address for one in face.call("bridge.list")["bridges"]):
+        yield
+        return
+    place = output.escape(address.removeprefix("bridge://").partition("#")[0])
     try:
-        while True:
-            left = max(0.0, deadline - time.monotonic())
-            answer = face.act("pair.wait", code=code, timeout=left, seen=seen)
-            for item in answer["wrong"][seen:]:
-                tell(output.wrong_try(item))
-            seen = len(answer["wrong"])
-            if answer["state"] == "paired":
-                break
-        if face.json:
-            tell(output.paired(answer))
-        face.show(answer, output.paired)
-    except KeyboardInterrupt:
-        face.close()  # the connection still waits for that answer
-        face.act("pair.cancel", code=code)
-        return exits.INTERRUPTED
+        face.call("bridge.add", address=address)
+        tell(f"This machine uses the bridge of the link now. To end that: p2p-agents bridge remove {place}")
+    except (errors.BridgeUnreachable, errors.BridgeRefused, errors.BridgeImpostor) as error:  # perhaps it is near
+        tell(f"The bridge of the link is of no use: {output.escape(error.message)}\n  {output.escape(error.hint)}")
+    try:
+        yield
+    except (errors.P2PError, KeyboardInterrupt):
+        face.close()  # after Ctrl-C the connection still waits for an answer
+        with suppress(errors.BridgeUnknown):
+            face.call("bridge.remove", address=address)
+        raise
+
+
+def _wait(face: Face, code: str, timeout: float | None) -> int:
+    """Until somebody held it, telling of each wrong try as it is made."""
+    deadline = time.monotonic() + (limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout)
+    seen, state = 0, "waiting"
+    while state != "paired":
+        left = max(0.0, deadline - time.monotonic())
+        answer = face.act("pair.wait", code=code, timeout=left, seen=seen)
+        for item in answer["wrong"][seen:]:
+            tell(output.wrong_try(item))
+        seen, state = len(answer["wrong"]), answer["state"]
+    if face.json:
+        tell(output.paired(answer))
+    face.show(answer, output.paired)
     return exits.OK
 
 
@@ -218,16 +241,18 @@ def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
     from p2p_agents.cli import picture as pictures
 
     lines = []
-    if picture and pictures.fits(shown["uri"]):
-        lines.append(pictures.draw(shown["uri"], colour=not os.environ.get("NO_COLOR")))
     until = output.clock(shown["expires"])
     lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
     verb = "pair --link-device --join" if shown["purpose"] == "link" else "pair --join"
     lines.append(f"On the other side, type it when asked: p2p-agents {verb}")
+    below = ""
     if link:
-        lines.append(f"On another network, the same with this link: {shown['link']}")
-        lines.append("The words after # stay in the link: give it to nobody but the other side.")
-    tell("\n".join(lines))
+        lines.append("On another network, type this link instead; give it to nobody else:")
+        below = shown["link"]
+    if picture:
+        tell(pictures.beside(shown["uri"], lines, below, colour=not os.environ.get("NO_COLOR")))
+    else:
+        tell("\n".join([*lines, *filter(None, [below])]))
 
 
 def _save(uri: str, path: str, kind: str) -> None:
