@@ -10,11 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
 from p2p_agents.errors import BadIdentity, BadSignature, IdentityFork, IdentityRollback, Malformed
-from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES, NAME_CHARS
+from p2p_agents.limits import (
+    IDENTITY_ENTRIES,
+    IDENTITY_ENTRY_BYTES,
+    LONG_LOGS_KEPT,
+    NAME_CHARS,
+    SHORT_LOG,
+    SHORT_LOGS_KEPT,
+)
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, uint, version
 
 if TYPE_CHECKING:
@@ -135,10 +143,25 @@ def _next(identity: Identity, root: SigningKey, kind: str, said: list[Any]) -> b
 
 
 def replay(entries: Sequence[bytes]) -> Identity:
-    """The identity that a whole log says. Raises BadIdentity, or UnknownVersion."""
-    if not entries:
+    """The identity that a whole log says. Raises BadIdentity, or UnknownVersion.
+
+    A log that held before is not verified again: what it says depends on its bytes alone.
+    """
+    try:
+        log = tuple(_bounded(signed) for signed in entries)
+    except Malformed as error:
+        raise BadIdentity(error.message) from error
+    if not log:
         raise BadIdentity("an identity log without entries")
-    return _extend(_begin(entries[0]), entries[1:])
+    return _verified_short(log) if len(log) <= SHORT_LOG else _verified_long(log)
+
+
+def _verified(log: tuple[bytes, ...]) -> Identity:
+    return _extend(_begin(log[0]), log[1:])
+
+
+_verified_short = lru_cache(maxsize=SHORT_LOGS_KEPT)(_verified)
+_verified_long = lru_cache(maxsize=LONG_LOGS_KEPT)(_verified)
 
 
 def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Identity:

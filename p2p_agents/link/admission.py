@@ -5,8 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from p2p_agents.limits import KNOCKS_PER_MINUTE, REQUESTS_PENDING, REQUESTS_PER_MINUTE
-from p2p_agents.wire.frame import Standing
+from p2p_agents.limits import (
+    CONTROL_FRAME_BYTES,
+    CONTROL_FRAMES_BURST,
+    CONTROL_FRAMES_PER_S,
+    KNOCKS_PER_MINUTE,
+    LOG_BYTES_PER_WORK,
+    REQUESTS_PENDING,
+    REQUESTS_PER_MINUTE,
+    UNPROVEN_WORK,
+)
+from p2p_agents.wire.frame import (
+    Credit,
+    Data,
+    Hello,
+    Init,
+    Node,
+    Open,
+    Pair,
+    Presence,
+    Request,
+    Reset,
+    Standing,
+    Sync,
+)
+from p2p_agents.wire.framing import PREFIX_BYTES
 
 
 @dataclass(slots=True)
@@ -29,6 +52,67 @@ class Bucket:
             return False
         self.level -= amount
         return True
+
+
+@dataclass(slots=True)
+class Gate:
+    """Counts one connection's frames as their bytes arrive, before anything is queued or parsed: by number and size
+    against its own allowance, and by the work they ask, until a contact is proven there, against what all such
+    connections share."""
+
+    strangers: Bucket
+    frames: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
+    proven: bool = False
+    free: float = UNPROVEN_WORK
+    _head: bytes = b""  # of the frame that begins
+    _rest: int = 0  # bytes of the frame that is passing
+
+    def passes(self, data: bytes, now: float) -> bool:
+        """Whether the bytes may go on to be worked off."""
+        view = memoryview(data)
+        while view:
+            if self._rest:
+                passed = min(self._rest, len(view))
+                self._rest, view = self._rest - passed, view[passed:]
+                continue
+            lacking = HEAD_BYTES - len(self._head)
+            self._head, view = self._head + bytes(view[:lacking]), view[lacking:]
+            if len(self._head) == HEAD_BYTES:
+                size, kind = int.from_bytes(self._head[:PREFIX_BYTES], "big"), self._head[-1]
+                self._head, self._rest = b"", max(0, size - (HEAD_BYTES - PREFIX_BYTES))
+                if not self._admits(kind, size, now):
+                    return False
+        return True
+
+    def _admits(self, kind: int, size: int, now: float) -> bool:
+        if self.proven and kind in CREDITED:
+            return True  # its link's own credit counts it
+        share = LIGHT_SHARE if kind in LIGHT else 1.0
+        if not self.frames.take(now, share * (1 + size / CONTROL_FRAME_BYTES)):
+            return False
+        if self.proven:
+            return True
+        work = WORK.get(kind, share) + (size / LOG_BYTES_PER_WORK if kind in SHOWS_LOG else 0.0)
+        self.free, beyond = max(0.0, self.free - work), max(0.0, work - self.free)
+        return not beyond or self.strangers.take(now, beyond)
+
+
+# Types as a frame's second byte shows them. DATA has credit of its own, CREDIT and PRESENCE cost next to nothing.
+CREDITED = frozenset({Data.TYPE, Credit.TYPE})
+LIGHT = CREDITED | {Presence.TYPE}
+SHOWS_LOG = frozenset({Hello.TYPE, Pair.TYPE})  # whose size may be an identity log, to be verified
+LIGHT_SHARE = 1 / 16  # what a frame counts that changes a number or two, or is for no link that is up
+WORK: dict[int, float] = {  # in tenths of a millisecond: signatures verified and made, keys drawn and used
+    Node.TYPE: 2,
+    Open.TYPE: 12,
+    Hello.TYPE: 8,
+    Sync.TYPE: 16,
+    Init.TYPE: 8,
+    Reset.TYPE: 12,
+    Request.TYPE: 16,
+    Pair.TYPE: 12,
+}
+HEAD_BYTES = PREFIX_BYTES + 2  # a frame's length, the head of its array, and its type
 
 
 class Policy(StrEnum):

@@ -9,7 +9,7 @@ from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
 from p2p_agents.node import adopting, answering, asking, remembering, syncing
-from p2p_agents.node.effects import Asked, PeersChanged, Wake
+from p2p_agents.node.effects import Asked, PeersChanged, Proven, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import allowed, contacts, doors, introductions
 from p2p_agents.store.contacts import Contact, Trust
@@ -183,6 +183,8 @@ def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
             core.send_on(link, Stand(link.number, now))
             remembering.remember_peer(core, link)
             _fall_back(link)
+        if now is Standing.ACCEPTS:
+            core.effect(Proven(link.connection))
         proceed(core, link)
     core.effect(PeersChanged())
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.errors import Flood, Malformed, PeerFault
 from p2p_agents.limits import CONTROL_FRAME_BYTES
+from p2p_agents.link.admission import CREDITED, LIGHT, LIGHT_SHARE
 from p2p_agents.node import consent, inbound, opening, pairing, presence, resetting, syncing
 from p2p_agents.node.effects import Hangup
 from p2p_agents.wire import frame as frames
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Link, Peering
     from p2p_agents.wire.frame import Frame
-
-LIGHT_SHARE = 1 / 16  # what a frame counts that changes a number or two, or is for no link that is up
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +47,10 @@ def received(core: Core, connection: int, data: bytes) -> None:
 
 def _meter(core: Core, peering: Peering, payload: bytes) -> None:
     """Count a frame before work is spent on it, whatever it turns out to be. Raises Flood."""
-    kind = payload[1:2]
-    if kind in _CREDITED and any(link.up for link in peering.links.values()):
+    kind = payload[1] if len(payload) > 1 else -1
+    if kind in CREDITED and any(link.up for link in peering.links.values()):
         return  # its link's own credit counts it
-    share = LIGHT_SHARE if kind in _LIGHT else 1.0
+    share = LIGHT_SHARE if kind in LIGHT else 1.0
     if not peering.bucket.take(core.now(), share * (1 + len(payload) / CONTROL_FRAME_BYTES)):
         raise Flood("too many frames outside credit")
 
@@ -100,10 +99,6 @@ def _renew_credit(core: Core, peering: Peering) -> None:
         if link.up and (total := link.meter.renew()) is not None:
             core.send_on(link, frames.Credit(link.number, total))
 
-
-# Types as a frame's second byte shows them: DATA has credit of its own, CREDIT and PRESENCE cost next to nothing.
-_CREDITED = {bytes([frames.Data.TYPE]), bytes([frames.Credit.TYPE])}
-_LIGHT = {*_CREDITED, bytes([frames.Presence.TYPE])}
 
 _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Node: _on_node,

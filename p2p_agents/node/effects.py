@@ -35,6 +35,13 @@ class Vouch:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """A contact spoke on a connection: what comes there is no stranger's any more."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     dial: Dial
 
@@ -164,6 +171,7 @@ Effect = (
     Transmit
     | Hangup
     | Vouch
+    | Proven
     | Connect
     | Wake
     | Moved

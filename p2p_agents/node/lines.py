@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import P2PError
-from p2p_agents.limits import INBOUND_QUEUE_BYTES, STRANGER_PATIENCE_S
+from p2p_agents.limits import INBOUND_QUEUE_BYTES, STRANGER_PATIENCE_S, STRANGERS_WORK_BURST, STRANGERS_WORK_PER_S
+from p2p_agents.link.admission import Bucket, Gate
 from p2p_agents.node import dispatch, opening
-from p2p_agents.node.effects import Connect, Hangup, Transmit, Vouch
+from p2p_agents.node.effects import Connect, Hangup, Proven, Transmit, Vouch
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from p2p_agents.link.routing import Dial, Target
     from p2p_agents.net.probing import Probe
     from p2p_agents.node.batch import Outcome
@@ -31,12 +35,15 @@ CLOSE_OUTRUN = CLOSE_OWNER + 1
 
 
 class Lines:
-    """The endpoint's handler. All of it runs in the loop's thread."""
+    """The endpoint's handler. All of it runs in the loop's thread. `now` is seconds of a monotonic clock."""
 
     endpoint: Endpoint
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, now: Callable[[], float] = time.monotonic) -> None:
         self._writer = writer
+        self._now = now
+        self._strangers = Bucket(STRANGERS_WORK_BURST, STRANGERS_WORK_PER_S)
+        self._gates: dict[int, Gate] = {}
         self._connections: dict[int, Connection] = {}
         self._targets: dict[int, Target] = {}  # of dials that are under way or succeeded
         self.probes: set[Probe] = set()  # of those who look at this moment what comes through
@@ -50,6 +57,7 @@ class Lines:
         target = self._targets.get(number)
         self._connections[number] = connection
         self._queued[number] = 0
+        self._gates[number] = Gate(self._strangers)
         if target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
         self._writer.submit(
@@ -58,8 +66,13 @@ class Lines:
         )
 
     def received(self, connection: Connection, data: bytes) -> None:
-        """QUIC has no backpressure to offer: a peer that outruns the writer beyond its credit is cut off."""
+        """QUIC has no backpressure to offer: a peer that outruns the writer, or its allowance, is cut off, before the
+        writer has any of it."""
         number, size = connection.id, len(data)
+        if not self._gates[number].passes(data, self._now()):
+            log.debug("connection %d: more than it may ask of us", number)
+            connection.close(CLOSE_OUTRUN, "flood")
+            return
         self._queued[number] += size
         if self._queued[number] > INBOUND_QUEUE_BYTES:
             log.warning("connection %d: more than %d bytes wait", number, INBOUND_QUEUE_BYTES)
@@ -81,7 +94,7 @@ class Lines:
         target = self._targets.pop(number, None)
         log.debug("connection %d closed: %s %s", number, reason.kind, reason.reason)
         if self._connections.pop(number, None) is not None:
-            del self._queued[number]
+            del self._queued[number], self._gates[number]
             self._writer.submit(lambda core: opening.disconnected(core, number))
         elif target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
@@ -106,6 +119,9 @@ class Lines:
             case Vouch(number, known):
                 if (connection := self._connections.get(number)) is not None:
                     self.endpoint.vouch(connection, known)
+            case Proven(number):
+                if (gate := self._gates.get(number)) is not None:
+                    gate.proven = True
             case Connect(dial):
                 self._dial(dial)
             case _:

@@ -11,9 +11,10 @@ from p2p_agents.errors import StoreFull, Usage
 from p2p_agents.limits import INBOUND_QUEUE_BYTES
 from p2p_agents.link.routing import Dial, Target
 from p2p_agents.node.batch import Outcome
-from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Transmit
+from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Proven, Transmit
 from p2p_agents.node.lines import Lines
 from p2p_agents.quic.connection import Closed
+from p2p_agents.wire.frame import Data, Open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,25 +108,41 @@ def test_other_effects_are_for_others(lines: Lines) -> None:
     assert not lines.carry(PeersChanged())
 
 
+def frame(kind: int, size: int) -> bytes:
+    """One frame as the stream carries it, `size` bytes in all, of which its head is true."""
+    return (size - 4).to_bytes(4, "big") + bytes((0x83, kind)) + bytes(size - 6)
+
+
 def test_a_peer_that_outruns_the_writer_is_cut_off(lines: Lines, queue: Queue) -> None:
-    """C1: what waits for the writer is bounded, per connection."""
+    """C1: what waits for the writer is bounded, per connection, a contact's too."""
     wire, patient = Wire(1), Wire(2)
-    lines.connected(wire)
-    lines.connected(patient)
-    lines.received(wire, bytes(INBOUND_QUEUE_BYTES))
+    for each in (wire, patient):
+        lines.connected(each)
+        lines.carry(Proven(each.id))
+    lines.received(wire, frame(Data.TYPE, INBOUND_QUEUE_BYTES))
     assert wire.closed == []
-    lines.received(wire, b"x")
-    lines.received(patient, b"x")
+    lines.received(wire, frame(Data.TYPE, 64))
+    lines.received(patient, frame(Data.TYPE, 64))
     assert (wire.closed, patient.closed) == (["flood"], [])
 
 
 def test_bytes_that_were_taken_make_room(lines: Lines, queue: Queue) -> None:
     wire = Wire(1)
     lines.connected(wire)
+    lines.carry(Proven(1))
     for _ in range(5):
-        lines.received(wire, bytes(INBOUND_QUEUE_BYTES))
+        lines.received(wire, frame(Data.TYPE, INBOUND_QUEUE_BYTES))
         queue.settle()
     assert wire.closed == []
+
+
+def test_a_flood_is_cut_off_before_the_writer_has_any_of_it(lines: Lines, queue: Queue) -> None:
+    """C1: 1.7 MB of OPENs that waited for the writer silenced a node for 93 s."""
+    wire = Wire(1)
+    lines.connected(wire)
+    queue.held.clear()
+    lines.received(wire, frame(Open.TYPE, 300) * 5_000)
+    assert (wire.closed, queue.held) == (["flood"], [])
 
 
 def test_bytes_that_could_not_be_worked_off_end_the_connection(lines: Lines, queue: Queue) -> None:

@@ -151,7 +151,7 @@ class Node:
         jitter = random.Random(f"jitter {seed}").random
         self.core = Core(self.db, str(self.keys), self.certificate.public, self.clock, Entropy(seed), jitter)  # type: ignore[arg-type]
         self.writer = Writer(self)
-        self.lines = Lines(self.writer)  # type: ignore[arg-type]
+        self.lines = Lines(self.writer, lambda: self.world.time.now)  # type: ignore[arg-type]
         self.lines.endpoint = self.world.net.host(self.address, self.certificate, self.lines)  # type: ignore[arg-type]
         self.running = True
         self.run(hosting.load_all)

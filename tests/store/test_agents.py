@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.identity import add_device, inception, merge, replay, rotate
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadIdentity
@@ -21,6 +22,26 @@ def identity(root=ROOT, device=DEVICE):
 def host(db, name, who):
     fields = {"kind": "other", "policy": "ask", "hidden": False, "now_ms": 1}
     return agents.add_agent(db, who, who.devices[0], name=name, **fields)
+
+
+def test_an_identity_log_is_verified_once(db, monkeypatch):
+    """E1: a stranger's kept log of 256 entries cost 30 ms whenever it was looked at."""
+    checked, verify = [], identities.verify
+    monkeypatch.setattr(identities, "verify", lambda *said: checked.append(said) or verify(*said))
+    root = SigningKey.from_seed(b"o" * 32)
+    log = replay([inception(root, NEXT.public, 7)])
+    for number in range(200):
+        log = merge(log, log.n + 1, [add_device(log, root, SigningKey.from_seed(bytes([number]) * 32), "device")])
+    agents.save_identity(db, log)
+    del checked[:]
+    assert agents.load_identity(db, log.agent) == log
+    assert len(checked) == 401  # the inception, and two for each device
+    for _ in range(100):
+        assert agents.load_identity(db, log.agent) == log
+    assert len(checked) == 401
+    forged = [*log.entries[:-1], log.entries[-1][:-1] + b"\0"]
+    with pytest.raises(BadIdentity):
+        replay(forged)
 
 
 def test_the_first_agent_is_the_default(db):

@@ -1,0 +1,72 @@
+"""What strangers may make a node do: counted in signatures and frames, never in seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.crypto import identity as identities
+from p2p_agents.limits import CONTROL_FRAMES_BURST
+from p2p_agents.node import dispatch, opening
+from p2p_agents.wire import frame as frames
+from p2p_agents.wire.claims import OPEN_LABEL, encode_open
+from p2p_agents.wire.frame import encode_frame
+from p2p_agents.wire.framing import frame_bytes
+from tests.sim.owners import adds_device
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    """Signatures of identity logs that were verified."""
+    seen, verify = [], identities.verify
+    monkeypatch.setattr(identities, "verify", lambda *said: seen.append(said[2]) or verify(*said))
+    return seen
+
+
+def opens(bob, mallory, peering, number):
+    """An OPEN of a link to bob that holds."""
+    server = peering.server_key
+    key = mallory.hosted.speaker.key
+    said = encode_open(server, mallory.id, key.public, bob.id, bytes(32), peering.own_challenge, number)
+    return frames.Open(number, mallory.id, key.public, bob.id, bytes(32), 0, key.sign(said, OPEN_LABEL))
+
+
+def test_a_kept_request_with_a_long_log_is_verified_once_however_often_its_sender_opens(world, verified):
+    """E1, C2: each OPEN of it cost 30 ms: 1.7 MB silenced a node for 93 s."""
+    bob, mallory = world.agent("bob"), world.agent("mallory")
+    for number in range(60):
+        adds_device(mallory, f"device{number}")
+    mallory.befriends(bob)
+    mallory.sends(bob, "let me in")
+    world.settle()
+    assert bob.requests() == ["let me in"]
+    peering = next(iter(bob.core.peerings.values()))
+    first = 1001 if peering.dialed else 1000
+    del verified[:]
+    for number in range(40):
+        asking = opens(bob, mallory, peering, first + 2 * number)
+        bob.node.run(lambda core, frame=asking: opening.on_open(core, peering, frame))
+    assert len(peering.links) > 10
+    assert verified == []
+
+
+def test_a_flood_of_opens_ends_at_its_connection_before_the_writer_hears_of_it(world, monkeypatch):
+    """C1: counted as they arrive: what waits for the writer may wait long."""
+    bob, friend, mallory = world.agent("bob"), world.agent("friend"), world.agent("mallory")
+    bob.befriends(friend)
+    friend.befriends(bob)
+    world.settle()
+    handled, handle = [], dispatch._handle
+    monkeypatch.setattr(dispatch, "_handle", lambda *given: handled.append(given[2]) or handle(*given))
+    end = mallory.node.lines.endpoint.dial(bob.node.address, pin=None)
+    world.run(0.1)
+    end.send(frame_bytes(encode_frame(frames.Node(mallory.node.certificate.public, 1, "x", bytes(32), ()))))
+    world.run(0.1)
+    peering = next(p for p in bob.core.peerings.values() if not p.links and not p.dialed)
+    for number in range(2_000):
+        end.send(frame_bytes(encode_frame(opens(bob, mallory, peering, 1000 + 2 * number))))
+    world.run(5)
+    assert sum(isinstance(frame, frames.Open) for frame in handled) <= CONTROL_FRAMES_BURST
+    assert peering.id not in bob.core.peerings
+    friend.sends(bob, "still here")
+    world.settle()
+    assert bob.heard(friend) == ["still here"]
