@@ -7,6 +7,7 @@ MIB = 1024 * KIB
 
 # --- numbers and bytes on the wire ---
 DAY_MS = 86_400_000
+DAY_S = 86_400
 INT_MAX = 2**53 - 1  # the largest integer every JSON and CBOR reader agrees on
 DATE_MS_MAX = 253_402_300_799_999  # the end of the year 9999: the last moment that RFC 3339, and Python, can write
 CBOR_DEPTH = 8  # our deepest structure, a SYNC, has 7
@@ -37,13 +38,17 @@ UNACKED_FRAMES = 1_024  # sealed frames the peer has not acknowledged (PROTOCOL 
 UNACKED_BYTES = 1 * MIB  # and their bytes: what one link may leave in the sender's buffers
 GAP_FRAMES = 64  # early frames kept as ciphertext while the gap before them is asked for
 GAP_CANDIDATES = 4  # different frames kept for one position: a forgery must not displace the real one
-GAP_BYTES = 2 * MIB
+GAP_BYTES = 2 * MIB  # of one session
+GAP_POOL_BYTES = 32 * MIB  # and of all sessions together: beyond, early frames are dropped and come again
 PADDING_FLOOR = 256  # bytes: short messages all look alike
 PARSED_KEYS = 256  # parsed KEM public keys kept: a parse costs 30 us, a kept key some 5 KiB
 LAMPORT_LEAP = 2**20  # a lamport further ahead than this is refused (PROTOCOL A2)
 SYNC_TIPS = 64  # epochs of one chain named in a SYNC: older ones are their ancestors
 STALLED_S = 10.0  # nothing is acknowledged for so long: the peer is asked for its view; then after twice as long
 STALLED_ASKS = 2  # and then links and sessions begin anew, a minute after the first question
+SYNCS_BURST = 16  # that one device of a contact may send at once: each is compared with all that is held
+SYNCS_PER_S = 2  # and sustained: an honest one sends one where views differ; more is skipped, unread
+EPOCHS_PER_DAY = 1_024  # of one device of a contact, each an opening of its store: comparing views costs time for each
 SYNC_EVERY_MS = 1_000  # a disagreement asks for at most one SYNC a second
 
 # --- batching ---

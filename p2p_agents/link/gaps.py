@@ -21,6 +21,11 @@ class GapBuffer:
         self._slots: dict[tuple[int, int], list[Frame]] = {}
         self._bytes = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of all that is kept."""
+        return self._bytes
+
     def keep(self, frame: Frame) -> bool:
         """Whether it was kept; what was dropped comes again."""
         slot = self._slots.get((frame.turn, frame.n), [])
@@ -35,9 +40,10 @@ class GapBuffer:
         return True
 
     def take(self, positions: tuple[tuple[int, int], ...]) -> list[Frame]:
-        """The candidates for any of `positions`, removed."""
+        """The candidates for any of `positions`, removed, and with them what lies before the first: that was opened."""
         found = [frame for position in positions for frame in self._slots.pop(position, [])]
-        self._bytes -= sum(frame.size for frame in found)
+        passed = [frame for slot in list(self._slots) if slot < positions[0] for frame in self._slots.pop(slot)]
+        self._bytes -= sum(frame.size for frame in (*found, *passed))
         return found
 
     def __len__(self) -> int:

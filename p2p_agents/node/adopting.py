@@ -77,6 +77,7 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
     sessions.forget_pair(core.db, *key)
     queues.forget_pair(core.db, *key)
     core.ways.pop(key, None)
+    core.paces.pop(key, None)
     outbox.orphan(core.db, hosted.local.id, agent, device)
 
 

@@ -17,7 +17,7 @@ from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Lived, Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
-from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Peering, Phase, Sighting, Texts, Waiter
+from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Pace, Peering, Phase, Sighting, Texts, Waiter
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import lived, sessions
 from p2p_agents.wire.frame import Close, encode_frame
@@ -26,6 +26,7 @@ from p2p_agents.wire.framing import frame_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from p2p_agents.link.gaps import GapBuffer
     from p2p_agents.node.clock import Clock
     from p2p_agents.node.effects import Effect
     from p2p_agents.node.entropy import SystemEntropy
@@ -83,6 +84,8 @@ class Core:
         self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
+        self.paces: dict[PairKey, Pace] = {}
+        self.gaps: dict[bytes, GapBuffer] = {}  # sid -> frames that came early
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}
@@ -208,6 +211,9 @@ class Core:
             link.way.sync_at = self.now()
             self.mark_ready(key)
 
+    def pace(self, key: PairKey) -> Pace:
+        return self.paces.setdefault(key, Pace())
+
     def newest_link(self, key: PairKey) -> Link | None:
         """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way
         over bridges while there is none."""
@@ -260,6 +266,7 @@ class Core:
         self._dirty.pop(sid, None)
         self.init_links.pop(sid, None)
         self.heard.pop(sid, None)
+        self.gaps.pop(sid, None)
         sessions.drop(self.db, sid)
 
     def settle(self) -> None:

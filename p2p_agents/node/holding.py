@@ -34,7 +34,7 @@ def told(core: Core, link: Link) -> list[tuple[bytes, bytes]]:
 
 def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
     tips = {
-        device: tips_of(entries.runs(core.db, conversation, device), SYNC_TIPS)
+        device: tips_of(entries.runs(core.db, conversation, device, SYNC_TIPS), SYNC_TIPS)
         for device in entries.authors(core.db, conversation)
     }
     reads = readers.read_through(core.db, link.agent, peer, conversation)
@@ -100,7 +100,8 @@ def _settle_holding(core: Core, link: Link, holding: Holding, reopens: bool) -> 
         _settle_arrived(core, link, holding.conversation, device, held)
         if reopens:
             for run in runs_in_reach(runs, tips, entries.floor(core.db, holding.conversation, device)):
-                _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
+                if held[run.epoch] < run.last:  # a query for each of the others would be paid by whoever hears SYNC
+                    _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
         if device == own and lost(runs, tips):
             _noticed_loss(core, link)
     if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
@@ -152,8 +153,9 @@ def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
     if family.is_own(core, link):
         receipts.read_elsewhere(core, core.host(link.agent), mark)
         return
-    own = core.host(link.agent).local
-    if mark.conversation != direct_id(own.agent, link.peer):
+    own = core.host(link.agent).speaker.identity
+    ours = mark.device in (*own.devices, *own.revoked)
+    if not ours or mark.conversation != direct_id(own.agent, link.peer):
         return
     for entry in settle_read(core, link.agent, link.peer, mark):
         core.effect(Moved(link.agent, entry))
@@ -164,8 +166,9 @@ def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int
     runs = entries.runs(core.db, mark.conversation, mark.device)
     covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
     moved = []
+    unread = outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
     for run in runs:
-        if covered[run.epoch] >= run.first:
+        if run.epoch in unread and covered[run.epoch] >= run.first:
             place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
             moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms())
     return moved

@@ -12,7 +12,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
-from p2p_agents.limits import LAMPORT_LEAP, VERDICTS_HELD
+from p2p_agents.limits import GAP_POOL_BYTES, LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
 from p2p_agents.node import cards, family, holding, receipts, resetting, sharing, syncing, vouching, ways
 from p2p_agents.node.effects import Echoed, Moved, Wake
@@ -95,7 +95,7 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
         _judge_replay(core, link, held, frame)
         return False
     except Gap as gap:
-        if link.gaps.setdefault(frame.sid, GapBuffer()).keep(frame):
+        if _keep(core, frame):
             syncing.ask_again(core, link, gap.message)
         return False
     except BadSeal as fault:
@@ -108,6 +108,12 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
     core.touch(held)
     _settle_payload(core, link, key, held, plaintext)
     return True
+
+
+def _keep(core: Core, frame: Frame) -> bool:
+    """Of the sessions that are held, all together; whichever link it came on."""
+    held = sum(gaps.size for gaps in core.gaps.values())
+    return held + frame.size <= GAP_POOL_BYTES and core.gaps.setdefault(frame.sid, GapBuffer()).keep(frame)
 
 
 def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
@@ -124,7 +130,7 @@ def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
 
 
 def _drain_gaps(core: Core, link: Link, key: PairKey, held: Held) -> None:
-    gaps = link.gaps.get(held.session.sid)
+    gaps = core.gaps.get(held.session.sid)
     while gaps:
         s = held.session
         candidates = gaps.take(((s.peer_turn, s.peer_n), (s.own_turn + 1, 0)))
@@ -246,7 +252,15 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
         return Verdict.EQUIVOCATION
     if r.lamport > lamport + LAMPORT_LEAP:
         return Verdict.LAMPORT
-    return Verdict.STORED if extends else _judge_chain(core, r, run)
+    verdict = Verdict.STORED if extends else _judge_chain(core, r, run)
+    if verdict is Verdict.STORED and run is None and not within and not _may_begin(core, link, r):
+        return Verdict.GAP  # it is owed again, and taken later
+    return verdict
+
+
+def _may_begin(core: Core, link: Link, r: Record) -> bool:
+    """Whether the peer may begin one more epoch: comparing views costs time for each, for ever."""
+    return r.author != link.peer or core.pace(core.pair_key(link)).epochs.take(core.now())
 
 
 def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:

@@ -13,10 +13,14 @@ from p2p_agents.errors import BadSeal
 from p2p_agents.limits import (
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_S,
+    DAY_S,
+    EPOCHS_PER_DAY,
     OPENS_BURST,
     OPENS_PER_S,
     QUEUE_FRAMES_BURST,
     QUEUE_FRAMES_PER_S,
+    SYNCS_BURST,
+    SYNCS_PER_S,
     TEXTS_BYTES,
     TOLD_PLACES_BURST,
     TOLD_PLACES_PER_S,
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from p2p_agents.crypto.bundle import Bundle
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.kem import KemKey
-    from p2p_agents.link.gaps import GapBuffer
     from p2p_agents.link.hello import Speaker
     from p2p_agents.link.routing import Target
     from p2p_agents.store.agents import LocalAgent
@@ -129,6 +132,14 @@ class Stall:
 
 
 @dataclass(slots=True)
+class Pace:
+    """What one device of a contact may make us do, over all its links."""
+
+    syncs: Bucket = field(default_factory=lambda: Bucket(SYNCS_BURST, SYNCS_PER_S))
+    epochs: Bucket = field(default_factory=lambda: Bucket(EPOCHS_PER_DAY, EPOCHS_PER_DAY / DAY_S))
+
+
+@dataclass(slots=True)
 class Link:
     """A lane of a connection, or a pair of queues: one agent of ours and one of the peer's."""
 
@@ -169,7 +180,6 @@ class Link:
     answers: list[bytes] = field(default_factory=list)
     resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from
     heal: Heal = field(default_factory=Heal)
-    gaps: dict[bytes, GapBuffer] = field(default_factory=dict)
     status: str = "online"
     attending: bool | None = None
     last_read_ms: int = 0

@@ -13,7 +13,7 @@ from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import DAY_MS, SESSION_FRAME_BYTES, STALLED_ASKS, STALLED_S, SYNC_EVERY_MS
 from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
-from p2p_agents.node import holding, questions, ways
+from p2p_agents.node import family, holding, questions, ways
 from p2p_agents.node.state import Heal, Phase, Stall
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
@@ -166,6 +166,8 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
     """Raises BadSeal, BadSignature, Malformed or Replayed."""
     if not link.up or link.standing is not Standing.ACCEPTS:
         return  # it crossed a change of our mind
+    if not family.is_own(core, link) and not core.pace(core.pair_key(link)).syncs.take(core.now()):
+        return  # an honest peer asks again
     claims = _open(core, link, frame)
     key = core.pair_key(link)
     if link.way is not None:

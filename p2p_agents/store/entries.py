@@ -15,6 +15,7 @@ ENTRY = (  # the columns of a Record, but its body
     "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms,"
     " e.type, e.reply_to, e.signed"
 )
+ALL_RUNS = 0
 INDEXED = "indexed"  # meta: the last entry in the word index
 _RUN = "SELECT epoch, parent, first, last, hash, lamport FROM chains WHERE conversation = ? AND device = ?"
 
@@ -70,8 +71,11 @@ def taken(db: Database, r: Record) -> bool:
     )
 
 
-def runs(db: Database, conversation: bytes, device: bytes) -> list[Run]:
-    return [Run(*row) for row in db.all(_RUN, (conversation, device))]
+def runs(db: Database, conversation: bytes, device: bytes, newest: int = ALL_RUNS) -> list[Run]:
+    """Those of a chain; with `newest` so many, newest first."""
+    if newest == ALL_RUNS:
+        return [Run(*row) for row in db.all(_RUN, (conversation, device))]
+    return [Run(*row) for row in db.all(f"{_RUN} ORDER BY lamport DESC LIMIT ?", (conversation, device, newest))]
 
 
 def tip(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> tuple[Run | None, int]:

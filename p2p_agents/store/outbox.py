@@ -219,6 +219,16 @@ def reopen(db: Database, row: int, now_ms: int) -> None:
     )
 
 
+def unread_epochs(db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes) -> set[bytes]:
+    """The epochs of our entries that were delivered and not read yet, as far as is known."""
+    rows = db.all(
+        "SELECT DISTINCT e.epoch FROM outbox o JOIN entries e ON e.id = o.entry WHERE o.agent = ? AND o.peer = ?"
+        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ?",
+        (agent, peer, conversation, device),
+    )
+    return {row[0] for row in rows}
+
+
 def mark_read(db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, bytes, int], now_ms: int) -> list[int]:
     """The peer read our entries of (conversation, device, epoch) through seq; returns those whose state changed."""
     rows = db.all(

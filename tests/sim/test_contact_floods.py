@@ -1,0 +1,133 @@
+"""What a contact may make a node hold and do: bounded for each, and for all of them together."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.conversation.record import MESSAGE
+from p2p_agents.crypto.ratchet import seal
+from p2p_agents.limits import EPOCHS_PER_DAY, GAP_BYTES, GAP_POOL_BYTES, SYNCS_BURST
+from p2p_agents.link.admission import Bucket
+from p2p_agents.node import inbound, syncing
+from p2p_agents.node.state import Pace
+from p2p_agents.wire.frame import Data
+from p2p_agents.wire.payload import Verdict
+from tests.sim.hostile import Forger, inject
+
+
+def talkers(world):
+    alice, mallory = world.friends("alice", "mallory")
+    mallory.sends(alice, "first")
+    world.settle()
+    return alice, mallory
+
+
+def early(forger, size=100_000, count=40):
+    """Frames of a session that leave a gap before them: sealed, and far too many."""
+    session, frames = forger.session, []
+    for _ in range(count):
+        session, frame = seal(session, bytes(size), forger.author.core.now_ms(), forger.author.core.entropy)
+        frames.append(frame)
+    return frames[1:]
+
+
+def test_early_frames_of_a_dead_session_are_freed_with_it(world):
+    """B5: their buffers were kept for as long as the link: 56 to 103 MB in 80 s."""
+    alice, mallory = talkers(world)
+    key = (alice.device, mallory.device)
+    for _ in range(4):
+        for frame in early(Forger(mallory, alice)):
+            inject(alice, mallory, Data(0, frame))
+        assert 0 < sum(gaps.size for gaps in alice.core.gaps.values()) <= 2 * GAP_BYTES
+        (link, *_) = mallory.links(alice)
+        for held in list(mallory.core.pair_sessions((mallory.device, alice.device))):
+            mallory.node.run(lambda core, h=held: syncing.retire(core, (mallory.device, alice.device), h))
+        mallory.sends(alice, "anew")
+        world.run(3)
+        world.settle()
+        held = {each.session.sid for each in alice.core.pair_sessions(key)}
+        assert alice.core.gaps.keys() <= held
+    assert link
+    assert len(alice.heard(mallory)) == 5
+
+
+def test_early_frames_of_all_sessions_together_are_bounded(world, monkeypatch):
+    """B5: beyond it they are dropped, and come again."""
+    alice, mallory = talkers(world)
+    monkeypatch.setattr(inbound, "GAP_POOL_BYTES", 250_000)
+    assert GAP_POOL_BYTES > 250_000
+    for frame in early(Forger(mallory, alice)):
+        inject(alice, mallory, Data(0, frame))
+    assert 100_000 < sum(gaps.size for gaps in alice.core.gaps.values()) <= 250_000
+
+
+def floods_epochs(forger, count, verdicts, first=0):
+    """An entry in an epoch of its own each, as a device whose store is opened for each message would write."""
+    last = forger.writes("epoch 0", MESSAGE, epoch=first.to_bytes(8, "big"))
+    for number in range(first + 1, first + count + 1):
+        forger.sends(last.item)
+        if verdicts and verdicts[-1] is Verdict.GAP:
+            return
+        place = {"seq": forger.place().seq, "prev": last.hash, "epoch": number.to_bytes(8, "big")}
+        last = forger.writes(f"epoch {number}", MESSAGE, **place)
+
+
+@pytest.fixture
+def verdicts(monkeypatch):
+    given, take = [], inbound._take_item
+    monkeypatch.setattr(inbound, "_take_item", lambda *said: given.append(take(*said)) or given[-1])
+    return given
+
+
+def test_new_epochs_of_a_contact_are_bounded_a_day_and_taken_later(world, verdicts):
+    """A3: each made every comparison of views dearer, for ever."""
+    alice, mallory = talkers(world)
+    assert Pace().epochs.burst == EPOCHS_PER_DAY
+    alice.core.pace((alice.device, mallory.device)).epochs = Bucket(20, 1 / 60)
+    del verdicts[:]
+    floods_epochs(Forger(mallory, alice), 50, verdicts)
+    assert verdicts == [Verdict.STORED] * 20 + [Verdict.GAP]
+    world.run(120)
+    del verdicts[:]
+    floods_epochs(Forger(mallory, alice), 1, verdicts, first=100)
+    assert verdicts == [Verdict.STORED]
+
+
+def test_a_comparison_of_views_costs_no_query_for_each_epoch(world, verdicts):
+    """B1: a SYNC cost 100 ms once a contact had begun enough epochs, and so did a read mark."""
+    alice, mallory = talkers(world)
+    alice.sends(mallory, "to be read")
+    world.settle()
+
+    def statements(number):
+        before = alice.core.db.statements
+        mallory.node.run(lambda core: syncing.send_sync(core, mallory.links(alice)[0], reply=True))
+        world.run(1)
+        mallory.reads()
+        alice.sends(mallory, f"to be read {number}")
+        world.run(1)
+        return alice.core.db.statements - before
+
+    few = min(statements(number) for number in range(3))
+    floods_epochs(Forger(mallory, alice), 200, verdicts)
+    world.run(60)
+    world.settle()
+    many = min(statements(number) for number in range(3, 6))
+    assert many < few + 50
+
+
+def test_views_that_a_contact_pours_in_are_not_all_compared(world, monkeypatch):
+    """B1: each is unsealed, verified and compared with all that is held."""
+    alice, mallory = talkers(world)
+    compared, learn = [], syncing._learn
+    monkeypatch.setattr(syncing, "_learn", lambda *said: compared.append(said) or learn(*said))
+    link = mallory.links(alice)[0]
+    for _ in range(8):
+        mallory.node.run(lambda core: [syncing.send_sync(core, link, reply=False) for _ in range(20)])
+        world.run(0.1)
+    heard = [said for said in compared if said[0] is alice.core]
+    assert 0 < len(heard) <= SYNCS_BURST + 4
+    assert alice.links(mallory)
+    mallory.sends(alice, "after")
+    world.settle()
+    assert alice.heard(mallory) == ["first", "after"]
