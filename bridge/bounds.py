@@ -34,6 +34,8 @@ DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
 # --- connections ---
 UPGRADES = 512  # accepted by TCP whose WebSocket is not open yet: 0.2 MB each with TLS
 UPGRADES_OF_NETWORK = 64  # an office that comes back at once; loopback is exempt
+FRAMES_PER_REQUEST = 2  # of a WebSocket: requests come one in a frame, or many; beside them are pings
+PIECE_BYTES = 16 * KIB  # of what a WebSocket brings, parsed at once: 3,000 of the least frames, some 30 ms
 UPGRADE_BYTES = 16 * KIB  # of a request with its headers
 CONNECTIONS = 10_000
 CONNECTIONS_PER_NETWORK = 512  # an office behind one address; loopback is exempt
@@ -59,6 +61,7 @@ BATCH_BYTES = 16 * MIB
 UPKEEP_EVERY_S = 15.0  # what expired is forgotten, and the store's figures are looked at
 EXPIRE_BLOBS = 4_096  # forgotten in one transaction
 QUEUE_IDLE_DAYS = 90  # a queue nobody read for so long is forgotten, and a further account of that age without one
+BLOB_COST = 512  # bytes that keeping a blob takes beside its content: rows, indexes, half-filled pages
 SCARCE = 0.5  # of what open accounts may hold together: from here on a newcomer works
 RESERVE = 0.25  # of it, for networks that have been here: shared evenly
 SETTLED_MS = 3_600_000  # a network has been here for so long: a flood fills what is left in less
@@ -100,6 +103,8 @@ class Quotas:
     disk_reserve: int = 64 * MIB  # kept free: what acknowledging, expiry and SQLite's log of changes need at most
     requests: Pace = Pace(2_000, 8_000)  # of one connection
     traffic: Pace = Pace(16 * MIB, 64 * MIB)  # bytes of one connection
+    proofs: Pace = Pace(200, 8_192)  # of one connection: each is a signature to verify; a node may have 4,096 queues
+    refusals: Pace = Pace(256, 4_096)  # of one connection, and messages of unknown types; then it is ended
     meets: Pace = Pace(1, 30)  # of one connection: places are few, and guessing at them is slow
     per_network: int = 4  # a network has the pace of so many connections; loopback is exempt
 

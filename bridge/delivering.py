@@ -41,7 +41,7 @@ class Delivering:
         self._waiting: dict[bytes, None] = {}
         self._numbers = 0
         self._fetches = 0
-        self._unacked_bytes = 0
+        self.unacked_bytes = 0  # delivered and not acknowledged, of all queues
 
     def __len__(self) -> int:
         return len(self._read)
@@ -52,6 +52,11 @@ class Delivering:
     @property
     def queues(self) -> tuple[bytes, ...]:
         return tuple(self._read)
+
+    def unacked(self, queue: bytes) -> int:
+        """Bytes of a queue that were delivered and not acknowledged."""
+        subscription = self._read.get(queue)
+        return 0 if subscription is None else subscription.bytes
 
     def begin(self, queue: bytes, after: int) -> int:
         """The queue is read from `after` on, once it is `opened` under the number returned. Ends an earlier reading."""
@@ -74,7 +79,7 @@ class Delivering:
             return False
         del self._read[queue]
         self._waiting.pop(queue, None)
-        self._unacked_bytes -= subscription.bytes
+        self.unacked_bytes -= subscription.bytes
         return True
 
     def came(self, queue: bytes, previous: int, cursor: int, blob: bytes) -> Iterator[Fetch | Push]:
@@ -115,7 +120,7 @@ class Delivering:
     def acked(self, queue: bytes, cursor: int) -> Iterator[Fetch]:
         """The client kept what came up to the cursor: there is room for more."""
         subscription = self._read[queue]
-        self._unacked_bytes -= subscription.acked(cursor)
+        self.unacked_bytes -= subscription.acked(cursor)
         yield from self._serve(subscription)
 
     # --- private ---
@@ -125,10 +130,10 @@ class Delivering:
         return subscription if subscription is not None and subscription.number == number else None
 
     def _room(self, subscription: Subscription) -> bool:
-        return subscription.has_window and self._unacked_bytes < bounds.CONNECTION_WINDOW_BYTES
+        return subscription.has_window and self.unacked_bytes < bounds.CONNECTION_WINDOW_BYTES
 
     def _push(self, subscription: Subscription, blobs: list[tuple[int, bytes]]) -> Push:
-        self._unacked_bytes += subscription.delivered(blobs)
+        self.unacked_bytes += subscription.delivered(blobs)
         return Push(Deliver(subscription.queue, tuple(blobs)))
 
     def _serve(self, subscription: Subscription) -> Iterator[Fetch]:
@@ -146,7 +151,7 @@ class Delivering:
 
     @property
     def _promised(self) -> int:
-        return self._unacked_bytes + self._fetches * bounds.FETCH_BYTES
+        return self.unacked_bytes + self._fetches * bounds.FETCH_BYTES
 
     def _fetch(self, subscription: Subscription) -> Fetch:
         self._fetches += 1

@@ -35,13 +35,17 @@ class Bucket:
 
 
 class Purse:
-    """What one connection, or one network, may spend: requests, bytes, and looks at meeting places."""
+    """What one connection, or one network, may spend: requests, proofs among them, bytes, looks at meeting places; and
+    what it may waste: refusals, and frames that bring no request."""
 
-    __slots__ = ("meets", "requests", "traffic")
+    __slots__ = ("frames", "meets", "proofs", "refusals", "requests", "traffic")
 
     def __init__(self, quotas: Quotas, now: float, times: int = 1) -> None:
         self.requests = Bucket(_times(quotas.requests, times), now)
         self.traffic = Bucket(_times(quotas.traffic, times), now)
+        self.proofs = Bucket(_times(quotas.proofs, times), now)
+        self.refusals = Bucket(_times(quotas.refusals, times), now)
+        self.frames = Bucket(_times(quotas.requests, times * bounds.FRAMES_PER_REQUEST), now)
         self.meets = Bucket(_times(quotas.meets, times), now)
 
 
@@ -53,10 +57,12 @@ class Paces:
     def __init__(self, *purses: Purse) -> None:
         self._purses = purses
 
-    def request(self, size: int, now: float, *, meet: bool = False) -> int:
+    def request(self, size: int, now: float, *, meet: bool = False, proof: bool = False) -> int:
         """Spend one request of so many bytes: 0, or the ms after which it can be spent, and nothing was."""
         prices = [(purse.requests, 1) for purse in self._purses]
         prices += [(purse.traffic, size) for purse in self._purses]
+        if proof:
+            prices += [(purse.proofs, 1) for purse in self._purses]
         if meet:
             prices += [(purse.meets, 1) for purse in self._purses]
         wait = max((bucket.wait(amount, now) for bucket, amount in prices), default=0.0)
@@ -65,6 +71,19 @@ class Paces:
         for bucket, amount in prices:
             bucket.spend(amount)
         return 0
+
+    def refusal(self, now: float) -> bool:
+        """Whether one more may be answered."""
+        return _spend([purse.refusals for purse in self._purses], now)
+
+    def frame(self, now: float) -> bool:
+        """Whether one more may come."""
+        return _spend([purse.frames for purse in self._purses], now)
+
+    def owe(self, size: int) -> None:
+        """Bytes that were sent in vain: requests wait until they are made good."""
+        for purse in self._purses:
+            purse.traffic.spend(size)
 
 
 class Networks:
@@ -85,6 +104,14 @@ class Networks:
 
     def __len__(self) -> int:
         return len(self._purses)
+
+
+def _spend(buckets: list[Bucket], now: float) -> bool:
+    if any(bucket.wait(1, now) > 0.0 for bucket in buckets):
+        return False
+    for bucket in buckets:
+        bucket.spend(1)
+    return True
 
 
 def _times(pace: Pace, times: int) -> Pace:

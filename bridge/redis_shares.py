@@ -62,10 +62,10 @@ class Ledger:
             self.learn(account, origin)
             self._move(origin, now_ms, accounts=accounts, queues=queues)
 
-    def dropped(self, account: str, size: int, *, gone: bool) -> None:
-        """One of its queues is gone, and it with it."""
+    def dropped(self, account: str, blobs: int, size: int, *, gone: bool) -> None:
+        """One of its queues is gone, with what it held, and perhaps the account with it."""
         origin = self._origins.get(account, UNCOUNTED)
-        self._move(origin, 0, accounts=-gone, queues=-1, size=-size)
+        self._move(origin, 0, accounts=-gone, queues=-1, size=-size - blobs * bounds.BLOB_COST)
         if gone:
             self._origins.pop(account, None)
 
@@ -75,12 +75,13 @@ class Ledger:
         """A blob is about to be kept. Raises Refused."""
         origin = self._origins.get(account, UNCOUNTED)
         if origin != UNCOUNTED:
+            size += bounds.BLOB_COST
             self.shares.demand_bytes(origin, size, now_ms)
             self._move(origin, now_ms, size=size)
 
-    def freed(self, account: str, size: int) -> None:
-        """It was not, or it was forgotten."""
-        self._move(self._origins.get(account, UNCOUNTED), 0, size=-size)
+    def freed(self, account: str, blobs: int, size: int) -> None:
+        """Some were not, or were forgotten."""
+        self._move(self._origins.get(account, UNCOUNTED), 0, size=-size - blobs * bounds.BLOB_COST)
 
     def _move(self, origin: bytes, now_ms: int, accounts: int = 0, queues: int = 0, size: int = 0) -> None:
         if origin != UNCOUNTED:

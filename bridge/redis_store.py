@@ -342,11 +342,11 @@ class RedisStore:
         assert holder is not None
         done = _is_done(answer)
         if asked.script == "put" and not done:
-            self.ledger.freed(holder, asked.size)
+            self.ledger.freed(holder, 1, asked.size)
         elif asked.script == "ack" and done:
-            self.ledger.freed(holder, int(answer[2]))
+            self.ledger.freed(holder, int(answer[1]), int(answer[2]))
         elif asked.script == "drop" and done:
-            self.ledger.dropped(holder, int(answer[2]), gone=bool(answer[3]))
+            self.ledger.dropped(holder, int(answer[1]), int(answer[2]), gone=bool(answer[3]))
 
     # --- hearing ---
 

@@ -181,10 +181,14 @@ class _Holding:
     origin: bytes  # of an open account; else empty
     made_ms: int
 
+    @property
+    def cost(self) -> int:
+        return self.usage.bytes + self.blobs * bounds.BLOB_COST
+
 
 async def stats(link: Link, ledger: Ledger) -> Stats:
     found = await _holdings(link)
-    ledger.count((name_of(a.usage.account), a.origin, a.usage.queues, a.usage.bytes, a.made_ms) for a in found)
+    ledger.count((name_of(a.usage.account), a.origin, a.usage.queues, a.cost, a.made_ms) for a in found)
     return Stats(
         queues=sum(one.usage.queues for one in found),
         blobs=sum(one.blobs for one in found),

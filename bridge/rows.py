@@ -61,7 +61,13 @@ class Rows:
         self._changed: dict[int, Queue] = {}
         self._moves: list[tuple[bytes, int, int, int, int]] = []
         self.shares = Shares(quotas)
-        self.shares.count(self._run("SELECT origin, queues, bytes, made_ms FROM accounts WHERE origin IS NOT NULL"))
+        self.shares.count(
+            self._run(
+                "SELECT a.origin, a.queues, a.bytes + ? * coalesce(sum(q.blobs), 0), a.made_ms"
+                " FROM accounts a LEFT JOIN queues q ON q.account = a.id WHERE a.origin IS NOT NULL GROUP BY a.id",
+                (bounds.BLOB_COST,),
+            )
+        )
 
     def flush(self) -> None:
         """Write the rows that changed."""
@@ -122,9 +128,12 @@ class Rows:
 
     def _let_in(self, number: int, guest: Guest, now_ms: int) -> None:
         """By a token, or the list: it is not counted among the open ones."""
+        self.flush()
         account = self._account(number)
         if account.origin is not None:
-            self._share(account.origin, now_ms, accounts=-1, queues=-account.queues, size=-account.bytes)
+            (blobs,) = self._sure("SELECT coalesce(sum(blobs), 0) FROM queues WHERE account = ?", (number,))
+            size = account.bytes + blobs * bounds.BLOB_COST
+            self._share(account.origin, now_ms, accounts=-1, queues=-account.queues, size=-size)
             account.origin = None
         token = guest.token if guest.admission is Admission.TOKEN else None
         self._run("UPDATE accounts SET origin = NULL, token = coalesce(?, token) WHERE id = ?", (token, number))
@@ -188,7 +197,7 @@ class Rows:
         if owner.bytes + size > quotas.account_bytes:
             raise Refused(Refusal.ACCOUNT, bounds.RETRY_FULL_MS)
         if owner.origin is not None:
-            self.shares.demand_bytes(owner.origin, size, now_ms)
+            self.shares.demand_bytes(owner.origin, size + bounds.BLOB_COST, now_ms)
         placed = Placed(max(queue.last + 1, now_ms * 1_000), queue.last)
         self._run(
             "INSERT INTO blobs (queue, cursor, time_ms, size, content) VALUES (?, ?, ?, ?, ?)",
@@ -237,7 +246,8 @@ class Rows:
         self._changed.pop(queue.id, None)
         if owner.origin is not None:
             gone = owner.queues == 0
-            self._share(owner.origin, 0, accounts=-gone, queues=-1, size=-queue.bytes)
+            size = queue.bytes + queue.blobs * bounds.BLOB_COST
+            self._share(owner.origin, 0, accounts=-gone, queues=-1, size=-size)
             if gone:
                 self._run("DELETE FROM accounts WHERE id = ?", (owner.id,))
                 del self._accounts[owner.id]
@@ -315,7 +325,7 @@ class Rows:
         owner = self._account(queue.account)
         owner.bytes += size
         if owner.origin is not None:
-            self._share(owner.origin, now_ms, size=size)
+            self._share(owner.origin, now_ms, size=size + blobs * bounds.BLOB_COST)
         self._changed[queue.id] = queue
 
     def _share(self, origin: bytes, now_ms: int, accounts: int = 0, queues: int = 0, size: int = 0) -> None:

@@ -39,6 +39,7 @@ class End(IntEnum):
     ELSEWHERE = 19  # its queue is read by too many newer connections
     FULL = 20  # the bridge has no memory for what was begun
     RESTARTING = 21
+    FLOOD = 22  # it asks on and on for what is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,10 @@ class Session:
 
     def heard(self, message: Message | None, size: int, now: float) -> list[Action]:
         """A message of `size` bytes; None is one of a type that is not known."""
-        if self.ended or message is None:
+        if self.ended:
             return []
+        if message is None:
+            return self._bear([], now)
         if isinstance(message, Knock):
             return self._welcome(message)
         if not self.knocked:
@@ -136,11 +139,20 @@ class Session:
             return [self._end(End.PROTOCOL, f"a client does not say {type(message).__name__}")]
         refused = self._unwelcome(message, size, now)
         if refused is not None:
-            return [_fail(message.request, refused)]
+            return self._bear([_fail(message.request, refused)], now)
         try:
             return self._take(message, size)
         except Refused as found:
-            return [_fail(message.request, found)]
+            return self._bear([_fail(message.request, found)], now)
+
+    def frame(self, now: float) -> bool:
+        """Whether its line may bring one more frame of a WebSocket, whatever is in it."""
+        return self._paces.frame(now)
+
+    def left(self) -> None:
+        """The connection ended. What it was delivered and kept not is delivered again to its next: that is paid for."""
+        self.ended = True
+        self._paces.owe(self._delivering.unacked_bytes)
 
     def broken(self, error: Malformed) -> list[Action]:
         """What the client sent is no message."""
@@ -221,8 +233,15 @@ class Session:
         crowded = len(self._pending) >= bounds.PENDING_REQUESTS or self._pending_bytes + size > bounds.PENDING_BYTES
         if crowded or self._pool.bytes + size > self._pool.limit:
             return Refused(Refusal.RATE, bounds.RETRY_BUSY_MS)
-        wait = self._paces.request(size, now, meet=isinstance(message, Meet))
+        proof = isinstance(message, Login | Create | Read)
+        wait = self._paces.request(size, now, meet=isinstance(message, Meet), proof=proof)
         return Refused(Refusal.RATE, wait) if wait else None
+
+    def _bear(self, actions: list[Action], now: float) -> list[Action]:
+        """A refusal costs work too: there are so many."""
+        if self._paces.refusal(now):
+            return actions
+        return [*actions, self._end(End.FLOOD, "it asks on and on for what is refused")]
 
     def _take(self, message: Request, size: int) -> list[Action]:
         """Raises Refused where it does not hold."""
@@ -241,6 +260,7 @@ class Session:
                 raise Refused(Refusal.LARGE)
             case Read():
                 self._check_read(message)
+                self._paces.owe(self._delivering.unacked(message.queue))
                 pending.number = self._delivering.begin(message.queue, message.after)
             case Ack():
                 self._check_ack(message)

@@ -112,9 +112,13 @@ class Visit:
         """Bytes that its client has not taken."""
         return self._line.backlog()
 
+    def frame(self) -> bool:
+        """Whether one more frame of a WebSocket may come."""
+        return self.session.frame(self._hub.time())
+
     def ended(self) -> None:
         """The line's last word."""
-        self.session.ended = True
+        self.session.left()
         self._hub.left(self)
 
     def _say(self, out: list[bytes]) -> None:

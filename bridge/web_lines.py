@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from websockets.frames import Frame
     from websockets.http11 import Request, Response
 
     from bridge.hub import Hub
@@ -55,9 +56,19 @@ class Socket(ServerConnection):
             if self.heard > bounds.UPGRADE_BYTES:
                 self.transport.abort()
                 return
-        super().data_received(data)
+        for start in range(0, len(data), bounds.PIECE_BYTES):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + bounds.PIECE_BYTES])
         if self.visit is not None:
             self.visit.begun(len(self.protocol.reader.buffer))
+
+    def process_event(self, event: Frame | Request | Response) -> None:
+        """A frame, were it a ping: parsing it is work."""
+        if self.visit is None or self.visit.frame():
+            super().process_event(event)
+        else:
+            self.transport.abort()
 
 
 class WebLine:

@@ -28,6 +28,8 @@ QUEUE, OTHER, THIRD = b"queue".ljust(32), b"other".ljust(32), b"third".ljust(32)
 TOKEN, WRONG = b"token".ljust(32), b"wrong".ljust(32)
 NOW = 1_700_000_000_000  # ms
 DAY = 86_400_000  # ms
+COST = bounds.BLOB_COST
+KILO = bytes(1_000 - COST)  # what counts as 1,000 bytes of an open account
 ALL = (1_000, 2**30)  # blobs and bytes of a read that takes everything
 
 
@@ -363,13 +365,22 @@ async def test_fresh_accounts_of_one_network_share_its_bounds(shelf: Shelf) -> N
         await made(store, QUEUE, ALICE, "192.0.2.1")
         await made(store, OTHER, BOB, "192.0.2.1")
         await made(store, THIRD, b"eve".ljust(32), "192.0.2.2")
-        placed = await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES - 100), NOW)
+        placed = await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES - 100 - 2 * COST), NOW)
         assert await refusal(store.put(OTHER, TOKEN, bytes(101), NOW)) is Refusal.ACCOUNT
         await store.put(THIRD, TOKEN, bytes(101), NOW)
         await store.ack(QUEUE, placed.cursor, NOW)
         await store.put(OTHER, TOKEN, bytes(101), NOW)
         await store.drop(OTHER)
-        await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES), NOW)
+        await store.put(QUEUE, TOKEN, bytes(BLOB_BYTES - COST), NOW)
+
+
+@in_loop
+async def test_blobs_of_nothing_fill_a_network_too(shelf: Shelf) -> None:
+    """A blob of one byte took a hundred on the disk, and counted as one."""
+    async with shelf(Quotas(network_bytes=10_000)) as store:
+        await made(store)
+        answers = await asyncio.gather(*(store.put(QUEUE, TOKEN, b"", NOW) for _ in range(50)), return_exceptions=True)
+        assert sum(not isinstance(answer, Refused) for answer in answers) == 10_000 // COST
 
 
 @in_loop
@@ -387,7 +398,7 @@ async def test_a_network_makes_so_many_accounts_and_queues(shelf: Shelf) -> None
 
 @in_loop
 async def test_bounds_of_networks_hold_after_opening_again(shelf: Shelf) -> None:
-    quotas = Quotas(network_bytes=1_000, network_accounts=1)
+    quotas = Quotas(network_bytes=2_000, network_accounts=1)
     async with shelf(quotas) as store:
         await made(store, QUEUE, ALICE, "a")
         await store.put(QUEUE, TOKEN, bytes(600), NOW)
@@ -407,14 +418,14 @@ async def test_a_flood_from_many_networks_leaves_room_for_those_that_are_here(sh
             guest = await store.admit(open_(b"%032d" % number, f"eve's {number}"), later)
             await store.create(b"%032d" % number, guest, TOKEN, False, later)
         for number in range(200):
-            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, bytes(1_000), later), return_exceptions=True)
+            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, KILO, later), return_exceptions=True)
         held = (await store.stats()).bytes
-        assert held == 75_000
+        assert held == 75 * len(KILO)
         newcomer = await store.admit(open_(BOB, "bob's"), later)
         assert await refusal(store.create(OTHER, newcomer, TOKEN, False, later)) is Refusal.FULL
         for _ in range(25):
-            await store.put(QUEUE, TOKEN, bytes(1_000), later)
-        assert await refusal(store.put(QUEUE, TOKEN, bytes(1_000), later)) is Refusal.FULL
+            await store.put(QUEUE, TOKEN, KILO, later)
+        assert await refusal(store.put(QUEUE, TOKEN, KILO, later)) is Refusal.FULL
 
 
 @in_loop
@@ -425,11 +436,11 @@ async def test_what_is_left_is_shared_by_networks_that_have_been_here_as_long(sh
             await made(store, b"%032d" % number, b"%032d" % number, f"eve's {number}")
         later = NOW + bounds.SETTLED_MS
         for number in range(400):
-            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, bytes(1_000), later), return_exceptions=True)
-        assert (await store.stats()).bytes == 75_000  # each holds more than its fifth of the rest
+            await asyncio.gather(store.put(b"%032d" % (number % 4), TOKEN, KILO, later), return_exceptions=True)
+        assert (await store.stats()).bytes == 75 * len(KILO)  # each holds more than its fifth of the rest
         for _ in range(5):
-            await store.put(QUEUE, TOKEN, bytes(1_000), later)
-        assert await refusal(store.put(QUEUE, TOKEN, bytes(1_000), later)) is Refusal.FULL
+            await store.put(QUEUE, TOKEN, KILO, later)
+        assert await refusal(store.put(QUEUE, TOKEN, KILO, later)) is Refusal.FULL
 
 
 @in_loop
@@ -448,7 +459,7 @@ async def test_where_it_grows_scarce_a_newcomer_works(shelf: Shelf) -> None:
 
 @in_loop
 async def test_who_has_a_token_is_not_counted_among_the_open_ones(shelf: Shelf) -> None:
-    async with shelf(Quotas(network_bytes=1_000)) as store:
+    async with shelf(Quotas(network_bytes=2_000)) as store:
         await store.add_token(sha256(b"friend").digest(), "", 9, NOW)
         await made(store, QUEUE, ALICE, "a")
         await store.put(QUEUE, TOKEN, bytes(900), NOW)

@@ -18,6 +18,7 @@ from bridge.bounds import Pace, Quotas
 from bridge.clock import now_ms
 from bridge.server import BridgeServer
 from bridge.session import End
+from bridge.visit import Visit
 from bridge.web_lines import WebLine
 from p2p_agents.limits import DATAGRAM_FRAMES, FRAME_BYTES
 from p2p_agents.quic import private
@@ -417,6 +418,33 @@ async def test_before_a_knock_there_is_little_to_be_held_of_a_websocket(tmp_path
             assert "before KNOCK" in (eve.close_reason or "")
 
 
+@in_loop
+async def test_frames_that_bring_nothing_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: pings, each of six bytes, took all of a core at 3 MB a second."""
+    quotas = Quotas(disk_reserve=0, requests=Pace(100, 500))
+    ping = b"\x89\x80" + bytes(4)
+    async with serving(tmp_path, tls=False, quotas=quotas) as (server, address):
+        url = f"ws://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
+        parsed = 0
+
+        def frame(visit: Visit) -> bool:
+            nonlocal parsed
+            parsed += 1
+            return counted(visit)
+
+        counted = Visit.frame
+        monkeypatch.setattr(Visit, "frame", frame)
+        async with connect(url, proxy=None) as eve:
+            await eve.send(frame_bytes(relay.encode_message(Knock(b"n" * 32))))
+            await eve.recv()
+            for _ in range(100):
+                eve.transport.write(ping * 1_000)
+            await asyncio.wait_for(eve.wait_closed(), 20)
+        await until(lambda: len(server.hub) == 0)
+        assert parsed <= 1_000 + 200 * 20 + bounds.PIECE_BYTES // len(ping)
+        await works(address)
+
+
 def from_afar(server: BridgeServer, host: str) -> Client:
     """A client of another machine: its bytes go to the hub as a transport would hand them over."""
 
@@ -445,7 +473,8 @@ def from_afar(server: BridgeServer, host: str) -> Client:
 @in_loop
 async def test_a_fresh_account_for_every_login_evades_no_quota(tmp_path: Path) -> None:
     """16 accounts, each of another address of one /64, filled 509 MB in 53 s."""
-    quotas = Quotas(disk_reserve=0, network_bytes=1_000_000, blob_bytes=100_000)
+    network = 10 * (100_000 + bounds.BLOB_COST)
+    quotas = Quotas(disk_reserve=0, network_bytes=network, blob_bytes=100_000)
     async with serving(tmp_path, quotas=quotas) as (server, address):
         kept = 0
         for number in range(16):

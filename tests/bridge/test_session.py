@@ -401,6 +401,44 @@ def test_a_stamp_serves_once_and_its_account_alone(desk: Desk):
     assert refused(desk.session.settled(waiting.request, Refused(Refusal.WORK)))[0] == Refusal.WORK
 
 
+def test_who_asks_on_and_on_for_what_is_refused_is_ended():
+    desk = Desk(quotas=Quotas(refusals=Pace(1, 10))).knock()
+    for _ in range(10):
+        assert refused(desk.say(desk.dropping(QUEUE))) == (Refusal.BAD, 0)
+    [_, close] = desk.say(desk.dropping(QUEUE))
+    assert isinstance(close, Close)
+    assert close.end is End.FLOOD
+    assert desk.say(desk.dropping(QUEUE)) == []
+
+
+def test_messages_of_unknown_types_are_skipped_and_counted():
+    """Attack: each is parsed, and none was ever refused."""
+    desk = Desk(quotas=Quotas(refusals=Pace(1, 10))).knock()
+    assert [desk.session.heard(None, 9, desk.now) for _ in range(10)] == [[]] * 10
+    desk.now += 1.0
+    assert desk.session.heard(None, 9, desk.now) == []
+    assert closed(desk.session.heard(None, 9, desk.now))
+
+
+def test_proofs_are_dearer_than_other_requests():
+    desk = Desk(quotas=Quotas(proofs=Pace(1, 3))).knock().login()
+    assert carried(desk.say(desk.creating(QUEUE)))
+    assert carried(desk.say(desk.reading(QUEUE)))
+    assert refused(desk.say(desk.reading(OTHER))) == (Refusal.RATE, 1_000)
+    assert carried(desk.say(desk.putting(QUEUE, b"x")))
+
+
+def test_reading_again_and_again_pays_for_what_it_was_sent_in_vain():
+    """Attack: a READ of 300 bytes brings a mebibyte, each time."""
+    desk = Desk(quotas=Quotas(traffic=Pace(1_000, 2_000_000))).knock()
+    for _ in range(3):
+        [fetch] = fetches(desk.opened(QUEUE, last=9))
+        desk.session.fetched(fetch, [(cursor, bytes(500_000)) for cursor in (1, 2)])
+    code, wait_ms = refused(desk.say(desk.reading(QUEUE)))
+    assert code == Refusal.RATE
+    assert wait_ms > 0
+
+
 def test_nothing_secret_is_shown(desk: Desk):
     """Secrets never reach a log."""
     message = desk.putting(QUEUE, b"s3cr3t blob", b"s3cr3t token".ljust(32))

@@ -149,8 +149,8 @@ async def test_a_store_of_the_first_schema_is_brought_up_to_date(shelf: Shelf, f
         old.execute("INSERT INTO blobs VALUES (1, 1, 5, 1, 600, ?)", (bytes(600),))
         old.execute("PRAGMA user_version = 1")
     old.close()
-    async with shelf(Quotas(disk_reserve=0, network_bytes=1_000)) as store:
+    async with shelf(Quotas(disk_reserve=0, network_bytes=2_000)) as store:
         assert await texts(store) == [bytes(600)]
         assert (await store.stats()).accounts == 1
         assert await refusal(store.put(QUEUE, token_hash(TOKEN), bytes(600), NOW)) is Refusal.ACCOUNT
-        await store.put(QUEUE, token_hash(TOKEN), bytes(400), NOW)
+        await store.put(QUEUE, token_hash(TOKEN), bytes(300), NOW)
