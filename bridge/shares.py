@@ -1,9 +1,9 @@
 """What accounts without a token hold, together and by network, and what each may take yet. No I/O.
 
-Anybody can draw an account's key, and many have many addresses, so bounds for each account stop nobody. Beyond half of
-what open accounts may hold together, a new account costs work; beyond three quarters, nobody new comes, and what is
-left is shared evenly among the networks that have been here for an hour. So whoever fills a bridge takes the others'
-quarter only as far as it has as many networks as they have, for as long.
+Anybody can draw an account's key, and many have many addresses, so bounds for each account stop nobody. Beyond half
+of what open accounts may hold together, a new account costs work; beyond three quarters, nobody new comes, and what
+is left is shared evenly among the networks that have been here for ten minutes. So whoever fills a bridge takes the
+others' quarter only as far as it has as many networks as they have, for as long.
 """
 
 from __future__ import annotations
