@@ -18,6 +18,8 @@ ALL_PARTIAL_BYTES = 256 * MIB  # of frames that all connections have begun and n
 PLACES_OF_ONE = 64  # that one connection takes, of those that its network may
 FETCHES = 4  # of one connection under way: each brings up to FETCH_BYTES
 SUBSCRIPTIONS = 4_096  # queues one connection reads: 64 agents with 64 contacts each
+SUBSCRIPTIONS_OF_NETWORK = 65_536  # 1 KB each; loopback is exempt
+ALL_SUBSCRIPTIONS = 524_288
 READERS = 8  # connections that read one queue; a further one ends the oldest
 WINDOW_BLOBS = 64  # of one queue, delivered and not acknowledged
 WINDOW_BYTES = 1 * MIB
@@ -39,6 +41,11 @@ PIECE_BYTES = 16 * KIB  # of what a WebSocket brings, parsed at once: 3,000 of t
 UPGRADE_BYTES = 16 * KIB  # of a request with its headers
 CONNECTIONS = 10_000
 CONNECTIONS_PER_NETWORK = 512  # an office behind one address; loopback is exempt
+PATIENCE_S = 10.0  # that a connection of nobody we know has, once others find no place
+VOUCHED_OF_ACCOUNT = 8  # connections that make room for nobody: a node has one, and now and then a second
+VOUCHED_OF_NETWORK = 256  # and of all accounts there
+HANDSHAKES_OF_NETWORK = 64.0  # of these a second, by TCP, and four times as many at once: an office that comes back
+REFUSED_AT_ONCE = 64  # connections, before other work has its turn
 HANDSHAKES_PER_S = 256  # a handshake costs 2 ms
 NETWORKS = 65_536  # whose pace is remembered
 
@@ -52,7 +59,8 @@ LONELY_PLACES_OF_NETWORK = 16
 LONELY_PLACE_MS = 60_000  # the displayer comes first, or soon
 PLACE_MESSAGES = 16  # kept for a side that is away: a run has three each way
 PLACE_BYTES = 1 * MIB  # and their bytes
-ALL_PLACE_BYTES = 64 * MIB  # kept for all sides that are away: a run has some ten kilobytes
+PLACE_BYTES_OF_NETWORK = 8 * MIB  # kept for sides that are away: a run has some ten kilobytes
+ALL_PLACE_BYTES = 256 * MIB
 
 # --- the store ---
 BLOB_LEAST_BYTES = 2 * BLOB_FLOOR_BYTES  # a bridge that takes no more than this carries short messages still

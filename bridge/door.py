@@ -55,7 +55,14 @@ class Door(socket.socket):
         return cls(_listen(host, port), most, proxied=proxied)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Raises ConnectionAbortedError for one that is not let in: asyncio goes on with the next."""
+        """The next that is let in. Raises BlockingIOError where there is none, ConnectionAbortedError after many that
+        are not: asyncio comes again."""
+        for _ in range(bounds.REFUSED_AT_ONCE):
+            if (found := self._take()) is not None:
+                return found
+        raise ConnectionAbortedError("nobody is let in")
+
+    def _take(self) -> tuple[socket.socket, Any] | None:
         taken, address = super().accept()
         guest = _Guest(taken.family, taken.type, taken.proto, fileno=taken.detach())
         number = guest.fileno()
@@ -64,16 +71,22 @@ class Door(socket.socket):
             self.turned_away += 1
             guest.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             guest.close()
-            raise ConnectionAbortedError("not let in")
+            return None
         guest.closed = lambda: self._left(number)
         self._guests[number] = guest
-        self._cut(self.gate.excess())
+        while (other := self.gate.excess()) is not None:
+            self._cut(other)
         return guest, address
 
     def passed(self, number: int) -> None:
         """This connection's WebSocket is open."""
         if number in self._guests:
             self.gate.passed(number)
+
+    def vouch(self, number: int) -> None:
+        """This connection is of somebody we know."""
+        if number in self._guests:
+            self.gate.vouch(number)
 
     def close(self) -> None:
         self._sweeper.cancel()
@@ -88,12 +101,11 @@ class Door(socket.socket):
             self._cut(number)
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    def _cut(self, number: int | None) -> None:
+    def _cut(self, number: int) -> None:
         """Its transport finds it ended, and lets it go."""
-        if number is not None:
-            self.turned_away += 1
-            with suppress(OSError):  # it was ended already
-                self._guests[number].shutdown(socket.SHUT_RDWR)
+        self.turned_away += 1
+        with suppress(OSError):  # it was ended already
+            self._guests[number].shutdown(socket.SHUT_RDWR)
 
 
 def _listen(host: str | None, port: int) -> socket.socket:

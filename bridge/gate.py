@@ -10,11 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge import bounds
+from bridge.bounds import Pace
+from bridge.rates import Bucket
 from p2p_agents.quic.address import network_of
 from p2p_agents.quic.admission import Admission
 
 if TYPE_CHECKING:
     from p2p_agents.quic.admission import Bounds, Place
+
+PACE = Pace(bounds.HANDSHAKES_OF_NETWORK, 4 * bounds.HANDSHAKES_OF_NETWORK)
 
 Number = int  # of a connection, as long as it is there
 
@@ -25,6 +29,9 @@ class Gate:
     def __init__(self, most: Bounds, now: float) -> None:
         self._admission = Admission(most, now)
         self._places: dict[Number, Place] = {}
+        self._numbers: dict[Place, Number] = {}
+        self._displaced: list[Number] = []
+        self._paces: dict[str, Bucket] = {}  # by network, the one that came last at the end
         self._strangers: dict[str, dict[Number, float]] = {}  # by network, and when they came, the oldest first
 
     @property
@@ -32,19 +39,37 @@ class Gate:
         return sum(map(len, self._strangers.values()))
 
     def enter(self, number: Number, host: str, now: float) -> bool:
-        """Whether a connection from `host` may stay, "" where that is not known; True counts it until `left`."""
+        """Whether a connection from `host` may stay, "" where that is not known; True counts it until `left`. Another
+        may have to go for it: ask `excess`."""
         network = network_of(host)
-        if network and len(self._strangers.get(network, ())) >= bounds.UPGRADES_OF_NETWORK:
+        if network and not self._is_slow(network, now):
             return False
         place = self._admission.admit(host, now)
         if place is None:
             return False
-        self._places[number] = place
+        self._places[number], self._numbers[place] = place, number
+        if place.displaced is not None:
+            self._displaced.append(self._numbers[place.displaced])
         self._strangers.setdefault(network, {})[number] = now
+        return True
+
+    def _is_slow(self, network: str, now: float) -> bool:
+        """Whether it has few strangers here, and comes not too fast."""
+        pace = self._paces.pop(network, None) or Bucket(PACE, now)
+        self._paces[network] = pace
+        if len(self._paces) > bounds.NETWORKS:
+            del self._paces[next(iter(self._paces))]
+        if len(self._strangers.get(network, ())) >= bounds.UPGRADES_OF_NETWORK or pace.wait(1, now) > 0.0:
+            return False
+        pace.spend(1)
         return True
 
     def excess(self) -> Number | None:
         """Who is to be cut off, a stranger no more; None where there is room."""
+        if self._displaced:
+            number = self._displaced.pop()
+            self.passed(number)
+            return number
         if self.strangers <= bounds.UPGRADES:
             return None
         most = max(self._strangers.values(), key=len)
@@ -71,7 +96,13 @@ class Gate:
         if strangers.pop(number, None) is not None and not strangers:
             del self._strangers[network]
 
+    def vouch(self, number: Number) -> None:
+        """It is somebody's we know, and makes room for nobody."""
+        self._admission.vouch(self._places[number], True)
+
     def left(self, number: Number) -> None:
         """The connection ended."""
         self.passed(number)
-        self._admission.release(self._places.pop(number))
+        place = self._places.pop(number)
+        del self._numbers[place]
+        self._admission.release(place)

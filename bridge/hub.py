@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import random
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VOUCHED = (bounds.VOUCHED_OF_ACCOUNT, bounds.VOUCHED_OF_NETWORK)
 SWEEP_S = 1.0
 ORIGINS, ORIGINS_LABEL = b"the key of its tags", "p2pa/1 bridge origins"  # signed: the same for one bridge's key
 DRAIN_LOOK_S = 0.02
@@ -77,6 +79,8 @@ class Hub:
         self._visits: dict[int, Visit] = {}
         self._strangers: dict[int, Visit] = {}  # that have not knocked, oldest first
         self._watchers: dict[bytes, dict[int, Visit]] = {}
+        self._vouched: dict[int, list[bytes | str]] = {}
+        self._vouched_of: Counter[bytes | str] = Counter()  # by account and by network
         self._partial = 0
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -133,6 +137,10 @@ class Hub:
         for queue in visit.session.queues:
             self.unwatch(queue, visit)
         self.meetings.lost(visit.id, self._clock())
+        for key in self._vouched.pop(visit.id, ()):
+            self._vouched_of[key] -= 1
+            if not self._vouched_of[key]:
+                del self._vouched_of[key]
 
     def holds(self, more: int) -> bool:
         """Whether there is memory for so many bytes more of frames that have begun; they are counted."""
@@ -175,6 +183,18 @@ class Hub:
         token = sha256(login.token.encode()).digest() if login.token else b""
         return Guest(login.account, self._origins.tag(visit.network, login.account), self.terms.admission, token)
 
+    def _welcome(self, visit: Visit, guest: Guest) -> None:
+        """Some connections of an account that has queues here keep their places."""
+        visit.guest = guest
+        keys = [key for key in (guest.account, visit.network) if key]
+        known = guest.known or guest.admission is not Admission.OPEN
+        if visit.id in self._vouched or not known:
+            return
+        if all(self._vouched_of[key] < most for key, most in zip(keys, VOUCHED, strict=False)):
+            self._vouched[visit.id] = keys
+            self._vouched_of.update(keys)
+            visit.vouch()
+
     def _standing(self, visit: Visit, *, worked: bool) -> Standing:
         guest = visit.guest
         known = guest is not None and (guest.known or guest.admission is not Admission.OPEN)
@@ -185,7 +205,7 @@ class Hub:
         if isinstance(found, Refused):
             visit.act(session.settled(message.request, found))
         elif isinstance(found, Guest):
-            visit.guest = found
+            self._welcome(visit, found)
             visit.act(session.settled(message.request, 0))
         elif isinstance(message, Read):
             visit.act(session.opened(message.request, found))
@@ -196,7 +216,7 @@ class Hub:
                 reader.act(reader.session.came(message.queue, found.previous, found.cursor, message.blob))
         else:
             if isinstance(message, Create) and visit.guest is not None:
-                visit.guest = replace(visit.guest, known=True)
+                self._welcome(visit, replace(visit.guest, known=True))
             visit.act(session.settled(message.request, 0))
         self._done()
 

@@ -95,7 +95,7 @@ class Places:
         self._places: dict[str, _Place] = {}
         self._visits: dict[Visitor, dict[str, Side]] = {}
         self._counts: dict[Side, Counter[bytes]] = {side: Counter() for side in Side}  # by kind and network
-        self._bytes = 0  # that wait
+        self._bytes: Counter[bytes] = Counter()  # that wait, by network
 
     def __len__(self) -> int:
         return len(self._places)
@@ -129,21 +129,23 @@ class Places:
         if other is not None and other.visitor is not None:
             news += [(visitor, Told(name, b"")), (other.visitor, Told(name, b""))]
         news += [(visitor, Told(name, message)) for message in place.waiting[side]]
-        self._bytes -= sum(map(len, place.waiting[side]))
+        self._keep(place.network, -sum(map(len, place.waiting[side])))
         place.waiting[side].clear()
         return news
 
     def tell(self, name: str, message: bytes, visitor: Visitor, now_ms: int) -> News:
         """A message for the other side. Raises Refused: AWAY (no such place, or not the visitor's), QUOTA,
-        FULL."""
+        RATE, FULL."""
         place, side = self._of(name, visitor, now_ms)
         other = place.chairs.get(_other(side))
         if other is not None and other.visitor is not None:
             return [(other.visitor, Told(name, message))]
-        if self._bytes + len(message) > bounds.ALL_PLACE_BYTES:
+        if self._bytes.total() + len(message) > bounds.ALL_PLACE_BYTES:
             raise Refused(Refusal.FULL, bounds.LONELY_PLACE_MS)
+        if place.network and self._bytes[place.network] + len(message) > bounds.PLACE_BYTES_OF_NETWORK:
+            raise Refused(Refusal.RATE, bounds.LONELY_PLACE_MS)
         place.keep(_other(side), message)
-        self._bytes += len(message)
+        self._keep(place.network, len(message))
         return []
 
     def leave(self, name: str, visitor: Visitor, now_ms: int) -> News:
@@ -188,10 +190,17 @@ class Places:
         """On a side that nobody took."""
         self._count(place, -1)
         if side is Side.DISPLAYER:
+            self._keep(place.network, -place.bytes)
             place.began_ms, place.network = now_ms, standing.network
+            self._keep(place.network, place.bytes)
         chair = place.chairs[side] = _Chair(token_hash, None)
         self._count(place, 1)
         return chair
+
+    def _keep(self, network: bytes, more: int) -> None:
+        self._bytes[network] += more
+        if not self._bytes[network]:
+            del self._bytes[network]
 
     def _count(self, place: _Place, more: int) -> None:
         counts = self._counts[place.kind]
@@ -208,7 +217,7 @@ class Places:
     def _end(self, name: str) -> News:
         place = self._places.pop(name)
         self._count(place, -1)
-        self._bytes -= place.bytes
+        self._keep(place.network, -place.bytes)
         sitters = [chair.visitor for chair in place.chairs.values() if chair.visitor is not None]
         for chair in place.chairs.values():
             self._rise(name, chair)

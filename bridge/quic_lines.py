@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S)
+BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S, bounds.PATIENCE_S)
 
 
 class QuicLine:
     """A `bridge.visit.Line`; its connection closes by itself where the backlog passes its bound."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, endpoint: Endpoint) -> None:
         self._connection = connection
+        self._endpoint = endpoint
 
     def send(self, data: bytes) -> None:
         self._connection.send(data)
@@ -40,9 +41,14 @@ class QuicLine:
     def backlog(self) -> int:
         return self._connection.backlog()
 
+    def vouch(self) -> None:
+        self._endpoint.vouch(self._connection, True)
+
 
 class QuicLines:
     """The handler of the endpoint: a visit for every connection."""
+
+    endpoint: Endpoint
 
     def __init__(self, hub: Hub, *, log_addresses: bool) -> None:
         self._hub = hub
@@ -55,11 +61,12 @@ class QuicLines:
     ) -> Endpoint:
         """Raises NoSocket."""
         lines = cls(hub, log_addresses=log_addresses)
-        return await Endpoint.open(certificate, lines, host=host, port=port, alpn=ALPN, bounds=BOUNDS)
+        lines.endpoint = await Endpoint.open(certificate, lines, host=host, port=port, alpn=ALPN, bounds=BOUNDS)
+        return lines.endpoint
 
     def connected(self, connection: Connection) -> None:
         host, shown = connection.address[0], format_address(connection.address)
-        self._visits[connection] = self._hub.arrived(QuicLine(connection), "quic", host, shown)
+        self._visits[connection] = self._hub.arrived(QuicLine(connection, self.endpoint), "quic", host, shown)
         if self._log_addresses:
             log.info("quic from %s", shown)
 

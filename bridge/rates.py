@@ -38,9 +38,10 @@ class Purse:
     """What one connection, or one network, may spend: requests, proofs among them, bytes, looks at meeting places; and
     what it may waste: refusals, and frames that bring no request."""
 
-    __slots__ = ("frames", "meets", "proofs", "refusals", "requests", "traffic")
+    __slots__ = ("frames", "meets", "proofs", "reads", "refusals", "requests", "traffic")
 
     def __init__(self, quotas: Quotas, now: float, times: int = 1) -> None:
+        self.reads = 0  # queues that are read now
         self.requests = Bucket(_times(quotas.requests, times), now)
         self.traffic = Bucket(_times(quotas.traffic, times), now)
         self.proofs = Bucket(_times(quotas.proofs, times), now)
@@ -79,6 +80,16 @@ class Paces:
     def frame(self, now: float) -> bool:
         """Whether one more may come."""
         return _spend([purse.frames for purse in self._purses], now)
+
+    def read(self, more: int) -> None:
+        """So many queues more are read, or fewer."""
+        for purse in self._purses:
+            purse.reads += more
+
+    @property
+    def reads(self) -> int:
+        """Queues that are read by the connection, or by its network."""
+        return max((purse.reads for purse in self._purses), default=0)
 
     def owe(self, size: int) -> None:
         """Bytes that were sent in vain: requests wait until they are made good."""

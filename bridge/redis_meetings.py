@@ -5,7 +5,7 @@
     p2pb:places         sorted set: all places that are shown, by when they end
     p2pb:places:NETWORK sorted set: those of one network, by its tag
     p2pb:lonely, p2pb:lonely:NETWORK: likewise those that only a joiner took
-    p2pb:told:WINDOW    the bytes that were told in these ten minutes
+    p2pb:told:WINDOW    the bytes that were told in these ten minutes, in all and by one NETWORK
 
 What is told always waits in Redis first; the process of whoever sits there is woken and takes it. So what was told to
 a process that is gone waits for the side's next MEET. All of it goes by itself when the place ends.
@@ -147,19 +147,21 @@ class RedisMeetings:
         return answers
 
     async def _tell(self, name: str, message: bytes, visitor: Visitor, now_ms: int) -> News:
-        await self._spend(len(message), now_ms)
+        await self._spend(self._seat(name, visitor).network, len(message), now_ms)
         most = (bounds.PLACE_MESSAGES, bounds.PLACE_BYTES)
         words = (name, int(self._seat(name, visitor).side), self._sitter(visitor), now_ms, message, *most)
         _checked(await self._link.one(call("tell", _keys(name), *words)))
         return []
 
-    async def _spend(self, size: int, now_ms: int) -> None:
+    async def _spend(self, network: bytes, size: int, now_ms: int) -> None:
         """What is told waits in Redis for ten minutes at most: so much in ten minutes bounds it. Raises Refused."""
         window = f"p2pb:told:{now_ms // bounds.PLACE_MS}"
-        told, _ = await self._all(
-            [Command(("INCRBY", window, size)), Command(("PEXPIRE", window, 2 * bounds.PLACE_MS))]
-        )
-        if told > bounds.ALL_PLACE_BYTES:
+        keys = [window, f"{window}:{network.hex()}"] if network else [window]
+        told = await self._all([Command(("INCRBY", key, size)) for key in keys])
+        await self._all([Command(("PEXPIRE", key, 2 * bounds.PLACE_MS)) for key in keys])
+        if network and told[1] > bounds.PLACE_BYTES_OF_NETWORK:
+            raise Refused(Refusal.RATE, bounds.LONELY_PLACE_MS)
+        if told[0] > bounds.ALL_PLACE_BYTES:
             raise Refused(Refusal.FULL, bounds.LONELY_PLACE_MS)
 
     async def _leave(self, name: str, visitor: Visitor, now_ms: int) -> News:

@@ -85,13 +85,14 @@ class _Pending:
 
 
 class Pool:
-    """Bytes of requests that the store has not answered, over all connections."""
+    """Bytes of requests that the store has not answered, and queues that are read, over all connections."""
 
-    __slots__ = ("bytes", "limit")
+    __slots__ = ("bytes", "limit", "reads")
 
     def __init__(self, limit: int = bounds.ALL_PENDING_BYTES) -> None:
         self.limit = limit
         self.bytes = 0
+        self.reads = 0
 
 
 class Session:
@@ -114,6 +115,7 @@ class Session:
         self._pending: dict[int, _Pending] = {}
         self._pending_bytes = 0
         self._delivering = Delivering()
+        self._reads = 0  # queues of it that are counted
         self._places: set[str] = set()
         self._stamps = 0  # of this account, taken on this connection
         self._stamped = False  # the last of them lets a request pass yet
@@ -153,6 +155,9 @@ class Session:
         """The connection ended. What it was delivered and kept not is delivered again to its next: that is paid for."""
         self.ended = True
         self._paces.owe(self._delivering.unacked_bytes)
+        self._paces.read(-self._reads)
+        self._pool.reads -= self._reads
+        self._reads = 0
 
     def broken(self, error: Malformed) -> list[Action]:
         """What the client sent is no message."""
@@ -262,6 +267,7 @@ class Session:
                 self._check_read(message)
                 self._paces.owe(self._delivering.unacked(message.queue))
                 pending.number = self._delivering.begin(message.queue, message.after)
+                self._count_reads()
             case Ack():
                 self._check_ack(message)
                 then = _actions(self._delivering.acked(message.queue, message.cursor))
@@ -287,8 +293,17 @@ class Session:
             raise Refused(Refusal.BAD)
         claim = relay.read_claim(self._key.public, self._challenge, message.queue)
         _prove(message.read_key, message.proof, relay.READ_LABEL, claim)
-        if message.queue not in self._delivering and len(self._delivering) >= bounds.SUBSCRIPTIONS:
+        if message.queue not in self._delivering and self._reads_enough():
             raise Refused(Refusal.RATE, bounds.RETRY_FULL_MS)
+
+    def _reads_enough(self) -> bool:
+        """This connection, its network, or all of them."""
+        own, of_network, of_all = len(self._delivering), self._paces.reads, self._pool.reads
+        return (
+            own >= bounds.SUBSCRIPTIONS
+            or of_network >= bounds.SUBSCRIPTIONS_OF_NETWORK
+            or of_all >= bounds.ALL_SUBSCRIPTIONS
+        )
 
     def _check_ack(self, message: Ack) -> None:
         sent = self._delivering.sent(message.queue)
@@ -327,6 +342,7 @@ class Session:
             case Login(account=account) if account != self.account:
                 self.account, self._stamps, self._stamped = account, 0, False
             case Drop(queue=queue) if self._delivering.end(queue):
+                self._count_reads()
                 return [Unwatch(queue)]
             case Leave(place=place):
                 self._places.discard(place)
@@ -335,10 +351,17 @@ class Session:
     def _undo(self, pending: _Pending) -> list[Action]:
         match pending.message:
             case Read(queue=queue) if self._delivering.end(queue, pending.number):
+                self._count_reads()
                 return [Unwatch(queue)]
             case Meet(place=place):
                 self._places.discard(place)
         return []
+
+    def _count_reads(self) -> None:
+        more = len(self._delivering) - self._reads
+        self._reads += more
+        self._paces.read(more)
+        self._pool.reads += more
 
     def _release(self, request: int) -> _Pending:
         pending = self._pending.pop(request)

@@ -27,15 +27,15 @@ class Subscription:
         self.opened = False
         self.fetching = False
         self.bytes = 0  # delivered and not acknowledged
-        self._unacked: deque[tuple[int, int]] = deque()  # (cursor, size)
+        self._unacked: deque[tuple[int, int]] | None = None  # (cursor, size); an empty one takes 600 bytes
 
     @property
     def has_window(self) -> bool:
-        return len(self._unacked) < bounds.WINDOW_BLOBS and self.bytes < bounds.WINDOW_BYTES
+        return self.window_blobs > 0 and self.bytes < bounds.WINDOW_BYTES
 
     @property
     def window_blobs(self) -> int:
-        return bounds.WINDOW_BLOBS - len(self._unacked)
+        return bounds.WINDOW_BLOBS - len(self._unacked or ())
 
     @property
     def wants(self) -> bool:
@@ -62,6 +62,7 @@ class Subscription:
     def delivered(self, blobs: Sequence[tuple[int, bytes]]) -> int:
         """These go to the client now: their bytes."""
         size = sum(len(blob) for _, blob in blobs)
+        self._unacked = deque() if self._unacked is None else self._unacked
         self._unacked.extend((cursor, len(blob)) for cursor, blob in blobs)
         self.bytes += size
         self.sent = blobs[-1][0]
@@ -73,5 +74,6 @@ class Subscription:
         freed = 0
         while self._unacked and self._unacked[0][0] <= cursor:
             freed += self._unacked.popleft()[1]
+        self._unacked = self._unacked or None
         self.bytes -= freed
         return freed

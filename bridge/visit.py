@@ -32,6 +32,10 @@ class Line(Protocol):
         """Bytes sent that the client's side has not taken."""
         ...
 
+    def vouch(self) -> None:
+        """Its client is somebody we know: where places are few, it keeps its own."""
+        ...
+
 
 class Visit:
     """From the first byte to the last. `id` tells it from all others of this process; `network` is where it comes from
@@ -107,6 +111,10 @@ class Visit:
         self.session.ended = True
         self._hub.counts.end(end)
         self._line.close(end, reason)
+
+    def vouch(self) -> None:
+        """Its client is somebody we know."""
+        self._line.vouch()
 
     def backlog(self) -> int:
         """Bytes that its client has not taken."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.sslproto
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TLS_BUFFER_BYTES = 16 * 1024  # one TLS record; asyncio's own choice is 256 KiB for every connection
-BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S)
+BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDSHAKES_PER_S, bounds.PATIENCE_S)
 CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off
@@ -74,8 +75,9 @@ class Socket(ServerConnection):
 class WebLine:
     """A `bridge.visit.Line`: what is sent waits here, within a bound, for a task that writes it."""
 
-    def __init__(self, socket: ServerConnection) -> None:
+    def __init__(self, socket: ServerConnection, vouch: Callable[[], None]) -> None:
         self._socket = socket
+        self.vouch = vouch
         self._out: list[bytes] = []
         self._waiting = 0
         self._news = asyncio.Event()
@@ -167,9 +169,10 @@ class WebLines:
     async def _serve(self, socket: ServerConnection) -> None:
         assert self._door is not None
         assert isinstance(socket, Socket)
-        self._door.passed(socket.transport.get_extra_info("socket").fileno())
+        number = socket.transport.get_extra_info("socket").fileno()
+        self._door.passed(number)
         host, shown = self._whence(socket)
-        line = WebLine(socket)
+        line = WebLine(socket, partial(self._door.vouch, number))
         visit = socket.visit = self._hub.arrived(line, "websocket", host, shown)
         try:
             async with asyncio.TaskGroup() as tasks:

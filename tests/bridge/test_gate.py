@@ -38,6 +38,17 @@ def test_the_network_that_has_the_most_makes_room(gate: Gate, monkeypatch: pytes
     assert gate.strangers == 10
 
 
+def test_one_network_does_not_spend_everybodys_handshakes(gate: Gate):
+    entered = 0
+    for number in range(2_000):
+        if gate.enter(number, "192.0.2.1", 0.0):
+            entered += 1
+            gate.left(number)
+    assert entered == 4 * bounds.HANDSHAKES_OF_NETWORK
+    assert gate.enter(5_000, "192.0.2.2", 0.0)
+    assert gate.enter(5_001, "192.0.2.1", 1.0)
+
+
 def test_who_takes_too_long_is_cut_off_once(gate: Gate):
     gate.enter(1, "192.0.2.1", 0.0)
     gate.enter(2, "192.0.2.1", 1.0)
@@ -58,6 +69,23 @@ def test_connections_are_bounded_until_they_end():
     assert not gate.enter(3, "192.0.2.2", 0.0)
     gate.left(0)
     assert gate.enter(4, "192.0.2.2", 0.0)
+
+
+def test_a_stranger_makes_room_for_a_newcomer_and_who_is_known_does_not():
+    gate = Gate(Bounds(connections=2, per_network=512, handshakes_per_s=100, patience_s=10.0), 0.0)
+    for number in (1, 2):
+        assert gate.enter(number, "192.0.2.1", 0.0)
+        gate.passed(number)
+    gate.vouch(1)
+    assert not gate.enter(3, "192.0.2.2", 9.0)
+    assert gate.enter(3, "192.0.2.2", 10.0)
+    assert [gate.excess(), gate.excess()] == [2, None]
+    gate.left(2)
+    gate.passed(3)
+    gate.vouch(3)
+    assert not gate.enter(4, "192.0.2.3", 99.0)
+    gate.left(1)
+    assert gate.enter(4, "192.0.2.3", 99.0)
 
 
 def test_nobodys_address_bounds_those_behind_a_proxy_or_on_this_machine(gate: Gate):

@@ -228,7 +228,7 @@ async def test_a_client_that_takes_nothing_of_what_it_asks_for_is_ended() -> Non
             self.closed = (code, reason)
 
     stuck = Stuck()
-    line = WebLine(stuck)  # type: ignore[arg-type]
+    line = WebLine(stuck, lambda: None)  # type: ignore[arg-type]
     writing = asyncio.get_running_loop().create_task(line.write())
     line.send(b"first")
     await asyncio.sleep(0)
@@ -458,6 +458,9 @@ def from_afar(server: BridgeServer, host: str) -> Client:
         def backlog(self) -> int:
             return 0
 
+        def vouch(self) -> None:
+            client.vouched = True
+
     class Ear:
         def send(self, data: bytes) -> None:
             visit.received(data)
@@ -466,6 +469,7 @@ def from_afar(server: BridgeServer, host: str) -> Client:
             visit.ended()
 
     client = Client(Ear())
+    client.vouched = False
     visit = server.hub.arrived(Line(), "quic", host, f"[{host}]:4433")
     return client
 
@@ -515,3 +519,58 @@ async def test_one_network_does_not_take_every_meeting_place(tmp_path: Path) -> 
             assert isinstance(await alice.meet("7Q2MX", Side.DISPLAYER, b"a" * 32), Done)
             server.meetings.expire(now_ms() + bounds.ABANDONED_PLACE_MS)
             assert len(server.meetings) == 1
+
+
+@in_loop
+async def test_connections_of_strangers_make_room_and_those_of_accounts_with_queues_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20 networks held all connections without an account; the pace is that of hand-shaken ones."""
+    monkeypatch.setattr("bridge.web_lines.BOUNDS", Bounds(connections=3, patience_s=0.0))
+    monkeypatch.setattr("bridge.quic_lines.BOUNDS", Bounds(connections=3, patience_s=0.0))
+    async with serving(tmp_path) as (_, address):
+        for way in (by_web, by_quic):
+            async with met(await way(address), address, "bob") as bob:
+                await bob.create(QUEUE)
+                eves = [await way(address) for _ in range(5)]
+                for eve in eves[:3]:
+                    await eve.gone()
+                assert isinstance(await bob.put(QUEUE, b"x"), Done)
+                for eve in eves:
+                    await eve.close()
+
+
+@in_loop
+async def test_one_account_keeps_a_few_connections_only(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address):
+        async with met(from_afar(server, "2001:db8::1"), address, "eve") as eve:
+            await eve.create(QUEUE)
+            assert eve.vouched
+            others = [from_afar(server, "2001:db8::1") for _ in range(bounds.VOUCHED_OF_ACCOUNT)]
+            for other in others:
+                await other.knock(address.key)
+                await other.login("eve")
+            assert [other.vouched for other in others] == [True] * (bounds.VOUCHED_OF_ACCOUNT - 1) + [False]
+            for other in others:
+                await other.close()
+        assert server.hub._vouched_of == {}
+
+
+@in_loop
+async def test_what_one_network_reads_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "SUBSCRIPTIONS_OF_NETWORK", 3)
+    async with serving(tmp_path) as (server, address):
+        queues = [Queue(f"eve's {n}") for n in range(2)]
+        clients = [from_afar(server, f"2001:db8::{n:x}") for n in range(2)]
+        answers = []
+        for client in clients:
+            await client.knock(address.key)
+            await client.login("eve")
+            for queue in queues:
+                await client.create(queue)
+                answers.append(await client.read(queue))
+        assert [type(answer) for answer in answers] == [Done, Done, Done, Fail]
+        await clients[0].close()
+        assert isinstance(await clients[1].read(queues[1]), Done)
+        await clients[1].close()
+        assert server.hub.pool.reads == 0

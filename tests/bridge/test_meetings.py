@@ -245,6 +245,17 @@ async def test_one_network_does_not_take_every_place(hall: Hall, monkeypatch: py
 
 
 @in_loop
+async def test_what_one_network_tells_is_bounded(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "PLACE_BYTES_OF_NETWORK", 1_000)
+    async with hall() as meetings:
+        await meetings.meet("A", DISPLAYER, D, ONE, NOW, Standing(b"eve"))
+        await meetings.meet("B", DISPLAYER, D, TWO, NOW, Standing(b"bob"))
+        await meetings.tell("A", bytes(600), ONE, NOW)
+        assert await refusal(meetings.tell("A", bytes(600), ONE, NOW)) is Refusal.RATE
+        await meetings.tell("B", bytes(600), TWO, NOW)
+
+
+@in_loop
 async def test_a_newcomer_works_for_a_place_where_they_are_scarce(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "PLACES", 2)
     async with hall() as meetings:

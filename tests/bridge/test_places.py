@@ -217,6 +217,19 @@ def test_what_waits_in_all_places_is_bounded(places: Places, monkeypatch: pytest
     places.tell(HERE, bytes(1_000), ALICE, 0)
 
 
+def test_what_waits_in_the_places_of_one_network_is_bounded(places: Places, monkeypatch: pytest.MonkeyPatch):
+    """Else one that fills them keeps everybody from pairing."""
+    monkeypatch.setattr(bounds, "PLACE_BYTES_OF_NETWORK", 1_000)
+    show(places, HERE, Standing(b"eve's"))
+    show(places, THERE, Standing(b"bob's"), BOB)
+    places.tell(HERE, bytes(600), ALICE, 0)
+    assert refused(lambda: places.tell(HERE, bytes(600), ALICE, 0)) is Refusal.RATE
+    places.tell(THERE, bytes(600), BOB, 0)
+    places.meet(HERE, JOIN, T2, EVE, 0)
+    places.lost(EVE, 0)
+    places.tell(HERE, bytes(1_000), ALICE, 0)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["meet", "lost", "leave", "expire"]), st.integers(0, 3), st.integers(0, 5))))
 def test_counts_stay_true_through_everything(steps: list[tuple[str, int, int]]):
     places, now_ms = Places(), 0
@@ -238,7 +251,7 @@ def test_counts_stay_true_through_everything(steps: list[tuple[str, int, int]]):
     assert sum(counts.total() for counts in places._counts.values()) == len(places)
     places.expire(now_ms + bounds.PLACE_MS)
     assert places._counts == {side: {} for side in Side}
-    assert places._bytes == 0
+    assert places._bytes == {}
 
 
 def test_nothing_is_left_of_visitors_that_went(places: Places):
