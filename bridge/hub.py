@@ -188,7 +188,7 @@ class Hub:
         visit.guest = guest
         keys = [key for key in (guest.account, visit.network) if key]
         known = guest.known or guest.admission is not Admission.OPEN
-        if visit.id in self._vouched or not known:
+        if visit.id in self._vouched or visit.id not in self._visits or not known:
             return
         if all(self._vouched_of[key] < most for key, most in zip(keys, VOUCHED, strict=False)):
             self._vouched[visit.id] = keys

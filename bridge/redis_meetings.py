@@ -85,9 +85,7 @@ class RedisMeetings:
         return self._ask(self._leave(place, visitor, now_ms), now_ms)
 
     def lost(self, visitor: Visitor, now_ms: int) -> None:
-        for name, sitter in [seat for seat in self._seats if seat[1] == visitor]:
-            seat = self._seats.pop((name, sitter))
-            self._start(self._quietly(self._rise(name, seat, visitor, now_ms)))
+        self._start(self._quietly(self._lost(visitor, now_ms)))
 
     def expire(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -130,6 +128,11 @@ class RedisMeetings:
         except Refused as refused:
             return refused
         return None
+
+    async def _lost(self, visitor: Visitor, now_ms: int) -> None:
+        """In its turn: a side may have been asked for just before."""
+        for name, sitter in [seat for seat in self._seats if seat[1] == visitor]:
+            await self._rise(name, self._seats.pop((name, sitter)), visitor, now_ms)
 
     async def _rise(self, name: str, seat: _Seat, visitor: Visitor, now_ms: int) -> None:
         words = (name, int(seat.side), self._sitter(visitor), now_ms, bounds.ABANDONED_PLACE_MS)

@@ -557,6 +557,22 @@ async def test_one_account_keeps_a_few_connections_only(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_who_leaves_before_it_is_let_in_keeps_no_place(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, address):
+        async with met(from_afar(server, "2001:db8::1"), address, "eve") as eve:
+            await eve.create(QUEUE)
+        for _ in range(bounds.VOUCHED_OF_ACCOUNT):
+            gone = from_afar(server, "2001:db8::1")
+            await gone.knock(address.key)
+            logging_in = asyncio.get_running_loop().create_task(gone.login("eve"))
+            await asyncio.sleep(0)
+            await gone.close()
+            await asyncio.gather(until(lambda: server.hub.under_way == 0))
+            logging_in.cancel()
+        assert server.hub._vouched_of == {}
+
+
+@in_loop
 async def test_what_one_network_reads_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "SUBSCRIPTIONS_OF_NETWORK", 3)
     async with serving(tmp_path) as (server, address):

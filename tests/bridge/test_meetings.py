@@ -245,6 +245,17 @@ async def test_one_network_does_not_take_every_place(hall: Hall, monkeypatch: py
 
 
 @in_loop
+async def test_who_hangs_up_while_it_is_asked_for_frees_its_place_too(hall: Hall) -> None:
+    async with hall() as meetings:
+        asked = meetings.meet(PLACE, DISPLAYER, D, ONE, NOW)
+        meetings.lost(ONE, NOW)
+        await asked
+        late = NOW + bounds.ABANDONED_PLACE_MS
+        assert await refusal(meetings.meet(PLACE, DISPLAYER, X, TWO, late - 1)) is Refusal.CROWDED
+        await meetings.meet(PLACE, DISPLAYER, X, TWO, late)
+
+
+@in_loop
 async def test_what_one_network_tells_is_bounded(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "PLACE_BYTES_OF_NETWORK", 1_000)
     async with hall() as meetings:
