@@ -7,6 +7,7 @@ again. Addresses are opaque strings here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from p2p_agents.limits import (
@@ -18,6 +19,7 @@ from p2p_agents.limits import (
     DISCOVERED_AGENTS,
     HEARD_ADDRESSES,
     PROVEN_ADDRESSES,
+    ROSTER_AGENTS,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class Tried:
 
 @dataclass(slots=True)
 class _State:
-    proven: list[str] = field(default_factory=list)  # where a link came to life, the last first
+    links: dict[bytes, list[str]] = field(default_factory=dict)  # peer -> where they came to life, the last first
     heard: list[str] = field(default_factory=list)  # what somebody says: a record, an introducer, the peer itself
     turn: int = 0  # of the next dial: where it begins among what was heard
     incarnation: int = 0  # of the node we are connected to
@@ -74,7 +76,7 @@ class _State:
         A claim is left the dialling as long as nothing is `missed`.
         """
         reached = bool(self.connections) and self.rumour <= self.incarnation
-        if reached or self.dialing or not (self.proven or self.heard):
+        if reached or self.dialing or not (self.links or self.heard):
             return False
         return (self.wanted and missed) or (not self.claims and (self.wanted or self.announced))
 
@@ -83,11 +85,22 @@ class _State:
         told = list(dict.fromkeys(addresses))
         self.heard = [*told, *(a for a in self.heard if a not in told)][:HEARD_ADDRESSES]
 
+    def reach(self, peer: bytes, addresses: Iterable[str]) -> None:
+        """Links to the peer came to life there. That it lives at this node may be its word alone: each has its list."""
+        if peer in self.links or len(self.links) < ROSTER_AGENTS:
+            self.links[peer] = list(dict.fromkeys(addresses))[:PROVEN_ADDRESSES]
+
+    def proven(self) -> list[str]:
+        """The last one of every peer first, so that none pushes out those of another."""
+        turns = zip_longest(*self.links.values())
+        return list(dict.fromkeys(a for turn in turns for a in turn if a is not None))[:PROVEN_ADDRESSES]
+
     def candidates(self) -> list[str]:
-        """All that are proven, and some of what was heard: the next ones in every dial, so that all have their turn."""
-        rumours = [address for address in self.heard if address not in self.proven]
+        """What is proven, and some of what was heard: the next ones in every dial, so that all have their turn."""
+        proven = self.proven()
+        rumours = [address for address in self.heard if address not in proven]
         begin = self.turn % len(rumours) if rumours else 0
-        return self.proven + [*rumours[begin:], *rumours[:begin]][:CANDIDATES]
+        return proven + [*rumours[begin:], *rumours[:begin]][:CANDIDATES]
 
 
 class Router:
@@ -119,8 +132,10 @@ class Router:
             if not (state.wanted or state.connections or state.claims):
                 del self._targets[Target(node)]
 
-    def want(self, target: Target, addresses: Iterable[str], now: float, *, proven: Iterable[str] = ()) -> None:
-        """Keep trying to reach it, at the addresses and, whatever else is said, where it was reached before."""
+    def want(
+        self, target: Target, addresses: Iterable[str], now: float, *, peer: bytes = b"", proven: Iterable[str] = ()
+    ) -> None:
+        """Keep trying to reach it, at the addresses and, whatever else is said, where `peer` was reached before."""
         if target.node == self._own and not target.place:
             return
         state = self._target(target)
@@ -128,13 +143,14 @@ class Router:
             patience = self._patience(target.node) if target.node else 0.0
             state.wanted, state.due, state.attempts = True, now + patience, 0
         state.heard = [*state.heard, *(a for a in addresses if a not in state.heard)][:HEARD_ADDRESSES]
-        state.proven = [*state.proven, *(a for a in proven if a not in state.proven)][:PROVEN_ADDRESSES]
+        if before := list(proven):
+            state.reach(peer, [*state.links.get(peer, ()), *before])
 
-    def reached(self, node: bytes, address: str) -> None:
-        """A link came to life there: it is dialled from now on, whatever records say."""
+    def reached(self, node: bytes, peer: bytes, address: str) -> None:
+        """A link to `peer` came to life there: it is dialled from now on, whatever records say."""
         state = self._targets.get(Target(node))
         if state:
-            state.proven = [address, *(a for a in state.proven if a != address)][:PROVEN_ADDRESSES]
+            state.reach(peer, [address, *state.links.get(peer, ())])
 
     def urge(self, target: Target, addresses: Iterable[str], now: float) -> None:
         """It says that it is there now, and dials from its side at this moment: wait for nothing."""
@@ -142,7 +158,7 @@ class Router:
             return
         state = self._target(target)
         told = list(addresses)
-        if not set(told) <= {*state.proven, *state.heard}:
+        if not set(told) <= {*state.proven(), *state.heard}:
             state.dialing = state.dials = 0  # of what is dialled now, nothing may lead there
         state.hear(told)
         state.wanted, state.attempts, state.due, state.turn = True, 0, now, 0
@@ -236,7 +252,7 @@ class Router:
 
     def addresses(self, node: bytes) -> tuple[str, ...]:
         state = self._targets.get(Target(node))
-        return (*state.proven, *(a for a in state.heard if a not in state.proven))[:CANDIDATES] if state else ()
+        return tuple(dict.fromkeys((*state.proven(), *state.heard)))[:CANDIDATES] if state else ()
 
     def _target(self, target: Target) -> _State:
         """Its state, made when it is new; among too many, one that nobody needs makes room."""

@@ -11,6 +11,7 @@ import secrets
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -106,7 +107,9 @@ def round_trips(hosts: Sequence[str], port: int, probe: Probe) -> Found:
 def arrivals(port: int, probe: Probe) -> Found:
     """Whether datagrams that come in by each network interface reach `port`: what is sent to a group comes back by the
     interface, past the firewall's rules for it, where what is sent to an own address does not. Of interfaces without
-    IPv6 nothing is known."""
+    IPv6 nothing is known, nor where a group's datagrams reach its members' sockets only, as beside Linux."""
+    if sys.platform != "linux":
+        return {}
     places = {name: (f"{GROUP_V6}%{index}", port) for name, index in _interfaces().items()}
     return _told_and_answered(dict(list(places.items())[:PROBED_PLACES]), probe, _grouped)
 

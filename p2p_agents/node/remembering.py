@@ -24,7 +24,7 @@ def remember_peer(core: Core, link: Link) -> None:
     contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
     peering = core.peerings[link.connection]
     contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)
-    core.router.reached(link.node, peering.address)
+    core.router.reached(link.node, link.peer, peering.address)
     introductions.forget_leads(core.db, link.peer)
     device = core.host(link.agent).local.device
     sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)

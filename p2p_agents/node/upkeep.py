@@ -153,7 +153,7 @@ def want(core: Core, peer: bytes) -> None:
     knocking.wanted(core, peer)
     for address, node in contacts.reached_at(core.db, peer):
         if node:
-            core.router.want(Target(node), (), core.now(), proven=[address])
+            core.router.want(Target(node), (), core.now(), peer=peer, proven=[address])
     for address, node in contacts.addresses(core.db, peer):
         core.router.want(Target(node) if node else Target(b"", address), [address], core.now())
     for node, address in introductions.leads(core.db, peer):

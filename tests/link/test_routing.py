@@ -13,6 +13,7 @@ from p2p_agents.limits import (
     DISCOVERED_AGENTS,
     HEARD_ADDRESSES,
     PROVEN_ADDRESSES,
+    ROSTER_AGENTS,
 )
 from p2p_agents.link.routing import CANDIDATES, SECOND_DIALER_S, Router, Target, Tried
 
@@ -109,9 +110,9 @@ def test_invented_records_are_bounded(router):
 
 def test_what_is_announced_pushes_out_nothing_proven(router):
     """C3: anybody may announce a node's addresses; where a link came to life is dialled in every attempt."""
-    router.want(Target(LARGE), ["typed:1"], 0.0, proven=["good:1"])
+    router.want(Target(LARGE), ["typed:1"], 0.0, peer=b"bob", proven=["good:1"])
     router.connected(Target(LARGE), 7, 1)
-    router.reached(LARGE, "better:1")
+    router.reached(LARGE, b"bob", "better:1")
     router.closed(7, 1.0)
     for number in range(HEARD_ADDRESSES):
         router.found(LARGE, 1, [f"dead:{number}"], 1.0)
@@ -140,11 +141,27 @@ def test_what_was_heard_is_tried_in_turns(router):
 def test_proven_addresses_are_bounded_and_the_last_ones_stay(router):
     router.want(Target(LARGE), (), 0.0)
     for number in range(PROVEN_ADDRESSES + 5):
-        router.reached(LARGE, f"a:{number}")
-    router.reached(SMALL, "a:1")
+        router.reached(LARGE, b"bob", f"a:{number}")
+    router.reached(SMALL, b"bob", "a:1")
     (dial,) = router.due(0.0)
     assert dial.addresses[0] == f"a:{PROVEN_ADDRESSES + 4}"
     assert len(dial.addresses) == PROVEN_ADDRESSES
+
+
+def test_who_claims_anothers_node_pushes_out_nowhere_that_one_was_reached(router):
+    """Of who dials us, the node is its word alone; it may have many addresses."""
+    router.want(Target(LARGE), (), 0.0)
+    router.reached(LARGE, b"bob", "old:1")
+    router.reached(LARGE, b"bob", "good:1")
+    for number in range(3 * PROVEN_ADDRESSES):
+        router.reached(LARGE, b"mallory", f"far:{number}")
+    (dial,) = router.due(0.0)
+    assert {"good:1", "old:1"} <= set(dial.addresses)
+    assert len(dial.addresses) == PROVEN_ADDRESSES
+    for number in range(2 * ROSTER_AGENTS):
+        router.reached(LARGE, number.to_bytes(4, "big"), "other:1")
+    router.dialed(Target(LARGE))
+    assert "good:1" in router.addresses(LARGE)
 
 
 def test_who_is_wanted_is_dialled_before_rumours(router):
