@@ -120,13 +120,16 @@ def ask_due(core: Core, link: Link) -> None:
 def watch(core: Core, link: Link, key: PairKey) -> None:
     """Called once a second for the link in use. A peer that acknowledges nothing may have dropped what it was sent, and
     the credit with it; once the window is full nothing else would tell. It is asked, ever more patiently, and then
-    links and sessions begin anew."""
+    links and sessions begin anew. Frames that carry nothing elicit nothing, so their silence means nothing."""
     waiting = [held for held in core.pair_sessions(key) if held.frames]
     progress = (link.allowance.granted, *(held.session.sid + held.acked.to_bytes(8, "big") for held in waiting))
     stall = link.stall
     if progress != stall.progress or not (waiting or _is_starved(core, link)):
         link.stall = Stall(progress, core.now())
     elif core.now() - stall.since >= STALLED_S * 2**stall.asked:
+        if not _is_owing(core, link, waiting):
+            link.stall = Stall(progress, core.now())
+            return
         if stall.asked == STALLED_ASKS:
             _begin_anew(core, key, waiting)
             return
@@ -139,7 +142,13 @@ def watch(core: Core, link: Link, key: PairKey) -> None:
 def _is_starved(core: Core, link: Link) -> bool:
     """Something is owed, and there is no credit for it."""
     owed = link.allowance.left < SESSION_FRAME_BYTES and link.peer_standing is Standing.ACCEPTS
-    return owed and bool(outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1))
+    return owed and _is_owing(core, link, [])
+
+
+def _is_owing(core: Core, link: Link, waiting: list[Held]) -> bool:
+    """Whether anything waits to be sealed, or in frames of these sessions for the peer's verdict."""
+    unsealed = outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1)
+    return bool(unsealed) or any(outbox.is_carried(core.db, held.session.sid) for held in waiting)
 
 
 def _begin_anew(core: Core, key: PairKey, waiting: list[Held]) -> None:

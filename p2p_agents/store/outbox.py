@@ -165,6 +165,11 @@ def seal(db: Database, rows: Sequence[int], sid: bytes) -> None:
     db.many("UPDATE outbox SET sid = ? WHERE id = ?", [(sid, row) for row in rows])
 
 
+def is_carried(db: Database, sid: bytes) -> bool:
+    """Whether frames of the session carry anything that the peer has not settled."""
+    return db.one("SELECT 1 FROM outbox WHERE sid = ? AND owed = 1 LIMIT 1", (sid,)) is not None
+
+
 def unseal(db: Database, sid: bytes) -> None:
     """The session is gone: what it carried and was not settled waits to be sealed again."""
     db.run(

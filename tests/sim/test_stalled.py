@@ -71,3 +71,13 @@ def test_a_peer_that_lost_what_it_received_is_told_again(world, owing, monkeypat
         owe_much(world, alice, bob)
         assert alice.owes(bob) == 400
     behaves_again(world, alice, bob)
+
+
+def test_where_nothing_is_owed_nobody_is_asked(world, owing):
+    """B3: frames that only acknowledge are acknowledged by nobody, and that is no silence to worry about."""
+    alice, bob = owing
+    world.run(60)
+    held, *_ = alice.core.pair_sessions(alice.core.pair_key(alice.links(bob)[0]))
+    sent = held.session.sent
+    world.run(600)
+    assert held.session.sent == sent

@@ -34,7 +34,9 @@ def test_what_is_sealed_is_not_sealed_again_until_its_session_is_gone(db, rows):
     outbox.seal(db, rows[:2], SID)
     assert unsealed(db) == rows[2:]
     outbox.delivered(db, rows[:1], 2)
+    assert outbox.is_carried(db, SID)
     outbox.unseal(db, SID)
+    assert not outbox.is_carried(db, SID)
     assert unsealed(db) == rows[1:]
 
 

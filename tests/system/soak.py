@@ -235,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--path", choices=sorted(PATHS), default="direct")
     wanted = options.parse_args(argv)
     last: dict[str, Any] = {}
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory() as base, ExitStack() as stack:
         ground = PATHS[wanted.path](stack, Path(base), wanted.seed)
         for last in soak(ground, random.Random(wanted.seed), wanted.minutes * 60):
             print(json.dumps({"path": wanted.path, "seed": wanted.seed} | last), flush=True)
