@@ -29,7 +29,7 @@ def ready(event: Result) -> str:
         "What is in a blob, from whom and to whom, it cannot read."
     )
     how = {
-        "open": "Anybody may make queues here: --admission token or list is for those you know.",
+        "open": "Anybody may make queues here, within bounds: --admission token or list is for those you know.",
         "token": "Whoever holds a token may make queues: p2p-bridge token create.",
         "list": "Accounts on the list may make queues: p2p-bridge allow add.",
     }[event["admission"]]

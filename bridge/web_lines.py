@@ -80,6 +80,7 @@ class WebLine:
         self.vouch = vouch
         self._out: list[bytes] = []
         self._waiting = 0
+        self._writing = False
         self._news = asyncio.Event()
         self._end: tuple[End, str] | None = None
 
@@ -95,9 +96,13 @@ class WebLine:
         self._news.set()
 
     def close(self, end: End, reason: str) -> None:
+        """What is being written when it ends may never be taken, and is held until then: it is cut off."""
         if self._end is None:
             self._end = (end, reason)
             self._news.set()
+            if self._writing:
+                patience = 0.0 if end is End.SLOW else CLOSE_S
+                asyncio.get_running_loop().call_later(patience, self._socket.transport.abort)
 
     def backlog(self) -> int:
         return self._waiting
@@ -108,7 +113,9 @@ class WebLine:
             while self._out:
                 data = b"".join(self._out)
                 self._out.clear()
+                self._writing = True
                 await self._socket.send(data)
+                self._writing = False
                 self._waiting -= len(data)
             if self._end is None:
                 self._news.clear()

@@ -20,7 +20,7 @@ from bridge.server import BridgeServer
 from bridge.session import End
 from bridge.visit import Visit
 from bridge.web_lines import WebLine
-from p2p_agents.limits import DATAGRAM_FRAMES, FRAME_BYTES
+from p2p_agents.limits import DATAGRAM_FRAMES, FRAME_BYTES, MEETING_BYTES
 from p2p_agents.quic import private
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
@@ -29,7 +29,7 @@ from p2p_agents.wire.bridge_address import BridgeAddress
 from p2p_agents.wire.cbor import encode
 from p2p_agents.wire.framing import frame_bytes
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Refusal
-from p2p_agents.wire.relay_requests import Knock, Put, Side
+from p2p_agents.wire.relay_requests import Knock, Meet, Put, Side
 from tests.bridge.client import Client, Queue, by_quic, by_web, key_of, met
 from tests.bridge.serving import in_loop, serving, until
 from tests.quic import sealed
@@ -225,9 +225,13 @@ async def test_a_client_that_takes_nothing_of_what_it_asks_for_is_ended() -> Non
             await asyncio.get_running_loop().create_future()
 
         async def close(self, code: int, reason: str) -> None:
-            self.closed = (code, reason)
+            raise AssertionError("nobody would read it")
+
+        def abort(self) -> None:
+            self.cut.set()
 
     stuck = Stuck()
+    stuck.transport, stuck.cut = stuck, asyncio.Event()
     line = WebLine(stuck, lambda: None)  # type: ignore[arg-type]
     writing = asyncio.get_running_loop().create_task(line.write())
     line.send(b"first")
@@ -236,7 +240,32 @@ async def test_a_client_that_takes_nothing_of_what_it_asks_for_is_ended() -> Non
         line.send(bytes(bounds.OUTGOING_BYTES // 10))
     assert line._end == (End.SLOW, "the client does not read what it asked for")
     assert sum(map(len, line._out)) <= bounds.OUTGOING_BYTES
+    await stuck.cut.wait()
     writing.cancel()
+
+
+@in_loop
+async def test_who_reads_nothing_is_cut_off_and_what_it_was_owed_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: what was being written stayed until pings went unanswered, eight mebibytes a connection."""
+    monkeypatch.setattr("bridge.web_lines.PING_S", 1_000.0)
+    async with serving(tmp_path, tls=False) as (server, address), met(await by_quic(address), address, "a") as alice:
+        url = f"ws://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
+        eve = await connect(url, proxy=None, max_size=None, compression=None)
+        await eve.send(frame_bytes(relay.encode_message(Knock(b"n" * 32))))
+        await eve.recv()
+        await alice.meet("7Q2MX", Side.DISPLAYER, b"a" * 32)
+        await eve.send(frame_bytes(relay.encode_message(Meet(1, "7Q2MX", Side.JOINER, b"e" * 32))))
+        await alice.told()
+        eve.transport.pause_reading()
+        told = 0
+        while len(server.hub) > 1:
+            if isinstance(await alice.tell("7Q2MX", bytes(MEETING_BYTES)), Done):
+                told += MEETING_BYTES
+            assert told < 4 * bounds.OUTGOING_BYTES
+        eve.transport.abort()
+        await eve.wait_closed()
 
 
 @in_loop
