@@ -59,9 +59,22 @@ def _write(path: str, content: bytes) -> None:
     draft = f"{path}.new"
     descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, content)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    sync_directory(os.path.dirname(path))
+
+
+def sync_directory(path: str) -> None:
+    """A name that was made or moved in a directory outlives a loss of power."""
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(draft, path)

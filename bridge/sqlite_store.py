@@ -14,10 +14,12 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, rows
+from bridge.keys import sync_directory
 from bridge.rows import Rows
 from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
@@ -261,7 +263,21 @@ def prepare(path: str) -> None:
 def backup(path: str, target: str) -> None:
     """A whole copy of the store at `path`, also of one in use, at `target`, which must not exist."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    source, copy = _connect(path, read_only=True), sqlite3.connect(target)
+    draft = f"{target}.part"  # until it is whole, the name stands for an empty file, which nobody takes for a store
+    try:
+        os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+        _copy(path, draft)
+        os.rename(draft, target)
+    except BaseException:
+        for left in (draft, target):
+            with suppress(FileNotFoundError):
+                os.unlink(left)
+        raise
+    sync_directory(os.path.dirname(target))
+
+
+def _copy(path: str, draft: str) -> None:
+    source, copy = _connect(path, read_only=True), sqlite3.connect(draft)
     try:
         source.backup(copy)
     except sqlite3.Error as error:

@@ -30,6 +30,14 @@ class RootElsewhere(LocalFault):
     hint = "do it there: on the machine where the agent was made or restored"
 
 
+class KeysBroken(LocalFault):
+    """The key file of this agent is missing or damaged: the agent cannot act. Others of this node are not concerned."""
+
+    code = "keys_broken"
+    exit = exits.REFUSED
+    hint = "put that file back from a copy of the home, or run: p2p-agents backup import FILE"
+
+
 class AlreadyHere(LocalFault):
     """The agent that shows this code lives on this machine already."""
 

@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
+from p2p_agents.paths import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,8 +153,7 @@ class OwnBridge:
             time.sleep(POLL_S)
 
     def _keep(self, known: dict[str, Any]) -> None:
-        with open(self._state, "w", opener=lambda at, flags: os.open(at, flags, 0o600)) as file:
-            json.dump(known, file)
+        write_whole(self._state, json.dumps(known).encode())
 
 
 def address_here() -> str:

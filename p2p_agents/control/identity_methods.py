@@ -39,14 +39,14 @@ IDENTITY = (
         "The agent's identity log. `next_root` is `here` or `exported`.",
         (AGENT,),
         f"{{{LOG_FIELDS}}}",
-        (*FINDS_AGENT, errors.StoreBroken),
+        FINDS_AGENT,
     ),
     Method(
         "identity.rotate",
         "Replace the root key by the one the log committed to; contacts follow by themselves.",
         (AGENT, _path("the file that the next root key was exported to, if it was", required=False)),
         f"{{{LOG_FIELDS}}}",
-        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.StoreBroken, *STORES),
+        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, *STORES),
         body=check_paths,
     ),
     Method(
@@ -54,7 +54,7 @@ IDENTITY = (
         "Move the next root key into a new file, off this machine's own ones.",
         (AGENT, _path("the file to be made")),
         f"{{path, {LOG_FIELDS}}}",
-        (*FINDS_AGENT, errors.NextRootMissing, *_FILES, errors.StoreBroken, *STORES),
+        (*FINDS_AGENT, errors.NextRootMissing, *_FILES, *STORES),
         body=check_paths,
     ),
     Method(
@@ -75,7 +75,6 @@ IDENTITY = (
             errors.OwnDevice,
             errors.RootElsewhere,
             errors.IdentityFull,
-            errors.StoreBroken,
             *STORES,
         ),
     ),
@@ -84,7 +83,7 @@ IDENTITY = (
         "Write the agent into a new file under a passphrase: keys, contacts with their pins, the log. Read it again.",
         (AGENT, _path("the file to be made"), _PASSPHRASE),
         "{path, bytes, contacts, next_root}, next_root: exported where the file lacks that key",
-        (*FINDS_AGENT, errors.RootElsewhere, errors.BadPassphrase, *_FILES, errors.StoreBroken, *STORES),
+        (*FINDS_AGENT, errors.RootElsewhere, errors.BadPassphrase, *_FILES, *STORES),
         body=check_paths,
     ),
     Method(

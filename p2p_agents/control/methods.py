@@ -171,7 +171,7 @@ _PAIRING = (
             Param("bridge", str, "the bridge that the link leads to; without it the first one that is used"),
         ),
         "{id, code, uri, link, expires, agent, purpose, withdrew}, withdrew: the last characters of the code before",
-        (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.StoreBroken),
+        (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.KeysBroken),
     ),
     Method(
         "pair.status",

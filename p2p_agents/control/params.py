@@ -40,7 +40,7 @@ PARTY = (
 )
 MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
 
-FINDS_AGENT = (errors.NoAgent,)
-FINDS_PEER = (errors.NoAgent, errors.PeerUnknown, errors.PeerAmbiguous)
+FINDS_AGENT = (errors.NoAgent, errors.KeysBroken)
+FINDS_PEER = (*FINDS_AGENT, errors.PeerUnknown, errors.PeerAmbiguous)
 ADDRESSES = (errors.BadAddress, errors.AddressExpired, errors.UnknownVersion)
 STORES = (errors.StoreFull, errors.StoreReadOnly, errors.StoreUncertain)

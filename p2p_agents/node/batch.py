@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
 from p2p_agents.node import hosting, outbound, reading
-from p2p_agents.node.effects import Answered
+from p2p_agents.node.effects import Answered, KeysWritten
+from p2p_agents.store import keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,18 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     core.is_behind = False
     core.undo.clear()
     effects, core.effects = core.effects, []
-    return outcomes, effects
+    return outcomes, [effect for effect in effects if not _settle_keys(core, effect)]
+
+
+def _settle_keys(core: Core, effect: Effect) -> bool:
+    """Whether it was an effect on key files, which is done at once."""
+    if not isinstance(effect, KeysWritten):
+        return False
+    try:
+        keyring.settle(core.keys, effect.agent)
+    except EnvironmentFault as fault:  # the next start does it
+        log.warning("an old key file is still there: %s", fault.message)
+    return True
 
 
 def _open(core: Core) -> None:

@@ -11,13 +11,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NoAgent, PeerFault
+from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Lived, Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
-from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Pace, Peering, Phase, Sighting, Texts, Waiter
+from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Pace, Peering, Phase, Sighting, Texts, Unusable, Waiter
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import lived, sessions
 from p2p_agents.wire.frame import Close, encode_frame
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.effects import Effect
     from p2p_agents.node.entropy import SystemEntropy
     from p2p_agents.node.knocking import Knocking
+    from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.database import Database
     from p2p_agents.store.sessions import Held
     from p2p_agents.wire.frame import Frame
@@ -66,6 +67,7 @@ class Core:
         self.effects: list[Effect] = []
         self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
         self.hosted: dict[int, Hosted] = {}
+        self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
@@ -107,10 +109,13 @@ class Core:
         return next((h for h in self.hosted.values() if h.local.agent == agent_id), None)
 
     def acting(self, name: str | None) -> Hosted:
-        """The local agent a command acts for: the named one, or the default. Raises NoAgent."""
+        """The local agent a command acts for: the named one, or the default. Raises NoAgent or KeysBroken."""
         for hosted in self.hosted.values():
-            if hosted.local.name.lower() == name.lower() if name else hosted.local.chosen:
+            if _is_meant(hosted.local, name):
                 return hosted
+        for broken in self.unusable.values():
+            if _is_meant(broken.local, name):
+                raise KeysBroken(broken.fault.message)
         if not name:
             raise NoAgent("no agent on this node yet")
         near = did_you_mean(name, [hosted.local.name for hosted in self.hosted.values()])
@@ -317,3 +322,7 @@ class Core:
         level = logging.WARNING if proven else logging.DEBUG  # strangers may come again and again
         log.log(level, "connection %d: %s: %s", connection, fault.code, fault.message)
         self.hang_up(connection, fault.code)
+
+
+def _is_meant(local: LocalAgent, name: str | None) -> bool:
+    return local.name.lower() == name.lower() if name else local.chosen

@@ -94,6 +94,7 @@ def run_checks(home: Home, live: Live | None = None) -> list[dict[str, Any]]:
 def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
     """How identities and contacts stand now, and what happened once that a human should know of."""
     kept = [_rotation(core, hosted) for hosted in core.hosted.values()]
+    kept += [Check("keys", False, broken.fault.message, broken.fault.hint) for broken in core.unusable.values()]
     frozen = [check for hosted in core.hosted.values() for check in _frozen(core, hosted)]
     past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]
     return [check.shown() for check in (*kept, *frozen, *past)]

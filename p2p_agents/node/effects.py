@@ -86,6 +86,13 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysWritten:
+    """The key file of `agent` belongs to the store as it is now: those of before go."""
+
+    agent: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PairingMoved:
     """A code that is shown or tried may have come to something."""
 
@@ -178,6 +185,7 @@ Effect = (
     | Asked
     | Echoed
     | Answered
+    | KeysWritten
     | PairingMoved
     | PeersChanged
     | Announce

@@ -11,11 +11,11 @@ from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, StoreBroken
+from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, KeysBroken, PeerFault
 from p2p_agents.link.hello import Speaker
 from p2p_agents.node import family, opening, relaying, upkeep
-from p2p_agents.node.effects import Announce, PeersChanged, Wake
-from p2p_agents.node.state import Hosted
+from p2p_agents.node.effects import Announce, KeysWritten, PeersChanged, Wake
+from p2p_agents.node.state import Hosted, Unusable
 from p2p_agents.store import agents, bridges, keyring, lived
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
@@ -67,7 +67,7 @@ def settle(
     announced: str = "",
 ) -> Hosted:
     """An agent with these keys lives here from now on. Others know it by the name `announced`, where that differs."""
-    keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
+    write_keys(core, identity.agent, replace(secrets, entries=identity.entries))
     device = SigningKey.from_seed(secrets.device)
     local = agents.add_agent(
         core.db,
@@ -82,10 +82,25 @@ def settle(
     hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [], root=bool(secrets.root))
     core.hosted[local.id] = hosted
     core.undo.append(lambda: core.hosted.pop(local.id))
+    if (unusable := core.unusable.pop(local.id, None)) is not None:
+        core.undo.append(partial(core.unusable.__setitem__, local.id, unusable))
     family.gather(core, hosted, announced)
     upkeep.fresh_prekey(core, hosted)
     changed(core)
     return hosted
+
+
+def write_keys(core: Core, agent: bytes, secrets: AgentSecrets) -> None:
+    """The file of before stays until the batch is committed, and comes back when it is undone. A commit of unknown
+    outcome leaves both: the new one goes with either store, since the log stands beside its keys."""
+    kept = keyring.write_agent_key(core.keys, agent, secrets)
+
+    def undo() -> None:
+        if not core.db.is_lost:
+            keyring.put_back(core.keys, agent, kept)
+
+    core.undo.append(undo)
+    core.effect(KeysWritten(agent))
 
 
 def _incept(core: Core, secrets: AgentSecrets) -> Identity:
@@ -97,15 +112,22 @@ def _incept(core: Core, secrets: AgentSecrets) -> Identity:
 
 
 def load_all(core: Core) -> None:
-    """At start. Raises StoreBroken when a key file or identity is missing or damaged.
+    """At start. An agent whose keys are broken is left out, and says so when it is to act.
 
     The incarnation rises with every start, whatever the wall clock does.
     """
     core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
     core.db.remember("incarnation", core.incarnation)
     lived.keep(core.db, core.lived.mark())
+    core.unusable.clear()
     for local in agents.agents(core.db):
-        core.hosted[local.id] = hosted = _load(core, local)
+        try:
+            core.hosted[local.id] = hosted = _load(core, local)
+        except KeysBroken as fault:
+            log.error("agent %s cannot be used: %s", local.name, fault.message)
+            core.unusable[local.id] = Unusable(local, fault)
+            continue
+        core.effect(KeysWritten(local.agent))
         family.gather(core, hosted)
     upkeep.renew_prekeys(core)
 
@@ -130,16 +152,31 @@ def start_over(core: Core) -> None:
 
 
 def _load(core: Core, local: LocalAgent) -> Hosted:
-    kept = keyring.read_agent_key(core.keys, local.agent)
-    identity = agents.load_identity(core.db, local.agent)
+    try:
+        kept = keyring.read_agent_key(core.keys, local.agent)
+    except KeysBroken as broken:
+        raise KeysBroken(f"agent {local.name}: {broken.message}") from broken
     device = SigningKey.from_seed(kept.device)
-    if identity is None or device.public != local.device:
-        raise StoreBroken(f"the keys of agent {local.name} do not belong to its identity")
-    identity = newest(core, local, identity, kept)
+    if device.public != local.device:
+        raise KeysBroken(f"the keys of agent {local.name} do not belong to its identity")
+    identity = newest(core, local, _identity(core, local, kept), kept)
     stored = agents.prekeys(core.db, local.device)
     prekeys = [KemKey.from_seed(prekey.seed) for prekey in stored]
     bundle = sign_bundle(device, local.agent, prekeys[0].public, stored[0].expires_ms) if stored else b""
     return Hosted(local, Speaker(identity, device, bundle, local.name, local.kind), prekeys, root=bool(kept.root))
+
+
+def _identity(core: Core, local: LocalAgent, kept: AgentSecrets) -> Identity:
+    """As the store has it; where that is damaged, as it stands beside the keys."""
+    try:
+        identity = agents.load_identity(core.db, local.agent) or identities.replay(kept.entries)
+    except PeerFault:
+        log.warning("the store's identity log of %s is damaged; that of its key file is taken", local.name)
+        try:
+            identity = identities.replay(kept.entries)
+        except PeerFault as fault:
+            raise KeysBroken(f"the identity log of agent {local.name} is damaged: {fault.message}") from fault
+    return identity
 
 
 def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets) -> Identity:
@@ -149,7 +186,7 @@ def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets
     except IdentityRollback:
         return identity
     except BadIdentity as fault:
-        raise StoreBroken(f"two identity logs of agent {local.name}, which contradict each other") from fault
+        raise KeysBroken(f"two identity logs of agent {local.name}, which contradict each other") from fault
     if found.head == identity.head:
         return identity
     log.warning("the store knew an older identity log of %s than its key file", local.name)

@@ -55,7 +55,7 @@ class Knocking:
 
 def restored(core: Core) -> None:
     """At start."""
-    for door in doors.doors(core.db):
+    for door in (door for door in doors.doors(core.db) if door.agent in core.hosted):
         core.knocks.setdefault((door.agent, door.peer), Knocking(core.now() + NEAR_FIRST_S))
 
 

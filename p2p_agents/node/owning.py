@@ -13,11 +13,11 @@ from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import (
     DeviceUnknown,
     IdentityFull,
+    KeysBroken,
     NextRootMissing,
     NextRootWrong,
     OwnDevice,
     RootElsewhere,
-    StoreBroken,
 )
 from p2p_agents.limits import IDENTITY_ENTRIES
 from p2p_agents.node import family, hosting, showing
@@ -161,7 +161,7 @@ def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
     kept = secrets_of(core, hosted)
     if kept.next_root != seed:
         raise NextRootWrong("the agent rotated its root key meanwhile", hint="export the next one")
-    keyring.write_agent_key(core.keys, hosted.local.agent, replace(kept, next_root=b""))
+    hosting.write_keys(core, hosted.local.agent, replace(kept, next_root=b""))
     return shown(core, hosted)
 
 
@@ -169,14 +169,14 @@ def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
 
 
 def secrets_of(core: Core, hosted: Hosted) -> AgentSecrets:
-    """The agent's keys, its log in memory caught up with them. Raises StoreBroken for keys of an older log."""
+    """The agent's keys, its log in memory caught up with them. Raises KeysBroken, also for keys of an older log."""
     kept = keyring.read_agent_key(core.keys, hosted.local.agent)
     identity = hosting.newest(core, hosted.local, hosted.speaker.identity, kept)
     if identity is not hosted.speaker.identity:
         _speak_as(core, hosted, identity)
     if kept.root and SigningKey.from_seed(kept.root).public != identity.root:
         why = f"the key file of {hosted.local.name} is older than its identity log: its root key was replaced since"
-        raise StoreBroken(why, hint="restore a backup that was made after the last rotation")
+        raise KeysBroken(why, hint="restore a backup that was made after the last rotation")
     return kept
 
 
@@ -196,7 +196,7 @@ def grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> Non
     """One more entry: durable with its keys first, then in the store; contacts hear of it on their next HELLO, which
     is now."""
     identity = identities.merge(hosted.speaker.identity, hosted.speaker.identity.n + 1, [entry])
-    keyring.write_agent_key(core.keys, identity.agent, replace(secrets, entries=identity.entries))
+    hosting.write_keys(core, identity.agent, replace(secrets, entries=identity.entries))
     agents.save_identity(core.db, identity)
     _speak_as(core, hosted, identity)
     family.gather(core, hosted)

@@ -70,31 +70,32 @@ def restore(core: Core, params: Json, found: Found) -> Json:
     Raises AgentExists, BadName, NextRootMissing, NextRootWrong, IdentityFull, BackupOutdated, BackupDamaged.
     """
     backup = found.backup
-    name = params["name"] or backup.name
+    name = _name_of(core, backup.identity.agent) or params["name"] or backup.name
     _check_free(core, name, backup.identity.agent)
     seed = params.get("seed") or backup.next_root
     owning.check_next_root(backup.identity, seed)
     secrets = AgentSecrets(seed, core.entropy.draw(keyring.SEED_BYTES), core.entropy.draw(keyring.SEED_BYTES))
     identity = _follow(core, _succeed(backup, secrets))
-    try:
-        hosted = hosting.settle(
-            core, identity, secrets, name=name, kind=backup.kind, policy=backup.policy, hidden=backup.hidden
-        )
-        for pin in backup.contacts:
-            _restore_contact(core, hosted, pin)
-        lines = (line for chunk in found.log for line in archive.lines(chunk))
-        messages = archive.restore(core.db, hosted.local.id, lines, core.now_ms())
-    except BaseException:
-        keyring.destroy_agent_key(core.keys, identity.agent)
-        raise
+    hosted = hosting.settle(
+        core, identity, secrets, name=name, kind=backup.kind, policy=backup.policy, hidden=backup.hidden
+    )
+    for pin in backup.contacts:
+        _restore_contact(core, hosted, pin)
+    lines = (line for chunk in found.log for line in archive.lines(chunk))
+    messages = archive.restore(core.db, hosted.local.id, lines, core.now_ms())
     return {"agent": showing.agent(core, hosted), "contacts": len(backup.contacts), "entries": messages}
+
+
+def _name_of(core: Core, agent: bytes) -> str:
+    """Of an agent that is here already and whose keys are broken: the backup gives it new ones."""
+    return next((each.local.name for each in core.unusable.values() if each.local.agent == agent), "")
 
 
 def _check_free(core: Core, name: str, agent: bytes) -> None:
     check_name(name)
     if (here := core.hosted_id(agent)) is not None:
         raise AgentExists(f"this agent lives on this node, as {here.local.name}", hint="there is nothing to restore")
-    if agents.agent_named(core.db, name) is not None:
+    if (same := agents.agent_named(core.db, name)) is not None and same.agent != agent:
         raise AgentExists(
             f"an agent named {name!r} already lives on this node", hint="give it another one: --name NAME"
         )

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from p2p_agents.crypto.bundle import Bundle
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.kem import KemKey
+    from p2p_agents.errors import KeysBroken
     from p2p_agents.link.hello import Speaker
     from p2p_agents.link.routing import Target
     from p2p_agents.store.agents import LocalAgent
@@ -69,6 +70,14 @@ class Hosted:
             except BadSeal:
                 continue
         raise BadSeal("sealed to no key of ours")
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A local agent that cannot act, and why."""
+
+    local: LocalAgent
+    fault: KeysBroken
 
 
 class Phase(Enum):

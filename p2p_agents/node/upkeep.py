@@ -175,7 +175,7 @@ def seek(core: Core, peer: bytes) -> None:
 def expire(core: Core) -> None:
     """Give up what nobody took in EXPIRY_DAYS that this node saw pass, and say so to its sender (PROTOCOL B6, B12)."""
     now_ms, lived_ms = core.now_ms(), core.lived.now_ms()
-    for row, sealed in outbox.expired(core.db, lived_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
+    for row, sealed in outbox.expired(core.db, core.hosted, lived_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
         if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
             outbox.fail_sealed(core.db, row.id, now_ms)  # it stays owed, whole: one device that is away voids nothing
             core.effect(Moved(row.agent, row.entry))

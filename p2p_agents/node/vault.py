@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from p2p_agents.crypto.fingerprint import id_text, parse_id
 from p2p_agents.errors import BadKeyFile, FileExists, FileUnusable, Malformed, NextRootWrong
 from p2p_agents.limits import NEXT_ROOT_FILE_BYTES
-from p2p_agents.store.database import sync_directory
+from p2p_agents.paths import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,11 +51,13 @@ def read_next_root(path: str, agent: bytes) -> bytes:
 
 
 def write_new(path: str, parts: Iterable[bytes]) -> None:
-    """A new file, synced; none is left behind where writing failed. Raises FileExists or FileUnusable."""
+    """A new file, synced and whole when it gets its name; none is left behind where writing failed. Raises FileExists
+    or FileUnusable."""
+    if os.path.lexists(path):
+        raise FileExists(f"{path} exists already")
+    draft = f"{path}.part"
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise FileExists(f"{path} exists already") from None
+        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unusable(path, error) from error
     try:
@@ -65,12 +67,25 @@ def write_new(path: str, parts: Iterable[bytes]) -> None:
                 file.write(part)
             file.flush()
             os.fsync(descriptor)
+        _name(draft, path)
         sync_directory(os.path.dirname(path))
-    except BaseException as error:
-        delete(path)
-        if isinstance(error, OSError):
-            raise _unusable(path, error) from error
+    except FileExistsError:
+        raise FileExists(f"{path} exists already") from None
+    except OSError as error:
+        raise _unusable(path, error) from error
+    finally:
+        delete(draft)
+
+
+def _name(draft: str, path: str) -> None:
+    """Never over another file, which a rename alone would replace."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
         raise
+    except OSError:  # a file system without links, as those of memory sticks
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.rename(draft, path)
 
 
 def delete(path: str) -> None:

@@ -50,11 +50,13 @@ def add_agent(
     hidden: bool,
     now_ms: int,
 ) -> LocalAgent:
-    """The first agent becomes the default. Raises IntegrityError when the name is taken: check before."""
+    """The first agent becomes the default; one that is here already has another device from now on. Raises
+    IntegrityError when the name is taken: check before."""
     save_identity(db, identity)
     first = db.one("SELECT 1 FROM agents LIMIT 1") is None
     db.insert(
-        "INSERT INTO agents (agent, device, name, kind, policy, hidden, chosen, created_ms) VALUES (?,?,?,?,?,?,?,?)",
+        "INSERT INTO agents (agent, device, name, kind, policy, hidden, chosen, created_ms) VALUES (?,?,?,?,?,?,?,?)"
+        " ON CONFLICT (agent) DO UPDATE SET device = excluded.device",
         (identity.agent, device, name, kind, policy, int(hidden), int(first), now_ms),
     )
     found = agent_named(db, name)

@@ -119,7 +119,8 @@ def _restore(db: Database, agent: int, line: Line, now_ms: int) -> int:
         entries.set_void(db, entry, line.void)
     for delivery in line.deliveries:
         outbox.restore(db, agent, entry, line.peer, delivery.device, delivery.state, delivery.why, now_ms)
-    return log.add(db, agent, entry, line.peer, incoming=line.incoming, trust=line.trust)
+    held = log.cursor_of(db, agent, entry)  # where the agent's log outlived its keys
+    return held or log.add(db, agent, entry, line.peer, incoming=line.incoming, trust=line.trust)
 
 
 def lines(chunk: bytes) -> list[Line]:

@@ -25,6 +25,7 @@ from p2p_agents.errors import (
     StoreReadOnly,
     StoreUncertain,
 )
+from p2p_agents.paths import sync_directory
 from p2p_agents.wire.entry import EPOCH_BYTES
 
 if TYPE_CHECKING:
@@ -322,12 +323,3 @@ def _migrations() -> list[tuple[int, str]]:
     folder = files("p2p_agents.store") / "schema"
     scripts = [item for item in folder.iterdir() if item.name.endswith(".sql")]
     return sorted((int(item.name[:3]), item.read_text(encoding="utf-8")) for item in scripts)
-
-
-def sync_directory(path: str) -> None:
-    """A name that was made or moved in a directory outlives a loss of power."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

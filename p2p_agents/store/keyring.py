@@ -5,19 +5,22 @@ linking.key     [1, seed of the device key that is to be linked to an agent]
 <agent id>.key  [1, root seed or empty, next root seed or empty, device seed, [identity entry...]]
 
 The identity log stands beside the keys that it names, so that the two never part: writing the file is what makes a
-rotation. The store's copy follows it, also when the store is an older one.
+rotation. The store's copy follows it, also when the store is an older one. The file of before stays beside the new one,
+as `<agent id>.key.<n>.old`, until the transaction that wrote it has ended.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.errors import Malformed, StoreBroken
+from p2p_agents.errors import KeysBroken, Malformed, StoreBroken
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
-from p2p_agents.store.database import sync_directory, translated
+from p2p_agents.paths import sync_directory, write_whole
+from p2p_agents.store.database import translated
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SEED_BYTES = 32
 _LINKING = "linking.key"
+_LOST = "put it back from a copy of the home, or delete it: a new one is made, and the node is found anew"
 KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 
@@ -37,15 +41,57 @@ class AgentSecrets:
     entries: tuple[bytes, ...] = ()  # of the identity log, which names these keys
 
 
-def write_agent_key(directory: str, agent: bytes, secrets: AgentSecrets) -> None:
-    """On disk, and synced, before it returns."""
+def write_agent_key(directory: str, agent: bytes, secrets: AgentSecrets) -> str:
+    """On disk, and synced, before it returns; where the file of before is kept, "" if there was none."""
+    path, kept = _agent_path(directory, agent), ""
     seeds = [secrets.root, secrets.next_root, secrets.device]
-    _write(_agent_path(directory, agent), encode([VERSION, *seeds, list(secrets.entries)]))
+    with translated():
+        if os.path.exists(path):
+            kept = f"{path}.{len(_kept(path))}.old"
+            os.link(path, kept)
+        try:
+            write_whole(path, encode([VERSION, *seeds, list(secrets.entries)]))
+        except BaseException:
+            if kept:
+                _unlink(kept)
+            raise
+    return kept
+
+
+def put_back(directory: str, agent: bytes, kept: str) -> None:
+    """What wrote the file was undone: that of before takes its place, or none. Needs no room on the disk."""
+    path = _agent_path(directory, agent)
+    with translated():
+        if kept:
+            os.rename(kept, path)
+        else:
+            _unlink(path)
+        sync_directory(directory)
+
+
+def settle(directory: str, agent: bytes) -> None:
+    """What wrote the file is durable: those of before are no more."""
+    with translated():
+        for kept in _kept(_agent_path(directory, agent)):
+            _unlink(kept)
 
 
 def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
-    """Raises StoreBroken when the file is missing or is not a key file."""
-    with _readable(_agent_path(directory, agent), 5) as (root, next_root, device, entries):
+    """Where the file cannot be read and the one of before can, it is that one again. Raises KeysBroken."""
+    path = _agent_path(directory, agent)
+    try:
+        return _read_agent(path)
+    except StoreBroken as broken:
+        for kept in reversed(_kept(path)):
+            with suppress(StoreBroken):
+                found = _read_agent(kept)
+                put_back(directory, agent, kept)
+                return found
+        raise KeysBroken(broken.message) from broken
+
+
+def _read_agent(path: str) -> AgentSecrets:
+    with _readable(path, 5) as (root, next_root, device, entries):
         return AgentSecrets(
             blob(root, size=SEED_BYTES if root else 0, what="seed"),
             blob(next_root, size=SEED_BYTES if next_root else 0, what="seed"),
@@ -56,8 +102,9 @@ def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
 
 def destroy_agent_key(directory: str, agent: bytes) -> None:
     """An agent that was not kept after all."""
-    with translated(), suppress(FileNotFoundError):
-        os.unlink(_agent_path(directory, agent))
+    settle(directory, agent)
+    with translated():
+        _unlink(_agent_path(directory, agent))
 
 
 def node_seed(directory: str, fresh: bytes) -> bytes:
@@ -73,13 +120,15 @@ def linking_seed(directory: str, fresh: bytes) -> bytes:
 
 def end_linking(directory: str) -> None:
     """That key serves no other attempt."""
-    with translated(), suppress(FileNotFoundError):
-        os.unlink(os.path.join(directory, _LINKING))
+    with translated():
+        _unlink(os.path.join(directory, _LINKING))
 
 
 def _seed(path: str, fresh: bytes) -> bytes:
+    """Raises StoreBroken."""
     if not os.path.exists(path):
-        _write(path, encode([VERSION, fresh]))
+        with translated():
+            write_whole(path, encode([VERSION, fresh]))
     with _readable(path, 2) as (seed,):
         return blob(seed, size=SEED_BYTES, what="seed")
 
@@ -88,18 +137,15 @@ def _agent_path(directory: str, agent: bytes) -> str:
     return os.path.join(directory, f"{agent.hex()}.key")
 
 
-def _write(path: str, content: bytes) -> None:
-    draft = f"{path}.new"
-    with translated():
-        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-            os.write(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(draft, path)
-        sync_directory(os.path.dirname(path))
+def _kept(path: str) -> list[str]:
+    """Files of before, oldest first: a few at most, as many as one transaction wrote."""
+    numbered = (f"{path}.{number}.old" for number in itertools.count())
+    return list(itertools.takewhile(os.path.exists, numbered))
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 @contextmanager
@@ -112,4 +158,5 @@ def _readable(path: str, length: int) -> Iterator[list[Any]]:
             raise Malformed(f"version {fields[0]}")
         yield fields[1:]
     except (OSError, Malformed) as error:
-        raise StoreBroken(f"the key file {os.path.basename(path)} cannot be used: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise StoreBroken(f"the key file {os.path.basename(path)} cannot be used: {why}", hint=_LOST) from error

@@ -11,7 +11,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.wire.payload import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from p2p_agents.store.database import Database
 
@@ -267,12 +267,13 @@ def fail_sealed(db: Database, row: int, now_ms: int) -> None:
     )
 
 
-def expired(db: Database, before_ms: int, limit: int) -> list[tuple[Delivery, bool]]:
-    """Queued since before `before_ms` of the time the node saw pass; with each, whether it is sealed."""
+def expired(db: Database, agents: Iterable[int], before_ms: int, limit: int) -> list[tuple[Delivery, bool]]:
+    """Of these agents', queued since before `before_ms` of the time the node saw pass; with each, whether sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
-        " WHERE state IN ('queued', 'relayed') AND since_ms < ? ORDER BY id LIMIT ?",
-        (before_ms, limit),
+        " WHERE state IN ('queued', 'relayed') AND since_ms < ? AND agent IN (SELECT value FROM json_each(?))"
+        " ORDER BY id LIMIT ?",
+        (before_ms, json.dumps([*agents]), limit),
     )
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
 

@@ -296,6 +296,27 @@ def test_a_full_disk_leaves_nothing_behind(world, tmp_path, statement):
     assert restores(world, node, path).hosted.local.name == "alice"
 
 
+def test_a_backup_brings_back_an_agent_whose_keys_are_broken(world, tmp_path):
+    """In its place: under its name, with its log, which may be longer than the backup's."""
+    alice, bob = talkers(world)
+    path = saves(alice, tmp_path / "alice.backup")
+    alice.sends(bob, "after the backup")
+    world.settle()
+    heard = alice.heard(bob)
+    (alice.node.keys / f"{alice.id.hex()}.key").write_bytes(b"half")
+    alice.node.restart()
+    again = restores(world, alice.node, path)
+    world.run(60)
+    assert [each.local.name for each in alice.core.hosted.values()] == ["alice"]
+    assert not alice.core.unusable
+    assert again.heard(bob) == heard
+    again.sends(bob, "it is me")
+    world.run(60)
+    assert bob.heard(again)[-2:] == ["after the backup", "it is me"]
+    again.node.restart()
+    assert again.hosted.local.device == again.device
+
+
 def test_a_passphrase_that_is_none_and_a_file_that_exists_are_refused(world, tmp_path):
     alice, _ = talkers(world)
     with pytest.raises(BadPassphrase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 
 import pytest
@@ -15,14 +16,15 @@ from p2p_agents.crypto.identity import IDENTITY_LABEL
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import (
     DeviceUnknown,
+    KeysBroken,
     NextRootMissing,
     NextRootWrong,
     NotAContact,
     OwnDevice,
     PeerBlocked,
     RootElsewhere,
-    StoreBroken,
     StoreFull,
+    StoreUncertain,
 )
 from p2p_agents.node import (
     adopting,
@@ -239,7 +241,7 @@ def test_keys_of_an_older_log_are_said_to_be_so(world):
     key = (alice.node.keys / f"{alice.id.hex()}.key").read_bytes()
     rotates(alice)
     (alice.node.keys / f"{alice.id.hex()}.key").write_bytes(key)
-    with pytest.raises(StoreBroken):
+    with pytest.raises(KeysBroken):
         rotates(alice)
 
 
@@ -493,17 +495,62 @@ def test_a_crash_while_rotating_leaves_keys_and_log_as_one(world, death):
 
 
 def test_a_full_disk_while_rotating_is_made_good_by_the_next_attempt(world):
-    """A6, E2"""
+    """A6, E2: what was refused has not happened, on disk neither."""
     alice, bob = talkers(world)
+    before, log = secrets_of(alice), identity_of(alice)
     alice.node.db.full_at = alice.node.db.statements + 3
     with pytest.raises(StoreFull):
         rotates(alice)
+    assert (secrets_of(alice), identity_of(alice)) == (before, log)
+    assert [name for name in os.listdir(alice.node.keys) if not name.endswith(".key")] == []
     committed = hashlib.sha256(SigningKey.from_seed(secrets_of(alice).next_root).public).digest()
     rotates(alice)
     world.run(40)
     assert identity_of(alice).next_root_hash != committed
     assert knows(bob, alice) == identity_of(alice)
     talk(world, alice, bob, "still me")
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_keys_and_log_are_one_after_a_rotation_of_unknown_outcome(world, takes_effect):
+    """A6, E2: the new keys go with either store; nothing is left of the old ones once it is known."""
+    alice, bob = talkers(world)
+    disk = alice.node.db
+    disk.takes_effect, disk.fail_at = takes_effect, disk.commits + 1
+    with pytest.raises(StoreUncertain):
+        rotates(alice)
+    world.run(40)
+    assert identity_of(alice).rotated == 2
+    assert SigningKey.from_seed(secrets_of(alice).root).public == identity_of(alice).root
+    assert [name for name in os.listdir(alice.node.keys) if not name.endswith(".key")] == []
+    rotates(alice)
+    world.run(40)
+    assert knows(bob, alice) == identity_of(alice)
+    talk(world, alice, bob, "still me")
+
+
+def test_an_agent_whose_keys_are_broken_leaves_the_others_running(world):
+    """The start says which; it is refused to act for it, and its neighbours send, read and expire as ever."""
+    alice, bob = talkers(world)
+    carol = world.agent("carol", alice.node)
+    bob.befriends(carol)
+    carol.befriends(bob)
+    alice.sends(bob, "owed when it broke")
+    (alice.node.keys / f"{alice.id.hex()}.key").write_bytes(b"half")
+    alice.node.restart()
+    assert [each.local.name for each in alice.core.hosted.values()] == ["carol"]
+    with pytest.raises(KeysBroken, match="alice"):
+        alice.sends(bob, "never")
+    with pytest.raises(KeysBroken, match="alice"):
+        alice.call(owning.show)
+    (check,) = [check for check in alice.node.run(doctor.what_the_store_tells) if check["name"] == "keys"]
+    assert check["ok"] is False
+    assert "alice" in check["detail"]
+    assert "backup import" in check["hint"]
+    talk(world, carol, bob, "we are fine")
+    alice.node.clock.wall_offset_ms += 60 * 86_400_000
+    world.run(20 * 60)
+    assert not world.bugs
 
 
 def test_an_installation_without_the_root_key_says_where_it_is(world):

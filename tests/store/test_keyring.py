@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import replace
 
 import pytest
 
-from p2p_agents.errors import StoreBroken
+from p2p_agents.errors import KeysBroken, StoreBroken, StoreFull
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
 from p2p_agents.store.keyring import (
     AgentSecrets,
     destroy_agent_key,
     node_seed,
+    put_back,
     read_agent_key,
+    settle,
     write_agent_key,
 )
 
@@ -40,12 +43,12 @@ def test_a_damaged_key_file_is_named_and_its_content_is_not(tmp_path, content):
     write_agent_key(str(tmp_path), AGENT, SECRETS)
     (name,) = os.listdir(tmp_path)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(StoreBroken, match=name):
+    with pytest.raises(KeysBroken, match=name):
         read_agent_key(str(tmp_path), AGENT)
 
 
 def test_a_missing_key_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(StoreBroken):
+    with pytest.raises(KeysBroken):
         read_agent_key(str(tmp_path), AGENT)
 
 
@@ -60,3 +63,53 @@ def test_a_log_stands_beside_its_keys_and_the_next_root_may_be_elsewhere(tmp_pat
     destroy_agent_key(str(tmp_path), AGENT)
     destroy_agent_key(str(tmp_path), AGENT)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_broken_node_key_is_said_to_be_replaceable(tmp_path):
+    (tmp_path / "node.key").write_bytes(b"half")
+    with pytest.raises(StoreBroken, match=r"node\.key") as caught:
+        node_seed(str(tmp_path), b"1" * 32)
+    assert "delete it" in caught.value.hint
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_that_does_not_fit_leaves_the_one_of_before(tmp_path, monkeypatch):
+    """A6: whole or not at all, and no draft with keys in it."""
+    write_agent_key(str(tmp_path), AGENT, SECRETS)
+    before = os.listdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreFull):
+        write_agent_key(str(tmp_path), AGENT, replace(SECRETS, root=b"R" * 32))
+    monkeypatch.undo()
+    assert read_agent_key(str(tmp_path), AGENT) == SECRETS
+    assert os.listdir(tmp_path) == before
+
+
+def test_the_file_of_before_is_kept_until_the_transaction_ends(tmp_path):
+    """A6: undone in the order of undoing; settled, nothing of it is left."""
+    place = str(tmp_path)
+    versions = [replace(SECRETS, root=bytes([n]) * 32) for n in range(3)]
+    kept = [write_agent_key(place, AGENT, version) for version in versions]
+    put_back(place, AGENT, kept[2])
+    assert read_agent_key(place, AGENT) == versions[1]
+    put_back(place, AGENT, kept[1])
+    assert read_agent_key(place, AGENT) == versions[0]
+    put_back(place, AGENT, kept[0])
+    assert os.listdir(place) == []
+    for version in versions:
+        write_agent_key(place, AGENT, version)
+    settle(place, AGENT)
+    assert os.listdir(place) == [f"{AGENT.hex()}.key"]
+    assert read_agent_key(place, AGENT) == versions[2]
+
+
+def test_the_file_of_before_serves_where_the_new_one_is_damaged(tmp_path):
+    place = str(tmp_path)
+    write_agent_key(place, AGENT, SECRETS)
+    write_agent_key(place, AGENT, replace(SECRETS, root=b"R" * 32))
+    (tmp_path / f"{AGENT.hex()}.key").write_bytes(b"half")
+    assert read_agent_key(place, AGENT) == SECRETS
+    assert os.listdir(place) == [f"{AGENT.hex()}.key"]

@@ -104,8 +104,11 @@ def test_expiry_finds_the_old_and_the_queued_only(db, rows):
     """B6"""
     outbox.seal(db, rows[:1], SID)
     outbox.delivered(db, rows[1:2], 1)
-    assert [(row.id, sealed) for row, sealed in outbox.expired(db, 2, 10)] == [(rows[0], True), (rows[2], False)]
-    assert outbox.expired(db, 1, 10) == []
+    assert [(row.id, sealed) for row, sealed in outbox.expired(db, [HERE], 2, 10)] == [
+        (rows[0], True),
+        (rows[2], False),
+    ]
+    assert outbox.expired(db, [HERE], 1, 10) == []
 
 
 def test_keys_are_kept_per_agent(db, rows):

@@ -229,7 +229,12 @@ class Agent:
 
     def everything(self) -> list[str]:
         """All messages that ever arrived, without waiting."""
-        return [message["text"] for message in self.call("inbox", after="0", limit=1000)["messages"]]
+        texts: list[str] = []
+        page: Json = {"cursor": "0", "more": True}
+        while page["more"]:
+            page = self.call("inbox", after=page["cursor"], limit=1000)
+            texts += [message["text"] for message in page["messages"]]
+        return texts
 
     def until_peer(self, peer: Agent, within: float = PATIENCE_S, **wanted: Any) -> float:
         """Wait until the peer is listed with these values; the seconds that took."""

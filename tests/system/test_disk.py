@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents import errors
+from p2p_agents.crypto.fingerprint import parse_id
 from tests.disks import mounted
 from tests.system.harness import NODE, PATIENCE_S, Agent
 
@@ -156,11 +157,43 @@ def test_a_store_whose_pages_are_garbage(stopped: Agent) -> None:
     refuses(stopped.node, errors.StoreBroken)
 
 
-def test_a_missing_key_file(stopped: Agent) -> None:
-    for key in Path(stopped.node.home.keys).glob("*.key"):
-        if key.name != "node.key":
-            key.unlink()
-    refuses(stopped.node, errors.StoreBroken)
+def test_a_missing_key_file(world: World) -> None:
+    """It says whose, and how it comes back; others of the node are not concerned."""
+    alice = world.agent("alice")
+    bob = alice.node.agent("bob")
+    assert alice.node.stop() == 0
+    (key,) = (key for key in Path(alice.node.home.keys).glob("*.key") if key.stat().st_size > 100 and is_of(alice, key))
+    kept = key.read_bytes()
+    key.unlink()
+    answer = alice.cli("inbox")
+    assert (answer.status, answer.code) == (errors.KeysBroken.exit, "keys_broken")
+    assert "alice" in answer.json["error"]["message"]
+    assert "backup import" in answer.json["error"]["hint"]
+    assert bob.cli("inbox").status == 0
+    (check,) = [check for check in alice.node.cli("doctor", "--json").json["checks"] if check["name"] == "keys"]
+    assert check["ok"] is False
+    assert alice.node.cli("node", "stop").status == 0
+    key.write_bytes(kept)
+    assert alice.cli("inbox").status == 0
+
+
+def is_of(agent: Agent, key: Path) -> bool:
+    return parse_id(agent.id).hex() == key.stem
+
+
+@pytest.mark.parametrize("free_kib", [0, 4, 8, 12])
+def test_a_rotation_with_hardly_any_room(world: World, small_disk: Path, free_kib: int) -> None:
+    """A6: it is done or refused, and the node starts again either way."""
+    alice = world.agent("alice", home=small_disk / "home")
+    ballast = fill(small_disk)
+    os.truncate(ballast, ballast.stat().st_size - free_kib * 1024)
+    rotated = alice.cli("identity", "rotate")
+    alice.node.kill()
+    ballast.unlink()
+    alice.node.start()
+    entries = alice.cli("identity", "show").json["entries"]
+    assert ("rotate" in [entry["kind"] for entry in entries]) is (rotated.status == 0)
+    assert alice.cli("identity", "rotate").status == 0
 
 
 # --- who may read ---
