@@ -1,7 +1,6 @@
-"""Opens and migrates the store, and is the one way to its rows. Foreign errors are translated here, once.
+"""Opens the store, and is the one way to its rows. Foreign errors are translated here, once.
 
-A store is created beside its place and renamed into it, so that a crash leaves either none or a whole one. Before an
-upgrade it is copied. Nothing here commits by itself: the owner of a `Database` opens and ends its transactions.
+Nothing here commits by itself: the owner of a `Database` opens and ends its transactions.
 
 A write that fails before its COMMIT is undone. A COMMIT that fails may still take effect: SQLite forgets the written
 frames, but they lie at the end of the WAL, where the next process would find them. So nothing goes on over that
@@ -14,18 +13,17 @@ import errno
 import os
 import sqlite3
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import (
     EnvironmentFault,
     StoreBroken,
     StoreFull,
-    StoreNewer,
     StoreReadOnly,
     StoreUncertain,
 )
-from p2p_agents.paths import sync_directory
+from p2p_agents.store import upgrade
+from p2p_agents.store.upgrade import GENERATION_BYTES
 from p2p_agents.wire.entry import EPOCH_BYTES
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-GENERATION_BYTES = 5
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
 CACHE_KIB = 16 * 1024
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL before SQLite checkpoints by itself
@@ -104,7 +101,7 @@ class Database:
         """The writable store at `path`, created or upgraded as needed; mode 0600 from its first byte."""
         with translated():
             if not os.path.exists(path):
-                _create(path)
+                upgrade.create(path)
             return cls(_open(path), path)
 
     @classmethod
@@ -239,10 +236,11 @@ class Database:
 
 
 def _open(path: str) -> sqlite3.Connection:
+    upgrade.check(path)
     connection = _connect(path)
     try:
         _configure(connection)
-        _upgrade(connection, path)
+        upgrade.upgrade(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -275,51 +273,3 @@ def _checkpoint(connection: sqlite3.Connection) -> bool:
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return not busy
-
-
-def _create(path: str) -> None:
-    draft = f"{path}.{os.getpid()}.new"
-    if os.path.exists(draft):
-        os.unlink(draft)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    connection = sqlite3.connect(draft, isolation_level=None)
-    try:
-        for number, script in _migrations():
-            _apply(connection, number, script)
-        connection.execute("INSERT INTO meta VALUES ('generation', ?)", (os.urandom(GENERATION_BYTES),))
-    finally:
-        connection.close()
-    os.rename(draft, path)
-    sync_directory(os.path.dirname(path))
-
-
-def _upgrade(connection: sqlite3.Connection, path: str) -> None:
-    at = connection.execute("PRAGMA user_version").fetchone()[0]
-    pending = [(number, script) for number, script in _migrations() if number > at]
-    newest = _migrations()[-1][0]
-    if at > newest:
-        raise StoreNewer(f"the store has schema {at}; this release knows {newest}")
-    if pending:
-        _copy(connection, f"{path}.before-{pending[-1][0]:03d}")
-    for number, script in pending:
-        _apply(connection, number, script)
-
-
-def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
-    connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
-
-
-def _copy(connection: sqlite3.Connection, path: str) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
-    target = sqlite3.connect(path)
-    try:
-        connection.backup(target)
-    finally:
-        target.close()
-
-
-def _migrations() -> list[tuple[int, str]]:
-    """(number, script) of schema/NNN_name.sql, in order."""
-    folder = files("p2p_agents.store") / "schema"
-    scripts = [item for item in folder.iterdir() if item.name.endswith(".sql")]
-    return sorted((int(item.name[:3]), item.read_text(encoding="utf-8")) for item in scripts)

@@ -91,7 +91,8 @@ def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
 
 
 def _read_agent(path: str) -> AgentSecrets:
-    with _readable(path, 5) as (root, next_root, device, entries):
+    with _readable(path, 4, 5) as (root, next_root, device, *log):
+        entries = log[0] if log else []  # once the log stood in the store alone
         return AgentSecrets(
             blob(root, size=SEED_BYTES if root else 0, what="seed"),
             blob(next_root, size=SEED_BYTES if next_root else 0, what="seed"),
@@ -129,7 +130,7 @@ def _seed(path: str, fresh: bytes) -> bytes:
     if not os.path.exists(path):
         with translated():
             write_whole(path, encode([VERSION, fresh]))
-    with _readable(path, 2) as (seed,):
+    with _readable(path, 2, 2) as (seed,):
         return blob(seed, size=SEED_BYTES, what="seed")
 
 
@@ -149,11 +150,11 @@ def _unlink(path: str) -> None:
 
 
 @contextmanager
-def _readable(path: str, length: int) -> Iterator[list[Any]]:
+def _readable(path: str, at_least: int, at_most: int) -> Iterator[list[Any]]:
     """The fields of a key file behind its version; what is wrong with one is said of its name alone."""
     try:
         with open(path, "rb") as file:
-            fields = array(decode(file.read(KEY_FILE_BYTES)), length, what="key file")
+            fields = array(decode(file.read(KEY_FILE_BYTES)), at_least, at_most, what="key file")
         if uint(fields[0], what="version") != VERSION:
             raise Malformed(f"version {fields[0]}")
         yield fields[1:]

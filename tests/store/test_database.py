@@ -9,7 +9,15 @@ from contextlib import closing
 
 import pytest
 
-from p2p_agents.errors import BadName, StoreBroken, StoreFull, StoreNewer, StoreReadOnly, StoreUncertain
+from p2p_agents.errors import (
+    BadName,
+    EnvironmentFault,
+    StoreBroken,
+    StoreFull,
+    StoreNewer,
+    StoreReadOnly,
+    StoreUncertain,
+)
 from p2p_agents.store.database import Database
 
 
@@ -109,7 +117,7 @@ def test_a_store_that_cannot_be_opened_anew_stays_lost(db, tmp_path):
     (tmp_path / "store.db").rename(tmp_path / "elsewhere")
     (tmp_path / "store.db").mkdir()
     for _ in range(2):
-        with pytest.raises(StoreReadOnly):
+        with pytest.raises(EnvironmentFault):
             db.reopen()
         assert db.is_lost
     db.rollback()
