@@ -142,6 +142,7 @@ OUTBOX_ENTRIES = 100_000  # owed to one peer
 KEY_CHARS = 128  # an idempotency key
 PAGE = 50  # messages in one answer unless asked otherwise
 PAGE_MAX = 1_000
+CHECKED_ENTRIES = 500  # looked at for damage each minute: some 20 ms
 
 # --- control ---
 CONTROL_LINE_BYTES = 2 * MIB  # one request or answer: the largest body, JSON-escaped, and its frame

@@ -81,7 +81,8 @@ def message(item: Mapping[str, Any]) -> str:
     receiver = f" to {escape(called(item['to']))}" if item.get("to") else ""
     notes = [clock(item["time"]), short(item["id"]), escape(item["trust"] or ""), escape(item["state"] or "")]
     about = style(" · ".join(note for note in notes if note), "dim")
-    text = block(item["text"]) if item["text"] is not None else f"  ({escape(item['type'])})"
+    missing = "damaged on this disk: not shown" if item.get("damaged") else escape(item["type"])
+    text = block(item["text"]) if item["text"] is not None else f"  ({missing})"
     return f"{sender}{receiver}  {about}\n{text}"
 
 

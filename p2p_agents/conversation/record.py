@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
-from p2p_agents.errors import BadSignature, Malformed
+from p2p_agents.errors import BadSignature, Malformed, UnknownVersion
 from p2p_agents.limits import BODY_BYTES
 from p2p_agents.wire.entry import (
     ENTRY_LABEL,
@@ -130,6 +130,27 @@ def read_item(item: Item) -> Record:
     That the device belongs to the author, and the author to the conversation, is the caller's to check.
     """
     return _read_void(item.signed) if item.void else _read_entry(item.signed, item.body)
+
+
+def is_intact(r: Record) -> bool:
+    """Whether a record that was kept is still what its author signed: a disk may have changed it."""
+    try:
+        if r.kind == VOID:
+            return _read_void(r.signed) == r
+        claims = decode_claims(unverified_payload(r.signed))
+    except (Malformed, UnknownVersion, BadSignature):
+        return False
+    return _record(r.signed, claims, r.body) == r and (r.body is None or body_hash(r.body) == claims.body_hash)
+
+
+def intact_part(entry_hash: bytes, item: Item) -> Item | None:
+    """What of an item that was kept is still its author's: all of it, the entry without its body, or nothing."""
+    if item.void:
+        return item
+    if hashlib.sha256(item.signed).digest() != entry_hash:
+        return None
+    signed = decode_claims(unverified_payload(item.signed)).body_hash
+    return item if item.body is None or body_hash(item.body) == signed else Item(item.signed, None)
 
 
 def _read_entry(signed: bytes, body: bytes | None) -> Record:

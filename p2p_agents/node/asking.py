@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.record import MESSAGE, write_void
+from p2p_agents.conversation.record import MESSAGE, is_intact, write_void
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.limits import PAGE_MAX, TEXT_PREVIEW_BYTES
@@ -90,7 +90,7 @@ def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
 
 def preview(record: Record) -> str:
     """The first TEXT_PREVIEW_BYTES of a message's text, cut between characters; of other entries nothing."""
-    content = record.content if record.kind == MESSAGE else None
+    content = record.content if record.kind == MESSAGE and is_intact(record) else None
     return (content or b"")[:TEXT_PREVIEW_BYTES].decode("utf-8", errors="ignore")
 
 

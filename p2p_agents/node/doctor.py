@@ -17,7 +17,7 @@ from p2p_agents.errors import NoPostQuantum, P2PError
 from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
-from p2p_agents.node import owning, showing
+from p2p_agents.node import integrity, owning, showing
 from p2p_agents.node.naming import Names
 from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from p2p_agents.paths import Home
     from p2p_agents.store.contacts import Event
 
+DAMAGED_HINT = "check the disk; a backup made before has the words, and so have the peers: ask them to send them again"
 EVENTS_SHOWN = 10
 STARTING = "starting"  # what `net.mdns` gives as its problem before its first attempt
 MULTICAST_HINT = (
@@ -95,6 +96,9 @@ def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
     """How identities and contacts stand now, and what happened once that a human should know of."""
     kept = [_rotation(core, hosted) for hosted in core.hosted.values()]
     kept += [Check("keys", False, broken.fault.message, broken.fault.hint) for broken in core.unusable.values()]
+    if broken := integrity.count(core):
+        detail = f"{broken} messages are damaged on this disk; their words are not shown, and what was owed has failed"
+        kept.append(Check("integrity", False, detail, DAMAGED_HINT))
     frozen = [check for hosted in core.hosted.values() for check in _frozen(core, hosted)]
     past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]
     return [check.shown() for check in (*kept, *frozen, *past)]

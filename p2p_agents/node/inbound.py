@@ -327,7 +327,7 @@ def _append_for_agent(core: Core, link: Link, r: Record) -> None:
     if entry is None:  # left out of what this device was given
         return
     if r.body is not None:
-        entries.supply_body(core.db, entry, r.body)
+        entries.mend_body(core.db, entry, r.body)
     if log.cursor_of(core.db, link.agent, entry) is None:
         _log(core, link, entry, r)
 

@@ -24,6 +24,7 @@ from p2p_agents.node import (
     cards,
     consent,
     family,
+    integrity,
     opening,
     questions,
     receipts,
@@ -328,7 +329,10 @@ def _owed(core: Core, link: Link, room: int) -> list[Owed]:
     if room <= PADDING_FLOOR:
         return chosen
     left = min(room, BATCH_BYTES)
-    for owed in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):
+    for row in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):
+        owed = integrity.sendable(core, link, row)
+        if owed is None:
+            continue
         item = owed.item
         size = len(item.signed) + len(item.body or b"")
         if size > (left if chosen else room):

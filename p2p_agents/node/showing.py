@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.record import MESSAGE
+from p2p_agents.conversation.record import MESSAGE, is_intact
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.limits import DATE_MS_MAX
@@ -222,8 +222,9 @@ def count_asking(core: Core, agent: int) -> int:
 
 def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     record = line.record
-    content = record.content if record.kind == MESSAGE else None
-    shown = {
+    damaged = not is_intact(record)
+    content = record.content if record.kind == MESSAGE and not damaged else None
+    shown: Json = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
         "from": names.of(line.peer if line.incoming else hosted.local.agent),
@@ -237,6 +238,8 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     }
     if not line.incoming:
         shown["to"] = names.of(line.peer)
+    if damaged:  # and only then: it is nobody's words
+        shown["damaged"] = True
     return shown
 
 

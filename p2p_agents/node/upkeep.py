@@ -24,6 +24,7 @@ from p2p_agents.node import (
     asking,
     consent,
     family,
+    integrity,
     knocking,
     opening,
     pairing,
@@ -89,6 +90,7 @@ def minute(core: Core) -> None:
     for peering in core.peerings.values():
         opening.vouch(core, peering)
     entries.index_words(core.db, INDEX_PAGE)
+    integrity.look(core)
 
 
 def resumed(core: Core) -> None:

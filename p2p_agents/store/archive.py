@@ -6,10 +6,10 @@ item = [0, signed entry, body or null] or [1, signed void of a peer]
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.record import read_item
+from p2p_agents.conversation.record import intact_part, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.errors import BackupDamaged, BadSignature, Malformed, UnknownVersion
 from p2p_agents.limits import BACKUP_CHUNK_BYTES
@@ -54,7 +54,8 @@ class Line:
 
 
 def chunks(db: Database, agent: int) -> Iterator[bytes]:
-    """The log, oldest line first, in chunks of a backup."""
+    """The log, oldest line first, in chunks of a backup. What the disk damaged is left out: a backup holds only what
+    its author signed."""
     rows: list[bytes] = []
     size = 0
     for line in _lines(db, agent):
@@ -72,10 +73,18 @@ def _join(rows: list[bytes]) -> bytes:
     return encode([decode(row) for row in rows])
 
 
+def _intact(line: Line, entry_hash: bytes) -> Line | None:
+    item = intact_part(entry_hash, line.item)
+    return None if item is None else replace(line, item=item)
+
+
 def _lines(db: Database, agent: int) -> Iterator[Line]:
     after = 0
     while found := log.everything(db, agent, after, PAGE)[0]:
-        yield from (_line(db, agent, logged) for logged in found)
+        for logged in found:
+            line = _intact(_line(db, agent, logged), logged.record.hash)
+            if line is not None:
+                yield line
         after = found[-1].entry
 
 

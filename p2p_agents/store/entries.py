@@ -148,6 +148,22 @@ def supply_body(db: Database, entry: int, body: bytes) -> None:
     db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
 
 
+def mend_body(db: Database, entry: int, body: bytes) -> None:
+    """The body that was signed, in place of one that the disk changed."""
+    db.run("DELETE FROM bodies WHERE entry = ? AND body <> ?", (entry, body))
+    supply_body(db, entry, body)
+
+
+def after(db: Database, entry: int, limit: int) -> list[tuple[int, Record]]:
+    """The next entries by row id."""
+    rows = db.all(
+        f"SELECT {ENTRY}, b.body, e.id FROM entries e LEFT JOIN bodies b ON b.entry = e.id"  # noqa: S608 - constant
+        " WHERE e.id > ? ORDER BY e.id LIMIT ?",
+        (entry, limit),
+    )
+    return [(row[14], record_of(row)) for row in rows]
+
+
 # --- voids ---
 
 

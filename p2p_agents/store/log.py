@@ -74,6 +74,11 @@ def cursor_of(db: Database, agent: int, entry: int) -> int | None:
     return row[0] if row else None
 
 
+def holders(db: Database, entry: int) -> list[tuple[int, bytes]]:
+    """(agent, the other side) of each log that has the entry."""
+    return [(row[0], row[1]) for row in db.all("SELECT agent, peer FROM log WHERE entry = ?", (entry,))]
+
+
 def line(db: Database, agent: int, entry: int) -> Logged | None:
     row = db.one(f"{LOGGED} WHERE l.agent = ? AND l.entry = ?", (agent, entry))
     return _logged(row) if row else None

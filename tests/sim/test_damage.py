@@ -1,0 +1,118 @@
+"""Bits that a disk changes: never shown or sent as their author's words, found, told, and alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2p_agents.node import doctor, integrity, reading
+from p2p_agents.store import archive, entries
+from tests.sim.world import settled
+
+
+def flip(agent, text, column="body", at=-1):
+    """One bit of what the store has of a message. Triggers keep programs from that; a disk asks nobody."""
+    db = agent.node.db
+    rows = db.all("SELECT entry, body FROM bodies")
+    (entry,) = (entry for entry, body in rows if text.encode() in body)
+    table, key = ("bodies", "entry") if column == "body" else ("entries", "id")
+    value = bytearray(db.one(f"SELECT {column} FROM {table} WHERE {key} = ?", (entry,))[0])
+    value[at] ^= 1
+    triggers = db.all("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB '*never_change*'")
+    for name, _ in triggers:
+        db.run(f"DROP TRIGGER {name}")
+    db.run(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (bytes(value), entry))
+    for _, sql in triggers:
+        db.run(sql)
+    return entry
+
+
+def looked(agent):
+    """The background check came round."""
+    agent.node.run(integrity.look)
+
+
+def checks(agent):
+    return [check for check in agent.node.run(doctor.what_the_store_tells) if check["name"] == "integrity"]
+
+
+@pytest.mark.parametrize(("column", "at"), [("body", -1), ("signed", -1), ("signed", 40), ("device", 0), ("epoch", 3)])
+def test_altered_words_are_shown_as_nobodys(world, column, at):
+    """A1: a body, an entry or what was read from it; its neighbours are as they were."""
+    alice, bob = world.friends("alice", "bob")
+    for text in ("before", "pay 100", "after"):
+        alice.sends(bob, text)
+    world.settle()
+    flip(bob, "pay 100", column, at)
+    page = bob.page()["messages"]
+    assert [message["text"] for message in page] == ["before", None, "after"]
+    assert [message.get("damaged") for message in page] == [None, True, None]
+    assert [m["text"] for m in bob.history(alice)] == ["before", None, "after"]
+    assert bob.call(reading.show, id=page[1]["id"])["message"]["text"] is None
+
+
+@pytest.mark.parametrize(("column", "at"), [("body", -1), ("signed", -1), ("signed", 40)])
+def test_what_is_owed_and_damaged_fails_alone(world, column, at):
+    """B6: it says so, and the conversation goes on, both ways, for ever."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "before")
+    world.settle()
+    world.part(alice, bob)
+    world.run(20)
+    sent = [alice.sends(bob, text) for text in ("one", "pay 100", "three")]
+    flip(alice, "pay 100", column, at)
+    world.join(alice, bob)
+    world.run(30)
+    world.settle()
+    assert alice.state(sent[1]) == "failed"
+    assert alice.why(sent[1]) == integrity.LOST
+    assert [alice.state(message) for message in (sent[0], sent[2])] == ["delivered"] * 2
+    assert [text for text in bob.heard(alice) if text] == ["before", "one", "three"]
+    alice.sends(bob, "four")
+    bob.sends(alice, "heard you")
+    world.settle()
+    assert bob.heard(alice)[-1] == "four"
+    assert settled(bob.states(alice))
+    alice.node.restart()
+    bob.node.restart()
+    world.run(60)
+    assert [text for text in bob.heard(alice) if text] == ["before", "one", "three", "four"]
+
+
+def test_damage_is_found_in_the_background_and_told_by_doctor(world, monkeypatch):
+    """In slices, round after round; what is mended counts no more."""
+    monkeypatch.setattr(integrity, "CHECKED_ENTRIES", 4)
+    alice, bob = world.friends("alice", "bob")
+    for number in range(10):
+        alice.sends(bob, f"message {number}")
+    world.settle()
+    for _ in range(4):
+        looked(bob)
+    assert checks(bob) == []
+    entry = flip(bob, "message 7")
+    for _ in range(4):
+        looked(bob)
+    (check,) = checks(bob)
+    assert check["ok"] is False
+    assert check["detail"].startswith("1 messages are damaged")
+    assert check["hint"]
+    assert [event.kind for event in bob.node.events("damaged")] == ["damaged"]
+    good = alice.node.db.one("SELECT body FROM bodies WHERE entry = ?", (entry,))[0]
+    bob.node.run(lambda core: entries.mend_body(core.db, entry, good))
+    for _ in range(8):
+        looked(bob)
+    assert checks(bob) == []
+
+
+def test_a_backup_holds_no_damage(world):
+    """What is in it can be restored: the entry without its words, or neither."""
+    alice, bob = world.friends("alice", "bob")
+    for text in ("one", "two", "three"):
+        alice.sends(bob, text)
+    world.settle()
+    flip(bob, "two")
+    flip(bob, "three", "signed")
+    lines = [line for chunk in archive.chunks(bob.core.db, bob.hosted.local.id) for line in archive.lines(chunk)]
+    bodies = [line.item.body for line in lines]
+    assert len(bodies) == 2
+    assert b"one" in bodies[0]
+    assert bodies[1] is None
