@@ -143,6 +143,8 @@ KEY_CHARS = 128  # an idempotency key
 PAGE = 50  # messages in one answer unless asked otherwise
 PAGE_MAX = 1_000
 CHECKED_ENTRIES = 500  # looked at for damage each minute: some 20 ms
+PURGE_PAGE = 2_000  # messages deleted in one transaction: nobody waits long for the next
+PURGE_IDS_CHARS = 64 * KIB  # ids in one call: a thousand whole ones
 
 # --- control ---
 CONTROL_LINE_BYTES = 2 * MIB  # one request or answer: the largest body, JSON-escaped, and its frame

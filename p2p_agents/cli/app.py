@@ -40,6 +40,7 @@ COMMANDS = {
     "history": "Show the conversation with a peer.",
     "search": "Find messages by their words.",
     "show": "Show a message and where it stands with each recipient.",
+    "purge": "Delete what messages say, for good.",
     "ping": "Measure the way to a peer and back.",
     "status": "Show or say what the agent is doing.",
     "node": "Run, stop or inspect the background node.",
@@ -69,7 +70,7 @@ GROUPS = {  # commands that have commands of their own
 PANELS = {  # how the root help groups them; what is named nowhere stands in the last
     "Agents": ("init", "agents", "use", "whoami", "status", "identity", "devices", "backup"),
     "People": ("peers", "pair", "requests", "contacts", "trust", "allow", "introduce"),
-    "Messages": ("send", "inbox", "ack", "poll", "wait", "watch", "history", "search", "show"),
+    "Messages": ("send", "inbox", "ack", "poll", "wait", "watch", "history", "search", "show", "purge"),
     "Networks": ("host", "bridge", "ping"),
     "This machine": ("node", "doctor", "demo", "uninstall", "help", "version"),
 }

@@ -345,6 +345,20 @@ _MESSAGES = (
         FINDS_AGENT,
     ),
     Method(
+        "purge",
+        "Delete what messages say, for good: those with these ids, or of a conversation, or dated before a time, or"
+        " both. What is still to be delivered is kept, and so are the other sides' copies.",
+        (
+            AGENT,
+            Param("ids", str, "message ids, separated by commas", at_most=limits.PURGE_IDS_CHARS),
+            Param("with", str, "the conversation with this peer: a name, petname or id prefix"),
+            Param("before", str, "a date, or an RFC 3339 time"),
+            Param("dry", bool, "delete nothing, only count", default=False),
+        ),
+        "{purged, kept, emptied}, kept: still to be delivered; emptied: the files hold nothing of it any more",
+        (*FINDS_PEER, errors.MessageUnknown, *STORES),
+    ),
+    Method(
         "show",
         "One message and where it stands with each recipient.",
         (AGENT, MESSAGE_ID),
@@ -353,6 +367,5 @@ _MESSAGES = (
     ),
 )
 
-METHODS: dict[str, Method] = {
-    method.name: method for method in (*NODE, *AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
-}
+_ALL = (*NODE, *AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}

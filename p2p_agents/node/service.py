@@ -25,6 +25,7 @@ from p2p_agents.node import addressing, claiming, commands, inviting, presence, 
 from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
 from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
+from p2p_agents.node.purging import Purging
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Calls:
             "pair.wait": self._wait_for_pairing,
             "pair.join": partial(self._join, inviting.begin_join),
             "pair.link": partial(self._join, inviting.begin_link),
+            "purge": Purging(writer).purge,
             **Keeping(writer, reader).methods,
         }
         self._streams = {"watch": self._watch, "peers.watch": self._watch_peers, "claim": self._claim}

@@ -144,8 +144,9 @@ def _extend_chain(db: Database, r: Record) -> None:
 
 
 def supply_body(db: Database, entry: int, body: bytes) -> None:
-    """Fill in a body that came later than its entry."""
-    db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
+    """Fill in a body that came later than its entry. What an agent deleted does not come back."""
+    if db.one("SELECT 1 FROM purged WHERE entry = ?", (entry,)) is None:
+        db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
 
 
 def mend_body(db: Database, entry: int, body: bytes) -> None:
@@ -176,14 +177,7 @@ def void_of(db: Database, entry: int) -> bytes | None:
     return row[0] if row else None
 
 
-# --- purge and search ---
-
-
-def purge(db: Database, entry_ids: list[int]) -> None:
-    """Delete bodies and all terms of the word index (PROTOCOL A5); truncate the WAL afterwards."""
-    db.many("DELETE FROM bodies WHERE entry = ?", [(entry,) for entry in entry_ids])
-    db.run("INSERT INTO words (words) VALUES ('delete-all')")
-    db.remember(INDEXED, 0)
+# --- search ---
 
 
 def index_words(db: Database, limit: int) -> bool:

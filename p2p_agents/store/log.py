@@ -34,6 +34,7 @@ class Logged:
 LOGGED = (  # lines of the log, for a WHERE to choose from
     f"SELECT {ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
     " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+    " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = l.entry)"
 )
 
 
@@ -124,7 +125,8 @@ def history(
 
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
-    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND l.agent = ? AND e.kind = ?"
+    held = "l.agent = ? AND e.kind = ? AND b.entry NOT NULL"  # what the agent purged, another one may hold
+    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND {held}"
     return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE), limit)[0]
 
 

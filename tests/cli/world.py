@@ -215,6 +215,7 @@ def make_world() -> FakeService:
         claim=_claim,
         wait=_wait,
         watch=_watch,
+        purge={"purged": 2, "kept": 1, "emptied": True},
         history=lambda params: {
             "messages": [
                 message(1),

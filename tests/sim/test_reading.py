@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
-from p2p_agents.node import reading
-from p2p_agents.store import entries
+from p2p_agents.node import purging, reading
+from p2p_agents.store import entries, purges
 
 
 def test_ack_covers_only_what_was_shown(world):
@@ -136,7 +136,7 @@ def test_a_purge_leaves_chain_and_signatures(world):
     world.settle()
     bob.node.run(reading.index)
     row = entries.find(bob.core.db, entries.load(bob.core.db, 1).hash)
-    bob.node.run(lambda core: entries.purge(core.db, [row]))
+    bob.node.run(lambda core: (purges.purge(core.db, bob.hosted.local.id, [row]), purging.forget_words(core)))
     assert bob.node.db.truncate()
     assert bob.heard(alice) == [""]
     while not bob.node.run(reading.index):

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from p2p_agents.store import entries, log
+from p2p_agents.store import entries, log, purges
 from tests.store.log_of import BOB, HERE, KEY, TALK, hears, record
 
 
@@ -54,7 +54,8 @@ def test_a_purge_takes_body_and_words_and_leaves_the_entry(db, tmp_path):
     hears(db, "keep the parrot", "swordfish")
     assert entries.index_words(db, 10)
     assert len(log.search(db, HERE, '"swordfish"', 10)) == 1
-    entries.purge(db, [2])
+    purges.purge(db, HERE, [2])
+    purges.forget_words(db)
     assert entries.load(db, 2).content is None
     assert entries.index_words(db, 10)
     assert log.search(db, HERE, '"swordfish"', 10) == []

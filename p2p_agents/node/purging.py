@@ -1,0 +1,115 @@
+"""Deleting messages for good: their bodies, the words of them in the index, and what of both the files still hold."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.errors import BadParams
+from p2p_agents.limits import PURGE_PAGE
+from p2p_agents.node import reading
+from p2p_agents.node.directory import resolve
+from p2p_agents.node.showing import EPOCH
+from p2p_agents.node.state import Texts
+from p2p_agents.store import purges
+
+if TYPE_CHECKING:
+    from p2p_agents.node.core import Core
+    from p2p_agents.node.writer import Writer
+    from p2p_agents.store.purges import Candidate
+
+Json = dict[str, Any]
+
+EMPTYING_TRIES = 20  # to empty the write-ahead log while readers come and go
+EMPTYING_S = 0.1  # between two of them
+
+
+class Purging:
+    """The method `purge`: page by page, so that nobody waits long for the writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def purge(self, params: Json) -> Json:
+        """{purged, kept, emptied}. With `dry` nothing is deleted."""
+        chosen, after, purged, kept = check(params), 0, 0, 0
+        while True:
+            found, went, stayed = await self._writer.call(partial(page, params=chosen, after=after))
+            purged, kept = purged + went, kept + stayed
+            if found is None:
+                break
+            after = found
+        emptied = not chosen["dry"] and await self._forget() if purged else True
+        return {"purged": purged, "kept": kept, "emptied": emptied}
+
+    async def _forget(self) -> bool:
+        """Whether the write-ahead log is empty; else the node goes on trying."""
+        await self._writer.call(forget_words)
+        for _ in range(EMPTYING_TRIES):
+            if await self._truncated():
+                return True
+            await asyncio.sleep(EMPTYING_S)
+        return False
+
+    async def _truncated(self) -> bool:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+
+        def truncate(core: Core) -> None:
+            empty = False
+            try:
+                empty = core.db.truncate()
+            finally:
+                loop.call_soon_threadsafe(done.set_result, empty)
+
+        self._writer.maintain(truncate)
+        return await done
+
+
+def check(params: Json) -> Json:
+    """What is to go, or BadParams: nothing chosen is a mistake, never everything."""
+    if not (params["ids"] or params["with"] or params["before"]):
+        raise BadParams("say what to delete: ids, a peer, a date, or several of them")
+    if params["ids"] and (params["with"] or params["before"]):
+        raise BadParams("ids name messages by themselves: no peer or date beside them")
+    return params | {"before_ms": None if params["before"] is None else _moment(params["before"])}
+
+
+def _moment(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time or date; a date begins in UTC."""
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadParams(f"not a date or time: {text[:64]!r}", param="before") from error
+    then = then if then.tzinfo else then.replace(tzinfo=EPOCH.tzinfo)
+    return (then - EPOCH) // timedelta(milliseconds=1)
+
+
+def page(core: Core, params: Json, after: int) -> tuple[int | None, int, int]:
+    """(cursor to go on from, None at the end; how many went; how many stay, because somebody is still to be given
+    them)."""
+    hosted = core.acting(params["agent"])
+    agent = hosted.local.id
+    if params["ids"]:
+        lines = [reading.find_message(core, hosted, word) for word in params["ids"].split(",")]
+        found = [c for c in (purges.candidate(core.db, agent, line.entry) for line in lines) if c is not None]
+        onwards = None
+    else:
+        peer = resolve(core, hosted, params["with"]).agent if params["with"] else None
+        found = purges.candidates(core.db, agent, after, PURGE_PAGE, peer, params["before_ms"])
+        onwards = found[-1].cursor if len(found) == PURGE_PAGE else None
+    return onwards, *_delete(core, agent, found, dry=params["dry"])
+
+
+def _delete(core: Core, agent: int, found: list[Candidate], *, dry: bool) -> tuple[int, int]:
+    going = [each.entry for each in found if not each.owed]
+    if not dry:
+        purges.purge(core.db, agent, going)
+    return len(going), len(found) - len(going)
+
+
+def forget_words(core: Core) -> None:
+    core.texts = Texts()
+    purges.forget_words(core.db)
