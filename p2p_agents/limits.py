@@ -137,6 +137,10 @@ REQUEST_ADDRESS_CHARS = 80_000  # the same as text, broken into lines: a shell t
 ALLOWED_AGENTS = 4_096  # on the allowlist of one agent: more than a list that somebody looks through
 
 # --- log and outbox ---
+CONTACT_BYTES_PER_DAY = 1024 * MIB  # that one contact may make us store: a message of 200 bytes each 60 ms
+CONTACT_UNREAD_BYTES = 1024 * MIB  # of one contact that nobody read: beyond, what it has to say waits on its side
+FULL_PATIENCE_S = 60.0  # before something is offered again to a peer that had no room; then twice as long each time
+FULL_PATIENCE_MAX_S = 900.0
 EXPIRY_DAYS = 14  # what nobody could take is given up and its sender told
 OUTBOX_ENTRIES = 100_000  # owed to one peer
 KEY_CHARS = 128  # an idempotency key

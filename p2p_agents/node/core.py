@@ -17,7 +17,20 @@ from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Lived, Trusted
 from p2p_agents.node.desk import Desk
 from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Post, Transmit
-from p2p_agents.node.state import Bridge, Claim, Hosted, Link, Pace, Peering, Phase, Sighting, Texts, Unusable, Waiter
+from p2p_agents.node.state import (
+    Bridge,
+    Claim,
+    Hosted,
+    Link,
+    Pace,
+    Peering,
+    Phase,
+    Share,
+    Sighting,
+    Texts,
+    Unusable,
+    Waiter,
+)
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import lived, sessions
 from p2p_agents.wire.frame import Close, encode_frame
@@ -87,6 +100,7 @@ class Core:
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.paces: dict[PairKey, Pace] = {}
+        self.shares: dict[tuple[int, bytes], Share] = {}  # (agent, contact)
         self.gaps: dict[bytes, GapBuffer] = {}  # sid -> frames that came early
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
@@ -218,6 +232,9 @@ class Core:
 
     def pace(self, key: PairKey) -> Pace:
         return self.paces.setdefault(key, Pace())
+
+    def share(self, agent: int, peer: bytes) -> Share:
+        return self.shares.setdefault((agent, peer), Share())
 
     def newest_link(self, key: PairKey) -> Link | None:
         """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way

@@ -14,7 +14,7 @@ from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import GAP_POOL_BYTES, LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.node import cards, family, holding, receipts, resetting, sharing, syncing, vouching, ways
+from p2p_agents.node import cards, family, holding, quotas, receipts, resetting, sharing, syncing, vouching, ways
 from p2p_agents.node.effects import Echoed, Moved, Wake
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts, entries, log, outbox, sessions
@@ -194,12 +194,16 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
     taken = [row for row, v in zip(rows, verdicts, strict=True) if v in (Verdict.STORED, Verdict.DUPLICATE)]
     for entry in outbox.delivered(core.db, taken, now_ms):
         core.effect(Moved(link.agent, entry))
+    if taken:
+        quotas.took(core, link)
+    if later := [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is Verdict.LATER]:
+        quotas.wait(core, link, later)
     for row, verdict in zip(rows, verdicts, strict=True):
         why = ""
         if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
             outbox.hold(core.db, row)
             syncing.ask_again(core, link, "the peer lacks the entry before one we sent")
-        elif verdict not in (Verdict.STORED, Verdict.DUPLICATE):
+        elif verdict not in (Verdict.STORED, Verdict.DUPLICATE, Verdict.LATER):
             outbox.refuse(core.db, row, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
             core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
 
@@ -250,17 +254,17 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
+    theirs = not within and r.author == link.peer
+    if theirs and quotas.is_full(core, link):
+        return Verdict.LATER
     if r.lamport > lamport + LAMPORT_LEAP:
         return Verdict.LAMPORT
     verdict = Verdict.STORED if extends else _judge_chain(core, r, run)
-    if verdict is Verdict.STORED and run is None and not within and not _may_begin(core, link, r):
-        return Verdict.GAP  # it is owed again, and taken later
-    return verdict
-
-
-def _may_begin(core: Core, link: Link, r: Record) -> bool:
-    """Whether the peer may begin one more epoch: comparing views costs time for each, for ever."""
-    return r.author != link.peer or core.pace(core.pair_key(link)).epochs.take(core.now())
+    if verdict is not Verdict.STORED or not theirs:
+        return verdict
+    if run is None and not core.pace(core.pair_key(link)).epochs.take(core.now()):
+        return Verdict.GAP  # it is owed again, and taken later: comparing views costs time for each epoch, for ever
+    return Verdict.STORED if quotas.takes(core, link, r) else Verdict.LATER
 
 
 def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:

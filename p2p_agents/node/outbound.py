@@ -27,6 +27,7 @@ from p2p_agents.node import (
     integrity,
     opening,
     questions,
+    quotas,
     receipts,
     remembering,
     resetting,
@@ -326,7 +327,7 @@ def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
 def _owed(core: Core, link: Link, room: int) -> list[Owed]:
     """The next entries, as many as fit one frame."""
     chosen: list[Owed] = []
-    if room <= PADDING_FLOOR:
+    if room <= PADDING_FLOOR or not quotas.may_offer(core, link):
         return chosen
     left = min(room, BATCH_BYTES)
     for row in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):

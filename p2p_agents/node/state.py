@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.crypto.ratchet import Party
 from p2p_agents.errors import BadSeal
 from p2p_agents.limits import (
+    CONTACT_BYTES_PER_DAY,
     CONTROL_FRAMES_BURST,
     CONTROL_FRAMES_PER_S,
     DAY_S,
@@ -146,6 +147,18 @@ class Pace:
 
     syncs: Bucket = field(default_factory=lambda: Bucket(SYNCS_BURST, SYNCS_PER_S))
     epochs: Bucket = field(default_factory=lambda: Bucket(EPOCHS_PER_DAY, EPOCHS_PER_DAY / DAY_S))
+    paused: float = 0.0  # it has no room: nothing is offered before
+    patience: float = 0.0  # seconds that the last pause took
+
+
+@dataclass(slots=True)
+class Share:
+    """What a contact made one of our agents store."""
+
+    bytes: Bucket = field(default_factory=lambda: Bucket(CONTACT_BYTES_PER_DAY, CONTACT_BYTES_PER_DAY / DAY_S))
+    unread: int | None = None  # bytes, at most; None: not counted yet
+    count_at: float = 0.0  # not counted again before
+    full: bool = False
 
 
 @dataclass(slots=True)
@@ -177,6 +190,7 @@ class Link:
     allowance: Allowance = field(default_factory=Allowance)
     meter: Meter = field(default_factory=Meter)
     sync_sent: bool = False
+    awaits_view: bool = False  # the next SYNC answers ours
     stamp_seen: int = 0  # of the peer's newest SYNC here
     sync_due: float = 0.0  # no other SYNC for a disagreement before this
     disagrees: bool = False  # one is to be sent then

@@ -54,6 +54,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
     for page in pages:
         _send_page(core, link, page, reply=reply and page is pages[-1])
     link.sync_sent = True
+    link.awaits_view = link.awaits_view or reply
     link.reads_due = False
     return True
 
@@ -147,7 +148,8 @@ def _is_starved(core: Core, link: Link) -> bool:
 
 def _is_owing(core: Core, link: Link, waiting: list[Held]) -> bool:
     """Whether anything waits to be sealed, or in frames of these sessions for the peer's verdict."""
-    unsealed = outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1)
+    offered = core.pace(core.pair_key(link)).paused <= core.now()  # else the peer has no room, and said so
+    unsealed = offered and outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1)
     return bool(unsealed) or any(outbox.is_carried(core.db, held.session.sid) for held in waiting)
 
 
@@ -195,6 +197,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
     if not _is_overtaken(core, link, key, claims.stamp):
         _learn(core, link, key, claims)
     link.phase = Phase.SYNCED
+    _note_room(core, link, key, claims)
     core.mark_ready(key)
 
 
@@ -205,6 +208,7 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     if not fresh and claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
         return
     ways.learn_routes(core, key, link.peer, claims)
+    _note_room(core, link, key, claims)
     link.peer_challenge = claims.challenge or link.peer_challenge
     if fresh:
         questions.heard(core, link, key)
@@ -215,6 +219,13 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     if claims.reply and (ways.is_open(core, link, key) and send_sync(core, link, reply=False)):
         link.peer_challenge = b""  # else the next SYNC answers it
     core.mark_ready(key)
+
+
+def _note_room(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
+    """A peer that had no room tells its view, unasked, once it has some."""
+    answers, link.awaits_view = link.awaits_view, False
+    if not (answers or claims.reply):
+        core.pace(key).paused = 0.0
 
 
 def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:

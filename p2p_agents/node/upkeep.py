@@ -29,6 +29,7 @@ from p2p_agents.node import (
     opening,
     pairing,
     presence,
+    quotas,
     relaying,
     sharing,
     syncing,
@@ -75,6 +76,7 @@ def minute(core: Core) -> None:
     """Once a minute."""
     renew_prekeys(core)
     ways.discard_unmet(core)
+    quotas.minute(core)
     relaying.minute(core)
     if core.lived.now_ms() - lived.mark(core.db).lived_ms >= CLOCK_KEPT_MS:
         lived.keep(core.db, core.lived.mark())

@@ -98,6 +98,18 @@ def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | Non
     return page(db, sql, (agent, after, *parameters), limit)
 
 
+def unread_bytes(db: Database, agent: int, peer: bytes) -> int:
+    """Of what the peer wrote and no reader of the agent has acknowledged, bodies and signatures."""
+    row = db.one(
+        "SELECT coalesce(sum(length(e.signed) + coalesce(length(b.body), 0)), 0) FROM log l"
+        " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+        " WHERE l.agent = ?1 AND l.peer = ?2 AND e.author = ?2"
+        " AND l.cursor > (SELECT coalesce(max(watermark), 0) FROM readers WHERE agent = ?1)",
+        (agent, peer),
+    )
+    return int(row[0]) if row else 0
+
+
 def tail(db: Database, agent: int, after: int, limit: int) -> Page:
     """All messages above a cursor, own ones too."""
     sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor"

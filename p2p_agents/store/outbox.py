@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.store.database import Database
 
+NO_ROOM = "the peer has no room for more yet"  # why an entry waits that is offered again
 NO_DEVICE = b""  # the recipient's device is not known yet
 
 
@@ -193,9 +194,9 @@ def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
     failed; what was only unconfirmed is delivered after all (PROTOCOL B6)."""
     changed = db.all(
         "UPDATE outbox SET owed = 0, sid = NULL, changed_ms = ?, state = CASE WHEN state IN ('queued', 'relayed')"
-        " OR (state = 'failed' AND why = 'unconfirmed') THEN 'delivered' ELSE state END"
-        " WHERE id IN (SELECT value FROM json_each(?)) RETURNING entry",
-        (now_ms, json.dumps(rows)),
+        " OR (state = 'failed' AND why = 'unconfirmed') THEN 'delivered' ELSE state END,"
+        " why = CASE why WHEN ? THEN '' ELSE why END WHERE id IN (SELECT value FROM json_each(?)) RETURNING entry",
+        (now_ms, NO_ROOM, json.dumps(rows)),
     )
     return [row[0] for row in changed]
 
@@ -208,6 +209,16 @@ def relayed(db: Database, rows: Sequence[int], now_ms: int) -> list[tuple[int, i
         " AND id IN (SELECT value FROM json_each(?)) RETURNING agent, entry",
         (now_ms, json.dumps(rows)),
     )
+
+
+def wait_for_room(db: Database, rows: Sequence[int]) -> list[int]:
+    """The peer takes them later: they wait to be sealed again; returns their entries."""
+    changed = db.all(
+        "UPDATE outbox SET sid = NULL, why = CASE state WHEN 'failed' THEN why ELSE ? END"
+        " WHERE owed = 1 AND id IN (SELECT value FROM json_each(?)) RETURNING entry",
+        (NO_ROOM, json.dumps(rows)),
+    )
+    return [row[0] for row in changed]
 
 
 def hold(db: Database, row: int) -> None:

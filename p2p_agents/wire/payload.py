@@ -41,7 +41,8 @@ class Verdict(IntEnum):
     EQUIVOCATION = 7
     LAMPORT = 8
     REVOKED = 9  # of a device that was revoked, and no cut here leads to it
-    REFUSED = 10  # a refusal this version has no name for
+    LATER = 10  # its sender has used its share up: it is to be offered again
+    REFUSED = 11  # a refusal this version has no name for
 
     @classmethod
     def of(cls, value: int) -> Verdict:

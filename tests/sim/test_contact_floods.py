@@ -8,7 +8,7 @@ from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.crypto.ratchet import seal
 from p2p_agents.limits import EPOCHS_PER_DAY, GAP_BYTES, GAP_POOL_BYTES, SYNCS_BURST
 from p2p_agents.link.admission import Bucket
-from p2p_agents.node import inbound, syncing
+from p2p_agents.node import inbound, quotas, syncing
 from p2p_agents.node.state import Pace
 from p2p_agents.wire.frame import Data
 from p2p_agents.wire.payload import Verdict
@@ -131,3 +131,75 @@ def test_views_that_a_contact_pours_in_are_not_all_compared(world, monkeypatch):
     mallory.sends(alice, "after")
     world.settle()
     assert alice.heard(mallory) == ["first", "after"]
+
+
+# --- what it makes a node store ---
+
+
+def bounded(monkeypatch, alice, peer, day=4_000, unread=10**9):
+    """A share small enough for a test; the numbers are otherwise those of limits."""
+    monkeypatch.setattr(quotas, "CONTACT_BYTES_PER_DAY", day)
+    monkeypatch.setattr(quotas, "CONTACT_UNREAD_BYTES", unread)
+    monkeypatch.setattr(quotas, "ROOM", 0.25)  # of so little, more than one message
+    alice.core.share(alice.hosted.local.id, peer.id).bytes = Bucket(day, 10)
+
+
+def test_a_contact_that_fills_the_store_is_stopped_both_are_told_and_nothing_is_lost(world, monkeypatch):
+    """B1, B4: 2 MB a second grew the store without end."""
+    alice, mallory = talkers(world)
+    bounded(monkeypatch, alice, mallory)
+    said = [f"{number:02} {'x' * 300}" for number in range(20)]
+    sent = [mallory.sends(alice, text) for text in said]
+    world.run(5)
+    world.settle()
+    held = alice.heard(mallory)[1:]
+    assert 2 <= len(held) < 10
+    assert mallory.state(sent[-1]) == "queued"
+    assert mallory.why(sent[-1]) == "the peer has no room for more yet"
+    assert [event.peer for event in alice.node.events("contact_full")] == [mallory.id]
+    answer = alice.sends(mallory, "you say too much")
+    world.run(2)
+    assert alice.state(answer) == "delivered"
+    world.run(4_000)
+    assert alice.heard(mallory)[1:] == said
+    assert [mallory.state(message) for message in sent] == ["delivered"] * 20
+    assert mallory.why(sent[-1]) is None
+
+
+def test_what_waits_for_room_is_not_poured_out_again_and_again(world, monkeypatch):
+    """B1: a peer that has no room is offered something once in a while."""
+    alice, mallory = talkers(world)
+    bounded(monkeypatch, alice, mallory)
+    alice.core.share(alice.hosted.local.id, mallory.id).bytes = Bucket(2_000, 0.0)
+    for number in range(20):
+        mallory.sends(alice, f"{number:02} {'x' * 300}")
+    world.run(30)
+    (held,) = mallory.core.pair_sessions((mallory.device, alice.device))
+    before = held.session.sent
+    for _ in range(12):
+        alice.sends(mallory, "no room yet")
+        world.run(300)
+    assert held.session.sent - before < 60
+    assert alice.links(mallory)[0].opened < 60
+    assert mallory.owes(alice) > 10
+
+
+def test_what_nobody_reads_is_bounded_and_room_is_made_by_reading(world, monkeypatch):
+    """B1, B8: over a restart of either side."""
+    alice, mallory = talkers(world)
+    bounded(monkeypatch, alice, mallory, day=10**6, unread=4_000)
+    said = [f"{number:02} {'x' * 300}" for number in range(20)]
+    for text in said:
+        mallory.sends(alice, text)
+    world.run(120)
+    assert len(alice.heard(mallory)) < 12
+    alice.node.restart()
+    mallory.node.restart()
+    world.run(200)
+    assert len(alice.heard(mallory)) < 14
+    read = []
+    for _ in range(20):
+        read += alice.reads()
+        world.run(150)
+    assert read[1:] == said
+    assert mallory.owes(alice) == 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from p2p_agents.node import syncing
 from p2p_agents.node.effects import Transmit
 
 if TYPE_CHECKING:
@@ -54,3 +55,15 @@ def test_without_an_answer_it_goes_alone(world: World, pair: tuple[Agent, Agent]
     world.run(0.1)
     assert (frames(bob), alice.state(question)) == (before + 1, "delivered")
     assert bob.core.due_in() is None
+
+
+def test_who_has_nothing_to_say_asks_for_nothing(world, monkeypatch):
+    """B3: acknowledgements are not acknowledged, and that is no silence: two idle nodes compared views every 11 s."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "a word")
+    world.settle()
+    asked, ask = [], syncing.ask_again
+    monkeypatch.setattr(syncing, "ask_again", lambda *said: asked.append(said[2]) or ask(*said))
+    world.run(600)
+    assert asked == []
+    assert bob.heard(alice) == ["a word"]

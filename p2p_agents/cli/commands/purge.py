@@ -36,7 +36,7 @@ def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_: As = None,
-    json: Json = False,
+    json: Json = None,
 ) -> int:
     """Delete what messages say, for good.
 
