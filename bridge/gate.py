@@ -13,10 +13,10 @@ from bridge import bounds
 from bridge.bounds import Pace
 from bridge.rates import Bucket
 from p2p_agents.quic.address import network_of
-from p2p_agents.quic.admission import Admission
+from p2p_agents.quic.admission import Admission, Place
 
 if TYPE_CHECKING:
-    from p2p_agents.quic.admission import Bounds, Place
+    from p2p_agents.quic.admission import Bounds
 
 PACE = Pace(bounds.HANDSHAKES_OF_NETWORK, 4 * bounds.HANDSHAKES_OF_NETWORK)
 
@@ -44,8 +44,8 @@ class Gate:
         network = network_of(host)
         if network and not self._is_slow(network, now):
             return False
-        place = self._admission.admit(host, now)
-        if place is None:
+        place = self._admission.admit(host, now, proven=True)  # by TCP
+        if not isinstance(place, Place):
             return False
         self._places[number], self._numbers[place] = place, number
         if place.displaced is not None:

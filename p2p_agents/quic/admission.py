@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from p2p_agents.limits import CONNECTIONS, CONNECTIONS_PER_NETWORK, HANDSHAKES_PER_S
 from p2p_agents.quic.address import network_of
@@ -27,6 +28,13 @@ class Bounds:
             raise ValueError("every bound is at least 1")
 
 
+class Refusal(Enum):
+    """Why there is no place."""
+
+    FULL = auto()
+    UNPROVEN = auto()  # there may be one for an address that was proven
+
+
 class Place:
     """That of one accepted connection. `displaced` is the place that was freed for it."""
 
@@ -39,33 +47,34 @@ class Place:
 
 
 class Admission:
-    """Counts accepted connections and spends a token bucket, one second deep, on their handshakes.
+    """Counts accepted connections and spends token buckets, one second deep, on their handshakes.
 
-    Those that somebody vouched for count towards all, not towards their network, and make room for nobody.
+    Those that somebody vouched for count towards all, not towards their network, and make room for nobody. An address
+    that was not proven may be anybody's: such a newcomer displaces nobody, and has a bucket of its own, half as deep.
     """
 
-    __slots__ = ("_at", "_bounds", "_crowds", "_taken", "_tokens", "_vouched")
+    __slots__ = ("_bounds", "_crowds", "_proven", "_taken", "_unproven", "_vouched")
 
     def __init__(self, bounds: Bounds, now: float) -> None:
         self._bounds = bounds
-        self._tokens = float(bounds.handshakes_per_s)
-        self._at = now
+        self._proven = Tokens(bounds.handshakes_per_s, now)
+        self._unproven = Tokens(max(1, bounds.handshakes_per_s // 2), now)
         self._crowds: defaultdict[str, dict[Place, None]] = defaultdict(dict)  # nobody vouched for; oldest first
         self._vouched: set[Place] = set()
         self._taken = 0
 
-    def admit(self, host: str, now: float) -> Place | None:
-        """The place of one more connection from `host`, or None. It may have displaced another, which has none now."""
+    def admit(self, host: str, now: float, *, proven: bool) -> Place | Refusal:
+        """The place of one more connection from `host`. It may have displaced another, which has none now."""
         network = network_of(host)
         crowd = self._crowds.get(network, {})
         crowded = bool(network) and len(crowd) >= self._bounds.per_network
         displaced = None
         if crowded or self._taken >= self._bounds.connections:
             displaced = self._who_makes_room(crowd if crowded else None, now)
-            if displaced is None:
-                return None
-        if not self._spend(now):
-            return None
+            if displaced is None or not proven:
+                return Refusal.FULL if displaced is None else Refusal.UNPROVEN
+        if not (self._proven if proven else self._unproven).spend(now):
+            return Refusal.FULL if proven else Refusal.UNPROVEN
         if displaced is not None:
             self.release(displaced)
         place = Place(network, now, displaced)
@@ -107,13 +116,24 @@ class Admission:
         oldest = None if largest is None else next(iter(largest))
         return oldest if oldest is not None and now - oldest.since >= patience else None
 
-    def _spend(self, now: float) -> bool:
-        rate = self._bounds.handshakes_per_s
-        self._tokens = min(float(rate), self._tokens + (now - self._at) * rate)
+
+class Tokens:
+    """A bucket that is full after a second."""
+
+    __slots__ = ("_at", "_left", "_rate")
+
+    def __init__(self, rate: int, now: float) -> None:
+        self._rate = rate
+        self._left = float(rate)
         self._at = now
-        if self._tokens < 1:
+
+    def spend(self, now: float) -> bool:
+        """Whether there was one."""
+        self._left = min(float(self._rate), self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
             return False
-        self._tokens -= 1
+        self._left -= 1
         return True
 
 

@@ -172,11 +172,15 @@ class Connection:
         server_key: bytes,
         now: float,
         wake: Callable[[Connection], object],
+        told_cid: bytes = b"",
     ) -> Connection:
-        """The answering side of an Initial addressed to `original_cid`, which is to be fed to it next."""
-        quic = private.BoundedQuicConnection(config, original_cid)
+        """The answering side of an Initial, which is to be fed to it next.
+
+        It is addressed to `original_cid`, which the dialer chose, or to the `told_cid` that it was told in a Retry.
+        """
+        quic = private.BoundedQuicConnection(config, original_cid, told_cid)
         connection = cls(quic, number, dialed=False, server_key=server_key, pin=None, now=now, wake=wake)
-        connection._events.append(CidIssued(original_cid))
+        connection._events.append(CidIssued(told_cid or original_cid))
         return connection
 
     @property
@@ -197,6 +201,10 @@ class Connection:
     def backlog(self) -> int:
         """Bytes sent by the owner that the peer's QUIC has not acknowledged."""
         return self._outgoing_bytes + private.send_backlog(self._quic)
+
+    def kept(self) -> int:
+        """Bytes of the peer's that wait for what lies before them."""
+        return private.reassembly_bytes(self._quic)
 
     def hold(self, held: bool) -> None:
         """While held, the peer is granted no more of the stream than the window it has."""

@@ -8,12 +8,13 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from p2p_agents.errors import NoSocket
-from p2p_agents.limits import AMPLIFICATION, CLOSED_REMEMBERED, RECEIVE_BATCH
+from p2p_agents.limits import AMPLIFICATION, CLOSED_REMEMBERED, REASSEMBLY_BYTES, RECEIVE_BATCH
 from p2p_agents.quic import packet, private
 from p2p_agents.quic.address import Address, canonical_host, to_sockaddr
-from p2p_agents.quic.admission import Admission, Bounds, Place
+from p2p_agents.quic.admission import Admission, Bounds, Place, Refusal
 from p2p_agents.quic.connection import (
     CLOSE_CROWDED,
+    CLOSE_FLOOD,
     CLOSE_INTERNAL,
     CLOSE_OK,
     CidIssued,
@@ -25,6 +26,7 @@ from p2p_agents.quic.connection import (
     Received,
 )
 from p2p_agents.quic.datagrams import ANY, Datagrams
+from p2p_agents.quic.proof import Proofs
 
 if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
@@ -72,6 +74,8 @@ class Endpoint:
         self._numbers = itertools.count(1)
         self._open: dict[Connection, _Seat] = {}
         self._placed: dict[Place, Connection] = {}
+        self._proofs = Proofs()
+        self._kept = 0  # bytes that wait for what lies before them, of all connections
         self._routes: dict[bytes, Connection] = {}
         self._last_words: dict[bytes, tuple[list[tuple[bytes, Address]], bytes]] = {}  # and where they leave from
         self._dirty: dict[Connection, None] = {}
@@ -126,6 +130,7 @@ class Endpoint:
         """An accepted connection's owner knows who is there: it makes room for nobody. Ignored for others."""
         seat = self._open.get(connection)
         if seat is not None and seat.place is not None:
+            seat.known = known
             self._admission.vouch(seat.place, known)
 
     def send(self, data: bytes, address: Address) -> None:
@@ -165,17 +170,18 @@ class Endpoint:
             if not packet.is_quic(data):
                 self._probe(data, address)
                 continue
-            connection = self._route(data, address, now)
+            connection = self._route(data, address, local, now)
             if connection is not None:
                 connection.receive(data, address, now)
                 self._open[connection].local = local
                 heard[connection] = None
         for connection in heard:
+            self._weigh(connection)
             self._deliver(connection)
             self._dirty[connection] = None
         self._flush()
 
-    def _route(self, data: bytes, address: Address, now: float) -> Connection | None:
+    def _route(self, data: bytes, address: Address, local: bytes, now: float) -> Connection | None:
         cid = packet.destination_cid(data)
         connection = self._routes.get(cid)
         if connection is not None:
@@ -185,23 +191,40 @@ class Endpoint:
             return None
         if self._closed or not packet.opens_connection(data):
             return None
-        place = self._admission.admit(address[0], now)
-        if place is None:
+        initial = packet.initial(data)
+        if initial is None:
+            return None
+        opening = self._proofs.check(initial, address, now)
+        place = self._admission.admit(address[0], now, proven=opening is not None)
+        if place is Refusal.UNPROVEN:
+            self._send(self._proofs.demand(initial, address, now), address, local)
+        if not isinstance(place, Place):
             return None
         if place.displaced is not None:
             self._placed[place.displaced].close(CLOSE_CROWDED, "crowded")
         connection = Connection.accept(
             self._server_config,
-            cid,
+            cid if opening is None else opening.chosen,
             next(self._numbers),
             server_key=self._server_key,
             now=now,
             wake=self._wake,
+            told_cid=b"" if opening is None else opening.told,
         )
         self._open[connection] = _Seat(self._handler, place)
         self._placed[place] = connection
         self._deliver(connection)
         return connection
+
+    def _weigh(self, connection: Connection) -> None:
+        """Bound what all connections keep together: the heaviest ends, those that nobody vouched for first."""
+        seat = self._open[connection]
+        kept = connection.kept()
+        self._kept += kept - seat.kept
+        seat.kept = kept
+        if self._kept > REASSEMBLY_BYTES:
+            heaviest = max(self._open, key=lambda one: (not self._open[one].known, self._open[one].kept))
+            heaviest.close(CLOSE_FLOOD, "too much is kept for all")
 
     def _probe(self, data: bytes, address: Address) -> None:
         """A datagram that is not QUIC: for a handler with a `probed`, otherwise nobody's."""
@@ -242,6 +265,7 @@ class Endpoint:
 
     def _forget(self, connection: Connection) -> None:
         seat = self._open.pop(connection)
+        self._kept -= seat.kept
         if seat.timer is not None:
             seat.timer.cancel()
         if seat.place is not None:
@@ -325,11 +349,13 @@ class Endpoint:
 class _Seat:
     """What the endpoint keeps for an open connection."""
 
-    __slots__ = ("cids", "handler", "local", "place", "timer")
+    __slots__ = ("cids", "handler", "kept", "known", "local", "place", "timer")
 
     def __init__(self, handler: Handler, place: Place | None) -> None:
         self.handler = handler
         self.place = place  # of an accepted connection
+        self.known = place is None  # who is there: it was dialled, or its owner vouches for it
+        self.kept = 0
         self.cids: set[bytes] = set()
         self.local = ANY  # the address of ours that the peer dialled
         self.timer: asyncio.TimerHandle | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from p2p_agents.limits import DATAGRAM_BYTES
 from p2p_agents.quic.private import CID_BYTES
 
@@ -10,6 +12,15 @@ LONG_HEADER = 0x80
 TYPE_BITS = 0x30  # both clear: an Initial (RFC 9000 section 17.2)
 VERSION_1 = b"\0\0\0\1"
 CID_MAX_BYTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """The header of a packet that opens a connection: connection ids, and a token from an earlier Retry or b""."""
+
+    to: bytes
+    frm: bytes
+    token: bytes
 
 
 def is_quic(data: bytes) -> bool:
@@ -31,3 +42,20 @@ def opens_connection(data: bytes) -> bool:
         and data[1:5] == VERSION_1
         and CID_BYTES <= data[5] <= CID_MAX_BYTES
     )
+
+
+def initial(data: bytes) -> Initial | None:
+    """The header of what `opens_connection`; None where it is cut short (section 17.2.2)."""
+    start = 6 + data[5]
+    frm = data[start + 1 : start + 1 + data[start]]
+    token_at = start + 1 + len(frm)
+    length, token_at = _number(data, token_at)
+    token = data[token_at : token_at + length]
+    whole = data[start] <= CID_MAX_BYTES and len(token) == length
+    return Initial(data[6:start], frm, token) if whole else None
+
+
+def _number(data: bytes, start: int) -> tuple[int, int]:
+    """A variable-length integer and where it ends (section 16); a datagram that opens a connection holds it whole."""
+    size = 1 << (data[start] >> 6)
+    return int.from_bytes(data[start : start + size]) & (1 << 8 * size - 2) - 1, start + size

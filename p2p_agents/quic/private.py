@@ -163,8 +163,13 @@ class BoundedQuicConnection(QuicConnection):
     What it does and keeps for a datagram is bounded by the datagram.
     """
 
-    def __init__(self, config: QuicConfiguration, original_destination_connection_id: bytes | None = None) -> None:
-        super().__init__(configuration=config, original_destination_connection_id=original_destination_connection_id)
+    def __init__(self, config: QuicConfiguration, chosen_cid: bytes | None = None, told_cid: bytes = b"") -> None:
+        """An acceptor is given the connection id that the dialer chose, and the one it was told in a Retry, if any."""
+        super().__init__(
+            configuration=config,
+            original_destination_connection_id=chosen_cid,
+            retry_source_connection_id=told_cid or None,
+        )
         for limit, streams in (
             (self._local_max_streams_bidi, 0 if config.is_client else 1),
             (self._local_max_streams_uni, 0),
@@ -241,6 +246,10 @@ class BoundedQuicConnection(QuicConnection):
             self._forget_unanswered(space)
         return datagrams
 
+    def _probe_preferred_address(self) -> None:
+        """A server is where it was dialled: it sends nobody to an address of its choice (RFC 9000 section 9.6)."""
+        self._remote_preferred_address = None
+
     def _affordable(self, datagrams: list[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
         """aioquic counts its CONNECTION_CLOSE as sent, but does not ask whether it may be."""
         unproven = {path.addr: path for path in self._network_paths if not path.is_validated}
@@ -257,7 +266,7 @@ class BoundedQuicConnection(QuicConnection):
         """Acknowledgements are not acknowledged by a peer that has nothing else to acknowledge."""
         sent = space.sent_packets
         if len(sent) - space.ack_eliciting_in_flight > ACKS_REMEMBERED:
-            for number in [number for number, packet in sent.items() if not packet.is_ack_eliciting]:
+            for number in [number for number, packet in sent.items() if not packet.in_flight]:
                 del sent[number]
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
@@ -304,6 +313,13 @@ def send_backlog(quic: QuicConnection) -> int:
     """Bytes of the message stream that were written and not yet acknowledged."""
     stream = quic._streams.get(MESSAGE_STREAM)
     return 0 if stream is None else stream.sender._buffer_stop - stream.sender._buffer_start
+
+
+def reassembly_bytes(quic: QuicConnection) -> int:
+    """Bytes of the message stream that wait for what lies before them; other streams keep CRYPTO_BYTES at most."""
+    stream = quic._streams.get(MESSAGE_STREAM)
+    receiver = None if stream is None else stream.receiver
+    return receiver.pieces.kept if isinstance(receiver, BoundedReceiver) else 0
 
 
 def packets_in_flight(quic: QuicConnection) -> int:

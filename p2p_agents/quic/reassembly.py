@@ -14,10 +14,11 @@ class Reassembly:
     the second is longer than that, so the pieces are few where the holes are.
     """
 
-    __slots__ = ("_offsets", "_pieces", "start")
+    __slots__ = ("_offsets", "_pieces", "kept", "start")
 
     def __init__(self) -> None:
         self.start = 0
+        self.kept = 0  # bytes
         self._offsets: list[int] = []
         self._pieces: list[bytearray] = []
 
@@ -49,6 +50,7 @@ class Reassembly:
 
     def _insert(self, index: int, stop: int, begin: int, data: bytes) -> None:
         """`data` takes the place of the pieces from `index` to `stop`, which it covers, and joins its neighbours."""
+        self.kept += len(data) - sum(map(len, self._pieces[index:stop]))
         if index and self._end(index - 1) == begin:
             index -= 1
             self._pieces[index] += data
@@ -69,6 +71,7 @@ class Reassembly:
             self.start += len(piece)
             ready += 1
         data = b"".join(self._pieces[:ready])
+        self.kept -= len(data)
         del self._offsets[:ready], self._pieces[:ready]
         return data
 

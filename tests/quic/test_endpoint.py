@@ -22,7 +22,7 @@ from p2p_agents.quic.address import Address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.connection import CLOSE_CROWDED, CLOSE_INTERNAL, CLOSE_OWNER, Closed, Connection
-from p2p_agents.quic.datagrams import Datagrams
+from p2p_agents.quic.datagrams import ANY, Datagrams
 from p2p_agents.quic.endpoint import Endpoint
 
 ALICE, BOB = (NodeCertificate.from_seed(name.ljust(32)) for name in (b"alice", b"bob"))
@@ -270,9 +270,9 @@ def test_a_goodbye_is_not_repeated_for_less_than_a_third_of_it():
             sent: list[bytes] = []
             pair.bob._send = lambda data, address, local: sent.append(data)
             short = b"\x40" + next(iter(pair.bob._last_words))
-            pair.bob._route(short, accepted.address, 0.0)
+            pair.bob._route(short, accepted.address, ANY, 0.0)
             assert sent == []
-            pair.bob._route(short.ljust(100, b"x"), accepted.address, 0.0)
+            pair.bob._route(short.ljust(100, b"x"), accepted.address, ANY, 0.0)
             assert 0 < sum(map(len, sent)) <= 300
 
     run(story())
@@ -368,6 +368,52 @@ def test_a_stranger_makes_room_for_a_newcomer_and_a_contact_does_not():
             assert len(pair.bob._placed) == 2
 
     run(story())
+
+
+def test_a_flood_of_first_packets_in_others_names_keeps_nobody_out():
+    """Who can hear the answer is told to prove it; a flood cannot, and has a pace of its own."""
+
+    async def story() -> None:
+        async with endpoints(Bounds(handshakes_per_s=40)) as pair:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+                flood.setblocking(False)
+                for number in range(60):
+                    header = b"\xc0\0\0\0\1\x08" + number.to_bytes(8) + b"\x08" + bytes(8) + b"\0\x44\x98"
+                    flood.sendto(header.ljust(1200, b"x"), (LOOPBACK, pair.bob.port))
+                dialed, accepted = await pair.connect()
+                assert len(flood.recv(2048)) < 200
+            assert dialed._quic._retry_count == 1
+            dialed.send(b"real")
+            await pair.bobs.until(lambda: pair.bobs.data == {accepted.id: b"real"})
+            assert len(pair.bob.connections) <= 20 + 4
+
+    run(story())
+
+
+def test_what_all_connections_keep_for_holes_is_bounded_and_strangers_go_first(monkeypatch):
+    """Each may keep a window; a crowd that leaves out the first byte of one ends before memory does."""
+    monkeypatch.setattr("p2p_agents.quic.endpoint.REASSEMBLY_BYTES", 50_000)
+
+    async def story() -> None:
+        async with endpoints() as pair:
+            known, accepted = await pair.connect()
+            pair.bob.vouch(accepted, True)
+            stranger, _ = await pair.connect()
+            with_hole(known, 45_000)
+            with_hole(stranger, 20_000)
+            await pair.alices.until(lambda: stranger.id in pair.alices.ends)
+            assert pair.alices.ends[stranger.id].reason == "too much is kept for all"
+            assert pair.bob._kept <= 50_000
+            assert known.id not in pair.alices.ends
+
+    run(story())
+
+
+def with_hole(connection: Connection, size: int) -> None:
+    """Send all but the first byte."""
+    connection.send(bytes(size))
+    connection._write_outgoing()
+    connection._quic._streams[0].sender._pending.subtract(0, 1)
 
 
 def test_connections_are_bounded():

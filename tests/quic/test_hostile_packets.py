@@ -6,10 +6,12 @@ Work is counted in lines of Python, so that the tests hold on any machine.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicPreferredAddress
 
 from p2p_agents.limits import (
     ACK_RANGES,
@@ -97,6 +99,24 @@ def affordable(datagrams: list[bytes]) -> int:
     return sum(LINES_A_DATAGRAM + LINES_A_BYTE * len(data) for data in datagrams)
 
 
+def wakes(target: Connection, seconds: float) -> int:
+    """How often it asks for the time, with nobody there."""
+    end, count = target.last_heard + seconds, 0
+    while (due := target.deadline()) is not None and due < end:
+        feed_time(target, due)
+        count += 1
+    return count
+
+
+def feed_time(target: Connection, now: float) -> int:
+    """Bytes it says when it is told the time."""
+    target.tick(now)
+    target.events()
+    said = sum(len(data) for data, _ in target.datagrams(now))
+    target.events()
+    return said
+
+
 def receivers(target: Connection) -> list[private.BoundedReceiver]:
     quic = target._quic
     found = [stream.receiver for stream in (*quic._crypto_streams.values(), *quic._streams.values())]
@@ -106,7 +126,7 @@ def receivers(target: Connection) -> list[private.BoundedReceiver]:
 
 def kept(target: Connection) -> int:
     """Bytes of streams that wait for what lies before them."""
-    return sum(len(piece) for receiver in receivers(target) for piece in receiver.pieces._pieces)
+    return sum(receiver.pieces.kept for receiver in receivers(target))
 
 
 def acknowledgements(target: Connection) -> int:
@@ -166,6 +186,7 @@ def test_any_frames_cost_work_and_memory_in_proportion_to_their_bytes(stage, epo
         chosen = sealed.datagrams(sender, epoch, frames, size=chance.choice((SMALL + 60, 600, sealed.DATAGRAM_BYTES)))
         assert work(target, chosen) <= affordable(chosen)
         assert not target._quic._spaces or kept(target) <= sum(map(len, chosen))
+        assert wakes(target, 30.0) <= 40
     assert "broke the QUIC state" not in caplog.text
 
 
@@ -293,10 +314,35 @@ def run_out(target: Connection) -> int:
     """Bytes it says until it ends, with nobody there."""
     said = 0
     while (due := target.deadline()) is not None:
-        target.tick(due)
-        said += sum(len(data) for data, _ in target.datagrams(due))
-        target.events()
+        said += feed_time(target, due)
     return said
+
+
+def test_a_peer_that_seems_to_move_everywhere_has_each_address_answered_threefold_at_most():
+    """It sends in other hosts' names; the backlog for it goes where it seems to be."""
+    sender, target = established()
+    target.send(bytes(200_000))
+    heard, said = Counter(), Counter()
+    for step in range(400):
+        address, now = (f"198.51.100.{step % 40}", 9), target.last_heard + 0.01
+        frames = sealed.PING + sealed.path_challenge(step.to_bytes(8)) * (step % 3)
+        data = sealed.seal(sender, ONE_RTT, frames + bytes(step % 7 * 30))
+        target.receive(data, address, now)
+        target.events()
+        heard[address] += len(data)
+        for data, to in target.datagrams(now):
+            said[to] += len(data)
+        assert all(said[to] <= AMPLIFICATION * heard[to] for to in heard)
+    assert len(target._quic._network_paths) <= 8
+
+
+def test_a_server_sends_nobody_elsewhere():
+    _, dialer = dialed()
+    dialer._quic._remote_preferred_address = QuicPreferredAddress(("198.51.100.7", 9), None, b"elsewher", bytes(16))
+    server = dialer.address
+    dialer._quic.send_ping(0)
+    assert {address for _, address in dialer.datagrams(dialer.last_heard + 1)} == {server}
+    assert len(dialer._quic._network_paths) == 1
 
 
 def test_ids_that_a_peer_replaces_for_ever_are_forgotten():

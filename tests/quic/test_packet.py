@@ -40,3 +40,18 @@ def test_any_bytes_are_sorted_without_a_fault(data):
     if packet.is_quic(data):
         assert len(packet.destination_cid(data)) <= 255
         assert not packet.opens_connection(data)
+
+
+@given(st.binary(max_size=60))
+def test_any_header_that_opens_a_connection_is_read_or_dropped(header):
+    data = (b"\xc0\0\0\0\1\x08" + header).ljust(DATAGRAM_BYTES, b"\xff")
+    assert packet.opens_connection(data)
+    found = packet.initial(data)
+    assert found is None or (len(found.to) == 8 and len(found.frm) <= 20)
+
+
+def test_a_header_is_read_as_it_was_written():
+    to, frm, token = b"t" * 20, b"f" * 3, b"x" * 100
+    data = b"\xc0\0\0\0\1\x14" + to + b"\x03" + frm + b"\x40\x64" + token
+    assert packet.initial(data.ljust(DATAGRAM_BYTES, b"\0")) == packet.Initial(to, frm, token)
+    assert packet.initial((data[:30] + b"\x7f\xff").ljust(DATAGRAM_BYTES, b"\0")) is None

@@ -153,6 +153,17 @@ def test_every_frame_is_looked_up_before_it_is_handled(wire):
     assert {0x01, 0x0A} <= set(kinds)
 
 
+def test_reassembly_bytes_are_those_behind_a_hole(wire):
+    wire.dialer.send_stream_data(0, b"0123456789")
+    sender = wire.dialer._streams[0].sender
+    sender._pending.subtract(0, 10)
+    for start in (2, 5, 8):
+        sender._pending.add(start, start + 1)
+    wire.exchange()
+    assert private.reassembly_bytes(wire.acceptor) == 3
+    assert private.reassembly_bytes(wire.dialer) == 0
+
+
 def test_packets_in_flight_are_those_to_be_acknowledged(wire):
     assert private.packets_in_flight(wire.dialer) == 0
     wire.dialer.send_ping(1)
@@ -239,6 +250,7 @@ def test_a_lost_grant_of_credit_is_repeated(wire):
         "_handle_new_connection_id_frame",
         "_handle_retire_connection_id_frame",
         "_log_key_updated",
+        "_probe_preferred_address",
     ],
 )
 def test_what_is_overridden_or_called_exists(method):

@@ -12,10 +12,6 @@ BODY = bytes(range(251)) * 200
 parts = st.tuples(st.integers(0, 400), st.integers(0, 60))
 
 
-def kept(pieces: Reassembly) -> int:
-    return sum(map(len, pieces._pieces))
-
-
 @given(st.lists(parts, max_size=60))
 def test_whatever_the_order_each_byte_is_given_out_once_and_what_is_kept_is_what_came(taken):
     pieces, out, came = Reassembly(), b"", set()
@@ -23,7 +19,8 @@ def test_whatever_the_order_each_byte_is_given_out_once_and_what_is_kept_is_what
         out += pieces.add(offset, BODY[offset : offset + size])
         came.update(range(offset, offset + size))
         assert out == BODY[: pieces.start]
-        assert kept(pieces) == len([place for place in came if place >= pieces.start])
+        assert pieces.kept == sum(map(len, pieces._pieces))
+        assert pieces.kept == len([place for place in came if place >= pieces.start])
     assert out + pieces.add(pieces.start, BODY[pieces.start : 500]) == BODY[:500]
     assert not len(pieces)
 
@@ -31,7 +28,7 @@ def test_whatever_the_order_each_byte_is_given_out_once_and_what_is_kept_is_what
 def test_a_far_offset_costs_what_it_brings():
     pieces = Reassembly()
     assert pieces.add(2**40, b"x") == b""
-    assert (len(pieces), kept(pieces)) == (1, 1)
+    assert (len(pieces), pieces.kept) == (1, 1)
 
 
 def test_what_follows_a_piece_joins_it():

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents import limits
+from p2p_agents.quic import private
 from p2p_agents.wire.cbor import encode
 from p2p_agents.wire.frame import Credit, Data, Hello, Node, Open, Request, RosterAgent, encode_frame
 from p2p_agents.wire.framing import frame_bytes
+from tests.quic import sealed
 from tests.system.attacker import Attacker, attack
 from tests.system.harness import PATIENCE_S, Agent
 from tests.system.relay import enter
@@ -73,6 +75,30 @@ def test_garbage_datagrams(friends: tuple[Agent, Agent], target: tuple[str, int]
                     sock.sendto(b"", target)
 
     thread = threading.Thread(target=shower)
+    thread.start()
+    thread.join()
+    are_well(friends, before)
+
+
+def test_initial_packets_of_one_byte_frames(
+    friends: tuple[Agent, Agent], target: tuple[str, int], joined: tuple[World, Lab]
+) -> None:
+    """Without any handshake: 300 KB of one connection's stopped a node for 15 s; and as many of many connections."""
+    before = friends[0].node.rss_mb()
+    frames = [sealed.crypto(offset, b"x") for offset in range(10, 30_000, 2)]
+
+    def flood() -> None:
+        enter(joined[1].hosts[1])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for some in (frames, *(frames[:200] for _ in range(100))):
+                dialer = private.BoundedQuicConnection(
+                    private.configuration(is_client=True, alpn="x", certificate=None)
+                )
+                dialer.connect(target, now=0.0)
+                for datagram in sealed.datagrams(dialer, sealed.INITIAL, some, size=500):
+                    sock.sendto(datagram, target)
+
+    thread = threading.Thread(target=flood)
     thread.start()
     thread.join()
     are_well(friends, before)
