@@ -87,6 +87,7 @@ HANDSHAKES_PER_S = 64  # new connections from proven addresses, half as many fro
 PROOF_LIFE_S = 5.0  # a dialer that was told to prove its address does so within a dial
 DIAL_TIMEOUT_S = 3.0  # one dial; candidates are dialled in parallel
 HELLO_TIMEOUT_S = 10.0  # an accepted connection without a link for so long is closed; one of a node nearby is not (C3)
+LATELY_S = 3.0  # whom a node named is known for so long after it hung up: it is dialled again within a second
 HEARTBEAT_S = 3.0  # a quiet connection is pinged this often
 IDLE_TIMEOUT_S = 9.0  # heartbeat + this is under the 15 s in which a crashed peer must be noticed
 SEND_BACKLOG_BYTES = 8 * MIB  # written but not acknowledged on one connection: the peer has stopped reading

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
+from p2p_agents.limits import LATELY_S
 from p2p_agents.link.credit import window_for
 from p2p_agents.link.routing import Router
 from p2p_agents.node.clock import Lived, Trusted
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.database import Database
     from p2p_agents.store.sessions import Held
-    from p2p_agents.wire.frame import Frame
+    from p2p_agents.wire.frame import Frame, RosterAgent
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Core:
         self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
+        self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
         self.knocks: dict[tuple[int, bytes], Knocking] = {}  # (agent, peer): doors of peers that were never met
@@ -172,6 +174,8 @@ class Core:
             self._unlist(link)
         peering.links.clear()
         self.router.closed(connection, self.now())
+        if peering.dialed and peering.roster:
+            self.lately = self.lately | {peering.node: (self.now() + LATELY_S, peering.roster)}
         self.effects.append(PeersChanged())
 
     # --- links ---

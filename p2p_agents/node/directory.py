@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted
     from p2p_agents.wire.advert import Advert
+    from p2p_agents.wire.frame import RosterAgent
 
 CANDIDATES_SHOWN = 8
 NODES_PER_AGENT = 8  # that records name for one agent
@@ -129,12 +130,19 @@ def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
         for link in peering.links.values():
             if link.up:
                 yield link.peer, link.name, link.kind
-    for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
-        for entry in peering.roster:
-            yield entry.agent, entry.name, entry.kind
+    for entry in _named_by_nodes(core):
+        yield entry.agent, entry.name, entry.kind
     for agent, nodes in core.sightings.items():
         for sighting in nodes.values():
             yield agent, sighting.name, sighting.kind
+
+
+def _named_by_nodes(core: Core) -> Iterable[RosterAgent]:
+    """Those we dialled first; a node that hung up a moment ago is dialled again at once."""
+    for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
+        yield from peering.roster
+    for _, roster in core.lately.values():
+        yield from roster
 
 
 # --- what a word means ---

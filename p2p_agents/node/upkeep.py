@@ -121,6 +121,7 @@ def _destroy_prekeys(core: Core) -> None:
 
 def _end_silent(core: Core) -> None:
     """Connections without NODE, those of strangers that carry no link (PROTOCOL C3), and links with half a HELLO."""
+    core.lately = {node: found for node, found in core.lately.items() if core.now() < found[0]}
     late = core.now() - HELLO_TIMEOUT_S
     for peering in list(core.peerings.values()):
         if any(link.up for link in peering.links.values()):

@@ -9,7 +9,7 @@ import pytest
 from p2p_agents.conversation.record import write_void
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
 from p2p_agents.limits import HELLO_TIMEOUT_S, LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
-from p2p_agents.node import directory, dispatch, inbound, inviting, resetting
+from p2p_agents.node import commands, directory, dispatch, inbound, inviting, resetting
 from p2p_agents.node.effects import Hangup
 from p2p_agents.node.state import Heal, Phase
 from p2p_agents.quic.address import format_address
@@ -88,6 +88,21 @@ def test_nodes_nearby_stay_connected_without_links_for_their_codes_are_heard_of_
     world.run(60)
     assert (set(alice.core.peerings), set(bob.core.peerings)) == before
     assert len(before[0]) == len(before[1]) == 1
+
+
+def test_strangers_at_a_typed_address_are_known_although_their_node_hangs_up_every_ten_seconds(world):
+    alice, bob = world.agent("alice"), world.agent("bob")
+    world.settle()
+    for one, other in ((alice, bob), (bob, alice)):
+        one.node.run(lambda core, far=other: directory.lost(core, "mdns", far.id, far.core.incarnation))
+    alice.node.run(lambda core: commands.add_places(core, [format_address(bob.node.address)]))
+    world.run(HELLO_TIMEOUT_S + 3)
+    connections = set()
+    for _ in range(200):
+        world.run(0.1)
+        assert directory.resolve(alice.core, alice.hosted, "bob").agent == bob.id
+        connections |= set(alice.core.peerings)
+    assert len(connections) >= 2
 
 
 def test_a_stranger_is_let_stay_while_a_code_is_shown(world):
