@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from p2p_agents import errors, exits, output
 from p2p_agents.control.client import Client
@@ -90,8 +91,8 @@ def run(act: Callable[[Face], int | None], as_: str | None, json: bool | None, *
         return _report(face, error)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        return _hang_up()
+    except OSError as error:
+        return _hang_up(error)
     finally:
         face.close()
 
@@ -117,15 +118,19 @@ def body(text: str) -> str:
 def _report(face: Face, error: P2PError) -> int:
     try:
         face.show_error(error)
-    except BrokenPipeError:
-        return _hang_up()
+    except OSError as lost:
+        return _hang_up(lost)
     return error.exit
 
 
-def _hang_up() -> int:
-    """The reader of stdout left: end quietly, and keep the interpreter from flushing into nothing."""
+def _hang_up(error: OSError) -> int:
+    """The reader of stdout left: end quietly; or it takes nothing: say so. Keep the interpreter from flushing there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return exits.INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return exits.INTERRUPTED
+    with suppress(OSError):
+        os.write(2, f"p2p-agents: the answer cannot be written: {error.strerror}\n".encode())
+    return exits.FAILURE
 
 
 def _write_line(text: str) -> None:

@@ -57,13 +57,20 @@ def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bo
         if locked:
             log.error("cannot run: %s", error.message)
             _leave(home, error)
-        print(f"p2p-agents: {escape(error.message)}", file=sys.stderr)  # noqa: T201 - the node's own last word
-        return error.exit
+        return _last_word(error)
+    except OSError as error:  # of the lock or the log: a disk that takes nothing
+        return _last_word(errors.StoreReadOnly(f"{home.path} cannot be written: {error.strerror}"))
     except Exception:
         log.exception("cannot run")
         _leave(home, errors.Bug("the node failed while starting"))
         return exits.FAILURE
     return exits.OK
+
+
+def _last_word(error: errors.P2PError) -> int:
+    with suppress(OSError):  # nobody may be there to read it
+        print(f"p2p-agents: {escape(error.message)}", file=sys.stderr, flush=True)  # noqa: T201 - the node's own
+    return error.exit
 
 
 def _raise_files() -> None:
@@ -83,8 +90,9 @@ def take_lock(home: Home) -> int:
     except OSError as error:
         os.close(fd)
         raise errors.AlreadyRunning(f"another node runs for {home.path}") from error
-    os.ftruncate(fd, 0)
-    os.write(fd, b"%d\n" % os.getpid())
+    with suppress(OSError):  # a full disk; who holds the lock is good to know, no more
+        os.ftruncate(fd, 0)
+        os.write(fd, b"%d\n" % os.getpid())
     return fd
 
 
@@ -124,6 +132,7 @@ def _leave(home: Home, error: errors.P2PError) -> None:
 
 def _log_to(home: Home, foreground: bool) -> None:
     """Log to the home's file, 0600, turned over at its bound; in the foreground to stderr too."""
+    logging.raiseExceptions = False  # a full disk takes no line, and no traceback about that either
     handlers: list[logging.Handler] = [
         logging.handlers.RotatingFileHandler(
             home.log,

@@ -17,6 +17,8 @@ from p2p_agents.errors import (
     P2PError,
     SendFailed,
     SendUnconfirmed,
+    StoreFull,
+    StoreReadOnly,
     StoreUncertain,
     WaitTimeout,
 )
@@ -42,6 +44,7 @@ AWAITED: dict[str, frozenset[str]] = {
     "read": frozenset({State.READ}),
 }
 KEY_BYTES = 16  # of an idempotency key, where the caller gave none
+READS = frozenset({"inbox", "history", "show"})  # need no write: what `inbox` showed is then not noted for `ack`
 UNHURRIED = frozenset({"ack"})  # its answer tells nothing that anybody waits for
 
 
@@ -112,7 +115,12 @@ class Calls:
         if waiting is not None:
             return await waiting(params)
         handler = commands.HANDLERS[method]
-        result: Json = await self._writer.call(lambda core: handler(core, params), hurry=method not in UNHURRIED)
+        try:
+            result: Json = await self._writer.call(lambda core: handler(core, params), hurry=method not in UNHURRIED)
+        except (StoreFull, StoreReadOnly, StoreUncertain):
+            if method not in READS:
+                raise
+            result = await self._reader(lambda core: handler(core, params))
         return result
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:

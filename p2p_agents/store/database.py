@@ -86,6 +86,7 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._path = path
+        self.is_read_only = False
         self.is_lost = False
         self._adopt(connection)
 
@@ -110,7 +111,9 @@ class Database:
         with translated():
             connection = _connect(path)
             connection.execute("PRAGMA query_only = ON")
-            return cls(connection, path)
+            reader = cls(connection, path)
+            reader.is_read_only = True
+            return reader
 
     def close(self) -> None:
         self._connection.close()

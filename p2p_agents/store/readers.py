@@ -82,7 +82,9 @@ def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
 
 
 def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
-    """These were handed to the reader; below its watermark that is nothing new."""
+    """These were handed to the reader; below its watermark that is nothing new. Not noted where nothing is written."""
+    if db.is_read_only:
+        return
     at = watermark(db, agent, reader)
     news = [(agent, reader, cursor) for cursor in cursors if cursor > at]
     db.many("INSERT OR IGNORE INTO marks VALUES (?, ?, ?, 0)", news)

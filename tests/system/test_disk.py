@@ -70,6 +70,43 @@ def test_a_full_disk_refuses_and_recovers(world: World, small_disk: Path) -> Non
     assert bob.everything()[-1] == "there is room"
 
 
+def test_reading_works_on_a_full_disk(world: World, small_disk: Path) -> None:
+    """What is there is read; only what must be written is refused, and read marks wait until there is room."""
+    alice = world.agent("alice", home=small_disk / "home")
+    bob = world.agent("bob")
+    alice.meets(bob)
+    bob.send(alice, "hello", wait="delivered", timeout=20)
+    ballast = fill(small_disk)
+    refused = None
+    for number in range(40):
+        refused = refused or alice.cli("send", "bob", "x" * 100_000, "--id", f"{number}").status
+    assert refused
+    assert [message["text"] for message in alice.cli("inbox").json["messages"]] == ["yes", "hello"]
+    found = alice.cli("history", "bob", "--limit", "200")
+    assert found.status == 0, found
+    (hello,) = [message for message in found.json["messages"] if message["text"] == "hello"]
+    assert alice.cli("show", hello["id"]).json["message"]["text"] == "hello"
+    ballast.unlink()
+    assert len(alice.cli("inbox").json["messages"]) == 2
+    assert alice.cli("ack").json["acked"] == 2
+    assert "Traceback" not in "".join(alice.node.process.lines if alice.node.process else [])
+
+
+@pytest.mark.parametrize("words", [("inbox",), ("peers",), ("doctor",), ("inbox", "--json")])
+def test_a_device_that_takes_no_output_is_said_in_a_line(stopped: Agent, words: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            stopped.node.command("-m", "p2p_agents", *words),
+            env=stopped.node.environ | {"P2P_AGENTS_NO_START": "1"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == ["p2p-agents: the answer cannot be written: No space left on device"]
+
+
 def test_a_recipient_whose_disk_is_full_takes_it_later(world: World, small_disk: Path) -> None:
     """B3: never delivered before it is kept; kept once there is space, and once."""
     alice = world.agent("alice")
