@@ -24,11 +24,14 @@ def measure(quick: bool) -> list[Figure]:
         Path(entry).write_text(ENTRY, encoding="utf-8")
         environ = {**os.environ, **alice.environment, "PYTHONPATH": ROOT}
         command = [sys.executable, entry]
+        first = alice.call("history", to=bob.id)["messages"][0]["id"]
         runs = {
             "bare": [sys.executable, "-c", "pass"],
             "send": [*command, "send", bob.id, "x" * 200],
             "inbox": [*command, "inbox"],
             "peers": [*command, "peers"],
+            "history": [*command, "history", bob.id, "--limit", "5"],
+            "show": [*command, "show", first],
             "wait": [*command, "wait", "--timeout", "5"],  # bob's first message is never acknowledged
         }
         samples: dict[str, list[float]] = {name: [] for name in runs}

@@ -23,7 +23,10 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
     ("name", "figures"),
     [
         ("primitives", ["primitives"]),
-        ("command", ["command.send", "command.inbox", "command.peers", "command.wait"]),
+        (
+            "command",
+            ["command.send", "command.inbox", "command.peers", "command.history", "command.show", "command.wait"],
+        ),
         ("latency", ["latency"]),
         ("round_trip", ["round_trip"]),
         ("rate", ["rate"]),

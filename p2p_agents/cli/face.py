@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from p2p_agents.cli.selection import Selection
     from p2p_agents.errors import P2PError
 
 STDERR = 2
@@ -26,7 +27,16 @@ class Face:
     def __init__(self, as_: str | None = None, json: bool | None = None, *, start: bool | None = None) -> None:
         self.agent = as_ or os.environ.get("P2P_AGENT") or None
         self.json = not sys.stdout.isatty() if json is None else json
+        self._selection: Selection | None = None
         self._client = Client(start=start)
+
+    def choose(self, fields: str | None, compact: bool) -> None:
+        """Show these fields alone, and with `compact` nothing that says nothing; both mean JSON. Raises Usage."""
+        if fields is not None or compact:
+            from p2p_agents.cli.selection import Selection
+
+            self._selection = Selection(fields, compact)
+            self.json = True
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The result of a node's method that acts for no agent."""
@@ -43,13 +53,18 @@ class Face:
     def show(self, result: Mapping[str, Any], human: Callable[[Mapping[str, Any]], str]) -> None:
         """One result, whole and flushed: JSON with `ok` first, or for people."""
         if self.json:
-            _write_line(encode({"ok": True, **result}))
+            _write_line(self._encode({"ok": True, **result}))
         else:
             _write_line(human(result))
 
     def show_event(self, event: Mapping[str, Any], human: Callable[[Mapping[str, Any]], str]) -> None:
         """One line of a stream."""
-        _write_line(encode(event) if self.json else human(event))
+        _write_line(self._encode(event) if self.json else human(event))
+
+    def _encode(self, value: Mapping[str, Any]) -> str:
+        if self._selection is None:
+            return encode(value)
+        return encode(self._selection.of(value), compact=self._selection.compact)
 
     def show_error(self, error: P2PError) -> None:
         """On stdout as JSON, details among its fields; for people on stderr."""
@@ -82,10 +97,19 @@ class Face:
         self._client.close()
 
 
-def run(act: Callable[[Face], int | None], as_: str | None, json: bool | None, *, start: bool | None = None) -> int:
+def run(
+    act: Callable[[Face], int | None],
+    as_: str | None,
+    json: bool | None,
+    *,
+    start: bool | None = None,
+    fields: str | None = None,
+    compact: bool = False,
+) -> int:
     """Carry out one command; its exit status. Nothing but a P2PError, a hang-up or Ctrl-C is expected."""
     face = Face(as_, json, start=start)
     try:
+        face.choose(fields, compact)
         return act(face) or exits.OK
     except errors.P2PError as error:
         return _report(face, error)
@@ -97,9 +121,9 @@ def run(act: Callable[[Face], int | None], as_: str | None, json: bool | None, *
         face.close()
 
 
-def encode(value: Mapping[str, Any]) -> str:
+def encode(value: Mapping[str, Any], *, compact: bool = False) -> str:
     """JSON in printable ASCII: no line ends, and no terminal obeys, where a peer would like it to."""
-    return make_encoder(", ", ": ")(value)
+    return make_encoder(*((",", ":") if compact else (", ", ": ")))(value)
 
 
 def body(text: str) -> str:

@@ -16,6 +16,7 @@ READER = {"--reader": ("reader", "text")}
 NEW_READER = {**READER, "--new-reader": ("new_reader", "flag")}
 LIMIT = {"--limit": ("limit", "count")}
 AFTER = {"--after": ("after", "text")}
+CHOICE = {"--fields": ("fields", "text"), "--compact": ("compact", "flag")}
 TIMEOUT = {"--timeout": ("timeout", "seconds")}
 
 # verb: positional parameters, how many of them are required, options (name: parameter and kind)
@@ -31,11 +32,13 @@ HOT: dict[str, tuple[tuple[str, ...], int, dict[str, tuple[str, str]]]] = {
             **TIMEOUT,
         },
     ),
-    "inbox": ((), 0, {**AFTER, **LIMIT, **NEW_READER}),
+    "inbox": ((), 0, {**AFTER, **LIMIT, **NEW_READER, **CHOICE}),
     "ack": (("cursor",), 0, READER),
-    "poll": ((), 0, {**LIMIT, **NEW_READER, "--claim": ("claim", "flag")}),
-    "wait": ((), 0, {"--from": ("from_", "text"), **AFTER, **TIMEOUT, **LIMIT, **NEW_READER}),
-    "peers": ((), 0, {}),
+    "poll": ((), 0, {**LIMIT, **NEW_READER, **CHOICE, "--claim": ("claim", "flag")}),
+    "wait": ((), 0, {"--from": ("from_", "text"), **AFTER, **TIMEOUT, **LIMIT, **NEW_READER, **CHOICE}),
+    "history": (("to",), 1, {"--before": ("before", "text"), **AFTER, **LIMIT, **CHOICE}),
+    "show": (("id",), 1, CHOICE),
+    "peers": ((), 0, CHOICE),
 }
 COMMON = {"--as": ("as_", "text"), "--json": ("json", "flag"), "--text": ("json", "no")}
 CHOICES = {"body": ("text/plain", "text/markdown", "application/json"), "state": ("delivered", "read")}

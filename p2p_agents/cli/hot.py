@@ -51,6 +51,8 @@ def inbox(
     limit: int = 50,
     reader: str = "default",
     new_reader: bool = False,
+    fields: str | None = None,
+    compact: bool = False,
     as_: str | None = None,
     json: bool | None = None,
 ) -> int:
@@ -60,7 +62,7 @@ def inbox(
         wanted = {"after": after, "limit": limit, "reader": reader, "new_reader": new_reader or None}
         face.show(face.act("inbox", **wanted), output.messages)
 
-    return run(act, as_, json)
+    return run(act, as_, json, fields=fields, compact=compact)
 
 
 def ack(*, cursor: str | None = None, reader: str = "default", as_: str | None = None, json: bool | None = None) -> int:
@@ -74,6 +76,8 @@ def poll(
     reader: str = "default",
     new_reader: bool = False,
     claim: bool = False,
+    fields: str | None = None,
+    compact: bool = False,
     as_: str | None = None,
     json: bool | None = None,
 ) -> int:
@@ -88,7 +92,7 @@ def poll(
             these = {"cursors": ",".join(message["cursor"] for message in page["messages"])}
             face.act("ack", **(these if claim else {"cursor": page["cursor"]}), reader=reader)
 
-    return run(act, as_, json)
+    return run(act, as_, json, fields=fields, compact=compact)
 
 
 def _claimed(event: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +108,8 @@ def wait(
     limit: int = 50,
     reader: str = "default",
     new_reader: bool = False,
+    fields: str | None = None,
+    compact: bool = False,
     as_: str | None = None,
     json: bool | None = None,
 ) -> int:
@@ -116,10 +122,45 @@ def wait(
         if page.get("shared"):
             face.warn(f"another process waits as reader {reader}: both get every message; see p2p-agents wait --help")
 
-    return run(act, as_, json)
+    return run(act, as_, json, fields=fields, compact=compact)
 
 
-def peers(*, watch: bool = False, as_: str | None = None, json: bool | None = None) -> int:
+def history(
+    *,
+    to: str,
+    before: str | None = None,
+    after: str | None = None,
+    limit: int = 50,
+    fields: str | None = None,
+    compact: bool = False,
+    as_: str | None = None,
+    json: bool | None = None,
+) -> int:
+    """Show the conversation with a peer."""
+    onwards = "--before" if after is None else "--after"
+
+    def act(face: Face) -> None:
+        result = face.act("history", to=to, before=before, after=after, limit=limit)
+        face.show(result, lambda page: output.messages(page, onwards))
+
+    return run(act, as_, json, fields=fields, compact=compact)
+
+
+def show(
+    *, id: str, fields: str | None = None, compact: bool = False, as_: str | None = None, json: bool | None = None
+) -> int:
+    """Show a message and where it stands with each recipient."""
+    return run(lambda face: face.show(face.act("show", id=id), output.shown), as_, json, fields=fields, compact=compact)
+
+
+def peers(
+    *,
+    watch: bool = False,
+    fields: str | None = None,
+    compact: bool = False,
+    as_: str | None = None,
+    json: bool | None = None,
+) -> int:
     """Show peers, or follow them as they change."""
 
     def act(face: Face) -> None:
@@ -132,7 +173,7 @@ def peers(*, watch: bool = False, as_: str | None = None, json: bool | None = No
         else:
             _watch_peers(face)
 
-    return run(act, as_, json)
+    return run(act, as_, json, fields=fields, compact=compact)
 
 
 def _watch_peers(face: Face) -> None:

@@ -24,6 +24,13 @@ Json = Annotated[
         "--json/--text", help="JSON, or text for people; else text on a terminal, JSON in a pipe.", show_default=False
     ),
 ]
+Fields = Annotated[
+    str | None,
+    typer.Option("--fields", metavar="A,B.C", help="JSON, of each message or peer only these fields."),
+]
+Compact = Annotated[
+    bool, typer.Option("--compact", help="JSON without blanks, and without what is null, false, 0, empty, text/plain.")
+]
 After = Annotated[str | None, typer.Option("--after", metavar="CURSOR", help="Only what follows this cursor; 0: all.")]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=limits.PAGE_MAX, help="Messages at most.")]
 Reader = Annotated[str, typer.Option("--reader", metavar="R", help="Whose place in the log.")]

@@ -79,6 +79,9 @@ def test_fast_is_none_or_what_typer_means(argv: list[str]) -> None:
         "poll --limit 1",
         "wait --from bob --timeout 0.5",
         "peers --json",
+        "history bob --before c1 --limit 5",
+        "show m3 --fields state --compact",
+        "inbox --fields from.name,text --text",
     ],
 )
 def test_what_agents_type_all_day_is_fast(line: str) -> None:
@@ -103,7 +106,7 @@ def test_what_agents_type_all_day_is_fast(line: str) -> None:
         ["wait", "--timeout", "."],
         ["peers", "--watch"],
         ["peers", "add", "h:1"],
-        ["history", "bob"],
+        ["search", "bob"],
         ["--limit", "5", "inbox"],
     ],
 )

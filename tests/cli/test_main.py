@@ -61,7 +61,20 @@ sys.exit(status)
 
 
 @pytest.mark.parametrize(
-    "line", ["send bob hello", "inbox", "ack", "poll", "poll --claim", "wait --from bob", "peers", "send no"]
+    "line",
+    [
+        "send bob hello",
+        "inbox",
+        "ack",
+        "poll",
+        "poll --claim",
+        "wait --from bob",
+        "peers",
+        "history bob",
+        "show m3",
+        "inbox --compact --fields text",
+        "send no",
+    ],
 )
 def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, line: str) -> None:
     home = make_home(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import After, As, Json, Limit, NewReader, Reader, application, examples
+from p2p_agents.cli.options import After, As, Compact, Fields, Json, Limit, NewReader, Reader, application, examples
 
 app = application()
 
@@ -11,7 +11,7 @@ app = application()
 @app.command(
     epilog=examples(
         "p2p-agents inbox",
-        "p2p-agents inbox --after 0 --limit 200",
+        "p2p-agents inbox --after 0 --fields from.name,text",
         "p2p-agents inbox --reader night-shift --new-reader",
     )
 )
@@ -20,6 +20,8 @@ def inbox(
     limit: Limit = 50,
     reader: Reader = "default",
     new_reader: NewReader = False,
+    fields: Fields = None,
+    compact: Compact = False,
     as_: As = None,
     json: Json = None,
 ) -> int:
@@ -27,4 +29,13 @@ def inbox(
 
     The cursor of the answer goes to `ack`, once the messages are dealt with.
     """
-    return hot.inbox(after=after, limit=limit, reader=reader, new_reader=new_reader, as_=as_, json=json)
+    return hot.inbox(
+        after=after,
+        limit=limit,
+        reader=reader,
+        new_reader=new_reader,
+        fields=fields,
+        compact=compact,
+        as_=as_,
+        json=json,
+    )

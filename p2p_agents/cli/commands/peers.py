@@ -9,7 +9,7 @@ import typer
 from p2p_agents import output
 from p2p_agents.cli import hot
 from p2p_agents.cli.face import Face, run
-from p2p_agents.cli.options import As, Json, application, examples
+from p2p_agents.cli.options import As, Compact, Fields, Json, application, examples
 
 app = application()
 
@@ -21,20 +21,22 @@ app = application()
 def peers(
     ctx: typer.Context,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: a line per change.")] = False,
+    fields: Fields = None,
+    compact: Compact = False,
     as_: As = None,
     json: Json = None,
 ) -> int:
     """List peers; follow them; add one by address."""
-    return 0 if ctx.invoked_subcommand else hot.peers(watch=watch, as_=as_, json=json)
+    return 0 if ctx.invoked_subcommand else hot.peers(watch=watch, fields=fields, compact=compact, as_=as_, json=json)
 
 
 @app.command(
     "list",
     epilog=examples("p2p-agents peers list", "p2p-agents peers list --json", "p2p-agents --as bob peers list"),
 )
-def list_(as_: As = None, json: Json = None) -> int:
+def list_(fields: Fields = None, compact: Compact = False, as_: As = None, json: Json = None) -> int:
     """List peers."""
-    return hot.peers(as_=as_, json=json)
+    return hot.peers(fields=fields, compact=compact, as_=as_, json=json)
 
 
 @app.command(

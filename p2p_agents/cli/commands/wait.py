@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from p2p_agents.cli import hot
-from p2p_agents.cli.options import After, As, From, Json, Limit, NewReader, Reader, Timeout, application, examples
+from p2p_agents.cli.options import (
+    After,
+    As,
+    Compact,
+    Fields,
+    From,
+    Json,
+    Limit,
+    NewReader,
+    Reader,
+    Timeout,
+    application,
+    examples,
+)
 
 app = application()
 
@@ -20,6 +33,8 @@ def wait(
     limit: Limit = 50,
     reader: Reader = "default",
     new_reader: NewReader = False,
+    fields: Fields = None,
+    compact: Compact = False,
     as_: As = None,
     json: Json = None,
 ) -> int:
@@ -30,5 +45,14 @@ def wait(
     all get every message: give each a --reader of its own, or share the work with `poll --claim`.
     """
     return hot.wait(
-        from_=from_, after=after, timeout=timeout, limit=limit, reader=reader, new_reader=new_reader, as_=as_, json=json
+        from_=from_,
+        after=after,
+        timeout=timeout,
+        limit=limit,
+        reader=reader,
+        new_reader=new_reader,
+        fields=fields,
+        compact=compact,
+        as_=as_,
+        json=json,
     )

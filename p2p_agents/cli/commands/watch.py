@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents import output
 from p2p_agents.cli.face import Face, run
-from p2p_agents.cli.options import After, As, From, Json, application, examples
+from p2p_agents.cli.options import After, As, Compact, Fields, From, Json, application, examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,8 @@ app = application()
 def watch(
     after: After = None,
     from_: From = None,
+    fields: Fields = None,
+    compact: Compact = False,
     as_: As = None,
     json: Json = None,
 ) -> int:
@@ -37,7 +39,7 @@ def watch(
             if face.json or event["type"] in HUMAN:
                 face.show_event(event, lambda event: HUMAN[event["type"]](event))
 
-    return run(act, as_, json)
+    return run(act, as_, json, fields=fields, compact=compact)
 
 
 def _state(event: Mapping[str, Any]) -> str:
