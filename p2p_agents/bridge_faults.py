@@ -31,7 +31,7 @@ class BridgeUnreachable(LocalFault):
 
 
 class BridgeImpostor(LocalFault):
-    """What answers there does not hold the key in the bridge's address."""
+    """The server at that address does not hold the key in the bridge's address."""
 
     code = "bridge_impostor"
     exit = exits.REFUSED
@@ -78,7 +78,7 @@ class BridgeDataUnusable(LocalFault):
 
 
 class BridgesFull(LocalFault):
-    """This node uses as many bridges as it can."""
+    """This node uses as many bridges as it may."""
 
     code = "bridges_full"
     exit = exits.REFUSED
@@ -89,6 +89,7 @@ class BridgeFailed(LocalFault):
     """A bridge, or the tunnel to it, could not be started here."""
 
     code = "bridge_failed"
+    hint = "run: p2p-agents bridge run, which says why"
 
 
 class TunnelMissing(LocalFault):

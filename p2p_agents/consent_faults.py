@@ -19,6 +19,15 @@ class PeerBlocked(LocalFault):
 
     code = "peer_blocked"
     exit = exits.REFUSED
+    hint = "run: p2p-agents trust unblock PEER"
+
+
+class ContactFrozen(PeerBlocked):
+    """That contact is frozen: its identity log forked, and a human must decide whom to believe."""
+
+    code = "contact_frozen"
+    exit = exits.HUMAN
+    hint = "have a human compare and decide: p2p-agents trust show PEER, then p2p-agents trust reset PEER"
 
 
 class NotAContact(LocalFault):
@@ -30,7 +39,7 @@ class NotAContact(LocalFault):
 
 
 class NotListed(LocalFault):
-    """That peer does not stand on the allowlist."""
+    """That peer is not on the allowlist."""
 
     code = "not_listed"
     exit = exits.NOT_FOUND
@@ -38,7 +47,7 @@ class NotListed(LocalFault):
 
 
 class AllowlistFull(LocalFault):
-    """The allowlist holds as many ids as it may."""
+    """The allowlist is full."""
 
     code = "allowlist_full"
     exit = exits.REFUSED

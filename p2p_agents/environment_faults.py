@@ -40,6 +40,7 @@ class AlreadyRunning(EnvironmentFault):
 
     code = "already_running"
     exit = exits.REFUSED
+    hint = "run: p2p-agents node status"
 
 
 class NoSocket(EnvironmentFault):
@@ -110,7 +111,7 @@ class NoPostQuantum(EnvironmentFault):
 
 
 class UnsafeHome(EnvironmentFault):
-    """The state directory can be read or written by others."""
+    """The state directory cannot be used: others can read or write it, or this user cannot."""
 
     code = "unsafe_home"
     hint = "chmod 700 it, or choose another with P2P_AGENTS_HOME"

@@ -33,6 +33,7 @@ from p2p_agents.consent_faults import (
     AddressTooLong,
     AllowlistFull,
     BadAddress,
+    ContactFrozen,
     NoBridge,
     NotAContact,
     NotListed,
@@ -147,6 +148,7 @@ __all__ = [
     "CodePurpose",
     "CodeUsed",
     "CodeWrong",
+    "ContactFrozen",
     "DeviceUnknown",
     "EnvironmentFault",
     "FileExists",
@@ -228,6 +230,7 @@ class BadParams(LocalFault):
 
     code = "bad_params"
     exit = exits.USAGE
+    hint = "docs/control.md lists what every method takes"
 
 
 class UnknownMethod(LocalFault):
@@ -254,7 +257,7 @@ class AgentExists(LocalFault):
 
 
 class PeerUnknown(LocalFault):
-    """No contact, discovered peer or local agent answers to that name or id prefix."""
+    """No contact, discovered peer or local agent has that name or id prefix."""
 
     code = "peer_unknown"
     exit = exits.NOT_FOUND
@@ -262,7 +265,7 @@ class PeerUnknown(LocalFault):
 
 
 class PeerAmbiguous(LocalFault):
-    """Several peers answer to that name or id prefix; the message lists them."""
+    """Several peers have that name or id prefix; the message lists them."""
 
     code = "peer_ambiguous"
     exit = exits.USAGE
@@ -306,6 +309,7 @@ class BadBody(LocalFault):
 
     code = "bad_body"
     exit = exits.USAGE
+    hint = "send UTF-8 text, and with --type application/json valid JSON"
 
 
 class IdConflict(LocalFault):
@@ -326,18 +330,20 @@ class OutboxFull(LocalFault):
 
 
 class WaitTimeout(LocalFault):
-    """Nothing arrived within the wait."""
+    """Nothing arrived in time."""
 
     code = "timeout"
     exit = exits.TIMEOUT
     retryable = True
+    hint = "wait longer with --timeout, or ask again later"
 
 
 class SendUnconfirmed(LocalFault):
-    """The message is kept and goes on, but did not reach the awaited state within the wait: do not send it again."""
+    """The message is kept and will still be delivered, but did not get that far in time: do not send it again."""
 
     code = "send_unconfirmed"
     exit = exits.TIMEOUT
+    hint = "run: p2p-agents show ID"
 
 
 class SendFailed(LocalFault):
@@ -345,10 +351,11 @@ class SendFailed(LocalFault):
 
     code = "send_failed"
     exit = exits.REFUSED
+    hint = "run: p2p-agents show ID; send it again once the reason is gone"
 
 
 class NotReachable(LocalFault):
-    """The peer has no live link to this node."""
+    """The peer is not connected to this node."""
 
     code = "peer_unreachable"
     exit = exits.FAILURE
@@ -361,14 +368,16 @@ class HumanRequired(LocalFault):
 
     code = "human_required"
     exit = exits.HUMAN
+    hint = "have a human run this command at a terminal"
 
 
 class Busy(LocalFault):
-    """The node refuses work beyond a bound that protects it."""
+    """The node has reached a limit that protects it, and refuses more."""
 
     code = "busy"
     exit = exits.REFUSED
     retryable = True
+    hint = "try again in a moment"
 
 
 class Bug(P2PError):

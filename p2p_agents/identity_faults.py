@@ -7,7 +7,7 @@ from p2p_agents.fault import LocalFault
 
 
 class NextRootMissing(LocalFault):
-    """The next root key of this agent is not on this machine: it was exported."""
+    """The next root key of this agent is not on this machine."""
 
     code = "next_root_missing"
     exit = exits.REFUSED
@@ -55,7 +55,7 @@ class BadKeyFile(LocalFault):
 
 
 class IdentityFull(LocalFault):
-    """The identity log holds as many entries as it may: 256."""
+    """The identity log is full: it holds 256 entries."""
 
     code = "identity_full"
     exit = exits.REFUSED
@@ -106,6 +106,7 @@ class BackupPassphrase(LocalFault):
 
     code = "backup_passphrase"
     exit = exits.REFUSED
+    hint = "type it again; without it nobody can open the file"
 
 
 class BackupOutdated(LocalFault):
@@ -131,7 +132,7 @@ class BackupTruncated(LocalFault):
 
 
 class BackupVersion(LocalFault):
-    """The backup is of a version this release does not read."""
+    """The backup is of a version that this release cannot read."""
 
     code = "backup_version"
     hint = "install the release that wrote it, or a newer one"

@@ -148,7 +148,8 @@ def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
 def identity(result: Mapping[str, Any]) -> str:
     """An identity log, and where the key is that replaces the root key."""
     rows = [(str(e["n"]), e["kind"], (e["device"] or "")[:20], clock(e["time"])) for e in result["entries"]]
-    where = "on this machine too" if result["next_root"] == "here" else "exported"
+    elsewhere = "not on this machine: it belongs to the installation with the root key"
+    where = {"here": "on this machine too", "exported": "exported"}.get(result["next_root"], elsewhere)
     return f"{table(('N', 'KIND', 'DEVICE', 'TIME'), rows)}\nnext root key: {where}"
 
 

@@ -15,7 +15,7 @@ class BadCode(LocalFault):
 
 
 class CodeWrong(LocalFault):
-    """The two sides did not hold the same code, or somebody stood between them."""
+    """The two sides used different codes, or somebody stands between them."""
 
     code = "code_wrong"
     exit = exits.REFUSED
@@ -37,13 +37,13 @@ class CodeExpired(CodeDead):
 
 
 class CodeUsed(CodeDead):
-    """The pairing code has served already; each serves once."""
+    """The pairing code was used already; each works once."""
 
     code = "code_used"
 
 
 class CodePurpose(CodeDead):
-    """That code is for something else: to become contacts and to link a device take a code each."""
+    """That code is for something else: contacts and linked devices each need a code of their own kind."""
 
     code = "code_purpose"
     hint = (
@@ -64,7 +64,7 @@ class NobodyFound(LocalFault):
 
 
 class PairFailed(LocalFault):
-    """The exchange broke off, or one side could not keep the other."""
+    """The exchange broke off, or one side could not save the result."""
 
     code = "pair_failed"
     exit = exits.REFUSED
@@ -72,10 +72,11 @@ class PairFailed(LocalFault):
 
 
 class PairCancelled(LocalFault):
-    """The code was taken back before anybody held it."""
+    """The pairing code was withdrawn before anybody used it."""
 
     code = "pair_cancelled"
     exit = exits.REFUSED
+    hint = "show a new code: p2p-agents pair"
 
 
 class PairUnknown(LocalFault):
@@ -87,7 +88,7 @@ class PairUnknown(LocalFault):
 
 
 class NumberDiffers(LocalFault):
-    """That is not the safety number of the two agents."""
+    """That is not the safety number of these two agents."""
 
     code = "number_differs"
     exit = exits.REFUSED

@@ -63,7 +63,7 @@ class Home:
             try:
                 os.makedirs(directory, mode=0o700, exist_ok=True)
             except OSError as error:
-                raise UnsafeHome(f"{directory} cannot be made: {error.strerror}") from error
+                raise unusable(directory, "made", error) from error
             if not _is_private(directory):
                 raise UnsafeHome(f"{directory} was removed just now")
 
@@ -75,6 +75,12 @@ class Home:
         return _is_private(os.path.dirname(self.socket))
 
 
+def unusable(path: str, what: str, error: OSError) -> UnsafeHome:
+    """What the system says of a place of ours, and the way out: its mode is not what is wrong with a read-only disk."""
+    hint = "choose a directory that this user can write, on a disk that is not full or read-only: P2P_AGENTS_HOME"
+    return UnsafeHome(f"{path} cannot be {what}: {error.strerror}", hint=hint)
+
+
 def _is_private(directory: str) -> bool:
     """Whether it exists. Raises UnsafeHome when it is anything but this user's directory, closed to others."""
     try:
@@ -82,7 +88,7 @@ def _is_private(directory: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise UnsafeHome(f"{directory} cannot be looked at: {error.strerror}") from error
+        raise unusable(directory, "looked at", error) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise UnsafeHome(f"{directory} is not a directory of this user")
     if stat.S_IMODE(found.st_mode) & 0o077:

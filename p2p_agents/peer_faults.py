@@ -11,6 +11,7 @@ class PeerFault(P2PError):
 
     code = "peer_fault"
     exit = exits.REFUSED
+    hint = "the other side sent something wrong, and nothing of it was kept; see p2p-agents node logs"
 
 
 class Malformed(PeerFault):
@@ -67,6 +68,7 @@ class IdentityFork(BadIdentity):
 
     code = "identity_fork"
     exit = exits.HUMAN
+    hint = "a human must decide: p2p-agents trust show PEER, then p2p-agents trust reset PEER"
 
 
 class Flood(PeerFault):

@@ -21,7 +21,7 @@ class CameraUnavailable(LocalFault):
 
 
 class NoCamera(LocalFault):
-    """No camera of this machine gives a picture."""
+    """No camera of this machine delivers a picture."""
 
     code = "no_camera"
     exit = exits.NOT_FOUND
@@ -45,7 +45,7 @@ class NotAnImage(LocalFault):
 
 
 class ImageTooLarge(LocalFault):
-    """The picture is larger than is read."""
+    """The picture is too large to be read."""
 
     code = "image_too_large"
     exit = exits.REFUSED
@@ -68,7 +68,7 @@ class NoCodeFound(LocalFault):
 
 
 class ForeignCode(LocalFault):
-    """The code in the picture is none of a pairing."""
+    """The code in the picture is not a pairing code."""
 
     code = "foreign_code"
     exit = exits.REFUSED

@@ -53,7 +53,7 @@ OUTPUTS = {"--json", "--text"}
 def check_number(value: float | None) -> float | None:
     """NaN passes every bound."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number of seconds.")
+        raise typer.BadParameter("nan is not a number of seconds.")
     return value
 
 

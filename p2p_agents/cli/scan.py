@@ -61,7 +61,7 @@ def choose(found: Iterable[set[str]]) -> str:
             return ours.pop()
         foreign |= texts
     if foreign:
-        raise errors.ForeignCode(f"the picture holds {_described(min(foreign))}, and no pairing code")
+        raise errors.ForeignCode(f"the picture shows {_described(min(foreign))}, and no pairing code")
     raise errors.NoCodeFound
 
 

@@ -91,7 +91,7 @@ class Client:
                 lost += 1
             finally:
                 self.close()
-        raise errors.NodeUnreachable("the node was lost again and again")
+        raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     def close(self) -> None:
         """Hang up; the node cancels what this connection still waits for."""
@@ -124,7 +124,7 @@ class Client:
                 result = self._answer(number, deadline)["result"]
             except _Lost:
                 if method in ONCE:
-                    raise errors.NodeUnreachable("the node was lost before it answered") from None
+                    raise errors.NodeUnreachable("the node went away before it answered") from None
                 if patience:  # the new node waits for what is left of this call's time
                     self._check_goodbye()
                     left = deadline - time.monotonic() - limits.CALL_S
@@ -132,7 +132,7 @@ class Client:
             else:
                 assert isinstance(result, dict)
                 return result
-        raise errors.NodeUnreachable("the node was lost again and again")
+        raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     def _request(self, method: str, params: dict[str, Any]) -> int:
         """Send one request, over a new connection when the old one is gone; its number."""
@@ -149,7 +149,7 @@ class Client:
             self._socket.sendall(line)
         except TimeoutError:
             self.close()
-            raise errors.NodeUnreachable("the node does not read") from None
+            raise errors.NodeUnreachable("the node does not take the request") from None
         except OSError:
             pass  # what the node said before it hung up is still to be read
         return number
@@ -227,7 +227,7 @@ class Client:
         except _Lost:  # it was just stopping
             pass
         if time.monotonic() > deadline:
-            raise errors.NodeUnreachable("the node accepts and hangs up")
+            raise errors.NodeUnreachable("the node accepts connections and closes them at once")
         return False
 
     def _dial(self) -> bool:
@@ -261,7 +261,7 @@ class Client:
         protocol = greeting.get("protocol")
         if type(protocol) is not int:
             self.close()
-            raise errors.NodeUnreachable("what listens on the control socket is no node")
+            raise errors.NodeUnreachable("what answers on the control socket is not a node")
         if protocol > PROTOCOL:
             self.close()
             raise errors.NodeTooNew(f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}")

@@ -36,7 +36,7 @@ def _path(text: str, *, required: bool = True) -> Param:
 IDENTITY = (
     Method(
         "identity.show",
-        "The agent's identity log. `next_root` is `here` or `exported`.",
+        "The agent's identity log. `next_root` is `here`, `exported`, or `elsewhere`, with the root key.",
         (AGENT,),
         f"{{{LOG_FIELDS}}}",
         FINDS_AGENT,

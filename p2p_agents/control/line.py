@@ -41,12 +41,12 @@ class Line:
                 except _Lost:
                     self._wire = None if self._wire is wire else self._wire
                     if method in ONCE:
-                        raise errors.NodeUnreachable("the node was lost before it answered") from None
+                        raise errors.NodeUnreachable("the node went away before it answered") from None
                     if wire.goodbye == STOPPING and (method == "wait" or "wait" in given):
                         raise stopped() from None
                     if method == "wait" and "timeout" in params:  # what is left of the caller's time
                         given["timeout"] = max(params["timeout"] - (time.monotonic() - began), 0.0)
-        raise errors.NodeUnreachable("the node was lost again and again")
+        raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     async def close(self) -> None:
         """Hang up; the node cancels what is still unanswered."""

@@ -11,6 +11,7 @@ import time
 import p2p_agents
 from p2p_agents import errors
 from p2p_agents.control.wire import decode_error, encode_error
+from p2p_agents.paths import unusable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class NodeStart:
         try:
             turn = os.open(self._home.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise errors.UnsafeHome(f"{self._home.path} cannot be read: {error.strerror}") from error
+            raise unusable(self._home.path, "read", error) from error
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -136,7 +137,7 @@ def clear_error(home: Home) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise errors.UnsafeHome(f"{home.path} cannot be written: {error.strerror}") from error
+        raise unusable(home.path, "written", error) from error
 
 
 def _error_path(home: Home) -> str:

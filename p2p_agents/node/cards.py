@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import replay
-from p2p_agents.errors import BadIdentity, PeerBlocked, PeerFault
+from p2p_agents.errors import BadIdentity, PeerFault
 from p2p_agents.limits import DAY_MS, INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
 from p2p_agents.link.admission import Introductions
 from p2p_agents.node import consent, upkeep
@@ -112,8 +112,8 @@ def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
     if not found:
         return None
     earlier = contacts.contact(core.db, agent, peer)
-    if earlier is not None and (earlier.frozen or earlier.trust is Trust.BLOCKED):
-        raise PeerBlocked(earlier.frozen or "that peer is blocked here", hint="run: p2p-agents trust unblock PEER")
+    if earlier is not None:
+        contacts.check_open(earlier)
     for introduction in found:
         _believe(core, decode_card(introduction.card))
     introductions.settle(core.db, agent, peer, "accepted")

@@ -102,7 +102,7 @@ def name_contact(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["peer"])
     if kept.contact(core.db, hosted.local.id, known.agent) is None:
-        raise NotAContact(f"{known.name} is no contact of {hosted.local.name} yet")
+        raise NotAContact(f"{known.name} is not a contact of {hosted.local.name} yet")
     petname = params["petname"]
     checked = directory.check_petname(core, hosted, known.agent, petname) if petname else None
     kept.set_petname(core.db, hosted.local.id, known.agent, checked)
@@ -340,7 +340,7 @@ def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None,
             core.mark_ready(key)
             return known.name, nonce, showing.path(core, link)
     why = ways.trouble(core, hosted.local.id, known.agent)
-    raise NotReachable(f"no live link to {known.name}" + (f"; {why}" if why else ""))
+    raise NotReachable(f"there is no connection to {known.name}" + (f"; {why}" if why else ""))
 
 
 HANDLERS: dict[str, Callable[[Core, Json], Json]] = {

@@ -224,14 +224,14 @@ def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
         return matches[0]
     if matches:
         raise ambiguous(word, matches)
-    raise PeerUnknown(f"no peer answers to {word[:64]!r}")
+    raise PeerUnknown(f"no peer is called {word[:64]!r}")
 
 
 def ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:
     """The error that lists whom a word may mean."""
     listed = ", ".join(f"{peer.name} {id_text(peer.agent)[:12]}" for peer in candidates[:CANDIDATES_SHOWN])
     return PeerAmbiguous(
-        f"{len(candidates)} peers answer to {word[:64]!r}: {listed}",
+        f"{len(candidates)} peers are called {word[:64]!r}: {listed}",
         candidates=[{"id": id_text(p.agent), "name": p.name} for p in candidates[:CANDIDATES_SHOWN]],
     )
 

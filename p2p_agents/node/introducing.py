@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import CARD, write_message
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import BadParams, NotAContact, PeerBlocked, Usage
+from p2p_agents.errors import BadParams, NotAContact, Usage
 from p2p_agents.limits import BODY_BYTES, CARD_ADDRESSES, CARD_NODES
 from p2p_agents.node import directory, hosting, outbound
 from p2p_agents.node.naming import Names
@@ -65,12 +65,12 @@ def _check(core: Core, hosted: Hosted, known: Known) -> None:
     if core.hosted_id(known.agent) is not None:
         return
     contact = contacts.contact(core.db, hosted.local.id, known.agent)
-    if contact is not None and (contact.frozen or contact.trust is Trust.BLOCKED):
-        raise PeerBlocked(contact.frozen or f"{_called(known)} is blocked here")
+    if contact is not None:
+        contacts.check_open(contact)
     if contact is None or contact.trust < Trust.ACCEPTED:
-        raise NotAContact(f"{_called(known)} is no contact of {hosted.local.name} yet")
+        raise NotAContact(f"{_called(known)} is not a contact of {hosted.local.name} yet")
     if not sessions.ever_met(core.db, hosted.local.device, known.agent):
-        raise NotAContact(f"{_called(known)} has not let {hosted.local.name} in yet")
+        raise NotAContact(f"{_called(known)} has not accepted {hosted.local.name} yet")
 
 
 def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Address]) -> Json:

@@ -129,8 +129,8 @@ def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
     """Whoever we write to may answer: sending accepts the peer, and a request of its own (PROTOCOL B11)."""
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, draft.peer)
-    if contact is not None and (contact.trust is Trust.BLOCKED or contact.frozen):
-        raise PeerBlocked(contact.frozen or "that peer is blocked here")
+    if contact is not None:
+        contacts.check_open(contact)
     if contact is not None and contact.trust >= Trust.ACCEPTED:
         return
     contacts.settle_request(core.db, agent, draft.peer, "accepted")
@@ -181,7 +181,8 @@ def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
     """Agents of one node are open to each other unless one blocked the other."""
     known = contacts.contact(core.db, to.local.id, hosted.local.agent)
     if known is not None and known.trust is Trust.BLOCKED:
-        raise PeerBlocked(f"{to.local.name} has blocked {hosted.local.name}")
+        why = f"{to.local.name} has blocked {hosted.local.name}"
+        raise PeerBlocked(why, hint=f"run: p2p-agents --as {to.local.name} trust unblock {hosted.local.name}")
     if known is not None and known.trust >= Trust.ACCEPTED:
         return known.trust
     local = hosted.local

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-HERE, EXPORTED = "here", "exported"  # where the next root key is
+HERE, EXPORTED, ELSEWHERE = "here", "exported", "elsewhere"  # where the next root key is
 
 
 # --- what stands there ---
@@ -51,7 +51,7 @@ def shown(core: Core, hosted: Hosted) -> Json:
     created = showing.time_text(identity.created_ms)
     return {
         "agent": {"id": id_text(identity.agent), "name": hosted.local.name},
-        "next_root": HERE if secrets_of(core, hosted).next_root else EXPORTED,
+        "next_root": _where_next(secrets_of(core, hosted)),
         "entries": [
             {
                 "n": said.n,
@@ -93,6 +93,11 @@ def _added(identity: Identity) -> list[Said]:
     return [said for said in identities.read_out(identity) if said.kind == identities.ADD_DEVICE]
 
 
+def _where_next(kept: AgentSecrets) -> str:
+    """An installation that another one took in never held it, and cannot tell."""
+    return HERE if kept.next_root else EXPORTED if kept.root else ELSEWHERE
+
+
 # --- what a human adds ---
 
 
@@ -104,6 +109,8 @@ def rotate(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     seed: bytes = params.get("seed") or kept.next_root
+    if not seed and not kept.root:
+        raise RootElsewhere
     check_next_root(hosted.speaker.identity, seed)
     fresh = core.entropy.draw(keyring.SEED_BYTES)
     root, following = SigningKey.from_seed(seed), SigningKey.from_seed(fresh)
@@ -138,7 +145,7 @@ def _find(hosted: Hosted, word: str) -> bytes:
     live = [said for said in _added(identity) if said.device in identity.devices]
     found = [s.device for s in live if s.name.lower() == lowered or id_text(s.device).startswith(lowered)]
     if len(found) != 1:
-        raise DeviceUnknown(f"{len(found)} live devices of {hosted.local.name} answer to {word[:64]!r}")
+        raise DeviceUnknown(f"{len(found)} live devices of {hosted.local.name} are called {word[:64]!r}")
     if found[0] == hosted.local.device:
         raise OwnDevice
     return found[0]
@@ -148,6 +155,8 @@ def next_root(core: Core, params: Json) -> tuple[bytes, bytes]:
     """(agent id, the next root's seed) to be written to a file. Raises NextRootMissing."""
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
+    if not kept.next_root and not kept.root:
+        raise RootElsewhere
     if not kept.next_root:
         raise NextRootMissing(
             "the next root key was exported before and is on this machine no more", hint="it exists once"

@@ -185,7 +185,9 @@ class Calls:
             known = {"id": sent["id"], "key": sent["key"], "state": str(state)}
             hint = f"run: p2p-agents show {sent['id']}"
             if state is State.FAILED:
-                raise SendFailed(f"the message to {sent['to']['name']} failed: {why or 'no reason is known'}", **known)
+                raise SendFailed(
+                    f"the message to {sent['to']['name']} failed: {why or 'no reason is known'}", hint=hint, **known
+                )
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(moved, left):
                 raise SendUnconfirmed(f"the message is kept, still {state}", hint=hint, accepted=True, **known)
@@ -283,7 +285,7 @@ class Calls:
         """Until somebody held the code, or it ended otherwise."""
         found = await self._until_paired(lambda core: inviting.outcome(core, params), params["timeout"])
         if found is None:
-            raise WaitTimeout("nobody has held the code yet; it goes on")
+            raise WaitTimeout("nobody has used the code yet; it is still valid")
         result: Json = found
         return result
 

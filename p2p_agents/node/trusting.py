@@ -44,7 +44,7 @@ def verify(core: Core, params: Json) -> Json:
     """A human compared the safety number. Raises NumberDiffers or NotAContact."""
     hosted, known = _whom(core, params)
     if known.trust < Trust.ACCEPTED or contacts.contact(core.db, hosted.local.id, known.agent) is None:
-        raise NotAContact(f"{known.name} is no contact of {hosted.local.name} yet", hint="run: p2p-agents pair")
+        raise NotAContact(f"{known.name} is not a contact of {hosted.local.name} yet", hint="run: p2p-agents pair")
     ours = safety_number(hosted.local.agent, known.agent).replace(" ", "")
     if not hmac.compare_digest(ours.encode(), "".join(params["digits"].split()).encode()):
         raise NumberDiffers
@@ -71,7 +71,7 @@ def reset(core: Core, params: Json) -> Json:
     hosted, known = _whom(core, params)
     found = contacts.contact(core.db, hosted.local.id, known.agent)
     if found is None or core.hosted_id(known.agent) is not None:
-        raise NotAContact(f"nothing is pinned of {known.name}", hint="run: p2p-agents contacts")
+        raise NotAContact(f"no identity is known of {known.name}", hint="run: p2p-agents contacts")
     adopting.close_links(core, known.agent, RESET)
     for own in core.hosted.values():
         for device in sessions.peer_devices(core.db, own.local.device, known.agent):

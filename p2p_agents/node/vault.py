@@ -101,7 +101,7 @@ def opened(path: str) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileUnusable(f"{path} is no plain file")
+                raise FileUnusable(f"{path} is not a plain file")
             yield file
     except OSError as error:
         raise _unusable(path, error) from error

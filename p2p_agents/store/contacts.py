@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from p2p_agents.errors import ContactFrozen, PeerBlocked
+
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
 
@@ -32,6 +34,15 @@ class Contact:
     final: bool  # no rotate lifts the freeze
     since_ms: int
     allowed: bool = False  # it stands on the agent's allowlist, whatever its trust
+
+
+def check_open(contact: Contact) -> None:
+    """Raises ContactFrozen or PeerBlocked where nothing goes to the contact, or comes from it."""
+    name = contact.petname or contact.name or "that peer"
+    if contact.frozen:
+        raise ContactFrozen(f"{name} is frozen: {contact.frozen}")
+    if contact.trust is Trust.BLOCKED:
+        raise PeerBlocked(f"{name} is blocked here", hint=f"run: p2p-agents trust unblock {name}")
 
 
 _COLUMNS = (

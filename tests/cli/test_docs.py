@@ -13,6 +13,8 @@ from p2p_agents.cli import app, fast
 from p2p_agents.control import methods
 from tests.cli.pages import ROOT, examples_in, read_helps
 
+ALONE = {"pair": ("is", "shows")}  # words of the sentence behind a command
+
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
@@ -54,6 +56,19 @@ def test_every_method_and_every_error_is_on_a_page() -> None:
     control, table = ((ROOT / "docs" / name).read_text() for name in ("control.md", "errors.md"))
     assert all(f"## {name}\n" in control for name in methods.METHODS)
     assert all(f"| `{kind.code}` |" in table for kind in errors.all_errors())
+
+
+def test_every_error_says_what_to_do() -> None:
+    for kind in errors.all_errors():
+        assert kind.hint, kind.code
+
+
+def test_commands_that_hints_name_are_commands() -> None:
+    for kind in errors.all_errors():
+        for first, second in re.findall(r"(?<!inject )p2p-agents ([a-z]+) ?([a-z][a-z-]*)?", kind.hint):
+            assert first in app.COMMANDS, (kind.code, first)
+            if second and first in app.GROUPS and second not in ALONE.get(first, ()):
+                assert second in app.GROUPS[first], (kind.code, first, second)
 
 
 def test_every_error_says_what_it_means_in_one_line() -> None:

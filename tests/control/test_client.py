@@ -164,7 +164,7 @@ def test_what_would_do_it_twice_is_not_repeated(home: Home) -> None:
     service = FakeService()
     with Served(service, home) as node, Client(home, start=False) as client:
         service.answers["pair.start"] = losing(node, {})
-        with pytest.raises(errors.NodeUnreachable, match="lost before it answered"):
+        with pytest.raises(errors.NodeUnreachable, match="went away before it answered"):
             client.call("pair.start")
     assert len(service.calls) == 1
 

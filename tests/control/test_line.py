@@ -112,7 +112,7 @@ def test_what_would_do_it_twice_is_not_repeated(tmp_path: Path) -> None:
             return {}
 
         service.answers["pair.start"] = lose
-        with pytest.raises(errors.NodeUnreachable, match="lost before"):
+        with pytest.raises(errors.NodeUnreachable, match="went away before"):
             await line.call("pair.start", {})
 
     play(tmp_path, service, script)

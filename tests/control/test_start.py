@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -141,6 +142,23 @@ def test_a_start_has_an_end(home: Home, monkeypatch: pytest.MonkeyPatch) -> None
         attempt.wait()
     attempt.end()
     os.wait()
+
+
+def test_a_place_that_cannot_be_used_is_not_told_to_be_too_open(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only disk: chmod would not help."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "makedirs", fail)
+    with pytest.raises(errors.UnsafeHome, match="Read-only") as refused:
+        home.create()
+    assert "P2P_AGENTS_HOME" in refused.value.hint
+    assert "chmod" not in refused.value.hint
+    monkeypatch.setattr(os, "unlink", fail)
+    with pytest.raises(errors.UnsafeHome, match="Read-only") as refused:
+        start.clear_error(home)
+    assert "chmod" not in refused.value.hint
 
 
 def test_the_working_directory_supplies_no_module_of_the_node(

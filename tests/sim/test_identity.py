@@ -15,13 +15,13 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import IDENTITY_LABEL
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import (
+    ContactFrozen,
     DeviceUnknown,
     KeysBroken,
     NextRootMissing,
     NextRootWrong,
     NotAContact,
     OwnDevice,
-    PeerBlocked,
     RootElsewhere,
     StoreFull,
     StoreUncertain,
@@ -134,8 +134,9 @@ def test_a_fork_freezes_and_the_owners_rotation_lifts_it(world):
     assert frozen(bob, alice)
     assert "identity_fork" in told(bob, alice)
     assert bob.links(alice) == []
-    with pytest.raises(PeerBlocked):
+    with pytest.raises(ContactFrozen) as refused:  # it is not blocked: unblocking would do nothing
         bob.sends(alice, "which of you?")
+    assert "trust reset" in refused.value.hint
     waits = alice.sends(bob, "it is me")
     world.run(40)
     assert alice.state(waits) == "queued"
@@ -563,7 +564,7 @@ def test_an_installation_without_the_root_key_says_where_it_is(world):
         alice.call(owning.revoke, device="phone")
     with pytest.raises(RootElsewhere):
         alice.call(restoring.gather)
-    assert alice.call(owning.show)["next_root"] == "exported"
+    assert alice.call(owning.show)["next_root"] == "elsewhere"
     rotates(alice, seed=kept.next_root)
     alice.call(owning.revoke, device="phone")
     world.settle()

@@ -160,6 +160,10 @@ def test_a_device_without_the_root_key_takes_none_in(world):
         shows(twin, link=True)
     with pytest.raises(RootElsewhere):
         twin.call(owning.revoke, device="device")
+    for ask in (owning.rotate, owning.next_root):  # nobody exported anything: it was never here
+        with pytest.raises(RootElsewhere):
+            twin.node.run(lambda core, ask=ask: ask(core, {"agent": twin.name}))
+    assert twin.call(owning.show)["next_root"] == "elsewhere"
     with pytest.raises(BadParams):
         shows(alice, link=True, history="a while")
 
