@@ -41,7 +41,7 @@ class Purging:
             if found is None:
                 break
             after = found
-        emptied = not chosen["dry"] and await self._forget() if purged else True
+        emptied = chosen["dry"] or not purged or await self._forget()
         return {"purged": purged, "kept": kept, "emptied": emptied}
 
     async def _forget(self) -> bool:
