@@ -214,7 +214,8 @@ def relayed(db: Database, rows: Sequence[int], now_ms: int) -> list[tuple[int, i
 def wait_for_room(db: Database, rows: Sequence[int]) -> list[int]:
     """The peer takes them later: they wait to be sealed again; returns their entries."""
     changed = db.all(
-        "UPDATE outbox SET sid = NULL, why = CASE state WHEN 'failed' THEN why ELSE ? END"
+        "UPDATE outbox SET sid = NULL, why = CASE state WHEN 'failed' THEN why ELSE ? END,"
+        " state = CASE state WHEN 'relayed' THEN 'queued' ELSE state END"
         " WHERE owed = 1 AND id IN (SELECT value FROM json_each(?)) RETURNING entry",
         (NO_ROOM, json.dumps(rows)),
     )

@@ -203,3 +203,20 @@ def test_what_nobody_reads_is_bounded_and_room_is_made_by_reading(world, monkeyp
         world.run(150)
     assert read[1:] == said
     assert mallory.owes(alice) == 0
+
+
+def test_who_has_no_room_says_so_over_a_bridge_too(world, monkeypatch):
+    """B1, B7: what the bridge kept and the recipient cannot take yet waits with its sender again."""
+    alice, mallory = talkers(world)
+    world.bridge(alice.node, mallory.node)
+    world.run(60)
+    world.part(alice, mallory)
+    world.run(30)
+    bounded(monkeypatch, alice, mallory)
+    said = [f"{number:02} {'x' * 300}" for number in range(20)]
+    sent = [mallory.sends(alice, text) for text in said]
+    world.run(200)
+    assert 2 <= len(alice.heard(mallory)[1:]) < 12
+    assert (mallory.state(sent[-1]), mallory.why(sent[-1])) == ("queued", "the peer has no room for more yet")
+    world.run(8_000)
+    assert alice.heard(mallory)[1:] == said
