@@ -86,9 +86,27 @@ def message(item: Mapping[str, Any]) -> str:
     return f"{sender}{receiver}  {about}\n{text}"
 
 
+def awaited(result: Mapping[str, Any]) -> str:
+    """What ended a wait: messages, or somebody who asks to be let in."""
+    asking = result.get("asking")
+    if not asking:
+        return messages(result)
+    return requests({"requests": asking}) + style("\nto answer: p2p-agents requests accept NAME, or reject", "yellow")
+
+
 def sent(result: Mapping[str, Any]) -> str:
     again = " (sent before)" if result.get("duplicate") else ""
+    if result["state"] == "asked":
+        return f"{_asked(result)}{again}  {style(escape(result['id']), 'dim')}"
     return f"{escape(result['state'])} to {escape(called(result['to']))}{again}  {style(escape(result['id']), 'dim')}"
+
+
+def _asked(result: Mapping[str, Any]) -> str:
+    """A message to somebody who has to accept first."""
+    name, why = escape(called(result["to"])), result.get("why")
+    if why and why not in ("awaits acceptance", "peer does not answer"):
+        return f"asks {name} as soon as that is possible ({escape(why)}); it is delivered once {name} accepts"
+    return f"asked {name}; waiting for {name} to accept"
 
 
 def acked(result: Mapping[str, Any]) -> str:
@@ -119,9 +137,13 @@ def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
     name += _likeness(peer)
     reach = (peer.get("path") or "yes") if peer["reachable"] else "no"
     seen = clock(peer.get("last_seen"))
+    return name, peer["id"][:10], peer["kind"], _standing(peer), reach, seen, peer.get("status") or ""
+
+
+def _standing(peer: Mapping[str, Any]) -> str:
+    """How far a peer is trusted; one that has yet to accept us was only asked."""
     asked = peer.get("accepts") is False and peer["trust"] not in ("blocked", "unknown", "requested")
-    trust = "asked" if asked else peer["trust"]
-    return name, peer["id"][:10], peer["kind"], trust, reach, seen, peer.get("status") or ""
+    return "asked" if asked else str(peer["trust"])
 
 
 def peer_line(peer: Mapping[str, Any] | None) -> str:
@@ -254,7 +276,7 @@ def trust(result: Mapping[str, Any]) -> str:
         f"{clock(event['time'])}  {escape(event['kind'])}: {escape(event['detail'])}" for event in result["events"]
     ]
     name = style(escape(peer.get("petname") or peer["name"]), "bold")
-    head = f"{name}  {short(peer['id'])} · {escape(result['trust'])}{allowed}"
+    head = f"{name}  {short(peer['id'])} · {escape(_standing(result))}{allowed}"
     return "\n".join([head, *frozen, digits(result["safety_number"]), *events])
 
 

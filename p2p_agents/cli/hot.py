@@ -110,15 +110,17 @@ def wait(
     new_reader: bool = False,
     fields: str | None = None,
     compact: bool = False,
+    requests: bool | None = None,
     as_: str | None = None,
     json: bool | None = None,
 ) -> int:
-    """Wait for messages and show them; exit status 4 when none came."""
+    """Wait for messages and show them; exit status 4 when none came. People are told of requests too."""
 
     def act(face: Face) -> None:
         wanted = {"from": from_, "after": after, "timeout": timeout, "limit": limit, "reader": reader}
-        page = face.act("wait", **wanted, new_reader=new_reader or None)
-        face.show(page, output.messages)
+        asked = requests if requests is not None else not face.json
+        page = face.act("wait", **wanted, new_reader=new_reader or None, requests=asked or None)
+        face.show(page, output.awaited)
         if page.get("shared"):
             face.warn(f"another process waits as reader {reader}: both get every message; see p2p-agents wait --help")
 

@@ -220,7 +220,8 @@ _PAIRING = (
         "trust.show",
         "What a human decides by: trust, safety number, events.",
         (AGENT, PEER),
-        "{peer: {id, name, petname}, trust, allowed, frozen, safety_number, events: [{kind, detail, time}]}",
+        "{peer: {id, name, petname}, trust, accepts, allowed, frozen, safety_number, events: [{kind, detail, time}]},"
+        " accepts: whether the peer lets us in, as in peers",
         FINDS_PEER,
     ),
     Method(
@@ -268,7 +269,7 @@ _MESSAGES = (
             Param("wait", str, "wait until the message is in this state", choices=("delivered", "read")),
             _timeout(30.0, "seconds to wait for that state"),
         ),
-        "{id, cursor, state, duplicate, key, to}",
+        "{id, cursor, state, why, duplicate, key, to}, state: asked is queued until a human there accepts the request",
         (
             *FINDS_PEER,
             *ADDRESSES,
@@ -316,9 +317,18 @@ _MESSAGES = (
     Method(
         "wait",
         "Unread messages, waiting for the first one.",
-        (AGENT, FROM, AFTER, READER, NEW_READER, _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"), LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests, shared}}, shared: another process waited as this"
-        " reader, and gets them too",
+        (
+            AGENT,
+            FROM,
+            AFTER,
+            READER,
+            NEW_READER,
+            _timeout(limits.WAIT_DEFAULT_S, "seconds to wait"),
+            LIMIT,
+            Param("requests", bool, "return for requests that wait for a decision too", default=False),
+        ),
+        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests, shared, asking?}}, shared: another process waited as"
+        " this reader, and gets them too; asking: the requests that ended the wait",
         (*FINDS_PEER, errors.CursorUnknown, errors.ReaderUnknown, errors.WaitTimeout),
     ),
     Method(

@@ -4,6 +4,8 @@
        │           │           ▲
        └──► failed ┴───────────┘        an unconfirmed one may turn out delivered after all
 
+A queued message that waits for its recipient to let us in is shown as `asked`: nothing but that human decides.
+
 `delivered` and `read` fall back to `queued` when the peer proves that it no longer holds the entry (PROTOCOL B1).
 """
 
@@ -23,6 +25,8 @@ class State(StrEnum):
     READ = "read"
     FAILED = "failed"
 
+
+ASKED = "asked"  # how a queued one is shown whose recipient has yet to accept us
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RELAYED, State.DELIVERED, State.FAILED}),

@@ -35,7 +35,7 @@ from p2p_agents.node.outbound import Draft
 from p2p_agents.node.state import Waiter
 from p2p_agents.store import agents as stored
 from p2p_agents.store import contacts as kept
-from p2p_agents.store import entries, introductions, log, outbox, sessions
+from p2p_agents.store import entries, introductions, log, outbox
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.wire.frame import Standing
 
@@ -140,9 +140,7 @@ def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, 
 def requests(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     names = Names(core, hosted)
-    incoming = [showing.request(found, names) for found in kept.requests(core.db, hosted.local.id)]
-    introduced = [showing.introduction(i, names) for i in introductions.pending(core.db, hosted.local.id)]
-    return {"requests": incoming + introduced + _asked(core, hosted, names)}
+    return {"requests": showing.asking(core, hosted, names) + _asked(core, hosted, names)}
 
 
 def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
@@ -150,7 +148,7 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
     shown = []
     for contact in kept.contacts(core.db, hosted.local.id):
         entry = outbox.first_owed(core.db, hosted.local.id, contact.peer)
-        if entry is None or _let_in(core, hosted, contact):
+        if entry is None or not showing.is_asked(core, hosted, contact.peer):
             continue
         record = entries.load(core.db, entry)
         shown.append(
@@ -167,11 +165,6 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
             }
         )
     return shown
-
-
-def _let_in(core: Core, hosted: Hosted, contact: Contact) -> bool:
-    """A peer that ever opened a session with us has let us in."""
-    return sessions.ever_met(core.db, hosted.local.device, contact.peer)
 
 
 def accept(core: Core, params: Json) -> Json:
@@ -251,12 +244,19 @@ def send(core: Core, params: Json) -> Json:
     return {
         "id": id_text(sent.hash),
         "cursor": showing.cursor_text(core, sent.cursor),
-        "state": str(sent.state),
+        "state": showing.shown_state(core, hosted, known.agent, sent.state),
+        "why": _why(core, hosted, sent.entry),
         "duplicate": sent.duplicate,
         "key": key,
         "to": Names(core, hosted).of(known.agent),
         "entry": sent.entry,
     }
+
+
+def _why(core: Core, hosted: Hosted, entry: int) -> str | None:
+    """What a message waits for that was accepted just now."""
+    waiting = (showing.why(core, hosted, d) for d in outbox.deliveries(core.db, hosted.local.id, entry))
+    return next(filter(None, waiting), None)
 
 
 def state_of(core: Core, entry: int) -> tuple[State, str]:
@@ -277,7 +277,7 @@ def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
     waiter = Waiter(hosted.local.id, peer, params)
     page["shared"] = params["after"] is None and reading.is_shared(core, waiter)
     presence.reader_came(core, hosted.local.id)
-    if not page["messages"]:
+    if not reading.ends_wait(core, waiter, page):
         core.waiters[ticket] = replace(waiter, shared=page["shared"])
         core.undo.append(partial(core.waiters.pop, ticket, None))
     return hosted.local.id, start, page
@@ -309,7 +309,7 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
         {
             "type": "state",
             "id": id_text(line.record.hash),
-            "state": str(showing.state_of(core, hosted, line)),
+            "state": showing.state_of(core, hosted, line),
         }
         for line in lines
         if line is not None

@@ -109,8 +109,16 @@ def answer(core: Core, ticket: int) -> None:
     waiter = core.waiters[ticket]
     page = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
     page["shared"] = waiter.shared or (waiter.params["after"] is None and is_shared(core, waiter))
-    if page["messages"]:
+    if ends_wait(core, waiter, page):
         dismiss(core, ticket, Answered(ticket, page))
+
+
+def ends_wait(core: Core, waiter: Waiter, page: Json) -> bool:
+    """Whether there is something to show: messages, or, where they are wanted, requests, which the page then holds."""
+    if not page["messages"] and waiter.params.get("requests") and page["requests"]:
+        hosted = core.host(waiter.agent)
+        page["asking"] = showing.asking(core, hosted, Names(core, hosted), waiter.peer)
+    return bool(page["messages"] or page.get("asking"))
 
 
 def dismiss(core: Core, ticket: int, last_word: Answered) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.states import State
+from p2p_agents.conversation.states import ASKED, State
 from p2p_agents.crypto.request_address import is_address
 from p2p_agents.errors import (
     NotReachable,
@@ -182,7 +182,8 @@ class Calls:
             state, why = await self._writer.call(lambda core: commands.state_of(core, entry))
             if state in awaited:
                 return str(state)
-            known = {"id": sent["id"], "key": sent["key"], "state": str(state)}
+            shown = ASKED if state is State.QUEUED and sent["state"] == ASKED else str(state)
+            known = {"id": sent["id"], "key": sent["key"], "state": shown}
             hint = f"run: p2p-agents show {sent['id']}"
             if state is State.FAILED:
                 raise SendFailed(
@@ -190,7 +191,7 @@ class Calls:
                 )
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(moved, left):
-                raise SendUnconfirmed(f"the message is kept, still {state}", hint=hint, accepted=True, **known)
+                raise SendUnconfirmed(f"the message is kept, still {shown}", hint=hint, accepted=True, **known)
 
     # --- wait ---
 
@@ -210,7 +211,7 @@ class Calls:
         agent, start, page = begun
         end = partial(commands.end_wait, agent=agent, ticket=ticket)
         try:
-            answered = bool(page["messages"]) or await _done(answer, deadline - time.monotonic())
+            answered = has_news(page) or await _done(answer, deadline - time.monotonic())
         except asyncio.CancelledError:
             self._writer.later(end)
             raise
@@ -220,7 +221,7 @@ class Calls:
             await self._writer.call(end)  # what was handed over in the last moment counts as shown, so it is given
         if answer.done():
             return answer.result()
-        if not page["messages"]:
+        if not has_news(page):
             hint = "run: p2p-agents requests list" if page["requests"] else ""
             raise WaitTimeout(hint=hint, cursor=page["cursor"] if moves else start, requests=page["requests"])
         return page
@@ -363,6 +364,11 @@ class Calls:
                     shown[peer["id"]] = lasting
                     yield {"type": "peer", **peer}
             await changed.wait()
+
+
+def has_news(page: Json) -> bool:
+    """Whether a page ends a wait."""
+    return bool(page["messages"] or page.get("asking"))
 
 
 async def _done(future: asyncio.Future[Any], timeout: float) -> bool:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.record import MESSAGE, is_intact
-from p2p_agents.conversation.states import State, best
+from p2p_agents.conversation.states import ASKED, State, best
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.limits import DATE_MS_MAX
 from p2p_agents.node import knocking, presence, ways
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
+from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _way_presence(core: Core, link: Link) -> Json:
     return {
         "status": "online" if there else "offline",
         "reachable": there,
-        "accepts": True if link.way.routes else None,  # None: it told no routes, so it may only have been asked
+        "accepts": True if link.way.routes else _may_be_asked(core, core.host(link.agent), link.peer),
         "path": "bridge" if there else None,
         "bridge": ways.host_of(link.way.using.bridge) if link.way.using else None,
         "why": ways.trouble(core, link.agent, link.peer) or ways.why_not_direct(core, link),
@@ -130,6 +131,30 @@ def path(core: Core, link: Link) -> Json:
         return {"path": "direct"}
     bridge = ways.host_of(link.way.using.bridge) if link.way.using else None
     return {"path": "bridge", "bridge": bridge, "why": ways.why_not_direct(core, link)}
+
+
+def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
+    """Whether we wrote to a peer that has not let us in, as far as is known: it never met us, nor asked us first. Of an
+    agent that has or had other devices, those may have met it: there only the peer's word on a link counts."""
+    local, identity = hosted.local, hosted.speaker.identity
+    found = contacts.contact(core.db, local.id, peer_id)
+    if found is None or found.trust is not Trust.ACCEPTED or core.hosted_id(peer_id) is not None:
+        return False
+    standings = [link.peer_standing for link in core.links_to(local.id, peer_id)]
+    if standings or len(identity.devices) + len(identity.revoked) > 1:
+        return bool(standings) and Standing.ACCEPTS not in standings
+    request = contacts.request(core.db, local.id, peer_id)
+    return not (sessions.ever_met(core.db, local.device, peer_id) or (request and request.state == "accepted"))
+
+
+def _may_be_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
+    """Whether a peer that tells nothing now accepts us: None where it may."""
+    return False if is_asked(core, hosted, peer_id) else None
+
+
+def shown_state(core: Core, hosted: Hosted, peer_id: bytes, state: State) -> str:
+    """A message's state as people see it."""
+    return ASKED if state is State.QUEUED and is_asked(core, hosted, peer_id) else str(state)
 
 
 def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
@@ -149,7 +174,7 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
         "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
         "attending": None,
         "last_read": None,
-        "accepts": None,
+        "accepts": _may_be_asked(core, hosted, peer_id),
         "local": False,
         "path": "direct" if peering else None,
         "addresses": [peering.address] if peering else addresses,
@@ -217,6 +242,13 @@ def count_asking(core: Core, agent: int) -> int:
     return contacts.pending_requests(core.db, agent) + introductions.count_pending(core.db, agent)
 
 
+def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) -> list[Json]:
+    """The requests and introductions that wait for a decision; of one peer alone, where it is said."""
+    asked = [r for r in contacts.requests(core.db, hosted.local.id) if peer in (None, r.peer)]
+    introduced = [i for i in introductions.pending(core.db, hosted.local.id) if peer in (None, i.peer)]
+    return [*(request(r, names) for r in asked), *(introduction(i, names) for i in introduced)]
+
+
 # --- messages ---
 
 
@@ -232,7 +264,7 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
         "type": record.type if record.kind == MESSAGE else record.kind,
         "text": None if content is None else core.texts.of(record.hash, content),
         "time": time_text(record.time_ms),
-        "state": str(state_of(core, hosted, line)),
+        "state": state_of(core, hosted, line),
         "trust": line.trust.name.lower() if line.incoming else "own",
         "reply_to": None if record.reply_to is None else id_text(record.reply_to),
     }
@@ -243,11 +275,12 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     return shown
 
 
-def state_of(core: Core, hosted: Hosted, line: Logged) -> State:
+def state_of(core: Core, hosted: Hosted, line: Logged) -> str:
     if line.incoming:
         read = readers.is_read(core.db, hosted.local.id, readers.DEFAULT, line.cursor)
-        return State.READ if read else State.DELIVERED
-    return best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
+        return str(State.READ if read else State.DELIVERED)
+    reached = best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
+    return shown_state(core, hosted, line.peer, reached)
 
 
 def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
@@ -255,15 +288,15 @@ def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[J
         {
             **names.of(d.peer),
             "device": id_text(d.device) if d.device else None,
-            "state": str(d.state),
-            "why": _why(core, hosted, d),
+            "state": shown_state(core, hosted, d.peer, d.state),
+            "why": why(core, hosted, d),
             "time": time_text(d.changed_ms),
         }
         for d in outbox.deliveries(core.db, hosted.local.id, line.entry)
     ]
 
 
-def _why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
+def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
     """Why it failed, or what it still waits for."""
     if delivery.why or delivery.state not in (State.QUEUED, State.RELAYED):
         return delivery.why or None

@@ -9,6 +9,7 @@ from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.errors import NotAContact, NumberDiffers
 from p2p_agents.node import adopting, consent, directory, showing
 from p2p_agents.node.effects import PeersChanged
+from p2p_agents.node.naming import Names
 from p2p_agents.store import agents, allowed, contacts, sessions
 from p2p_agents.store.contacts import Trust
 
@@ -30,6 +31,7 @@ def show(core: Core, params: Json) -> Json:
     return {
         "peer": {"id": id_text(known.agent), "name": known.name, "petname": known.petname},
         "trust": known.trust.name.lower(),
+        "accepts": showing.peer(core, hosted, known, Names(core, hosted))["accepts"],
         "allowed": allowed.holds(core.db, hosted.local.id, known.agent),
         "frozen": found.frozen if found else None,
         "safety_number": safety_number(hosted.local.agent, known.agent),

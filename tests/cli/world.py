@@ -127,6 +127,7 @@ DIGITS = " ".join(["01234"] * 12)
 TRUST = {
     "peer": {"id": BOB["id"], "name": "bob", "petname": None},
     "trust": "paired",
+    "accepts": True,
     "allowed": True,
     "frozen": None,
     "safety_number": DIGITS,
@@ -258,10 +259,12 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         late = f"not {params['wait']} within {params['timeout']:g} s"
         return errors.SendUnconfirmed(late, hint="run: p2p-agents show m9", id="m9", accepted=True)
     key = params["id"]
+    waits = {"stranger": "awaits acceptance", "away": "peer is away"}.get(params["to"])
     return {
         "id": "m9",
         "cursor": "c9",
-        "state": "queued",
+        "state": "asked" if waits else "queued",
+        "why": waits,
         "duplicate": key == "again",
         "key": key,
         "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
@@ -293,6 +296,8 @@ async def _claim(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
 
 
 def _wait(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
+    if params["requests"] and params["from"] is None:
+        return {"messages": [], "cursor": "c1", "more": False, "requests": 1, "asking": [REQUEST]}
     if params["from"] == "bob":
         return {"messages": UNREAD[:1], "cursor": "c1", "shared": params["reader"] == "crowd"}
     return errors.WaitTimeout(f"no message within {params['timeout']:g} s", cursor="c2")

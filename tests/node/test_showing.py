@@ -100,7 +100,7 @@ def test_who_is_gone_is_offline(pair: Core) -> None:
         (Standing.ASK, False, "awaits acceptance"),
         (Standing.CLOSED, False, "awaits acceptance"),
         (Standing.ACCEPTS, True, None),
-        (None, None, "peer does not answer"),
+        (None, False, "peer does not answer"),
     ],
 )
 def test_a_sender_sees_what_its_message_waits_for(

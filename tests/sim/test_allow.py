@@ -53,7 +53,7 @@ def test_others_are_treated_as_ever(world, policy):
     hello = eve.sends(bob, "hello")
     world.settle()
     assert bob.inbox() == []
-    assert eve.state(hello) == ("queued" if policy == "ask" else "failed")
+    assert eve.state(hello) == ("asked" if policy == "ask" else "failed")
 
 
 def test_a_pending_request_is_let_in_by_the_list(world):
@@ -77,7 +77,7 @@ def test_blocked_counts_for_more(world):
     world.settle()
     hello = alice.sends(bob, "hello?")
     world.run(40)
-    assert alice.state(hello) == "queued"
+    assert alice.state(hello) == "asked"
     assert bob.heard(alice) == []
     shown = bob.call(trusting.show, peer="alice")
     assert (shown["trust"], shown["allowed"]) == ("blocked", True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from p2p_agents.errors import PeerBlocked, RequestUnknown
 from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, TEXT_PREVIEW_BYTES
-from p2p_agents.node import commands
+from p2p_agents.node import commands, trusting
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
 from tests.sim.test_time import days_pass
@@ -26,7 +28,7 @@ def test_a_stranger_asks_once_and_is_let_in(world):
     world.settle()
     assert bob.requests() == ["may I?"]
     assert bob.inbox() == []
-    assert alice.state(hello) == "queued"
+    assert alice.state(hello) == "asked"
     bob.accepts(alice)
     world.settle()
     assert bob.inbox() == ["may I?", "there is more"]
@@ -251,7 +253,7 @@ def test_a_hidden_agent_exists_for_its_contacts_only(world):
     alice.befriends(secret)
     hello = alice.sends(secret, "are you there?")
     world.settle()
-    assert alice.state(hello) == "queued"
+    assert alice.state(hello) == "asked"
     assert [peer["name"] for peer in alice.call(commands.peers)["peers"]] == ["secret"]
     assert secret.requests() == []
 
@@ -269,3 +271,46 @@ def test_a_hidden_agent_makes_its_first_contact_whoever_dialled(world, first):
     shade.sends(alice, "hello from nowhere")
     world.run(5)
     assert alice.requests() == ["hello from nowhere"]
+
+
+def test_a_message_to_a_stranger_is_asked_until_it_is_let_in(world):
+    """In every place that tells of it, and while the stranger is away too; of who asked us first it is no request."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    world.settle()
+    sent = alice.call(commands.send, to="bob", text="may I?", type="text/plain", id=None, reply_to=None)
+    assert sent["state"] == "asked"
+    world.settle()
+    for _ in range(2):
+        assert alice.state(sent["id"]) == "asked"
+        (peer,) = alice.call(commands.peers)["peers"]
+        assert (peer["trust"], peer["accepts"]) == ("accepted", False)
+        assert alice.call(trusting.show, peer="bob")["accepts"] is False
+        assert [it["direction"] for it in alice.call(commands.requests)["requests"]] == ["out"]
+        world.part(alice, bob)
+        world.run(60)
+    world.join(alice, bob)
+    world.run(60)
+    bob.call(commands.accept, peer="alice")
+    world.settle()
+    assert alice.state(sent["id"]) == "delivered"
+    assert alice.call(trusting.show, peer="bob")["accepts"] is True
+    assert (
+        bob.call(commands.send, to="alice", text="yes", type="text/plain", id=None, reply_to=None)["state"] == "queued"
+    )
+
+
+def test_a_wait_ends_on_a_request_where_that_is_wanted(world):
+    alice, bob = world.agent("alice"), world.agent("bob")
+    wanted = {"from": None, "after": None, "reader": "default", "new_reader": False, "limit": 10}
+    begun = [
+        bob.call(partial(commands.begin_wait, ticket=ticket), **wanted, requests=requests)
+        for ticket, requests in ((1, True), (2, False))
+    ]
+    assert [page.get("asking") for *_, page in begun] == [None, None]
+    world.settle()
+    alice.sends(bob, "may I?")
+    world.settle()
+    assert list(bob.core.waiters) == [2]
+    *_, page = bob.call(partial(commands.begin_wait, ticket=3), **wanted, requests=True)
+    assert [(it["name"], it["text"]) for it in page["asking"]] == [("alice", "may I?")]
+    assert page["messages"] == []

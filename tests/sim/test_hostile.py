@@ -149,7 +149,7 @@ def test_a_hello_relayed_by_a_node_in_the_middle_proves_nothing(world):
     assert any(isinstance(frame, Open) for frame in relay.passed)
     assert not any(isinstance(frame, Hello) for frame in relay.passed)
     assert alice.links(bob) == bob.links(alice) == []
-    assert alice.state(hello) == "queued"
+    assert alice.state(hello) == "asked"
     assert bob.heard(alice) == []
 
 

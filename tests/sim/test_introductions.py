@@ -504,7 +504,7 @@ def test_a_place_that_is_another_ones(world):
     accepts(alice, "bob")
     hello = alice.sends(bob, "secret")
     world.run(5)
-    assert alice.state(hello) == "queued"
+    assert alice.state(hello) == "asked"
     assert eve.call(commands.requests)["requests"] == []
     assert alice.links(bob) == []
 

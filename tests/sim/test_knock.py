@@ -65,7 +65,7 @@ def test_a_stranger_with_an_address_asks_and_is_let_in(world: World) -> None:
     found = adds(alice, address(bob))
     assert [(peer["name"], peer["trust"]) for peer in found["agents"]] == [("bob", "unknown")]
     sent = alice.sends("bob", "hello over there")
-    assert alice.state(sent) == "queued"
+    assert alice.state(sent) == "asked"
     world.settle()
     assert bob.requests() == ["hello over there"]
     assert bob.inbox() == []
@@ -276,7 +276,7 @@ def test_an_address_that_is_withdrawn_leads_nowhere(world: World) -> None:
     sent = alice.sends(text, "hello")
     world.settle()
     assert bob.requests() == []
-    assert alice.state(sent) == "queued"
+    assert alice.state(sent) == "asked"
     assert "queue_gone" in str(alice.why(sent))
     again = address(bob)
     assert read(again, 0).at.queue != read(text, 0).at.queue, "the old one is never valid again"
@@ -628,7 +628,7 @@ def test_a_bridge_that_is_away_is_tried_again(world: World) -> None:
     bridge.stop()
     sent = alice.sends(text, "hello")
     world.run(120)
-    assert alice.state(sent) == "queued"
+    assert alice.state(sent) == "asked"
     assert "down" in str(alice.why(sent))
     bridge.start()
     world.run(700)

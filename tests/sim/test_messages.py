@@ -33,7 +33,7 @@ def test_what_is_sent_to_the_absent_waits_and_arrives_in_order(world):
     world.run(20)
     for number in range(40):
         alice.sends(bob, f"message {number}")
-    assert alice.states(bob) == ["queued"] * 40
+    assert alice.states(bob) == ["asked"] * 40
     bob.node.start()
     world.settle()
     assert bob.inbox() == [f"message {number}" for number in range(40)]

@@ -68,7 +68,7 @@ def test_expiry_waits_until_peers_can_have_been_reached(world):
     message = alice.sends(bob, "written before the holidays")
     days_pass(world, EXPIRY_DAYS + 7, alice.node, bob.node)
     world.run(SETTLE_S / 2)
-    assert alice.state(message) == "queued"
+    assert alice.state(message) == "asked"
     world.join(alice, bob)
     world.run(10)
     world.settle()
@@ -89,10 +89,10 @@ def test_a_clock_that_jumps_expires_nothing(world, jump_days):
     message = leaves_behind(world, alice, bob)
     alice.node.clock.wall_offset_ms += jump_days * DAY_MS
     world.run(3 * CLOCK_TRUST_S)
-    assert alice.state(message) == "queued"
+    assert alice.state(message) == "asked"
     alice.node.clock.wall_offset_ms -= jump_days * DAY_MS
     world.run(3 * CLOCK_TRUST_S)
-    assert alice.state(message) == "queued"
+    assert alice.state(message) == "asked"
     days_pass(world, EXPIRY_DAYS + 1, alice.node)
     world.run(200)
     assert alice.state(message) == "failed"
@@ -107,7 +107,7 @@ def test_a_clock_that_jumps_between_two_starts_expires_nothing(world):
         alice.node.clock.wall_offset_ms += jump_days * DAY_MS
         alice.node.start()
         world.run(3 * CLOCK_TRUST_S)
-        assert alice.state(message) == "queued"
+        assert alice.state(message) == "asked"
 
 
 def test_a_first_boot_in_1970_expires_nothing_once_the_clock_is_right(world):
@@ -126,7 +126,7 @@ def test_a_first_boot_in_1970_expires_nothing_once_the_clock_is_right(world):
     alice.node.clock.wall_offset_ms = 0
     alice.node.start()
     world.run(3 * CLOCK_TRUST_S)
-    assert alice.state(message) == "queued"
+    assert alice.state(message) == "asked"
     bob.node.start()
     world.settle()
     assert (alice.state(message), bob.heard(alice)) == ("delivered", ["minutes old"])
@@ -142,7 +142,7 @@ def test_days_count_over_restarts_and_sleep_but_not_while_the_machine_is_off(wor
         alice.node.clock.reboots(30 * 86_400)
         alice.node.restart()
         world.run(CLOCK_KEPT_MS / 1000 + 100)
-    assert alice.state(message) == "queued"
+    assert alice.state(message) == "asked"
     days_pass(world, EXPIRY_DAYS / 4, alice.node)
     world.run(200)
     assert alice.state(message) == "failed"

@@ -54,7 +54,7 @@ def test_first_contact_typed_by_hand(pair: tuple[Agent, Agent]) -> None:
     with bob.watch("peers.watch") as bobs_view, bob.watch() as bobs_news:
         sent = ok(alice.node.cli("send", "bob", "may I?"))
         assert {"id", "cursor", "state", "duplicate", "key", "to"} <= sent.keys()
-        assert sent["state"] == "queued"
+        assert sent["state"] == "asked"
         bobs_view.until(lambda it: it.get("trust") == "requested")
         assert bobs_news.until(lambda it: it["type"] == "request")["text"] == "may I?"
     assert ok(bob.node.cli("poll"))["requests"] == 1

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from p2p_agents.cli import hot
 from p2p_agents.cli.options import (
     After,
@@ -35,14 +39,19 @@ def wait(
     new_reader: NewReader = False,
     fields: Fields = None,
     compact: Compact = False,
+    requests: Annotated[
+        bool | None,
+        typer.Option("--requests/--no-requests", help="Return for requests too; else at a terminal alone."),
+    ] = None,
     as_: As = None,
     json: Json = None,
 ) -> int:
     """Wait for messages.
 
-    Returns at once when some are unread. They stay unread until `ack`; with --after no reader is involved,
-    and the cursor of the answer is the next one. Status 4 when none came in time. Processes that wait as one reader
-    all get every message: give each a --reader of its own, or share the work with `poll --claim`.
+    Returns at once when some are unread, and at a terminal when somebody asks to be let in. Messages stay unread until
+    `ack`; with --after no reader is involved, and the cursor of the answer is the next one. Status 4 when none came in
+    time. Processes that wait as one reader all get every message: give each a --reader of its own, or share the work
+    with `poll --claim`.
     """
     return hot.wait(
         from_=from_,
@@ -53,6 +62,7 @@ def wait(
         new_reader=new_reader,
         fields=fields,
         compact=compact,
+        requests=requests,
         as_=as_,
         json=json,
     )
