@@ -60,6 +60,7 @@ BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the n
 # --- links and connections ---
 LINKS_PER_CONNECTION = 4_096  # agent pairs of one node pair: 64 agents on each side
 STRANGER_LINKS = 16  # of agents that are no contacts, on one connection; a link costs some 10 KiB
+STRANGER_LINKS_NEAR = 512  # on one of this machine, or of a node where a contact lives: a crowd of agents, in 5 MiB
 DIALS = 64  # under way at once: invented records must not make us a flood
 DIALS_OF_RECORDS = 32  # of which so many may be where only a record points: contacts are dialled all the same
 PROVEN_ADDRESSES = 16  # of one node, where links came to life: twice what the store keeps of a contact
@@ -126,6 +127,10 @@ HINT_READS_OF_OTHERS_PER_S = 4  # of all other users together: who has many user
 # --- requests ---
 REQUESTS_PENDING = 256  # per agent, over all unknown peers
 REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
+REQUESTS_PER_MINUTE_NEAR = 240  # of this machine, and of nodes where a contact lives: all that may be pending, at once
+REQUEST_AGAIN_S = 60.0  # what was dropped in a crowd is offered again after this on a link that lasts
+REQUEST_AGAIN_STEADY = 5  # so often; then half as often each time
+REQUEST_AGAIN_MAX_S = 3600.0  # but hourly
 REQUEST_DAYS = 14  # without an answer: failed, not accepted
 INTRODUCTIONS_PENDING = 256  # per agent, over all introducers
 INTRODUCTIONS_PER_DAY = 16  # per agent and introducer: a human introduces a few, a flood ends here

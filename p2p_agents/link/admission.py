@@ -13,6 +13,7 @@ from p2p_agents.limits import (
     LOG_BYTES_PER_WORK,
     REQUESTS_PENDING,
     REQUESTS_PER_MINUTE,
+    REQUESTS_PER_MINUTE_NEAR,
     UNPROVEN_WORK,
 )
 from p2p_agents.wire.frame import (
@@ -43,6 +44,10 @@ class Bucket:
 
     def __post_init__(self) -> None:
         self.level = self.burst
+
+    def has(self, now: float, amount: float = 1.0) -> bool:
+        """Whether `amount` more would be admitted."""
+        return min(self.burst, self.level + max(0.0, now - self.at) * self.per_s) >= amount
 
     def take(self, now: float, amount: float = 1.0) -> bool:
         """Whether `amount` more is admitted."""
@@ -151,18 +156,21 @@ class RequestDesk:
 
     def __init__(self) -> None:
         self._all = Bucket(burst=REQUESTS_PER_MINUTE, per_s=REQUESTS_PER_MINUTE / 60)
+        self._near = Bucket(burst=REQUESTS_PER_MINUTE_NEAR, per_s=REQUESTS_PER_MINUTE_NEAR / 60)
         self._knocks = Bucket(burst=KNOCKS_PER_MINUTE, per_s=KNOCKS_PER_MINUTE / 60)
 
     def hears(self, now: float) -> bool:
         """Whether one more that came over a bridge is looked at: who it is of, nobody knows before."""
         return self._knocks.take(now)
 
-    def decide(self, policy: Policy, *, pending: int, known: bool, now: float) -> Answer:
-        """`known`: a request of this peer is kept already and is only renewed."""
+    def decide(self, policy: Policy, *, pending: int, known: bool, now: float, near: bool = False) -> Answer:
+        """`known`: a request of this peer is kept already and is only renewed. `near`: it came from this machine, or
+        from a node where a contact lives."""
         if policy is Policy.CLOSED:
             return Answer.DROP
         if known:
             return Answer.KEEP
-        if not self._all.take(now) or pending >= REQUESTS_PENDING:
+        of_crowd = near and pending < REQUESTS_PENDING // 2 and self._near.take(now)  # the rest is for everybody
+        if pending >= REQUESTS_PENDING or not (of_crowd or self._all.take(now)):
             return Answer.DROP
         return Answer.ACCEPT if policy is Policy.OPEN else Answer.KEEP

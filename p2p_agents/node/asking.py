@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.record import MESSAGE, is_intact, write_void
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
-from p2p_agents.limits import PAGE_MAX, TEXT_PREVIEW_BYTES
+from p2p_agents.limits import (
+    PAGE_MAX,
+    REQUEST_AGAIN_MAX_S,
+    REQUEST_AGAIN_S,
+    REQUEST_AGAIN_STEADY,
+    TEXT_PREVIEW_BYTES,
+)
 from p2p_agents.link.admission import Policy, standing_of
 from p2p_agents.node.effects import Moved
 from p2p_agents.store import allowed, contacts, entries, outbox
@@ -19,9 +25,6 @@ if TYPE_CHECKING:
     from p2p_agents.conversation.record import Record
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted, Link
-
-
-REQUEST_AGAIN_S = 3600.0  # a request that was dropped is offered again on a link that lasts
 
 
 def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
@@ -63,7 +66,9 @@ def ask(core: Core, link: Link) -> None:
         link,
         Request(link.number, seal(link.bundle.prekey, signed, request_info(hosted.local.agent, link.peer))),
     )
-    link.request_due = core.now() + REQUEST_AGAIN_S
+    slower = max(0, link.requests - REQUEST_AGAIN_STEADY)
+    link.request_due = core.now() + min(REQUEST_AGAIN_S * 2**slower, REQUEST_AGAIN_MAX_S)
+    link.requests += 1
 
 
 def give_up(core: Core, agent: int, peer: bytes) -> None:

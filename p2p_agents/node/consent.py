@@ -56,7 +56,10 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
     contact = contacts.contact(core.db, link.agent, link.peer)
     if link.standing is not Standing.ASK or (contact is not None and contact.trust >= Trust.ACCEPTED):
         return
-    answer = judge(core, hosted, link.peer)
+    earlier = contacts.request(core.db, link.agent, link.peer)
+    if earlier is not None and (earlier.state, earlier.entry) == ("pending", claims.entry):
+        return  # it cannot know that its first offer was kept
+    answer = judge(core, hosted, link.peer, near=core.peerings[link.connection].near)
     if answer is not Answer.DROP:
         assert link.identity is not None
         link.identity = adopting.adopt(core, link.identity)
@@ -71,7 +74,7 @@ def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
     return claims
 
 
-def judge(core: Core, hosted: Hosted, peer: bytes) -> Answer:
+def judge(core: Core, hosted: Hosted, peer: bytes, *, near: bool = False) -> Answer:
     """What becomes of a request of somebody who proved who it is. It counts: ask once."""
     earlier = contacts.request(core.db, hosted.local.id, peer)
     return hosted.desk.decide(
@@ -79,6 +82,7 @@ def judge(core: Core, hosted: Hosted, peer: bytes) -> Answer:
         pending=contacts.pending_requests(core.db, hosted.local.id),
         known=earlier is not None and earlier.state == "pending",
         now=core.now(),
+        near=near,
     )
 
 

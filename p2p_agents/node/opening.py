@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import p2p_agents
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import IdentityRollback, Malformed, PeerFault
-from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS
+from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS, STRANGER_LINKS_NEAR
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
 from p2p_agents.node import asking, consent, family, presence, proving, remembering
 from p2p_agents.node.effects import PeersChanged, Vouch
 from p2p_agents.node.state import Link, Peering, Phase
+from p2p_agents.quic.address import is_loopback
 from p2p_agents.store import agents, allowed, contacts, introductions, outbox
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import Role
@@ -47,6 +48,7 @@ def connected(
         connection, dialed, address, server_key, target, core.now(), challenge
     )
     peering.carried = peering.opened
+    peering.near = is_loopback(address)
     core.send(connection, node_frame(core, peering))
 
 
@@ -272,7 +274,7 @@ def _is_crowded(core: Core, peering: Peering) -> bool:
         for link in peering.links.values()
         if link.phase is Phase.ANSWERED or contacts.contact(core.db, link.agent, link.peer) is None
     )
-    return sum(1 for _ in strange) >= STRANGER_LINKS
+    return sum(1 for _ in strange) >= (STRANGER_LINKS_NEAR if peering.near else STRANGER_LINKS)
 
 
 def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None) -> None:
@@ -351,6 +353,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     for ghost in [old for old in core.links.get(key, []) if old.incarnation < link.incarnation]:
         core.close_link(ghost, GHOST)
     core.list_link(link)
+    peering.busy.discard((link.agent, link.peer))
     peering.framer.limit = FRAME_BYTES
     consent.welcome(core, link)
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
@@ -385,6 +388,8 @@ def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
     if link.phase is not Phase.OPENING:  # it still stands in the tables, from which the connection's end takes it
         raise Malformed("REFUSE of a link that was answered")
     del peering.links[frame.link]
+    if frame.code == BUSY:
+        peering.busy.add((link.agent, link.peer))
     decline(core, peering, link)
 
 

@@ -28,6 +28,9 @@ Json = dict[str, Any]
 START = "0"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
+CROWDED = "its node talks to no more strangers at once; it is asked again every half minute"
+ONE_BY_ONE = "many links to its node are being opened, one after another"
+
 
 def time_text(ms: int) -> str:
     """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
@@ -306,9 +309,19 @@ def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
         return None
     link = next(core.links_to(hosted.local.id, delivery.peer), None)
     if link is None:
-        away = "peer does not answer" if _connection_of(core, delivery.peer) else "peer is away"
-        return ways.trouble(core, delivery.agent, delivery.peer) or away
+        return ways.trouble(core, delivery.agent, delivery.peer) or _why_no_link(core, delivery)
     return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
+
+
+def _why_no_link(core: Core, delivery: Delivery) -> str:
+    peering = _connection_of(core, delivery.peer)
+    if peering is None:
+        return "peer is away"
+    if (delivery.agent, delivery.peer) in peering.busy:
+        return CROWDED
+    if peering.seek and not peering.opens.has(core.now()):
+        return ONE_BY_ONE
+    return "peer does not answer"
 
 
 def last_cursor(core: Core) -> str:

@@ -197,6 +197,7 @@ class Link:
     stall: Stall = field(default_factory=Stall)
     behind: bool = False  # the peer's last SYNC was overtaken by frames on another path
     request_due: float = 0.0  # no other REQUEST before this
+    requests: int = 0  # that went out
     reads_due: bool = False
     read_peers: set[bytes] = field(default_factory=set)  # whose messages: between two devices of one agent
     asks: list[bytes] = field(default_factory=list)
@@ -237,6 +238,8 @@ class Peering:
     links: dict[int, Link] = field(default_factory=dict)
     also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
+    near: bool = False  # it is of this machine, or of a node where a contact lives
+    busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
     seek: bool = True  # a link may be wanted here that was not asked for yet
     seek_at: float = math.inf  # or one that was declined may be asked for again
     next_number: int = 0

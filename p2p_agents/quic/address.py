@@ -41,6 +41,11 @@ def split_address(text: str) -> Address:
     return host, int(port)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether host:port is of this machine and no other."""
+    return network_of(parse_address(address)[0]) == ""
+
+
 def format_address(address: Address) -> str:
     """The inverse of `parse_address`."""
     host, port = address

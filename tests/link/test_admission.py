@@ -46,6 +46,13 @@ def test_a_desk_is_not_flooded():
     assert RequestDesk().decide(Policy.ASK, pending=REQUESTS_PENDING, known=False, now=0.0) is Answer.DROP
 
 
+def test_what_is_near_may_ask_more_but_not_everything():
+    """Requests: half of what may be pending is left to everybody else."""
+    desk = RequestDesk()
+    asked = [desk.decide(Policy.ASK, pending=n, known=False, now=0.0, near=True) for n in range(REQUESTS_PENDING)]
+    assert asked.count(Answer.KEEP) == REQUESTS_PENDING // 2 + REQUESTS_PER_MINUTE
+
+
 def test_how_a_stranger_is_regarded():
     """E4"""
     assert standing_of(Policy.CLOSED, accepted=True) is Standing.ACCEPTS

@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from p2p_agents.errors import PeerBlocked, RequestUnknown
-from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, TEXT_PREVIEW_BYTES
-from p2p_agents.node import commands, trusting
+from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, STRANGER_LINKS, TEXT_PREVIEW_BYTES
+from p2p_agents.node import commands, opening, trusting
+from p2p_agents.node.showing import CROWDED, ONE_BY_ONE
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
 from tests.sim.test_time import days_pass
@@ -189,6 +190,37 @@ def test_a_flood_of_many_identities_is_bounded(world):
         one.sends(bob, "let me in")
     world.settle(10)
     assert len(bob.requests()) <= REQUESTS_PER_MINUTE + 2
+
+
+def test_a_crowd_of_strangers_is_heard_of_in_minutes(world):
+    """B11: what one minute has no room for is offered again in the next."""
+    bob = world.agent("bob")
+    crowd = [world.agent(f"m{number}") for number in range(4 * REQUESTS_PER_MINUTE)]
+    for one in crowd:
+        world.introduce(one.node)
+    world.settle()
+    for number, one in enumerate(crowd):
+        one.sends(bob, f"{number}")
+    world.run(300)
+    assert len(bob.requests()) == len(crowd)
+    assert {one.why(one.history(bob)[0]["id"]) for one in crowd} == {"awaits acceptance"}
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_a_crowd_of_one_machine_is_heard_of_and_told_what_it_waits_for(world, monkeypatch, near):
+    """B11, C1: many agents of one node on this machine; of a node elsewhere, few at once, and the others know why."""
+    monkeypatch.setattr(opening, "is_loopback", lambda address: near)
+    bob, node = world.agent("bob"), world.node()
+    crowd = [world.agent(f"m{number}", node) for number in range(80)]
+    world.settle()
+    for number, one in enumerate(crowd):
+        one.sends(bob, f"{number}")
+    world.run(5)
+    whys = {one.why(one.history(bob)[0]["id"]) for one in crowd}
+    world.run(115)
+    heard = len(bob.requests())
+    assert heard == len(crowd) if near else STRANGER_LINKS <= heard < len(crowd) // 2
+    assert whys == ({"awaits acceptance"} if near else {"awaits acceptance", CROWDED, ONE_BY_ONE})
 
 
 def test_pending_requests_are_bounded(world):
