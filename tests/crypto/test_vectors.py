@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import cbor2
+import nacl.bindings as sodium
 import pytest
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from p2p_agents.crypto.bundle import sign_bundle, verify_bundle
 from p2p_agents.crypto.codes import parse
 from p2p_agents.crypto.cuts import read_cut
 from p2p_agents.crypto.fingerprint import id_text, safety_number
@@ -25,7 +27,7 @@ from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.wire.entry import body_hash, decode_body, decode_claims, encode_claims
 from p2p_agents.wire.pairing import encode_message
 from tests.crypto.ends import Seeded
-from tests.crypto.second import cbor, h, hkdf
+from tests.crypto.second import cbor, h, hkdf, unpad
 from tests.link.pairs import NOW, pair, shows, types
 
 
@@ -117,6 +119,78 @@ def test_a_recorded_session_still_opens():
         session = Session.load(step["row"])
 
 
+def test_bundle_known_answer():
+    v = vector("bundle")
+    prekey, device = KemKey.from_seed(v["prekey_seed"]), SigningKey.from_seed(v["device_seed"])
+    assert sign_bundle(device, v["agent"], prekey.public, v["expires_ms"]) == v["signed"]
+    read = verify_bundle(v["signed"], device.public)
+    assert (read.agent, read.prekey, read.expires_ms) == (v["agent"], prekey.public, v["expires_ms"])
+
+
+class Follower:
+    """docs/protocol.md section 5 written out, over the steps of two ends: what each drew leads to what it held after."""
+
+    def __init__(self, v: dict) -> None:
+        self.ends = {name: [v[name]["agent"], v[name]["device"]] for name in ("alice", "bob")}
+        self.offers = [KemKey.from_seed(seed) for seed in v["offer_seeds"]]
+        self.before, self.heals, self.healed = {}, {None: b""}, []
+
+    def follow(self, step: dict) -> None:
+        {"init": self.init, "accept": self.accept, "seal": self.frame, "open": self.frame}[step["act"]](step)
+        healing = hmac.digest(step["root"], b"p2pa/1 heal", "sha256")
+        identity = int.from_bytes(hmac.digest(healing, b"p2pa/1 heal id", "sha256")[:6], "big")
+        assert [identity, healing] == step["heals"][-1]
+        self.heals[identity] = healing
+        self.before[step["who"]] = step
+
+    def init(self, step: dict) -> None:
+        _, *terms, c0 = cbor2.loads(cbor2.loads(step["bytes"])[2])
+        transcript, offer, (seed, secret) = h("p2pa/1 init", 1, *terms), self.offers.pop(0), step["drawn"]
+        assert (terms[4], terms[8]) == (h("p2pa/1 offer", offer.public), KemKey.from_seed(seed).public)
+        assert offer.open(c0, transcript) == secret
+        assert verify(self.ends[step["who"]][1], step["bytes"], "p2pa/1 init")
+        self.healed.append(terms[7])
+        root, chain = hkdf(transcript, secret + self.heals[terms[7]], b"p2pa/1 root")
+        self.begun = root, [0, 0, 0, h("p2pa/1 sid", transcript, c0), chain]
+        assert (step["root"], step["own"]) == self.begun
+
+    def accept(self, step: dict) -> None:
+        assert (step["root"], step["peer"]) == self.begun
+
+    def frame(self, step: dict) -> None:
+        who, seals = step["who"], step["act"] == "seal"
+        other, side = "bob" if who == "alice" else "alice", "own" if seals else "peer"
+        sender, receiver = (who, other) if seals else (other, who)
+        was, (_, sid, turn, n, header, nonce, box) = self.before[who], cbor2.loads(step["bytes"])
+        root, (_, _, count, digest, chain) = was["root"], was[side]
+        drawn = [nonce]
+        if header:
+            key, (public, sealed, pn) = KemKey.from_seed(self.before[receiver]["own_key_seed"]), cbor2.loads(header)
+            parties = [*self.ends[sender], *self.ends[receiver]]
+            info = h("p2pa/1 step", 1, sid, turn, *parties, key.public, public, pn)
+            secret = key.open(sealed, info)
+            drawn = [secret, nonce]
+            root, chain = hkdf(root, secret, b"p2pa/1 ratchet" + info)
+        assert step["drawn"][-len(drawn) :] == drawn or not seals
+        aad = ["p2pa/1 msg", 1, sid, *self.ends[sender], *self.ends[receiver], turn, n]
+        aad = cbor([*aad, hashlib.sha256(header).digest() if header else b""])
+        key = hmac.digest(chain, b"p2pa/1 message key", "sha256")
+        assert unpad(sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(box, aad, nonce, key)) == step["plaintext"]
+        chain = hmac.digest(chain, b"p2pa/1 chain key", "sha256")
+        digest = hashlib.sha256(digest + hashlib.sha256(step["bytes"]).digest()).digest()
+        assert (step["root"], step[side]) == (root, [turn, n + 1, count + 1, digest, chain])
+
+
+def test_turns_are_followed_by_another_implementation():
+    """D2, D3: a session of many turns, and the one that replaces it and inherits its healing."""
+    v = vector("turns")
+    follower = Follower(v)
+    for step in v["steps"]:
+        follower.follow(step)
+    assert [healed is not None for healed in follower.healed] == [False, True]
+    assert max(step["own"][0] for step in v["steps"]) > 4
+
+
 def test_rotation_known_answer():
     v = vector("rotation")
     log = replay(v["entries"])
@@ -172,7 +246,7 @@ def test_pairing_followed_by_another_implementation(name):
     assert opened(5, 0) == b"a gift"
 
 
-@pytest.mark.parametrize("name", ["kem", "signature", "identity", "session", "rotation", "pairing"])
+@pytest.mark.parametrize("name", ["kem", "signature", "identity", "session", "rotation", "pairing", "bundle", "turns"])
 def test_vectors_are_frozen(name):
     """A change here is a change of the protocol, and needs another version of it."""
     path = Path(__file__).parent.parent / "vectors" / f"{name}.json"
@@ -186,4 +260,6 @@ FROZEN = {
     "session": "29b5884690838e73",
     "rotation": "0a7609e5143569aa",
     "pairing": "caf69a8fab01f049",
+    "bundle": "9cb83bcd10880748",
+    "turns": "e510c1a55d0b7527",
 }

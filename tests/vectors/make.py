@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from p2p_agents.crypto import identity
+from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.cuts import sign_cut
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.crypto.kem import KemKey, seal
@@ -27,6 +29,8 @@ def main() -> None:
         ("session", session),
         ("rotation", rotation),
         ("pairing", pairing),
+        ("bundle", bundle),
+        ("turns", turns),
     ):
         (HERE / f"{name}.json").write_text(json.dumps(make(), indent=1) + "\n")
 
@@ -143,6 +147,96 @@ def session() -> dict[str, object]:
         "offer_seed": bob.offer.seed.hex(),
         "accepted_ms": 1_800_000_000_000,
         "steps": steps,
+    }
+
+
+def bundle() -> dict[str, object]:
+    device, prekey = SigningKey.from_seed(bytes([7]) * 32), KemKey.from_seed(bytes(range(96)))
+    return {
+        "device_seed": device.seed.hex(),
+        "agent": (b"a" * 32).hex(),
+        "prekey_seed": prekey.seed.hex(),
+        "expires_ms": 1_800_000_000_000,
+        "signed": sign_bundle(device, b"a" * 32, prekey.public, 1_800_000_000_000).hex(),
+    }
+
+
+class Recorded(Seeded):
+    """Entropy that says what was drawn."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.drawn: list[bytes] = []
+
+    def draw(self, size: int) -> bytes:
+        self.drawn.append(super().draw(size))
+        return self.drawn[-1]
+
+
+def turns() -> dict[str, object]:
+    """Both ends of a session and of the one that replaces it: what each drew, sealed and opened, and how it stood after.
+
+    What the KEM draws for an encapsulation is not among it: the peer's private key, which is, opens it again.
+    """
+    ends = {"alice": End("alice"), "bob": End("bob")}
+    alice, bob = ends["alice"], ends["bob"]
+    for name, end in ends.items():
+        end.entropy = Recorded(f"{name} draws")
+    steps = _session_steps(ends, "alice", gen=7)
+    steps += [step for words in ("one", "two") for step in _exchange(ends, "alice", words)]
+    for number in range(4):
+        for end in ends.values():
+            end.wait(1_000)
+        for speaker in ("bob", "alice"):
+            steps += _exchange(ends, speaker, f"turn {number} of {speaker}")
+    (dead, heals), bob.offer = (alice.session.sid, alice.session.heals), KemKey.from_seed(bytes(range(1, 97)))
+    steps += _session_steps(ends, "alice", gen=8, dead=dead, heal=heals[-1])
+    steps += _exchange(ends, "bob", "healed")
+    return {
+        **{
+            name: {"agent": end.party.agent.hex(), "device": end.party.device.hex(), "device_seed": end.key.seed.hex()}
+            for name, end in ends.items()
+        },
+        "offer_seeds": [End("bob").offer.seed.hex(), bob.offer.seed.hex()],
+        "steps": steps,
+    }
+
+
+def _session_steps(ends: dict[str, End], name: str, **terms: Any) -> list[dict[str, object]]:
+    first, second = ends[name], next(end for other, end in ends.items() if other != name)
+    other = next(each for each, end in ends.items() if end is second)
+    init = first.initiate(second, **terms)
+    began = _record(first, name, "init", init, b"")
+    heal = terms["heal"][1] if "heal" in terms else None
+    second.accept(init, first, heal=heal)
+    return [began, _record(second, other, "accept", init, b"")]
+
+
+def _exchange(ends: dict[str, End], name: str, words: str) -> list[dict[str, object]]:
+    other = next(each for each in ends if each != name)
+    frame = ends[name].say(words.encode())
+    sealed = _record(ends[name], name, "seal", frame, words.encode())
+    ends[other].hear(frame)
+    return [sealed, _record(ends[other], other, "open", frame, words.encode())]
+
+
+def _record(end: End, name: str, act: str, data: bytes, words: bytes) -> dict[str, object]:
+    entropy, s = end.entropy, end.session
+    assert isinstance(entropy, Recorded)
+    drawn, entropy.drawn = entropy.drawn, []
+    return {
+        "who": name,
+        "act": act,
+        "now_ms": end.now_ms,
+        "drawn": [each.hex() for each in drawn],
+        "bytes": data.hex(),
+        "plaintext": words.hex(),
+        "root": s.root.hex(),
+        "own": [s.out.turn, s.out.n, s.out.count, s.out.digest.hex(), s.out.chain.hex()],
+        "own_key_seed": s.out.key.seed.hex() if s.out.key else "",
+        "peer": [s.into.turn, s.into.n, s.into.count, s.into.digest.hex(), s.into.chain.hex()],
+        "peer_key": s.into.public.hex(),
+        "heals": [[identity, secret.hex()] for identity, secret in s.heals],
     }
 
 
