@@ -128,7 +128,7 @@ def test_bundle_known_answer():
 
 
 class Follower:
-    """docs/protocol.md section 5 written out, over the steps of two ends: what each drew leads to what it held after."""
+    """docs/protocol.md section 5 written out, step by step: what each end drew leads to what it held after."""
 
     def __init__(self, v: dict) -> None:
         self.ends = {name: [v[name]["agent"], v[name]["device"]] for name in ("alice", "bob")}

@@ -174,7 +174,7 @@ class Recorded(Seeded):
 
 
 def turns() -> dict[str, object]:
-    """Both ends of a session and of the one that replaces it: what each drew, sealed and opened, and how it stood after.
+    """Both ends of a session and of the one that replaces it: what each drew, sealed and opened, and held after.
 
     What the KEM draws for an encapsulation is not among it: the peer's private key, which is, opens it again.
     """
