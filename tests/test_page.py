@@ -6,9 +6,17 @@ import ast
 import hashlib
 import re
 from pathlib import Path
+from typing import get_args
+
+import pytest
 
 from p2p_agents import peer_faults
 from p2p_agents.crypto.words import WORDS
+from p2p_agents.wire import frame as frames
+from p2p_agents.wire import pairing, relay
+from tests import cddl
+from tests.wire.test_frame import EXAMPLES as FRAMES
+from tests.wire.test_relay import EXAMPLES as MESSAGES
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -61,3 +69,41 @@ def test_the_words_of_codes_are_published_with_their_hash():
     published = (ROOT / "docs" / "words.txt").read_bytes()
     assert published.decode().splitlines() == list(WORDS)
     assert hashlib.sha256(published).hexdigest() in PAGE
+
+
+def test_every_rule_of_the_page_is_one():
+    """A2: each name is defined where it is used, and once."""
+    for section, name in cddl.RULES:
+        assert cddl.RULES.get(section, name) is not None
+    assert set(cddl.FRAMES) == {kind.TYPE for kind in get_args(frames.Frame)}
+    assert set(cddl.BRIDGE) == set(relay._READERS)
+    assert set(cddl.PAIRING) == set(pairing._UNPACK)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: type(frame).__name__)
+def test_a_frame_is_laid_out_as_the_page_says(frame):
+    """A2: and what is not is found; tests/sim holds every frame of a simulated node to the same rules."""
+    holds(cddl.FRAMES[frame.TYPE], frame.pack())
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_of_a_bridge_is_laid_out_as_the_page_says(message):
+    """A2"""
+    holds(cddl.BRIDGE[message.TYPE], message.pack())
+
+
+def holds(rule, fields):
+    assert rule(fields)
+    assert not rule([*fields, 0])
+    assert not rule(fields[:-1])
+    for place in range(len(fields)):
+        assert not rule([*fields[:place], {"no": "such"}, *fields[place + 1 :]])
+
+
+def test_a_name_that_nobody_defined_is_found():
+    rules = cddl.Rules("## 1 A\n```cddl\na = [b]\nc = [0*2 d: 1..3, ? bytes .size (2 / 4)]\n```\n")
+    with pytest.raises(KeyError):
+        rules.get("1", "a")
+    rule = rules.get("1", "c")
+    assert all(map(rule, ([], [1], [1, 3], [1, b"12"], [2, 2, b"1234"])))
+    assert not any(map(rule, ([4], [1, 1, 1], [b"123"], [b"12", 1], ["12"], [True], None)))

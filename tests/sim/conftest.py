@@ -1,5 +1,13 @@
+"""Every simulated node is held to the page: what it sends must be laid out as docs/protocol.md says."""
+
+from __future__ import annotations
+
+from functools import partial
+
 import pytest
 
+from p2p_agents.node import asking, core, knocking, outbound, syncing
+from tests import cddl
 from tests.sim.world import World
 
 
@@ -7,3 +15,23 @@ from tests.sim.world import World
 def world(tmp_path):
     """An empty world."""
     return World(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def as_the_page_says(monkeypatch):
+    """Frames where they leave a core, and what is sealed in them where it is encoded."""
+    for module, name, check in (
+        (core, "encode_frame", cddl.check_frame),
+        (knocking, "encode_frame", cddl.check_frame),
+        (outbound, "encode_payload", cddl.check_plaintext),
+        (syncing, "encode_sync", partial(cddl.check_claims, "8.1", "sync-claims")),
+        (asking, "encode_request", partial(cddl.check_claims, "9", "request-claims")),
+        (knocking, "encode_knock", partial(cddl.check_claims, "12.1", "knock-claims")),
+    ):
+        monkeypatch.setattr(module, name, partial(_checked, getattr(module, name), check))
+
+
+def _checked(encode, check, value):
+    data = encode(value)
+    check(data)
+    return data
