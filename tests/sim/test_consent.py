@@ -195,7 +195,7 @@ def test_a_flood_of_many_identities_is_bounded(world):
 def test_a_crowd_of_strangers_is_heard_of_in_minutes(world):
     """B11: what one minute has no room for is offered again in the next."""
     bob = world.agent("bob")
-    crowd = [world.agent(f"m{number}") for number in range(4 * REQUESTS_PER_MINUTE)]
+    crowd = [world.agent(f"m{number}") for number in range(2 * REQUESTS_PER_MINUTE + 2)]
     for one in crowd:
         world.introduce(one.node)
     world.settle()
@@ -220,7 +220,7 @@ def test_a_crowd_of_one_machine_is_heard_of_and_told_what_it_waits_for(world, mo
     world.run(115)
     heard = len(bob.requests())
     assert heard == len(crowd) if near else STRANGER_LINKS <= heard < len(crowd) // 2
-    assert whys == ({"awaits acceptance"} if near else {"awaits acceptance", CROWDED, ONE_BY_ONE})
+    assert whys == {"awaits acceptance", ONE_BY_ONE} | (set() if near else {CROWDED})
 
 
 def test_pending_requests_are_bounded(world):
