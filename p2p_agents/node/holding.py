@@ -148,8 +148,9 @@ def renew_cursors(core: Core) -> None:
         core.db.renew_generation()
 
 
-def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
-    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8)."""
+def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
+    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8). What it
+    covers through `after` was settled before."""
     if family.is_own(core, link):
         receipts.read_elsewhere(core, core.host(link.agent), mark)
         return
@@ -157,18 +158,32 @@ def mark_read(core: Core, link: Link, mark: ReadMark) -> None:
     ours = mark.device in (*own.devices, *own.revoked)
     if not ours or mark.conversation != direct_id(own.agent, link.peer):
         return
-    for entry in settle_read(core, link.agent, link.peer, mark):
+    for entry in settle_read(core, link.agent, link.peer, mark, after):
         core.effect(Moved(link.agent, entry))
 
 
-def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark) -> list[int]:
+def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
+    """Marks that ride with every frame: one for each author's device, and only what it adds is looked at."""
+    own = core.host(link.agent).speaker.identity
+    for mark in {(mark.conversation, mark.device): mark for mark in marks}.values():
+        if family.is_own(core, link):
+            mark_read(core, link, mark)
+        elif mark.device in (*own.devices, *own.revoked):
+            epoch, seq = link.marks.get(mark.device, (b"", 0))
+            settled = seq if epoch == mark.epoch else 0
+            if not settled or mark.seq > settled:
+                mark_read(core, link, mark, settled)
+                link.marks[mark.device] = (mark.epoch, mark.seq)
+
+
+def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark, after: int = 0) -> list[int]:
     """Settle the entries that a mark covers as read; those whose state changed."""
     runs = entries.runs(core.db, mark.conversation, mark.device)
     covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
     moved = []
-    unread = outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
+    unread = {mark.epoch} if after else outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
     for run in runs:
         if run.epoch in unread and covered[run.epoch] >= run.first:
             place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
-            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms())
+            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms(), after)
     return moved

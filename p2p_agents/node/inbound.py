@@ -159,8 +159,7 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
 
 
 def _settle_reads_and_echoes(core: Core, link: Link, payload: Payload) -> None:
-    for mark in payload.reads:
-        holding.mark_read(core, link, mark)
+    holding.mark_news(core, link, payload.reads)
     link.answers = [*link.answers, *payload.asks][:ECHOES]
     for nonce in payload.answers:
         core.effect(Echoed(nonce))

@@ -202,6 +202,7 @@ class Link:
     read_peers: set[bytes] = field(default_factory=set)  # whose messages: between two devices of one agent
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
+    marks: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)  # read here: device -> (epoch, seq)
     resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from
     heal: Heal = field(default_factory=Heal)
     status: str = "online"

@@ -246,12 +246,16 @@ def unread_epochs(db: Database, agent: int, peer: bytes, conversation: bytes, de
     return {row[0] for row in rows}
 
 
-def mark_read(db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, bytes, int], now_ms: int) -> list[int]:
-    """The peer read our entries of (conversation, device, epoch) through seq; returns those whose state changed."""
+def mark_read(
+    db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, bytes, int], now_ms: int, after: int = 0
+) -> list[int]:
+    """The peer read our entries of (conversation, device, epoch) after a seq and through one; returns those whose state
+    changed. It costs what the mark covers, however much is unread beside it."""
     rows = db.all(
-        "SELECT o.id, o.entry FROM outbox o JOIN entries e ON e.id = o.entry WHERE o.agent = ? AND o.peer = ?"
-        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ? AND e.epoch = ? AND e.seq <= ?",
-        (agent, peer, *place),
+        "SELECT o.id, o.entry FROM entries e CROSS JOIN outbox o ON o.entry = e.id WHERE e.conversation = ?"
+        " AND e.device = ? AND e.epoch = ? AND e.seq <= ? AND e.seq > ? AND o.agent = ? AND o.peer = ?"
+        " AND o.state = 'delivered'",
+        (*place, after, agent, peer),
     )
     db.many("UPDATE outbox SET state = 'read', changed_ms = ? WHERE id = ?", [(now_ms, row[0]) for row in rows])
     return [row[1] for row in rows]

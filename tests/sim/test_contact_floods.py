@@ -11,7 +11,7 @@ from p2p_agents.link.admission import Bucket
 from p2p_agents.node import inbound, quotas, syncing
 from p2p_agents.node.state import Pace
 from p2p_agents.wire.frame import Data
-from p2p_agents.wire.payload import Verdict
+from p2p_agents.wire.payload import Payload, ReadMark, Verdict, encode_payload
 from tests.sim.hostile import Forger, inject
 
 
@@ -131,6 +131,31 @@ def test_views_that_a_contact_pours_in_are_not_all_compared(world, monkeypatch):
     mallory.sends(alice, "after")
     world.settle()
     assert alice.heard(mallory) == ["first", "after"]
+
+
+def test_read_marks_cost_what_they_add(world):
+    """B8: 64 in each frame, each compared with all that was delivered and not read."""
+    alice, mallory = talkers(world)
+    sent = [alice.sends(mallory, f"word {number}") for number in range(5)]
+    world.settle()
+    forger = Forger(mallory, alice)
+    conversation = forger.place().conversation
+
+    def statements(*seqs):
+        before = alice.core.db.statements
+        marks = tuple(ReadMark(conversation, alice.device, alice.core.db.epoch, seq) for seq in seqs)
+        forger.says(encode_payload(Payload(reads=marks)))
+        return alice.core.db.statements - before
+
+    statements(2)
+    assert [alice.state(message) for message in sent] == ["read", "read", "delivered", "delivered", "delivered"]
+    once = statements(2)
+    assert statements(*[2] * 64) == once
+    assert statements(4) <= once + 6
+    strange = (ReadMark(conversation, bytes([number]) * 32, bytes(8), 1) for number in range(64))
+    forger.says(encode_payload(Payload(reads=tuple(strange))))
+    assert list(alice.links(mallory)[0].marks) == [alice.device]
+    assert [alice.state(message) for message in sent] == ["read"] * 4 + ["delivered"]
 
 
 # --- what it makes a node store ---
