@@ -101,6 +101,14 @@ class BadPassphrase(LocalFault):
     hint = "six random words are a good one"
 
 
+class DeviceRevoked(LocalFault):
+    """This installation of the agent was revoked or replaced: contacts take nothing from it any more."""
+
+    code = "device_revoked"
+    exit = exits.HUMAN
+    hint = "write from where the agent lives now; p2p-agents devices list shows its installations"
+
+
 class BackupPassphrase(LocalFault):
     """The passphrase does not open this backup."""
 

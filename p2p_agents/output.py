@@ -67,7 +67,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def messages(result: Mapping[str, Any], onwards: str = "--after") -> str:
     """`onwards` is the option that takes the cursor of a page that is not the last."""
-    shown = [message(item) for item in result["messages"]] or ["no messages"]
+    shown = [_retired()] if result.get("retired") else []
+    shown += [message(item) for item in result["messages"]] or ["no messages"]
     if result.get("more"):
         shown.append(style(f"more: {onwards} {escape(result['cursor'])}", "dim"))
     if count := result.get("requests"):
@@ -159,7 +160,12 @@ def agents(result: Mapping[str, Any]) -> str:
 
 
 def agent(result: Mapping[str, Any]) -> str:
-    return "  ".join(escape(cell) for cell in _agent_cells(result["agent"]) if cell)
+    shown = "  ".join(escape(cell) for cell in _agent_cells(result["agent"]) if cell)
+    return f"{_retired()}\n{shown}" if result["agent"].get("retired") else shown
+
+
+def _retired() -> str:
+    return style("This installation was revoked or replaced: nothing reaches it, and nobody takes its word.", "red")
 
 
 def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ IDENTITY = (
         "Replace the root key by the one the log committed to; contacts follow by themselves.",
         (AGENT, _path("the file that the next root key was exported to, if it was", required=False)),
         f"{{{LOG_FIELDS}}}",
-        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, *STORES),
+        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.DeviceRevoked, *STORES),
         body=check_paths,
     ),
     Method(

@@ -279,6 +279,7 @@ _MESSAGES = (
             errors.MessageUnknown,
             errors.PeerBlocked,
             errors.NotAContact,
+            errors.DeviceRevoked,
             errors.OutboxFull,
             errors.SendUnconfirmed,
             errors.SendFailed,

@@ -10,7 +10,7 @@ from p2p_agents.conversation.record import CARD, MESSAGE, write_message
 from p2p_agents.conversation.states import State, best
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.ratchet import seal
-from p2p_agents.errors import IdConflict, OutboxFull, PeerBlocked
+from p2p_agents.errors import DeviceRevoked, IdConflict, OutboxFull, PeerBlocked
 from p2p_agents.limits import (
     BATCH_BYTES,
     BATCH_ENTRIES,
@@ -96,8 +96,10 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
 
 
 def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
-    """Log an entry that was written for a contact, and owe it. Raises PeerBlocked or OutboxFull."""
+    """Log an entry that was written for a contact, and owe it. Raises DeviceRevoked, PeerBlocked or OutboxFull."""
     agent = hosted.local.id
+    if hosted.retired:
+        raise DeviceRevoked(f"this installation of {hosted.local.name} was revoked or replaced: nobody takes its word")
     _check_outbox(core, agent, peer)
     entry = entries.append(core.db, record)
     cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)

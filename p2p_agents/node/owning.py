@@ -11,6 +11,7 @@ from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import (
+    DeviceRevoked,
     DeviceUnknown,
     IdentityFull,
     KeysBroken,
@@ -104,11 +105,13 @@ def _where_next(kept: AgentSecrets) -> str:
 def rotate(core: Core, params: Json) -> Json:
     """Put the committed root key in force and draw the one after it. `seed` is the next root's, where it was exported.
 
-    Raises NextRootMissing, NextRootWrong or IdentityFull.
+    Raises DeviceRevoked, NextRootMissing, NextRootWrong or IdentityFull.
     """
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     seed: bytes = params.get("seed") or kept.next_root
+    if hosted.retired and not params.get("seed"):  # what it would sign contradicts what its contacts know
+        raise DeviceRevoked
     if not seed and not kept.root:
         raise RootElsewhere
     check_next_root(hosted.speaker.identity, seed)

@@ -57,7 +57,8 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
         lines, more = readers.unread(core.db, agent, reader, limit, peer, held(core, agent, reader))
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     asked = showing.count_asking(core, agent)
-    return page_of(core, hosted, lines, lines[-1].cursor if lines else after) | {"more": more, "requests": asked}
+    page = page_of(core, hosted, lines, lines[-1].cursor if lines else after)
+    return page | {"more": more, "requests": asked} | ({"retired": True} if hosted.retired else {})
 
 
 def known_reader(core: Core, hosted: Hosted, params: Json) -> str:

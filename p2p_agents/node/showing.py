@@ -57,6 +57,7 @@ def agent(core: Core, hosted: Hosted) -> Json:
         "devices": [id_text(device) for device in hosted.speaker.identity.devices],
         "attending": presence.attending(core, hosted),
         "created": time_text(local.created_ms),
+        "retired": hosted.retired,
     }
 
 

@@ -63,6 +63,11 @@ class Hosted:
     def party(self) -> Party:
         return Party(self.local.agent, self.local.device)
 
+    @property
+    def retired(self) -> bool:
+        """Whether the agent's own log says that this installation is no longer one of it."""
+        return self.local.device not in self.speaker.identity.devices
+
     def unseal(self, sealed: bytes, info: bytes) -> bytes:
         """What was sealed to any of our prekeys that still exist. Raises BadSeal."""
         for prekey in self.prekeys:

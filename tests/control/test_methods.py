@@ -20,6 +20,7 @@ def test_defaults_are_filled_in() -> None:
         "new_reader": False,
         "timeout": 60.0,
         "limit": 50,
+        "requests": False,
     }
 
 

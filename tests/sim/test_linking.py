@@ -10,8 +10,8 @@ import pytest
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import AlreadyHere, BadParams, CodePurpose, P2PError, PeerUnknown, RootElsewhere
-from p2p_agents.node import commands, inviting, owning, trusting
+from p2p_agents.errors import AlreadyHere, BadParams, CodePurpose, DeviceRevoked, P2PError, PeerUnknown, RootElsewhere
+from p2p_agents.node import commands, doctor, inviting, owning, reading, trusting
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
 from tests.sim.owners import identity_of, installed, secrets_of
@@ -221,10 +221,17 @@ def test_a_revoked_device_is_cut_off_everywhere(world):
     world.run(40)
     assert devices(bob, alice) == {alice.device}
     assert alice.links(alice) == []
-    lost = twin.sends(bob, "I am still here")
+    with pytest.raises(DeviceRevoked):
+        twin.sends(bob, "I am still here")
+    with pytest.raises(DeviceRevoked):
+        twin.call(owning.rotate)
+    assert twin.call(commands.whoami)["agent"]["retired"] is True
+    assert alice.call(commands.whoami)["agent"]["retired"] is False
+    assert twin.call(reading.unread, after=None, limit=10, reader="default")["retired"] is True
+    told = twin.node.run(doctor.what_the_store_tells)
+    assert [it["ok"] for it in told if "revoked or replaced" in it["detail"]] == [False]
     bob.sends(alice, "to the one that lives")
     world.run(40)
-    assert twin.state(lost) == "queued"
     assert alice.inbox() == ["to the one that lives"]
     assert twin.inbox() == []
     assert bob.inbox() == []

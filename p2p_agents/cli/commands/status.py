@@ -24,7 +24,8 @@ def status(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
 
     def act(face: Face) -> None:
         agent = face.act("whoami")["agent"]
-        face.show({"name": agent["name"], "status": agent["status"]}, output.fields)
+        gone = {"retired": True} if agent.get("retired") else {}
+        face.show({**gone, "name": agent["name"], "status": agent["status"]}, output.fields)
 
     return run(act, as_, json)
 
