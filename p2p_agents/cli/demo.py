@@ -61,7 +61,7 @@ def _find(alice: Actor, bob: Actor) -> str:
 
 def _make_contact(alice: Actor, bob: Actor) -> None:
     sent = alice.say("Hello bob, may I write to you?", bob)
-    _say(f"           it is a request, now {sent['state']}")
+    _say(f"           it is a request: {sent['state']}, until bob accepts")
     asking = bob.until(lambda: bob.request_of(alice), "alice's request")
     _say(f"bob        is asked by {output.escape(asking['name'])}, and accepts")
     bob.call("requests.accept", peer=alice.id)
