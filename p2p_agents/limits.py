@@ -59,6 +59,8 @@ BATCH_BYTES = 64 * KIB  # and their bytes: a slow reader is never far from the n
 
 # --- links and connections ---
 LINKS_PER_CONNECTION = 4_096  # agent pairs of one node pair: 64 agents on each side
+LINKS_OF_A_PAIR = 4  # of two agents: one, two where both sides dialled, and as many that nobody noticed to be dead
+PLACES_OF_A_CONTACT = 16  # among connections, kept while others find none: a few devices, of which both sides dialled
 STRANGER_LINKS = 16  # of agents that are no contacts, on one connection; a link costs some 10 KiB
 STRANGER_LINKS_NEAR = 512  # on one of this machine, or of a node where a contact lives: a crowd of agents, in 5 MiB
 DIALS = 64  # under way at once: invented records must not make us a flood

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import p2p_agents
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import IdentityRollback, Malformed, PeerFault
-from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS, STRANGER_LINKS, STRANGER_LINKS_NEAR
+from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
-from p2p_agents.node import asking, consent, family, presence, proving, remembering
-from p2p_agents.node.effects import PeersChanged, Vouch
+from p2p_agents.node import asking, consent, crowds, presence, proving, remembering
+from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Link, Peering, Phase
 from p2p_agents.quic.address import is_loopback
 from p2p_agents.store import agents, allowed, contacts, introductions, outbox
@@ -219,7 +219,7 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
     if hosted is None or hosted.local.device == frame.device or not _may_ask(core, hosted, frame, known):
         core.send(peering.id, Refuse(frame.link, NO_SUCH_AGENT))
         return
-    if known is None and _is_crowded(core, peering):
+    if known is None and crowds.is_full_of_strangers(core, peering):
         core.send(peering.id, Refuse(frame.link, BUSY))
         return
     link = Link(
@@ -265,16 +265,6 @@ def _was_a_contacts(core: Core, agent: int, frame: Open) -> bool:
     identity = agents.load_identity(core.db, frame.frm)
     met = contact is not None and contact.trust >= Trust.ACCEPTED
     return met and identity is not None and frame.device in identity.revoked
-
-
-def _is_crowded(core: Core, peering: Peering) -> bool:
-    """A link costs memory: strangers get few of them on a connection, contacts as many as they need."""
-    strange = (
-        link
-        for link in peering.links.values()
-        if link.phase is Phase.ANSWERED or contacts.contact(core.db, link.agent, link.peer) is None
-    )
-    return sum(1 for _ in strange) >= (STRANGER_LINKS_NEAR if peering.near else STRANGER_LINKS)
 
 
 def _say_hello(core: Core, peering: Peering, hosted: Hosted, link: Link, role: Role, known: Identity | None) -> None:
@@ -353,32 +343,20 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     for ghost in [old for old in core.links.get(key, []) if old.incarnation < link.incarnation]:
         core.close_link(ghost, GHOST)
     core.list_link(link)
+    crowds.thin_out(core, key)
     peering.busy.discard((link.agent, link.peer))
     peering.framer.limit = FRAME_BYTES
     consent.welcome(core, link)
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
         core.router.claimed(link.node, peering.id)
     remembering.remember_peer(core, link)
-    vouch(core, peering)
+    crowds.vouch(core, peering)
     core.effect(PeersChanged())
     presence.tell(core, link)
     consent.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our mind
-
-
-def vouch(core: Core, peering: Peering) -> None:
-    """A connection that carries a contact's link, or a device's of our own, keeps its place when strangers crowd in."""
-    known = any(link.up and _is_known(core, link) for link in peering.links.values())
-    if known != peering.vouched and not peering.dialed:
-        peering.vouched = known
-        core.effect(Vouch(peering.id, known))
-
-
-def _is_known(core: Core, link: Link) -> bool:
-    contact = contacts.contact(core.db, link.agent, link.peer)
-    return family.is_own(core, link) or (contact is not None and contact.trust >= Trust.ACCEPTED)
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:

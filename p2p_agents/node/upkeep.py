@@ -23,6 +23,7 @@ from p2p_agents.link.routing import Target
 from p2p_agents.node import (
     asking,
     consent,
+    crowds,
     family,
     integrity,
     knocking,
@@ -90,7 +91,7 @@ def minute(core: Core) -> None:
         for link in found:
             consent.proceed(core, link)
     for peering in core.peerings.values():
-        opening.vouch(core, peering)
+        crowds.vouch(core, peering)
     entries.index_words(core.db, INDEX_PAGE)
     integrity.look(core)
 

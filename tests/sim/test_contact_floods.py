@@ -6,9 +6,16 @@ import pytest
 
 from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.crypto.ratchet import seal
-from p2p_agents.limits import EPOCHS_PER_DAY, GAP_BYTES, GAP_POOL_BYTES, SYNCS_BURST
+from p2p_agents.limits import (
+    EPOCHS_PER_DAY,
+    GAP_BYTES,
+    GAP_POOL_BYTES,
+    LINKS_OF_A_PAIR,
+    PLACES_OF_A_CONTACT,
+    SYNCS_BURST,
+)
 from p2p_agents.link.admission import Bucket
-from p2p_agents.node import inbound, quotas, syncing
+from p2p_agents.node import crowds, inbound, opening, quotas, syncing
 from p2p_agents.node.state import Pace
 from p2p_agents.wire.frame import Data
 from p2p_agents.wire.payload import Payload, ReadMark, Verdict, encode_payload
@@ -245,3 +252,45 @@ def test_who_has_no_room_says_so_over_a_bridge_too(world, monkeypatch):
     assert (mallory.state(sent[-1]), mallory.why(sent[-1])) == ("queued", "the peer has no room for more yet")
     world.run(8_000)
     assert alice.heard(mallory)[1:] == said
+
+
+def links_anew(victim, mallory, times):
+    """Connections of mallory's, each with a link of the same two agents, which an honest node would not dial."""
+    for _ in range(times):
+        before = set(mallory.core.peerings)
+        mallory.node.lines.endpoint.dial(victim.node.address, pin=None)
+        victim.node.world.run(0.2)
+        for number in set(mallory.core.peerings) - before:
+            peering = mallory.core.peerings[number]
+            mallory.node.run(lambda core, p=peering: opening.open_link(core, p, mallory.hosted, victim.id))
+        victim.node.world.run(0.2)
+
+
+@pytest.fixture
+def twins(monkeypatch):
+    """Nodes that keep every connection they dialled."""
+    monkeypatch.setattr(opening, "_twin", lambda core, peering: None)
+
+
+def test_links_of_two_agents_are_few_however_often_a_contact_begins_one(world, twins):
+    """C3, E1: each cost memory and credit, and 4,096 fitted a connection."""
+    alice, mallory = talkers(world)
+    links_anew(alice, mallory, 3 * LINKS_OF_A_PAIR)
+    assert len(alice.links(mallory)) == LINKS_OF_A_PAIR
+    mallory.sends(alice, "on the newest")
+    world.settle()
+    assert alice.heard(mallory) == ["first", "on the newest"]
+
+
+def test_a_contact_keeps_few_places_of_connections_from_others(world, twins, monkeypatch):
+    """C3: each of its connections kept its place for ever: 512 of them shut everybody else out."""
+    monkeypatch.setattr(crowds, "LINKS_OF_A_PAIR", 100)  # as many devices would have
+    alice, mallory = talkers(world)
+    links_anew(alice, mallory, 2 * PLACES_OF_A_CONTACT)
+    assert len(alice.links(mallory)) > PLACES_OF_A_CONTACT
+    assert len(alice.node.lines.endpoint.vouched) == PLACES_OF_A_CONTACT
+    world.run(120)
+    assert len(alice.node.lines.endpoint.vouched) <= PLACES_OF_A_CONTACT
+    mallory.sends(alice, "after")
+    world.settle()
+    assert alice.heard(mallory) == ["first", "after"]
