@@ -45,10 +45,6 @@ class Bucket:
     def __post_init__(self) -> None:
         self.level = self.burst
 
-    def has(self, now: float, amount: float = 1.0) -> bool:
-        """Whether `amount` more would be admitted."""
-        return min(self.burst, self.level + max(0.0, now - self.at) * self.per_s) >= amount
-
     def take(self, now: float, amount: float = 1.0) -> bool:
         """Whether `amount` more is admitted."""
         self.level = min(self.burst, self.level + max(0.0, now - self.at) * self.per_s)

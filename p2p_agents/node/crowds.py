@@ -10,7 +10,7 @@ from p2p_agents.node.effects import Vouch
 from p2p_agents.node.state import Phase
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
-from p2p_agents.wire.frame import GHOST
+from p2p_agents.wire.frame import GHOST, Standing
 
 if TYPE_CHECKING:
     from p2p_agents.node.core import Core, PairKey
@@ -25,6 +25,14 @@ def is_full_of_strangers(core: Core, peering: Peering) -> bool:
         if link.phase is Phase.ANSWERED or contacts.contact(core.db, link.agent, link.peer) is None
     )
     return sum(1 for _ in strange) >= (STRANGER_LINKS_NEAR if peering.near else STRANGER_LINKS)
+
+
+def may_ask(peering: Peering) -> bool:
+    """Where nobody has let us in yet we are strangers, of whom many OPENs at once look like a flood: one link at a
+    time, until the first CREDIT after it tells what the other side thinks of us."""
+    ours = [link for link in peering.links.values() if link.phase is not Phase.ANSWERED]
+    let_in = any(link.allowance.granted and link.peer_standing is Standing.ACCEPTS for link in ours)
+    return let_in or all(link.allowance.granted for link in ours)
 
 
 def thin_out(core: Core, key: PairKey) -> None:

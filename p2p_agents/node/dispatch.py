@@ -91,6 +91,7 @@ def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
     core.mark_ready(core.pair_key(link))
     if first:  # the peer's standing is known now
         consent.proceed(core, link)
+        opening.go_on(core, core.peerings[link.connection])
 
 
 def _renew_credit(core: Core, peering: Peering) -> None:

@@ -17,7 +17,7 @@ from p2p_agents.node import asking, consent, crowds, presence, proving, remember
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.state import Link, Peering, Phase
 from p2p_agents.quic.address import is_loopback
-from p2p_agents.store import agents, allowed, contacts, introductions, outbox
+from p2p_agents.store import agents, allowed, contacts, introductions, outbox, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
@@ -123,15 +123,31 @@ def open_wanted(core: Core, peering: Peering) -> None:
     if not peering.node:
         return
     peering.declined = {pair: until for pair, until in peering.declined.items() if until > core.now()}
-    peering.seek, peering.seek_at = False, min(peering.declined.values(), default=inf)
-    for hosted in core.hosted.values():
-        for peer in contacts.linked(core.db, hosted.local.id):
-            here = _lives_here(core, peering, hosted, peer)
-            if here and _may_open(core, peering, hosted.local.id, peer):
-                if peering.opens.take(core.now()):
-                    open_link(core, peering, hosted, peer)
-                else:
-                    peering.seek = True
+    peering.seek, peering.waiting, peering.seek_at = False, False, min(peering.declined.values(), default=inf)
+    for hosted, peer in sorted(_wanted(core, peering), key=lambda pair: not _let_in_before(core, *pair)):
+        if not crowds.may_ask(peering) or not peering.opens.take(core.now()):
+            peering.seek = peering.waiting = True
+            return
+        open_link(core, peering, hosted, peer)
+
+
+def _wanted(core: Core, peering: Peering) -> list[tuple[Hosted, bytes]]:
+    return [
+        (hosted, peer)
+        for hosted in core.hosted.values()
+        for peer in contacts.linked(core.db, hosted.local.id)
+        if _lives_here(core, peering, hosted, peer) and _may_open(core, peering, hosted.local.id, peer)
+    ]
+
+
+def _let_in_before(core: Core, hosted: Hosted, peer: bytes) -> bool:
+    return sessions.ever_met(core.db, hosted.local.device, peer)
+
+
+def go_on(core: Core, peering: Peering) -> None:
+    """A link that others waited for was answered."""
+    if peering.seek:
+        open_wanted(core, peering)
 
 
 def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
@@ -369,6 +385,7 @@ def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
     if frame.code == BUSY:
         peering.busy.add((link.agent, link.peer))
     decline(core, peering, link)
+    go_on(core, peering)
 
 
 def on_close(core: Core, link: Link, frame: Close) -> None:

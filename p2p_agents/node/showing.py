@@ -320,7 +320,7 @@ def _why_no_link(core: Core, delivery: Delivery) -> str:
         return "peer is away"
     if (delivery.agent, delivery.peer) in peering.busy:
         return CROWDED
-    if peering.seek and not peering.opens.has(core.now()):
+    if peering.waiting:
         return ONE_BY_ONE
     return "peer does not answer"
 

@@ -247,6 +247,7 @@ class Peering:
     near: bool = False  # it is of this machine, or of a node where a contact lives
     busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
     seek: bool = True  # a link may be wanted here that was not asked for yet
+    waiting: bool = False  # one waits for others that were asked for
     seek_at: float = math.inf  # or one that was declined may be asked for again
     next_number: int = 0
     carried: float = 0.0  # when a link was last up on it, or it began

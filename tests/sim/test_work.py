@@ -6,6 +6,7 @@ import pytest
 
 from p2p_agents.crypto import identity as identities
 from p2p_agents.limits import CONTROL_FRAMES_BURST
+from p2p_agents.link.admission import Bucket
 from p2p_agents.node import dispatch, opening
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.claims import OPEN_LABEL, encode_open
@@ -70,3 +71,20 @@ def test_a_flood_of_opens_ends_at_its_connection_before_the_writer_hears_of_it(w
     friend.sends(bob, "still here")
     world.settle()
     assert bob.heard(friend) == ["still here"]
+
+
+def test_contacts_with_many_agents_come_in_while_strangers_use_up_what_they_share(world):
+    """C1, C3: their first OPENs and HELLOs came in one burst, which was cut off as a flood of strangers, for ever."""
+    office, home = world.node(), world.node()
+    workers = [world.agent(f"worker{number}", office) for number in range(12)]
+    boss = world.agent("boss", home)
+    for worker in workers:
+        worker.befriends(boss)
+        boss.befriends(worker)
+    world.settle()
+    assert all(boss.links(worker) for worker in workers)
+    for node in (office, home):
+        node.restart()
+        node.lines._strangers = Bucket(0, 0)  # strangers use up whatever there is
+    world.run(30)
+    assert [len(boss.links(worker)) for worker in workers] == [1] * len(workers)
