@@ -78,6 +78,7 @@ from p2p_agents.identity_faults import (
     OwnDevice,
     RootElsewhere,
 )
+from p2p_agents.message_faults import CursorUnknown, MessageUnknown, ReaderUnknown
 from p2p_agents.pairing_faults import (
     BadCode,
     CodeDead,
@@ -150,6 +151,7 @@ __all__ = [
     "CodeUsed",
     "CodeWrong",
     "ContactFrozen",
+    "CursorUnknown",
     "DeviceRevoked",
     "DeviceUnknown",
     "EnvironmentFault",
@@ -167,6 +169,7 @@ __all__ = [
     "KeysBroken",
     "LocalFault",
     "Malformed",
+    "MessageUnknown",
     "NextRootMissing",
     "NextRootWrong",
     "NoBridge",
@@ -189,6 +192,7 @@ __all__ = [
     "PairUnknown",
     "PeerBlocked",
     "PeerFault",
+    "ReaderUnknown",
     "RedisMissing",
     "Replayed",
     "RequestUnknown",
@@ -272,30 +276,6 @@ class PeerAmbiguous(LocalFault):
     code = "peer_ambiguous"
     exit = exits.USAGE
     hint = "use an id prefix"
-
-
-class MessageUnknown(LocalFault):
-    """No message of this agent has that id."""
-
-    code = "message_unknown"
-    exit = exits.NOT_FOUND
-    hint = "run: p2p-agents history NAME"
-
-
-class CursorUnknown(LocalFault):
-    """The cursor is not one of this store: the store was replaced, rolled back, or the cursor is garbled."""
-
-    code = "cursor_unknown"
-    exit = exits.NOT_FOUND
-    hint = "start again from cursor 0"
-
-
-class ReaderUnknown(LocalFault):
-    """No reader of that name has read anything yet."""
-
-    code = "reader_unknown"
-    exit = exits.NOT_FOUND
-    hint = "check its name; a new one needs --new-reader"
 
 
 class TooLarge(LocalFault):
