@@ -20,6 +20,12 @@ from tests.sim.hostile import Forger
 
 ENDS = (0, 2**31, DATE_MS_MAX + 1, INT_MAX)
 
+
+@pytest.fixture(autouse=True)
+def as_the_page_says():
+    """Here nodes lie on purpose: what they say need not be as the page says."""
+
+
 # --- what is drawn ---
 
 
