@@ -66,7 +66,7 @@ class Hosted:
     @property
     def retired(self) -> bool:
         """Whether the agent's own log says that this installation is no longer one of it."""
-        return self.local.device not in self.speaker.identity.devices
+        return self.local.device in self.speaker.identity.revoked
 
     def unseal(self, sealed: bytes, info: bytes) -> bytes:
         """What was sealed to any of our prekeys that still exist. Raises BadSeal."""
