@@ -34,6 +34,13 @@ RETRY_FULL_MS = 30_000  # a disk is emptied by people, or by expiry
 DRAIN_S = 5.0  # a stopping bridge finishes what it has begun within this
 
 # --- connections ---
+LEAST_PER_S, LEAST_AT_ONCE = (
+    2.0,
+    8,
+)  # requests, proofs among them, that no other connection of its network takes from one
+LEAST_BYTES_PER_S, LEAST_BYTES_AT_ONCE = 64 * KIB, 1 * MIB  # and bytes: a blob of the largest
+LEAST_FRAMES_PER_S, LEAST_FRAMES_AT_ONCE = 32.0, 256
+LEAST_REFUSALS_PER_S, LEAST_REFUSALS_AT_ONCE = 4.0, 128  # twice what a client has under way
 UPGRADES = 512  # accepted by TCP whose WebSocket is not open yet: 0.2 MB each with TLS
 UPGRADES_OF_NETWORK = 64  # an office that comes back at once; loopback is exempt
 FRAMES_PER_REQUEST = 2  # of a WebSocket: requests come one in a frame, or many; beside them are pings

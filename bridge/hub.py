@@ -118,10 +118,9 @@ class Hub:
         has a pace of its own; `observed` is what the client is told of where it comes from."""
         now = self.time()
         self.counts.arrived[way] += 1
-        purses, network = [Purse(self._quotas, now)], network_of(host)
-        if network:
-            purses.append(self._networks.purse(network, now))
-        session = Session(self.key, self.terms, os.urandom(KEY_BYTES), observed, Paces(*purses), self.pool, now)
+        network = network_of(host)
+        paces = Paces(Purse(self._quotas, now), self._networks.purse(network, now) if network else None, now)
+        session = Session(self.key, self.terms, os.urandom(KEY_BYTES), observed, paces, self.pool, now)
         visit = Visit(next(self._numbers), self, line, session, network)
         self._visits[visit.id] = visit
         self._strangers[visit.id] = visit

@@ -33,6 +33,10 @@ class Bucket:
         """After `wait` said 0.0."""
         self._left -= amount
 
+    def owe(self, amount: float) -> None:
+        """What was used up already. A debt is soon made good: others have to wait for that, too."""
+        self._left = max(self._left - amount, -self._pace.burst)
+
 
 class Purse:
     """What one connection, or one network, may spend: requests, proofs among them, bytes, looks at meeting places; and
@@ -50,36 +54,58 @@ class Purse:
         self.meets = Bucket(_times(quotas.meets, times), now)
 
 
+class Least:
+    """What one connection may spend although its network, where others are too, has nothing left."""
+
+    __slots__ = ("frames", "refusals", "requests", "traffic")
+
+    def __init__(self, now: float) -> None:
+        self.requests = Bucket(Pace(bounds.LEAST_PER_S, bounds.LEAST_AT_ONCE), now)
+        self.traffic = Bucket(Pace(bounds.LEAST_BYTES_PER_S, bounds.LEAST_BYTES_AT_ONCE), now)
+        self.frames = Bucket(Pace(bounds.LEAST_FRAMES_PER_S, bounds.LEAST_FRAMES_AT_ONCE), now)
+        self.refusals = Bucket(Pace(bounds.LEAST_REFUSALS_PER_S, bounds.LEAST_REFUSALS_AT_ONCE), now)
+
+
 class Paces:
-    """The purses that one connection spends from: its own, and its network's unless that has none."""
+    """The purses that one connection spends from: its own, and its network's unless that has none. Where only the
+    network's is empty a little is let pass: others may have emptied it."""
 
-    __slots__ = ("_purses",)
+    __slots__ = ("_least", "_network", "_own")
 
-    def __init__(self, *purses: Purse) -> None:
-        self._purses = purses
+    def __init__(self, own: Purse, network: Purse | None, now: float) -> None:
+        self._own = own
+        self._network = network
+        self._least = Least(now)
 
     def request(self, size: int, now: float, *, meet: bool = False, proof: bool = False) -> int:
         """Spend one request of so many bytes: 0, or the ms after which it can be spent, and nothing was."""
-        prices = [(purse.requests, 1) for purse in self._purses]
-        prices += [(purse.traffic, size) for purse in self._purses]
-        if proof:
-            prices += [(purse.proofs, 1) for purse in self._purses]
-        if meet:
-            prices += [(purse.meets, 1) for purse in self._purses]
-        wait = max((bucket.wait(amount, now) for bucket, amount in prices), default=0.0)
-        if wait > 0.0:
-            return math.ceil(wait * 1_000)
-        for bucket, amount in prices:
+        own = _prices(self._own, size, meet=meet, proof=proof)
+        shared = _prices(self._network, size, meet=meet, proof=proof) if self._network else []
+        wait, crowded = _wait(own, now), _wait(shared, now)
+        if crowded and self._network and not meet:  # guesses at a place are counted for all of a network
+            # a READ brings blobs, so it waits until those that others asked for in vain are made good
+            traffic = self._network.traffic if proof else self._least.traffic
+            least = [(self._least.requests, 1.0), (traffic, float(size))]
+            crowded, shared = min((crowded, shared), (_wait(least, now), least), key=lambda one: one[0])
+        if wait or crowded:
+            return math.ceil(max(wait, crowded) * 1_000)
+        for bucket, amount in own + shared:
             bucket.spend(amount)
         return 0
 
     def refusal(self, now: float) -> bool:
         """Whether one more may be answered."""
-        return _spend([purse.refusals for purse in self._purses], now)
+        shared = self._network.refusals if self._network else None
+        return _spend(self._own.refusals, shared, self._least.refusals, now)
 
     def frame(self, now: float) -> bool:
         """Whether one more may come."""
-        return _spend([purse.frames for purse in self._purses], now)
+        shared = self._network.frames if self._network else None
+        return _spend(self._own.frames, shared, self._least.frames, now)
+
+    @property
+    def _purses(self) -> tuple[Purse, ...]:
+        return (self._own, self._network) if self._network else (self._own,)
 
     def read(self, more: int) -> None:
         """So many queues more are read, or fewer."""
@@ -94,7 +120,7 @@ class Paces:
     def owe(self, size: int) -> None:
         """Bytes that were sent in vain: requests wait until they are made good."""
         for purse in self._purses:
-            purse.traffic.spend(size)
+            purse.traffic.owe(size)
 
 
 class Networks:
@@ -117,7 +143,22 @@ class Networks:
         return len(self._purses)
 
 
-def _spend(buckets: list[Bucket], now: float) -> bool:
+def _prices(purse: Purse, size: int, *, meet: bool, proof: bool) -> list[tuple[Bucket, float]]:
+    prices = [(purse.requests, 1.0), (purse.traffic, float(size))]
+    prices += [(purse.proofs, 1.0)] if proof else []
+    prices += [(purse.meets, 1.0)] if meet else []
+    return prices
+
+
+def _wait(prices: list[tuple[Bucket, float]], now: float) -> float:
+    return max((bucket.wait(amount, now) for bucket, amount in prices), default=0.0)
+
+
+def _spend(own: Bucket, shared: Bucket | None, least: Bucket, now: float) -> bool:
+    """One of what is the connection's own and its network's, or of the least that it may."""
+    buckets = [own]
+    if shared is not None:
+        buckets.append(least if shared.wait(1, now) > 0.0 else shared)
     if any(bucket.wait(1, now) > 0.0 for bucket in buckets):
         return False
     for bucket in buckets:

@@ -31,7 +31,7 @@ class Desk:
         self.now = 0.0
         self.numbers = itertools.count(1)
         self.pool = pool or Pool()
-        paces = Paces(Purse(quotas or Quotas(), self.now))
+        paces = Paces(Purse(quotas or Quotas(), self.now), None, self.now)
         self.session = Session(BRIDGE, terms, CHALLENGE, SOMEWHERE, paces, self.pool, self.now)
 
     def say(self, message: Message) -> list[Action]:
