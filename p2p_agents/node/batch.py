@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
-from p2p_agents.node import hosting, outbound, reading
+from p2p_agents.node import hosting, reading, sealing
 from p2p_agents.node.effects import Answered, KeysWritten
 from p2p_agents.store import keyring
 
@@ -77,11 +77,11 @@ def _open(core: Core) -> None:
 
 
 def _pump(core: Core) -> None:
-    for key in outbound.due(core):
-        failed = _run_item(core, partial(outbound.pump, key=key)).error
+    for key in sealing.due(core):
+        failed = _run_item(core, partial(sealing.pump, key=key)).error
         if failed is not None:
             log.error("nothing can be sent for a pair: %s: %s", failed.code, failed.message)
-            outbound.give_up(core, key, failed.code)
+            sealing.give_up(core, key, failed.code)
 
 
 def _answer(core: Core) -> None:

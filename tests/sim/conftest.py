@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from p2p_agents.node import asking, core, knocking, outbound, syncing
+from p2p_agents.node import asking, core, knocking, sealing, syncing
 from tests import cddl
 from tests.sim.world import World
 
@@ -23,7 +23,7 @@ def as_the_page_says(monkeypatch):
     for module, name, check in (
         (core, "encode_frame", cddl.check_frame),
         (knocking, "encode_frame", cddl.check_frame),
-        (outbound, "encode_payload", cddl.check_plaintext),
+        (sealing, "encode_payload", cddl.check_plaintext),
         (syncing, "encode_sync", partial(cddl.check_claims, "8.1", "sync-claims")),
         (asking, "encode_request", partial(cddl.check_claims, "9", "request-claims")),
         (knocking, "encode_knock", partial(cddl.check_claims, "12.1", "knock-claims")),

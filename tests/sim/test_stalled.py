@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.node import dispatch, inbound, outbound
+from p2p_agents.node import dispatch, inbound, sealing
 from p2p_agents.wire import frame as frames
 from tests.sim.world import settled
 
@@ -37,8 +37,8 @@ def test_what_is_owed_to_a_peer_that_never_acknowledged_arrives_once_it_does(wor
     """B1, B3: the window is full, so nothing new would ever tell the two that their views differ."""
     alice, bob = owing
     with monkeypatch.context() as patch:
-        seal_next = outbound._seal_next
-        patch.setattr(outbound, "_seal_next", lambda core, *rest: core is not bob.core and seal_next(core, *rest))
+        seal_next = sealing._seal_next
+        patch.setattr(sealing, "_seal_next", lambda core, *rest: core is not bob.core and seal_next(core, *rest))
         owe_much(world, alice, bob)
     behaves_again(world, alice, bob)
 
