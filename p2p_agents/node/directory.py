@@ -161,14 +161,22 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
     if own or lowered == id_text(hosted.local.agent):
         raise PeerUnknown(f"{hosted.local.name} is the agent you act for", hint="others of that name have an id prefix")
     named = _trusted_first(core, hosted, word, _named(core, known, lowered))
-    if len(named) == 1:
-        return named[0]
-    if len(named) > 1:
-        raise ambiguous(word, named)
-    try:
-        return _by_prefix(known, lowered, word)
-    except PeerUnknown as error:
-        raise PeerUnknown(error.message, hint=_meant(core, known, word) + error.hint) from None
+    begun = _by_prefix(known, lowered)
+    meant = _let_in_first(core, {peer.agent: peer for peer in (*named, *begun)}) if begun else named
+    if len(meant) > 1:
+        raise ambiguous(word, meant)
+    if not meant:
+        raise PeerUnknown(f"no peer is called {word[:64]!r}", hint=_meant(core, known, word) + PeerUnknown.hint)
+    return meant[0]
+
+
+def _let_in_first(core: Core, meant: dict[bytes, Known]) -> list[Known]:
+    """A stranger may be called what a contact's id begins with, and find an id that begins with a contact's name: the
+    contact is meant. Of two that were let in neither is."""
+    if len(meant) < 2:
+        return list(meant.values())
+    let_in = [peer for peer in meant.values() if peer.trust >= Trust.ACCEPTED or core.hosted_id(peer.agent) is not None]
+    return let_in or list(meant.values())
 
 
 def _meant(core: Core, known: list[Known], word: str) -> str:
@@ -218,13 +226,8 @@ def is_meant(peer: Known, word: str) -> bool:
     return peer.name.lower() == lowered or (is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered))
 
 
-def _by_prefix(known: list[Known], lowered: str, word: str) -> Known:
-    matches = [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise ambiguous(word, matches)
-    raise PeerUnknown(f"no peer is called {word[:64]!r}")
+def _by_prefix(known: list[Known], lowered: str) -> list[Known]:
+    return [peer for peer in known if is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered)]
 
 
 def ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.crypto.fingerprint import id_text, parse_id
 from p2p_agents.errors import AgentExists, BadName, NoAgent, PeerAmbiguous, PeerUnknown
 from p2p_agents.limits import DISCOVERED_AGENTS
 from p2p_agents.node import commands, directory
@@ -136,6 +136,37 @@ def test_a_name_stays_with_the_first_that_used_it(pair: Core) -> None:
 def test_nobody_on_the_network_is_called_like_an_agent_of_ours(pair: Core) -> None:
     impostor = hears(pair, advert("bob"))
     assert means(pair, "bob") != impostor
+
+
+def test_nobody_is_called_what_a_contacts_id_begins_with(pair: Core) -> None:
+    """E5: whoever announced the short id that is shown of a contact got what was sent to that id."""
+    contact = hears(pair, advert(agent=parse_id("abcdefghij" + "a" * 42)))
+    asks(pair, commands.send, to="carol", text="hi")
+    for name in ("abcdefghij", "ABCDEFGHIJ", "abcdefghijaa"):
+        hears(pair, advert(name))
+        assert means(pair, name) == contact
+
+
+def test_a_contacts_name_is_no_strangers_id(pair: Core) -> None:
+    """E5: an id that begins with six letters of one's choice is found in hours."""
+    contact = hears(pair, advert("backup"))
+    asks(pair, commands.send, to="backup", text="hi")
+    hears(pair, advert("mallory", agent=parse_id("backup" + "a" * 46)))
+    assert means(pair, "backup") == contact
+
+
+def test_a_contact_called_what_anothers_id_begins_with_is_asked_back(pair: Core) -> None:
+    """E5: neither is written to."""
+    one = parse_id("abcdefghij" + "a" * 42)
+    hears(pair, advert("carol", agent=one))
+    mallory = hears(pair, advert("abcdefghij"))
+    with pytest.raises(PeerAmbiguous):
+        means(pair, "abcdefghij")
+    for agent in (mallory, one):
+        asks(pair, commands.send, to=id_text(agent), text="hi")
+    with pytest.raises(PeerAmbiguous):
+        means(pair, "abcdefghij")
+    assert means(pair, "abcdefghija") == one
 
 
 def test_a_petname_comes_before_any_name(pair: Core) -> None:
