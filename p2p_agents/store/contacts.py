@@ -300,7 +300,8 @@ EVENTS_KEPT = 1_000
 
 
 def record(db: Database, event: Event) -> None:
-    """Once per peer and kind an hour: a peer cannot fill the store with them."""
+    """Once per peer and kind an hour, and of too many the oldest of who has the most: strangers before contacts. So a
+    peer fills no store with them, and many push out nothing of others."""
     recent = db.one(
         "SELECT 1 FROM events WHERE agent = ? AND peer = ? AND kind = ? AND time_ms > ?",
         (event.agent, event.peer, event.kind, event.time_ms - 3_600_000),
@@ -310,7 +311,12 @@ def record(db: Database, event: Event) -> None:
             "INSERT INTO events (agent, peer, kind, detail, time_ms) VALUES (?,?,?,?,?)",
             (event.agent, event.peer, event.kind, event.detail, event.time_ms),
         )
-        db.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (EVENTS_KEPT,))
+        db.run(
+            "DELETE FROM events WHERE (SELECT count(*) FROM events) > ? AND id ="
+            " (SELECT min(e.id) FROM events e LEFT JOIN contacts c ON c.agent = e.agent AND c.peer = e.peer"
+            " GROUP BY e.agent, e.peer ORDER BY coalesce(max(c.trust), 0) >= ?, count(*) DESC, 1 LIMIT 1)",
+            (EVENTS_KEPT, int(Trust.ACCEPTED)),
+        )
 
 
 def events_of(db: Database, agent: int, peer: bytes, limit: int) -> list[Event]:

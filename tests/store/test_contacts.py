@@ -84,6 +84,28 @@ def test_events_do_not_fill_the_store(db):
     assert len(contacts.events(db, 10_000)) == EVENTS_KEPT
 
 
+def test_a_crowd_of_strangers_pushes_out_nothing_that_a_contact_did(db):
+    """E2: what a fork or an equivocation left to tell was gone once strangers had given cause for a thousand more."""
+    knows(db, BOB, "bob")
+    knows(db, CAROL, "carol", Trust.REQUESTED)
+    contacts.record(db, Event(1, BOB, "identity_forked", "", 1))
+    for number in range(2 * EVENTS_KEPT):
+        contacts.record(db, Event(1, CAROL, f"kind{number}", "", 1))
+    assert len(contacts.events(db, 10_000)) == EVENTS_KEPT
+    assert [event.kind for event in contacts.events_of(db, 1, BOB, 10)] == ["identity_forked"]
+
+
+def test_a_contact_pushes_out_nothing_that_another_did(db):
+    """E2"""
+    for peer, name in ((BOB, "bob"), (CAROL, "carol")):
+        knows(db, peer, name)
+    contacts.record(db, Event(1, BOB, "identity_forked", "", 1))
+    for number in range(2 * EVENTS_KEPT):
+        contacts.record(db, Event(1, CAROL, "rollback", "", number * 3_600_001))
+    assert len(contacts.events_of(db, 1, BOB, 10)) == 1
+    assert contacts.events(db, 1)[0].time_ms == (2 * EVENTS_KEPT - 1) * 3_600_001
+
+
 def test_a_rotation_lifts_a_freeze_but_not_a_final_one(db):
     """E2"""
     knows(db, BOB, "bob")
