@@ -50,12 +50,22 @@ class Home:
 
     @property
     def socket(self) -> str:
-        name = f"p2pa-{zlib.crc32(os.fsencode(self.path)):08x}"
+        name = f"p2pa-{zlib.crc32(os.fsencode(self.path)):08x}.sock"
+        shared = os.path.join("/tmp", f"p2pa-{os.getuid()}", name)  # noqa: S108 - made 0700 by create
         for directory in (self.runtime, self.path):
-            candidate = os.path.join(directory, f"{name}.sock") if directory else ""
+            candidate = os.path.join(directory, name) if directory else ""
             if candidate and len(os.fsencode(candidate)) <= SOCKET_PATH_BYTES:
-                return candidate
-        return os.path.join("/tmp", f"p2pa-{os.getuid()}", f"{name}.sock")  # noqa: S108 - made 0700 by create
+                return shared if directory == self.path and self._is_elsewhere(shared) else candidate
+        return shared
+
+    def _is_elsewhere(self, shared: str) -> bool:
+        """Whether the home takes no socket, or a node that began when it took none still listens at `shared`."""
+        return not self.is_writable or (_is_own(os.path.dirname(shared)) and os.path.exists(shared))
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether a file can be made in the home, as far as its mode and its mount say; true where there is none."""
+        return not os.path.isdir(self.path) or os.access(self.path, os.W_OK | os.X_OK)
 
     def create(self) -> None:
         """Make the directories, 0700. Raises UnsafeHome when one cannot be, or when others own or may enter it."""
@@ -79,6 +89,13 @@ def unusable(path: str, what: str, error: OSError) -> UnsafeHome:
     """What the system says of a place of ours, and the way out: its mode is not what is wrong with a read-only disk."""
     hint = "choose a directory that this user can write, on a disk that is not full or read-only: P2P_AGENTS_HOME"
     return UnsafeHome(f"{path} cannot be {what}: {error.strerror}", hint=hint)
+
+
+def _is_own(directory: str) -> bool:
+    try:
+        return _is_private(directory)
+    except UnsafeHome:
+        return False
 
 
 def _is_private(directory: str) -> bool:

@@ -29,6 +29,7 @@ class Face:
         self.json = not sys.stdout.isatty() if json is None else json
         self._selection: Selection | None = None
         self._client = Client(start=start)
+        self._told = False  # that the node only reads
 
     def choose(self, fields: str | None, compact: bool) -> None:
         """Show these fields alone, and with `compact` nothing that says nothing; both mean JSON. Raises Usage."""
@@ -40,11 +41,19 @@ class Face:
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """The result of a node's method that acts for no agent."""
-        return self._client.call(method, params)
+        return self._noted(self._client.call(method, params))
 
     def act(self, method: str, **params: Any) -> dict[str, Any]:
         """The result of a method that acts for this command's agent."""
-        return self._client.call(method, {"agent": self.agent, **params})
+        return self._noted(self._client.call(method, {"agent": self.agent, **params}))
+
+    def _noted(self, result: dict[str, Any]) -> dict[str, Any]:
+        """People are told once, beside the answer, that the node only reads; as JSON it is a field."""
+        why = result.get("reads_only")
+        if why and not self.json and not self._told:
+            self._told = True
+            self.warn(f"the node only reads: {why}")
+        return result
 
     def follow(self, method: str, **params: Any) -> Iterator[dict[str, Any]]:
         """The events of a stream for this command's agent."""

@@ -141,4 +141,4 @@ def clear_error(home: Home) -> None:
 
 
 def _error_path(home: Home) -> str:
-    return os.path.join(home.path, "node.error")
+    return os.path.join(home.path, "node.error") if home.is_writable else f"{home.socket}.error"

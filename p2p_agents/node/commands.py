@@ -379,3 +379,6 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "history": reading.history,
     "show": reading.show,
 }
+
+_READS = ("agents", "whoami", "peers", "contacts", "requests.list", "trust.show", "identity.show", "devices.list")
+RESTING = {name: HANDLERS[name] for name in (*_READS, "inbox", "history", "show")} | {"search": reading.search}

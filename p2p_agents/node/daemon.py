@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import gc
 import logging
@@ -84,7 +85,7 @@ def _raise_files() -> None:
 
 def take_lock(home: Home) -> int:
     """The descriptor that holds the home's lock while it is open. Raises AlreadyRunning."""
-    fd = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = _open_lock(home)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -94,6 +95,16 @@ def take_lock(home: Home) -> int:
         os.ftruncate(fd, 0)
         os.write(fd, b"%d\n" % os.getpid())
     return fd
+
+
+def _open_lock(home: Home) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(home.lock, os.O_RDWR | os.O_CREAT | flags, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS or not os.path.exists(home.lock):
+            raise
+    return os.open(home.lock, os.O_RDONLY | flags)
 
 
 async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
@@ -133,15 +144,17 @@ def _leave(home: Home, error: errors.P2PError) -> None:
 def _log_to(home: Home, foreground: bool) -> None:
     """Log to the home's file, 0600, turned over at its bound; in the foreground to stderr too."""
     logging.raiseExceptions = False  # a full disk takes no line, and no traceback about that either
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(
-            home.log,
-            maxBytes=limits.NODE_LOG_BYTES,
-            backupCount=1,
-            encoding="utf-8",
-            errors="backslashreplace",
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    with suppress(OSError):  # a disk that takes nothing; what can be read there still is
+        handlers.append(
+            logging.handlers.RotatingFileHandler(
+                home.log,
+                maxBytes=limits.NODE_LOG_BYTES,
+                backupCount=1,
+                encoding="utf-8",
+                errors="backslashreplace",
+            )
         )
-    ]
     if foreground:
         handlers.append(logging.StreamHandler())
     for handler in handlers:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
-from p2p_agents.errors import DeviceRevoked, NoPostQuantum, P2PError
+from p2p_agents.errors import DeviceRevoked, EnvironmentFault, NoPostQuantum, P2PError
 from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
@@ -73,15 +73,17 @@ class Check:
         return {"name": self.name, "ok": self.ok, "detail": self.detail, "hint": hint, "time": self.time}
 
 
-def run_checks(home: Home, live: Live | None = None) -> list[dict[str, Any]]:
-    """Every check, in the order in which one builds on another. Blocks for some milliseconds where all is well, and for
-    some seconds where nothing comes through."""
+def run_checks(
+    home: Home, live: Live | None = None, *, resting: EnvironmentFault | None = None
+) -> list[dict[str, Any]]:
+    """Every check, in the order in which one builds on another; `resting` is why a node that runs only reads. Blocks
+    for some milliseconds where all is well, and for some seconds where nothing comes through."""
     checks = [
         _crypto(),
         _home(home),
         _disk(home),
-        _store(home, running=live is not None),
-        _node(live),
+        _store(home, running=live is not None, resting=resting is not None),
+        _node(live, resting),
         _socket(socket.AF_INET, "ipv4"),
         _socket(socket.AF_INET6, "ipv6"),
         _network(),
@@ -176,18 +178,22 @@ def _write(path: str) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def _store(home: Home, *, running: bool) -> Check:
+def _store(home: Home, *, running: bool, resting: bool) -> Check:
     if not os.path.exists(home.store):
         return Check("store", None, "no messages yet")
+    open_ = Database.rest if resting else Database.read if running else Database.open
     try:
-        database = Database.read(home.store) if running else Database.open(home.store)
+        database = open_(home.store)
     except P2PError as error:
         return Check("store", False, error.message, error.hint)
     database.close()
     return Check("store", True, "readable")
 
 
-def _node(live: Live | None) -> Check:
+def _node(live: Live | None, resting: EnvironmentFault | None) -> Check:
+    if resting is not None:
+        hint = "make room, or mount it writable: the node then goes on by itself"
+        return Check("node", False, f"it only reads, and is not on the network: {resting.message}", hint)
     if live is None:
         return Check("node", None, "not running", "any command starts it; or run: p2p-agents node run")
     return Check("node", True, f"listening on UDP port {live.port}")

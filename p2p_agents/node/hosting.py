@@ -119,17 +119,22 @@ def load_all(core: Core) -> None:
     core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
     core.db.remember("incarnation", core.incarnation)
     lived.keep(core.db, core.lived.mark())
+    load_resting(core)
+    for hosted in core.hosted.values():
+        core.effect(KeysWritten(hosted.local.agent))
+        family.gather(core, hosted)
+    upkeep.renew_prekeys(core)
+
+
+def load_resting(core: Core) -> None:
+    """The agents as they are, where nothing can be written."""
     core.unusable.clear()
     for local in agents.agents(core.db):
         try:
-            core.hosted[local.id] = hosted = _load(core, local)
+            core.hosted[local.id] = _load(core, local)
         except KeysBroken as fault:
             log.error("agent %s cannot be used: %s", local.name, fault.message)
             core.unusable[local.id] = Unusable(local, fault)
-            continue
-        core.effect(KeysWritten(local.agent))
-        family.gather(core, hosted)
-    upkeep.renew_prekeys(core)
 
 
 def start_over(core: Core) -> None:

@@ -9,18 +9,19 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import p2p_agents
 from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.crypto.kem import require_post_quantum
-from p2p_agents.errors import EnvironmentFault, NoSocket
+from p2p_agents.errors import EnvironmentFault, NoSocket, StoreFull, StoreReadOnly
 from p2p_agents.limits import ACK_PATIENCE_S
 from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
 from p2p_agents.net.probing import Probe
-from p2p_agents.node import directory, doctor, hosting, relaying, upkeep
+from p2p_agents.node import commands, directory, doctor, hosting, relaying, upkeep
 from p2p_agents.node.clock import SystemClock
 from p2p_agents.node.core import Core
 from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
@@ -32,7 +33,7 @@ from p2p_agents.quic.address import format_address
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.endpoint import Endpoint
 from p2p_agents.store import bridges, keyring
-from p2p_agents.store.database import Database
+from p2p_agents.store.database import Database, translated
 from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.frame import PROTOCOL
 
@@ -68,18 +69,75 @@ class Node:
         self._bridges: Bridges | None = None  # a node without any pays for none
         self._blocked = False  # somebody read from the store when the WAL was to be emptied
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._resting: Resting | None = None  # while the disk takes nothing: only what is there is read
 
     # --- life ---
 
     async def start(self) -> None:
         """Raises an EnvironmentFault that says why the node cannot run here."""
         require_post_quantum()
-        await asyncio.to_thread(self._open_store)
+        try:
+            await self._open()
+        except (StoreFull, StoreReadOnly) as fault:
+            await self._rest(fault)
+            log.warning("only reading: %s", fault.message)
+            self._spawn(self._until_writable(), "until_writable")
+        else:
+            await self._go_online()
+
+    async def _open(self) -> None:
+        """The store, its writer and its agents. Raises an EnvironmentFault, with all of it closed again."""
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self._core, loop, self._happen, self.stopping.set)
-        self._calls = Calls(self._writer, self._read)
-        self._writer.start()
-        await self._writer.call(hosting.load_all)
+        try:
+            await self._off_loop(self._open_store)
+            self._writer = Writer(self._core, loop, self._happen, self.stopping.set)
+            self._calls = Calls(self._writer, self._read)
+            self._writer.start()
+            await self._writer.call(hosting.load_all)
+        except EnvironmentFault:
+            await self._close_store()
+            raise
+
+    async def _rest(self, fault: EnvironmentFault) -> None:
+        """Only read what is there. Raises the fault where that cannot be done either."""
+        try:
+            self._resting = await self._off_loop(lambda: Resting(fault, self._resting_core()))
+        except EnvironmentFault as deeper:
+            log.error("nothing can be read either: %s", deeper.message)
+            raise fault from deeper
+
+    def _resting_core(self) -> Core:
+        snapshot = Database.rest(self.home.store)
+        try:
+            with translated():
+                core = self._make_core(snapshot)
+                hosting.load_resting(core)
+        finally:
+            snapshot.close()
+        return core
+
+    async def _until_writable(self) -> None:
+        """Try again and again; then the node goes on as after any start."""
+        opened = False
+        while not opened:
+            await asyncio.sleep(TICK_S)
+            with suppress(StoreFull, StoreReadOnly):
+                await self._open()
+                opened = True
+        try:
+            await self._go_online()
+        except EnvironmentFault as fault:  # the next command starts a node, or learns why there is none
+            log.error("cannot go on: %s", fault.message)
+            self.stopping.set()
+            raise
+        self._resting = None
+        log.info("the store takes what is written")
+
+    async def _off_loop(self, work: Callable[[], Any]) -> Any:
+        """In the readers' thread: nobody reads meanwhile from a file that may change."""
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    async def _go_online(self) -> None:
         self._lines = Lines(self._writer)
         self._endpoint = await self._open_endpoint()
         self._lines.endpoint = self._endpoint
@@ -95,19 +153,16 @@ class Node:
         self._spawn(self._tick(), "tick")
 
     def _open_store(self) -> None:
+        self._db = Database.open(self.home.store)
+        self._core = self._make_core(self._db)
+        self._core.patience = ACK_PATIENCE_S
+
+    def _make_core(self, db: Database) -> Core:
         entropy = SystemEntropy()
         self._seed = keyring.node_seed(self.home.keys, entropy.draw(keyring.SEED_BYTES))
         self._certificate = NodeCertificate.from_seed(self._seed)
-        self._db = Database.open(self.home.store)
-        self._core = Core(
-            self._db,
-            self.home.keys,
-            self._certificate.public,
-            SystemClock(),
-            entropy,
-            random.SystemRandom().random,
-        )
-        self._core.patience = ACK_PATIENCE_S
+        jitter = random.SystemRandom().random
+        return Core(db, self.home.keys, self._certificate.public, SystemClock(), entropy, jitter)
 
     async def _open_endpoint(self) -> Endpoint:
         """On the port of last time when it is free: addresses that peers remember stay good."""
@@ -133,13 +188,21 @@ class Node:
             if self._bridges is not None:
                 await self._bridges.close()
             await self._endpoint.close()
+        await self._close_store()
+        self._reading.shutdown()
+
+    async def _close_store(self) -> None:
         if hasattr(self, "_writer"):
             await asyncio.to_thread(self._writer.stop)
-        self._reading.shutdown()
+            del self._writer
+        await self._off_loop(self._close_database)
+
+    def _close_database(self) -> None:
         if hasattr(self, "_db"):
             with suppress(EnvironmentFault):  # what is committed stays so; the next start empties the WAL
                 self._db.truncate()
             self._db.close()
+            del self._db
 
     def _spawn(self, work: Any, name: str) -> None:
         """A background task of the node: kept until it ends, and its failure is logged."""
@@ -238,6 +301,8 @@ class Node:
 
     async def call(self, method: str, params: Json) -> Json:
         own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
+        if self._resting is not None and method != "node.stop":
+            return await self._answer_resting(self._resting, method, params)
         if method in own:
             return await own[method](params)
         if method.startswith("bridge."):
@@ -247,21 +312,39 @@ class Node:
         answer = await self._calls.call(method, params)
         return await self._bridge_desk().opened(answer) if method == "requests.address" else answer
 
+    async def _answer_resting(self, resting: Resting, method: str, params: Json) -> Json:
+        """What only reads. Raises what keeps the node from writing, for all else."""
+        why = {"reads_only": resting.fault.message}
+        if method == "node.info":
+            return self._described(resting.core, 0, 0) | why
+        if method == "doctor":
+            checks = await asyncio.to_thread(doctor.run_checks, self.home, resting=resting.fault)
+            return {"checks": checks + await self._read(doctor.what_the_store_tells)} | why
+        query = commands.RESTING.get(method)
+        if query is None:
+            raise resting.refusal()
+        found: Json = await self._read(lambda core: query(core, params))
+        return found | why
+
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
+        if self._resting is not None:
+            raise self._resting.refusal()
         return self._calls.stream(method, params)
 
     async def _info(self, params: Json) -> Json:
-        agents = await self._writer.call(lambda core: len(core.hosted))
+        return self._described(self._core, self._endpoint.port, len(self._endpoint.connections))
+
+    def _described(self, core: Core, port: int, connections: int) -> Json:
         return {
             "version": p2p_agents.__version__,
             "protocol": PROTOCOL,
             "pid": os.getpid(),
             "home": self.home.path,
-            "port": self._endpoint.port,
-            "incarnation": self._core.incarnation,
+            "port": port,
+            "incarnation": core.incarnation,
             "uptime_s": round(time.monotonic() - self._started, 3),
-            "agents": agents,
-            "connections": len(self._endpoint.connections),
+            "agents": len(core.hosted),
+            "connections": connections,
         }
 
     def _shown_addresses(self) -> list[Address]:
@@ -288,14 +371,27 @@ class Node:
 
     async def _read(self, query: Callable[[Core], Any]) -> Any:
         """A long query, off the writer's path: it sees committed rows only."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._query, query)
+        return await self._off_loop(lambda: self._query(query))
 
     def _query(self, query: Callable[[Core], Any]) -> Any:
-        snapshot = Database.read(self.home.store)
+        resting = self._resting
+        snapshot = Database.rest(self.home.store) if resting else Database.read(self.home.store)
         try:
-            return query(self._core.reading(snapshot))
+            with translated():
+                return query((resting.core if resting else self._core).reading(snapshot))
         finally:
             snapshot.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """A node whose disk takes nothing: why, and its agents. The core's own connection is closed: it is for views."""
+
+    fault: EnvironmentFault
+    core: Core
+
+    def refusal(self) -> EnvironmentFault:
+        return type(self.fault)(self.fault.message)
 
 
 def _second(core: Core) -> None:

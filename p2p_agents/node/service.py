@@ -117,10 +117,10 @@ class Calls:
         handler = commands.HANDLERS[method]
         try:
             result: Json = await self._writer.call(lambda core: handler(core, params), hurry=method not in UNHURRIED)
-        except (StoreFull, StoreReadOnly, StoreUncertain):
+        except (StoreFull, StoreReadOnly, StoreUncertain) as fault:
             if method not in READS:
                 raise
-            result = await self._reader(lambda core: handler(core, params))
+            result = await self._reader(lambda core: handler(core, params)) | {"reads_only": fault.message}
         return result
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:

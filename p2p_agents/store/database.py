@@ -14,6 +14,7 @@ import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from p2p_agents.errors import (
     EnvironmentFault,
@@ -114,6 +115,31 @@ class Database:
             reader = cls(connection, path)
             reader.is_read_only = True
             return reader
+
+    @classmethod
+    def rest(cls, path: str) -> Database:
+        """As `read`, of a store that cannot be written, and that nobody writes: the caller holds the home's lock.
+
+        SQLite opens a store in WAL mode only beside a WAL index, or told that nothing changes the file. What a WAL
+        holds is then not looked at: that is for a store without one alone (sqlite.org/wal.html, read-only databases).
+        """
+        wal = f"{path}-wal"
+        settled = not os.path.exists(wal) or not os.path.getsize(wal)
+        with translated():
+            address = f"file:{quote(path)}?mode=ro{'&immutable=1' if settled else ''}"
+            connection = _connect(address, uri=True)
+            try:
+                connection.execute("PRAGMA query_only = ON")
+                is_current = upgrade.is_current(connection)
+            except BaseException:
+                connection.close()
+                raise
+        if not is_current:
+            connection.close()
+            raise StoreReadOnly("the store is an older release's, and cannot be brought to this one's")
+        resting = cls(connection, path)
+        resting.is_read_only = True
+        return resting
 
     def close(self) -> None:
         self._connection.close()
@@ -250,8 +276,8 @@ def _open(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+def _connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256, uri=uri)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return connection

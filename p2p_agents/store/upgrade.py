@@ -60,13 +60,23 @@ def check(path: str) -> None:
 
 def upgrade(connection: sqlite3.Connection, path: str) -> None:
     """Nothing for a store of this release."""
-    (at,) = connection.execute("PRAGMA user_version").fetchone()
-    scripts = [script for number, script in migrations() if number > at]
-    if at > LATE:
-        scripts = _late(connection) + scripts
+    at, scripts = _missing(connection)
     if scripts:
         _keep(connection, path, at)
         _apply(connection, scripts)
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the store has this release's schema."""
+    at, scripts = _missing(connection)
+    return at == migrations()[-1][0] and not scripts
+
+
+def _missing(connection: sqlite3.Connection) -> tuple[int, list[str]]:
+    """The schema that the store has, and the scripts it lacks."""
+    (at,) = connection.execute("PRAGMA user_version").fetchone()
+    scripts = [script for number, script in migrations() if number > at]
+    return at, (_late(connection) if at > LATE else []) + scripts
 
 
 def _late(connection: sqlite3.Connection) -> list[str]:

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import stat
 import subprocess
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,19 +134,98 @@ def test_a_disk_without_room_for_a_store_is_said_at_start(world: World, small_di
     assert node.cli("init", "alice").status == 0
 
 
-def test_a_read_only_file_system(world: World, small_disk: Path) -> None:
-    alice = world.agent("alice", home=small_disk / "home")
-    alice.node.stop()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+def remount(place: Path, how: str, *inside: str) -> None:
+    subprocess.run([*inside, "mount", "-o", f"remount,{how}", str(place)], check=True)
+
+
+@contextmanager
+def read_only(place: Path, agent: Agent) -> Iterator[None]:
+    """Nothing can be written there, inside; then it can be again, also where the agent's node sees its own mounts."""
+    remount(place, "ro")
     try:
-        refused = alice.node.cli("inbox")
-        assert refused.status != 0
-        assert refused.code in ("store_read_only", "unsafe_home")
-        assert refused.json["error"]["hint"]
-        assert "Traceback" not in refused.err
+        yield
     finally:
-        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
-    assert alice.node.cli("inbox").status == 0
+        remount(place, "rw")
+    remount(place, "rw", "nsenter", "-m", "-t", str(agent.node.cli("node", "status").json["pid"]))
+
+
+def reads(alice: Agent, code: str) -> None:
+    """Every command that reads answers and says that the node only reads; what must write is refused by `code`."""
+    inbox = alice.cli("inbox").json
+    assert [message["text"] for message in inbox["messages"]] == ["yes", "hello"]
+    assert inbox["reads_only"]
+    history = alice.cli("history", "bob").json
+    assert [message["text"] for message in history["messages"]][-1] == "hello"
+    hello = history["messages"][-1]["id"]
+    assert alice.cli("show", hello).json["message"]["text"] == "hello"
+    assert [peer["name"] for peer in alice.cli("peers").json["peers"]] == ["bob"]
+    assert [agent["name"] for agent in alice.node.cli("agents").json["agents"]] == ["alice"]
+    assert alice.cli("whoami", "--json").json["reads_only"]
+    assert [message["text"] for message in alice.cli("search", "hello").json["messages"]] == ["hello"]
+    for words in (("send", "bob", "now"), ("ack",), ("wait", "--timeout", "1"), ("init", "carol")):
+        refused = alice.node.cli(*words)
+        assert (refused.status, refused.code) == (1, code), (words, refused)
+        assert refused.json["error"]["hint"]
+    told = alice.cli("inbox", "--text")
+    assert told.err.count("the node only reads") == 1
+    (node,) = [check for check in alice.node.cli("doctor").json["checks"] if check["name"] == "node"]
+    assert node["ok"] is False
+    assert "only reads" in node["detail"]
+
+
+def writes_again(alice: Agent, bob: Agent) -> None:
+    """The node that only read goes on by itself."""
+    pid = alice.node.cli("node", "status").json["pid"]
+    deadline = time.monotonic() + PATIENCE_S
+    while "reads_only" in (status := alice.node.cli("node", "status").json):
+        assert time.monotonic() < deadline
+    assert status["pid"] == pid
+    alice.send(bob, "back", wait="delivered", timeout=40)
+    assert alice.cli("ack").status == 0
+
+
+@pytest.fixture
+def written(world: World, small_disk: Path, tmp_path: Path) -> Iterator[tuple[Agent, Agent]]:
+    """Two agents; the first was written to, has searched once, and its node has stopped."""
+    node = world.node("alice", home=small_disk / "home")
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    node.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    node.start()
+    alice = node.agent("alice")
+    bob = world.agent("bob")
+    alice.meets(bob)
+    bob.send(alice, "hello", wait="delivered", timeout=20)
+    assert alice.cli("search", "hello").json["messages"]
+    assert node.stop() == 0
+    yield alice, bob
+    node.cli("node", "stop")
+
+
+def test_a_node_that_starts_on_a_read_only_disk_reads(written: tuple[Agent, Agent], small_disk: Path) -> None:
+    """Its clean end left no WAL: nothing can be made there, and nothing is needed."""
+    with read_only(small_disk, written[0]):
+        reads(written[0], "store_read_only")
+    writes_again(*written)
+
+
+def test_a_node_that_was_killed_reads_on_a_read_only_disk(written: tuple[Agent, Agent], small_disk: Path) -> None:
+    """What only its WAL holds is read too."""
+    alice, bob = written
+    alice.node.start()
+    bob.send(alice, "last words", wait="delivered", timeout=40)
+    alice.node.kill()
+    with read_only(small_disk, alice):
+        assert [message["text"] for message in alice.cli("inbox").json["messages"]][-1] == "last words"
+        assert alice.cli("send", "bob", "now").code == "store_read_only"
+    writes_again(alice, bob)
+
+
+def test_a_node_that_starts_on_a_full_disk_reads(written: tuple[Agent, Agent], small_disk: Path) -> None:
+    ballast = fill(small_disk)
+    reads(written[0], "store_full")
+    ballast.unlink()
+    writes_again(*written)
 
 
 # --- stores that are not ours to open ---
