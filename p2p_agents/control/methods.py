@@ -131,6 +131,14 @@ _PEERS = (
         f"{{contact: {CONTACT_FIELDS}}}",
         (*FINDS_PEER, errors.BadName),
     ),
+    Method(
+        "contacts.remove",
+        "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, what"
+        " was said stays. A blocked one stays blocked, and is refused here.",
+        (AGENT, PEER, Param("dry", bool, "do nothing, only count", default=False)),
+        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages that it is not given any more",
+        (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.ContactFrozen, *STORES),
+    ),
 )
 
 

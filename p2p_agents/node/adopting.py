@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted
 
 REVOKED = "revoked"  # a link ended because its device is no longer the agent's
+RESET = "reset"  # a human forgot the contact: it is a stranger again
 FROZEN = "frozen"  # a contact whose identity forked shows nothing that settles it
 
 
@@ -65,6 +66,14 @@ def close_links(core: Core, agent: bytes, code: str) -> None:
         for link in list(found):
             if link.peer == agent:
                 core.close_link(link, code)
+
+
+def part(core: Core, hosted: Hosted, peer: bytes) -> None:
+    """Links, sessions and queues of one of our agents with a peer end: a human forgot it."""
+    for link in list(core.links_to(hosted.local.id, peer)):
+        core.close_link(link, RESET)
+    for device in sessions.peer_devices(core.db, hosted.local.device, peer):
+        forget_device(core, hosted, peer, device)
 
 
 def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> None:

@@ -15,6 +15,7 @@ from p2p_agents.limits import (
     TEXT_PREVIEW_BYTES,
 )
 from p2p_agents.link.admission import Policy, standing_of
+from p2p_agents.node import family
 from p2p_agents.node.effects import Moved
 from p2p_agents.store import allowed, contacts, entries, outbox
 from p2p_agents.store.contacts import Trust
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from p2p_agents.conversation.record import Record
     from p2p_agents.node.core import Core
     from p2p_agents.node.state import Hosted, Link
+    from p2p_agents.store.outbox import Delivery
 
 
 def standing(core: Core, hosted: Hosted, peer: bytes) -> Standing:
@@ -75,6 +77,23 @@ def give_up(core: Core, agent: int, peer: bytes) -> None:
     """The peer takes nothing from us: say so for everything that waits."""
     for row in outbox.queued_for(core.db, agent, peer, PAGE_MAX):
         void(core, agent, row.id, row.entry, "not accepted")
+
+
+def fail_all(core: Core, agent: int, peer: bytes, why: str) -> None:
+    """Nothing that waits for the peer is to reach it any more."""
+    while rows := outbox.waiting(core.db, agent, peer, PAGE_MAX):
+        for row, sealed in rows:
+            fail(core, row, why, sealed=sealed)
+
+
+def fail(core: Core, row: Delivery, why: str, *, sealed: bool) -> None:
+    """Give up what waits. What was sealed may have arrived, and what another device of its own agent or of the peer is
+    to have is not voided: it stays owed, whole."""
+    if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
+        outbox.fail_sealed(core.db, row.id, core.now_ms())
+        core.effect(Moved(row.agent, row.entry))
+    else:
+        void(core, row.agent, row.id, row.entry, why)
 
 
 def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:

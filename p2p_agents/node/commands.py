@@ -95,7 +95,8 @@ def peers(core: Core, params: Json) -> Json:
 
 def contacts(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    return {"contacts": [showing.contact(hosted, found) for found in kept.contacts(core.db, hosted.local.id)]}
+    found = [c for c in kept.contacts(core.db, hosted.local.id) if c.trust is not Trust.UNKNOWN or c.frozen]
+    return {"contacts": [showing.contact(hosted, each) for each in found]}
 
 
 def name_contact(core: Core, params: Json) -> Json:
@@ -352,6 +353,7 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "peers": peers,
     "contacts": contacts,
     "contacts.name": name_contact,
+    "contacts.remove": trusting.remove,
     "requests.list": requests,
     "requests.accept": accept,
     "requests.reject": reject,

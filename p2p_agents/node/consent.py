@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from p2p_agents.node.state import Hosted, Link
 
 ENTRY_BYTES = 32  # the id of an entry
+REMOVED = "the contact was removed"  # why a message to it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,21 @@ def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Cont
     for link in list(core.links_to(hosted.local.id, peer)):
         core.close_link(link, NO_SUCH_AGENT)
     return contact
+
+
+def remove(core: Core, hosted: Hosted, peer: bytes) -> None:
+    """A contact is a stranger again, to this agent alone: what it was still owed fails, and the agent's place for its
+    name is free (PROTOCOL E5). What is known of its keys stays, and so does the conversation."""
+    agent = hosted.local.id
+    asking.fail_all(core, agent, peer, REMOVED)
+    adopting.part(core, hosted, peer)
+    doors.forget(core.db, agent, peer)
+    doors.forget_asker(core.db, agent, peer)
+    introductions.settle(core.db, agent, peer, "rejected")
+    contacts.forget_pins(core.db, peer, agent)
+    contacts.set_petname(core.db, agent, peer, None)
+    remembering.forget_peer(core, peer)
+    regard(core, hosted, peer)
 
 
 def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -> Contact:

@@ -269,7 +269,7 @@ def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) ->
     frozen contact may show the rotation that lifts the freeze."""
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, frame.frm) if known else None
-    if contact is None:
+    if contact is None or (contact.trust is Trust.UNKNOWN and not contact.frozen):
         listed = known is not None and allowed.holds(core.db, agent, frame.frm)
         return not hosted.local.hidden or listed or _was_a_contacts(core, agent, frame)
     return contact.trust is not Trust.BLOCKED and not contact.final

@@ -167,6 +167,10 @@ def _trust(core: Core, hosted: Hosted, card: Card, trust: Trust) -> None:
     if trust is Trust.BLOCKED:
         consent.block(core, hosted, peer, card.name, card.kind)
         return
+    known = contacts.contact(core.db, agent, peer)
+    if trust is Trust.UNKNOWN and known is not None and known.trust >= Trust.ACCEPTED:
+        consent.remove(core, hosted, peer)
+        return
     contacts.save_contact(core.db, agent, peer, name=card.name, kind=card.kind, trust=trust, now_ms=core.now_ms())
     if trust >= Trust.ACCEPTED:
         contacts.settle_request(core.db, agent, peer, "accepted")

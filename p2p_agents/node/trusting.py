@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.errors import NotAContact, NumberDiffers
-from p2p_agents.node import adopting, consent, directory, showing
+from p2p_agents.node import adopting, consent, directory, remembering, showing
 from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.naming import Names
-from p2p_agents.store import agents, allowed, contacts, sessions
+from p2p_agents.store import agents, allowed, contacts, outbox
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 EVENTS_SHOWN = 20
-RESET = "reset"  # why a link ends: its peer is a stranger again
 
 
 def show(core: Core, params: Json) -> Json:
@@ -74,16 +73,34 @@ def reset(core: Core, params: Json) -> Json:
     found = contacts.contact(core.db, hosted.local.id, known.agent)
     if found is None or core.hosted_id(known.agent) is not None:
         raise NotAContact(f"no identity is known of {known.name}", hint="run: p2p-agents contacts")
-    adopting.close_links(core, known.agent, RESET)
     for own in core.hosted.values():
-        for device in sessions.peer_devices(core.db, own.local.device, known.agent):
-            adopting.forget_device(core, own, known.agent, device)
+        adopting.part(core, own, known.agent)
     agents.forget_identity(core.db, known.agent)
     contacts.forget_pins(core.db, known.agent)
+    remembering.forget_peer(core, known.agent)
     core.effect(PeersChanged())
     after = contacts.contact(core.db, hosted.local.id, known.agent)
     assert after is not None
     return {"contact": showing.contact(hosted, after)}
+
+
+def remove(core: Core, params: Json) -> Json:
+    """One of our agents has a contact no more. {contact, failed}: as it is then, and how many messages it is not given;
+    with `dry` nothing is done. Raises NotAContact, PeerBlocked or ContactFrozen."""
+    hosted, known = _whom(core, params)
+    if core.hosted_id(known.agent) is not None:
+        raise NotAContact(f"{known.name} lives on this node: agents of one node always know each other")
+    found = contacts.contact(core.db, hosted.local.id, known.agent)
+    if found is not None:
+        contacts.check_open(found)
+    if found is None or found.trust < Trust.ACCEPTED:
+        hint = "a request is answered with: p2p-agents requests reject PEER"
+        raise NotAContact(f"{known.name} is not a contact of {hosted.local.name}", hint=hint)
+    failed = outbox.count_waiting(core.db, hosted.local.id, known.agent, hosted.local.agent)
+    if not params["dry"]:
+        consent.remove(core, hosted, known.agent)
+        found = contacts.contact(core.db, hosted.local.id, known.agent) or found
+    return {"contact": showing.contact(hosted, found), "failed": failed}
 
 
 def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:

@@ -24,7 +24,6 @@ from p2p_agents.node import (
     asking,
     consent,
     crowds,
-    family,
     integrity,
     knocking,
     opening,
@@ -37,7 +36,6 @@ from p2p_agents.node import (
     ways,
 )
 from p2p_agents.node.dialing import dial_due
-from p2p_agents.node.effects import Moved
 from p2p_agents.store import agents, contacts, doors, entries, introductions, lived, outbox, pairings, sessions
 from p2p_agents.store.agents import Prekey
 from p2p_agents.wire.payload import ECHO_BYTES
@@ -180,13 +178,9 @@ def seek(core: Core, peer: bytes) -> None:
 
 def expire(core: Core) -> None:
     """Give up what nobody took in EXPIRY_DAYS that this node saw pass, and say so to its sender (PROTOCOL B6, B12)."""
-    now_ms, lived_ms = core.now_ms(), core.lived.now_ms()
+    lived_ms = core.lived.now_ms()
     for row, sealed in outbox.expired(core.db, core.hosted, lived_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
-        if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
-            outbox.fail_sealed(core.db, row.id, now_ms)  # it stays owed, whole: one device that is away voids nothing
-            core.effect(Moved(row.agent, row.entry))
-        else:
-            asking.void(core, row.agent, row.id, row.entry, _why(core, row))
+        asking.fail(core, row, _why(core, row), sealed=sealed)
     contacts.forget_requests(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
     introductions.forget(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
     doors.forget_askers(core.db)

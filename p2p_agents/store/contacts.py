@@ -135,15 +135,22 @@ def thaw(db: Database, peer: bytes) -> bool:
     return changed.rowcount > 0
 
 
-def forget_pins(db: Database, peer: bytes) -> None:
-    """A stranger again, to every agent of this node, but for those that blocked it."""
-    db.run("UPDATE contacts SET frozen = NULL, final = 0 WHERE peer = ?", (peer,))
+def forget_pins(db: Database, peer: bytes, agent: int | None = None) -> None:
+    """A stranger again, to one agent or to every one of this node, but for those that blocked it."""
+    whose, parameters = "peer = ?1 AND agent = coalesce(?2, agent)", (peer, agent)
+    db.run(f"UPDATE contacts SET frozen = NULL, final = 0 WHERE {whose}", parameters)  # noqa: S608 - constant
     db.run(
-        "UPDATE contacts SET trust = ? WHERE peer = ? AND trust <> ?", (int(Trust.UNKNOWN), peer, int(Trust.BLOCKED))
+        f"UPDATE contacts SET trust = ?3 WHERE {whose} AND trust <> ?4",  # noqa: S608 - constant
+        (*parameters, int(Trust.UNKNOWN), int(Trust.BLOCKED)),
     )
-    for table in ("pins", "addresses", "leads", "allowed"):
+    for table in ("pins", "allowed"):
+        db.run(f"DELETE FROM {table} WHERE {whose}", parameters)  # noqa: S608 - constants
+    db.run(f"DELETE FROM requests WHERE {whose} AND state <> 'blocked'", parameters)  # noqa: S608 - constant
+
+
+def forget_addresses(db: Database, peer: bytes) -> None:
+    for table in ("addresses", "leads"):
         db.run(f"DELETE FROM {table} WHERE peer = ?", (peer,))  # noqa: S608 - constant
-    db.run("DELETE FROM requests WHERE peer = ? AND state <> 'blocked'", (peer,))
 
 
 def pinned(db: Database, agent: int, name: str) -> bytes | None:

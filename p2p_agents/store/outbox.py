@@ -294,6 +294,27 @@ def expired(db: Database, agents: Iterable[int], before_ms: int, limit: int) -> 
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
 
 
+def waiting(db: Database, agent: int, peer: bytes, limit: int) -> list[tuple[Delivery, bool]]:
+    """All that waits for a peer, its own entries that it lost too; with each, whether sealed."""
+    rows = db.all(
+        f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
+        " WHERE state IN ('queued', 'relayed') AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
+        (agent, peer, limit),
+    )
+    return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
+
+
+def count_waiting(db: Database, agent: int, peer: bytes, author: bytes) -> int:
+    """Entries of an author that wait for a peer, and that no device of it is known to hold."""
+    row = db.one(
+        "SELECT count(DISTINCT o.entry) FROM outbox o JOIN entries e ON e.id = o.entry"
+        " WHERE o.state IN ('queued', 'relayed') AND o.agent = ?1 AND o.peer = ?2 AND e.author = ?3 AND NOT EXISTS"
+        " (SELECT 1 FROM outbox s WHERE s.entry = o.entry AND s.peer = ?2 AND s.state IN ('delivered', 'read'))",
+        (agent, peer, author),
+    )
+    return int(row[0]) if row else 0
+
+
 def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
     rows = db.all(
         f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state IN ('queued', 'relayed')"  # noqa: S608 - constant

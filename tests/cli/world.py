@@ -166,6 +166,7 @@ def make_world() -> FakeService:
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
         contacts={"contacts": [CONTACT]},
         contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
+        contacts__remove={"contact": CONTACT | {"trust": "unknown"}, "failed": 2},
         pair__start=_start_pairing,
         pair__link=_link,
         pair__status=lambda params: PAIR_STATUS,

@@ -1,14 +1,18 @@
-"""`contacts` and `contacts name`."""
+"""`contacts`, `contacts name` and `contacts remove`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p2p_agents import output
-from p2p_agents.cli.face import run
+from p2p_agents import errors, output
+from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import As, Json, Peer, application, examples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 app = application()
 
@@ -18,7 +22,7 @@ app = application()
     epilog=examples("p2p-agents contacts", "p2p-agents contacts --json", "p2p-agents contacts name bob bobby"),
 )
 def contacts(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
-    """List contacts; give them names."""
+    """List contacts; give them names; remove them."""
     return 0 if ctx.invoked_subcommand else list_(as_, json)
 
 
@@ -50,3 +54,52 @@ def name(
         as_,
         json,
     )
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents contacts remove bob",
+        "p2p-agents contacts remove k7wq2 --yes",
+        "p2p-agents --as alice contacts remove bob --yes --json",
+    )
+)
+def remove(
+    peer: Peer,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_: As = None,
+    json: Json = None,
+) -> int:
+    """Remove a contact: it is a stranger again, and has to ask before it may write.
+
+    Trust, its name here, addresses, queues at bridges and sessions are forgotten, and messages that it was not given
+    yet fail. What was said stays readable; `purge --with` deletes it. What is known of its keys stays; `trust reset`
+    forgets that. Other agents of this machine keep it as theirs. A blocked one is refused: it would be let ask again.
+    Without --yes it asks first, at a terminal only.
+    """
+
+    def act(face: Face) -> None:
+        if not yes:
+            _ask(face.act("contacts.remove", peer=peer, dry=True))
+        face.show(face.act("contacts.remove", peer=peer), _removed)
+
+    return run(act, as_, json)
+
+
+def _ask(found: Mapping[str, Any]) -> None:
+    """Raises HumanRequired unless a human at a terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise errors.HumanRequired("a human must decide to remove a contact", hint="or give --yes")
+    failed = f"; {_count(found['failed'])} not delivered yet will fail" if found["failed"] else ""
+    sys.stderr.write(f"{output.contact(found)}\nThis contact becomes a stranger{failed}. Type yes to remove: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise errors.HumanRequired("nothing was removed")
+
+
+def _removed(result: Mapping[str, Any]) -> str:
+    failed = f"; {_count(result['failed'])} not delivered" if result["failed"] else ""
+    return f"{output.contact(result)}\nremoved{failed}; what was said stays, until: p2p-agents purge --with PEER"
+
+
+def _count(number: int) -> str:
+    return "1 message" if number == 1 else f"{number} messages"
