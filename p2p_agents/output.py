@@ -187,13 +187,18 @@ def exported(result: Mapping[str, Any]) -> str:
 
 def backed_up(result: Mapping[str, Any]) -> str:
     lacks = "" if result["next_root"] == "here" else "; it lacks the next root key, which was exported"
-    count = f"{result['contacts']} contacts, {result['bytes']} bytes"
+    count = f"{_contacts(result['contacts'])}, {result['bytes']} bytes"
     return f"written and read again: {escape(result['path'])} ({count}){lacks}"
 
 
 def restored(result: Mapping[str, Any]) -> str:
-    count = f"{result['contacts']} contacts, {result['entries']} entries"
-    return f"{agent(result)}\n{count}; its former devices are revoked. Make a new backup: p2p-agents backup export FILE"
+    count = f"{_contacts(result['contacts'])}, {result['entries']} {'entry' if result['entries'] == 1 else 'entries'}"
+    then = f"{count}; its former devices are revoked. Make a new backup: p2p-agents backup export FILE"
+    return f"{agent(result)}\n{fold(then)}"
+
+
+def _contacts(number: int) -> str:
+    return f"{number} contact{'' if number == 1 else 's'}"
 
 
 def devices(result: Mapping[str, Any]) -> str:

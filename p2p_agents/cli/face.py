@@ -56,8 +56,8 @@ class Face:
         return result
 
     def follow(self, method: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """The events of a stream for this command's agent."""
-        return self._client.stream(method, {"agent": self.agent, **params})
+        """The events of a stream for this command's agent. Raises BrokenPipeError when nobody reads stdout any more."""
+        return self._client.stream(method, {"agent": self.agent, **params}, output=sys.stdout.fileno())
 
     def show(self, result: Mapping[str, Any], human: Callable[[Mapping[str, Any]], str]) -> None:
         """One result, whole and flushed: JSON with `ok` first, or for people."""

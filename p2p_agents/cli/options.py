@@ -70,6 +70,9 @@ def absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+SENTENCE = 1000  # characters: more than the first sentence of any help
+
+
 class BareGroup(Exception):
     """A group was named, and none of its commands."""
 
@@ -78,7 +81,16 @@ class BareGroup(Exception):
         self.path, self.commands, self.page = path, commands, page
 
 
-class Group(TyperGroup):
+class Listed(TyperGroup):
+    """Lists its commands by whole sentences, on as many lines as they need."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, found.get_short_help_str(SENTENCE)) for name, found in commands if found])
+
+
+class Group(Listed):
     """Commands under one word: a slip is answered with what is like it, the bare word with its help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -36,10 +36,8 @@ class Selection:
         return _spare(chosen) if self.compact else chosen
 
     def _chosen(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        known = {name for item in items for name in item}
         for path in self._paths:
-            if items and path[0] not in known:
-                raise _no_field(path[0], known)
+            _check(path, items)
         return [self._pick(item) for item in items]
 
     def _pick(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +64,17 @@ def _spare(value: Any) -> Any:
     return {name: item for name, item in spared.items() if name in LISTS or (item and ASSUMED.get(name) != item)}
 
 
-def _no_field(name: str, known: set[str]) -> errors.Usage:
+def _check(path: tuple[str, ...], items: list[Any]) -> None:
+    """Raises Usage where objects stand at a part of the path, and none has a field of that name."""
+    for depth, name in enumerate(path):
+        items = [item for item in items if isinstance(item, dict)]
+        known = {field for item in items for field in item}
+        if items and name not in known:
+            raise _no_field(".".join(path[: depth + 1]), name, known)
+        items = [item[name] for item in items if name in item]
+
+
+def _no_field(path: str, name: str, known: set[str]) -> errors.Usage:
     from p2p_agents.output import did_you_mean
 
-    return errors.Usage(f"no field is called {name[:64]!r}", hint=did_you_mean(name, known) + ", ".join(sorted(known)))
+    return errors.Usage(f"no field is called {path[:64]!r}", hint=did_you_mean(name, known) + ", ".join(sorted(known)))

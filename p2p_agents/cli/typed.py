@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import sys
 
-from p2p_agents import errors, limits
+from p2p_agents import errors, limits, output
+from p2p_agents.cli.face import STDERR
 
 STDIN = "-"
 LINE_BYTES = 4 * limits.OOB_CHARS  # the longest text of a code, however it is encoded, and its line end
@@ -64,5 +65,5 @@ def take_code(words: list[str], *, gives_agent: bool) -> str:
 
 def warn_seen() -> None:
     """On stderr, whatever stdout is for."""
-    sys.stderr.write(f"p2p-agents: {SEEN}\n")
+    sys.stderr.write(output.fold(f"p2p-agents: {SEEN}", "  ", STDERR) + "\n")
     sys.stderr.flush()

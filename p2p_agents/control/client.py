@@ -7,6 +7,7 @@ wait with the time it has left, a watch with its cursor.
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 import p2p_agents
@@ -47,6 +48,7 @@ class Client:
         self._unread = bytearray()
         self._number = 0
         self._goodbye = ""  # what the node said before it hung up
+        self._output: int | None = None  # the pipe into which a stream's events go
 
     def __enter__(self) -> Client:
         return self
@@ -66,11 +68,15 @@ class Client:
             error.details.setdefault("key", params["id"])
             raise
 
-    def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    def stream(
+        self, method: str, params: dict[str, Any] | None = None, *, output: int | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Events, the first of type `ready`; after a lost node the stream goes on from the last cursor.
 
-        It ends with NodeUnreachable when the node was told to stop.
+        It ends with NodeUnreachable when the node was told to stop, and with BrokenPipeError when nobody reads the
+        pipe `output`, a descriptor, any more: without waiting for an event to write there.
         """
+        self._output = output if output is not None and _is_pipe(output) else None
         params = {name: value for name, value in (params or {}).items() if value is not None}
         lost = 0
         while lost <= RECONNECTS:
@@ -184,6 +190,8 @@ class Client:
 
     def _receive(self, deadline: float | None) -> bytes:
         assert self._socket is not None
+        if deadline is None and self._output is not None:
+            _await_either(self._socket.fileno(), self._output)
         try:
             self._socket.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
             chunk = self._socket.recv(CHUNK_BYTES)
@@ -324,6 +332,26 @@ def _knock(dialled: socket, path: str) -> None:
 
 class _Lost(Exception):
     """The connection ended before the answer."""
+
+
+def _is_pipe(descriptor: int) -> bool:
+    """Whether its other end can leave: a pipe or a socket, no file and no terminal."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _await_either(source: int, output: int) -> None:
+    """Until the node said something. Raises BrokenPipeError when nobody reads `output` any more."""
+    import select
+
+    watched = select.poll()
+    watched.register(source, select.POLLIN)
+    watched.register(output, 0)  # errors and hang-ups are told unasked
+    if output in dict(watched.poll()):
+        raise BrokenPipeError
 
 
 def _own_wait(method: str, params: dict[str, Any]) -> float:

@@ -206,8 +206,9 @@ def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> J
 def _check(shown: Json) -> Check:
     name = f"bridge {host_of(shown['address'])}"
     if shown["state"] == "up":
+        queues = "1 queue is" if shown["queues"] == 1 else f"{shown['queues']} queues are"
         by = "QUIC" if shown["way"] == "quic" else "a WebSocket, as QUIC was not answered in time"
-        return Check(name, True, f"reached by {by} in {shown['rtt_ms']:g} ms; {shown['queues']} queues are read")
+        return Check(name, True, f"reached by {by} in {shown['rtt_ms']:g} ms; {queues} read")
     if shown["state"] == "connecting":
         return Check(name, None, "connecting", "ask again in a second")
     hint = BridgeRefused.hint if shown["state"] == "not admitted" else "messages wait and go when it answers"

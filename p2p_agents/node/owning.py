@@ -148,7 +148,8 @@ def _find(hosted: Hosted, word: str) -> bytes:
     live = [said for said in _added(identity) if said.device in identity.devices]
     found = [s.device for s in live if s.name.lower() == lowered or id_text(s.device).startswith(lowered)]
     if len(found) != 1:
-        raise DeviceUnknown(f"{len(found)} live devices of {hosted.local.name} are called {word[:64]!r}")
+        many = f"{len(found)} live devices" if found else "no live device"
+        raise DeviceUnknown(f"{many} of {hosted.local.name} {'are' if found else 'is'} called {word[:64]!r}")
     if found[0] == hosted.local.device:
         raise OwnDevice
     return found[0]

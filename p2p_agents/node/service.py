@@ -191,7 +191,8 @@ class Calls:
                 )
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(moved, left):
-                raise SendUnconfirmed(f"the message is kept, still {shown}", hint=hint, accepted=True, **known)
+                kept = f"the message is kept; its state is still {shown}"
+                raise SendUnconfirmed(kept, hint=hint, accepted=True, **known)
 
     # --- wait ---
 

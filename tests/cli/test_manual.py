@@ -49,3 +49,11 @@ def test_every_command_stands_in_one_panel(capfd: pytest.CaptureFixture[str]) ->
     for name in app.COMMANDS:
         assert f"\n  {name} " in shown
     assert [title for title in app.PANELS if f"\n{title}:\n" not in shown] == []
+
+
+@pytest.mark.parametrize("group", app.GROUPS)
+def test_a_group_lists_its_commands_in_whole_sentences(group: str) -> None:
+    listed = manual.page([group]).partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert "..." not in listed
+    for name in app.GROUPS[group]:
+        assert f"  {name} " in listed

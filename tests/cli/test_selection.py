@@ -24,6 +24,18 @@ def test_only_the_fields_that_are_wanted() -> None:
     assert (chosen["ok"], chosen["cursor"], chosen["more"]) == (True, "c2", False)
 
 
+@pytest.mark.parametrize("slip", ["from.nam", "nam", "from.id,from.nme", "from.name.first,frm"])
+def test_a_slip_in_any_part_of_a_field_is_said(slip: str) -> None:
+    with pytest.raises(errors.Usage, match="no field is called"):
+        Selection(slip).of(PAGE)
+
+
+def test_a_field_that_only_some_have_is_none_of_slips() -> None:
+    own = {"from": {"name": "alice", "to": {"id": "b"}}}
+    mixed = {"messages": [{"from": None}, own, {"from": {"name": "bob"}}]}
+    assert Selection("from.to.id").of(mixed)["messages"][1] == {"from": {"to": {"id": "b"}}}
+
+
 def test_the_answer_itself_is_left_whole() -> None:
     before = json.dumps(PAGE)
     Selection("from,from.name,id.x.y", compact=True).of(PAGE)

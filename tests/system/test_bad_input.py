@@ -51,9 +51,9 @@ def test_names_that_are_none(world: World) -> None:
 
 def test_the_same_name_twice(friends: tuple[Agent, Agent]) -> None:
     alice, _ = friends
-    for name in ("alice", "ALICE"):
-        answer = alice.node.cli("init", name)
-        assert (answer.status, answer.code) == (5, "agent_exists")
+    assert alice.node.cli("init", "alice").json["created"] is False
+    answer = alice.node.cli("init", "alice", "--kind", "codex")
+    assert (answer.status, answer.code) == (5, "agent_exists")
 
 
 CASES = [
@@ -143,8 +143,6 @@ def test_arguments_that_are_no_utf8(friends: tuple[Agent, Agent]) -> None:
 def test_empty_and_strange_texts_arrive_as_they_are(friends: tuple[Agent, Agent]) -> None:
     alice, bob = friends
     texts = [
-        "",
-        " ",
         "\x00",
         "\r\n\ttab",
         "\x1b]0;owned\x07",
@@ -155,6 +153,8 @@ def test_empty_and_strange_texts_arrive_as_they_are(friends: tuple[Agent, Agent]
     ]
     for text in texts:
         assert alice.node.cli("send", "bob", "-", stdin=text.encode()).status == 0
+    for nothing in (b"", b" ", b"\r\n"):
+        assert alice.node.cli("send", "bob", "-", stdin=nothing).code == "usage"
     assert bob.everything() == texts
     assert [it["text"] for it in bob.cli("inbox").json["messages"]] == texts
 
@@ -184,3 +184,21 @@ def test_a_reader_of_stdout_that_leaves(friends: tuple[Agent, Agent]) -> None:
     )
     assert done.returncode in (0, 130)
     assert done.stderr == b""
+
+
+def test_a_reader_of_a_stream_that_leaves_ends_it_at_once(friends: tuple[Agent, Agent]) -> None:
+    """`watch | head -1`: it does not wait for the next event to notice."""
+    import subprocess
+
+    alice, _ = friends
+    done = subprocess.run(
+        f"{sys.executable} -m p2p_agents watch | head -1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        env=alice.node.environ,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"")
+    assert b'"type": "ready"' in done.stdout

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from p2p_agents import errors
+from p2p_agents import errors, output
 from p2p_agents.cli.face import Face, run
 from p2p_agents.cli.options import Json, application, examples
 from p2p_agents.exits import MEANINGS
@@ -47,9 +47,10 @@ def _explain(face: Face, words: list[str]) -> None:
 
 
 def _codes(result: Mapping[str, Any]) -> str:
-    return "\n".join(f"{item['exit']:>3}  {item['meaning']}" for item in result["exit_codes"])
+    return "\n".join(output.fold(f"{item['exit']:>3}  {item['meaning']}", " " * 5) for item in result["exit_codes"])
 
 
 def _errors(result: Mapping[str, Any]) -> str:
     width = max(len(kind.code) for kind in errors.all_errors())
-    return "\n".join(f"{item['code']:<{width}}  {item['meaning']}" for item in result["errors"])
+    indent = " " * (width + 2)
+    return "\n".join(output.fold(f"{item['code']:<{width}}  {item['meaning']}", indent) for item in result["errors"])

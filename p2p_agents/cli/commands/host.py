@@ -152,7 +152,7 @@ def _serve(face: Face, wish: Wish) -> dict[str, Any]:
         _end_last(own, last, known)
         known = own.start(wanted.port or 0, wanted.public_host, tool, invited=wanted.invited)
         if not (wanted.tunnel or wanted.public_host):
-            tell(f"Only where {here} is reached, this bridge is; else: --public-host NAME or --tunnel.")
+            tell(f"Only whoever can reach {here} can reach this bridge. For others: --public-host NAME or --tunnel")
     _use(face, known, last)
     if started:
         tell(
@@ -206,7 +206,7 @@ def _used(face: Face, address: str) -> dict[str, Any]:
 def _who_may_use(address: str, token: str | None, *, invited: bool) -> str:
     if not invited:
         return (
-            "Anybody who reaches that bridge may use it, within bounds. For those you invite alone:"
+            "Anybody who reaches that bridge may use it, within bounds. To admit only those you invite:"
             " p2p-agents host stop, then p2p-agents host --invited"
         )
     if token is None:

@@ -10,12 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli import progress, typed
-from p2p_agents.cli.face import Face, run
-from p2p_agents.cli.options import As, Json, Timeout, application, check_number, examples
+from p2p_agents.cli.face import STDERR, Face, run
+from p2p_agents.cli.options import As, Json, Listed, Timeout, application, check_number, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +39,7 @@ Which = Annotated[
 ]
 
 
-class CodeGroup(TyperGroup):
+class CodeGroup(Listed):
     """`pair -` is `pair join -`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -231,8 +230,13 @@ def _wait(face: Face, code: str, timeout: float | None) -> int:
 
 
 def tell(line: str) -> None:
-    """What a human is to know at once, whatever stdout is for."""
-    sys.stderr.write(line + "\n")
+    """What a human is to know at once, whatever stdout is for. A line that is indented is a command to copy."""
+    lines = (part if part.startswith(" ") else output.fold(part, "  ", STDERR) for part in line.split("\n"))
+    _put("\n".join(lines))
+
+
+def _put(text: str) -> None:
+    sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
@@ -250,7 +254,7 @@ def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
         lines.append("On another network, type this link instead; give it to nobody else:")
         below = shown["link"]
     if picture:
-        tell(pictures.beside(shown["uri"], lines, below, colour=not os.environ.get("NO_COLOR")))
+        _put(pictures.beside(shown["uri"], lines, below, colour=not os.environ.get("NO_COLOR")))
     else:
         tell("\n".join([*lines, *filter(None, [below])]))
 

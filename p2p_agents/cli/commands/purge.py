@@ -44,6 +44,8 @@ def purge(
     other sides keep their copies. What is still to be delivered is kept. Without --yes it asks first, at a terminal
     only.
     """
+    if not (ids or with_ or before):
+        raise errors.Usage("say what to delete: ids, --with PEER, --before DATE", hint="run: p2p-agents purge --help")
     chosen = {"ids": ",".join(ids) if ids else None, "with": with_, "before": before}
 
     def act(face: Face) -> None:
