@@ -109,6 +109,14 @@ class DeviceRevoked(LocalFault):
     hint = "write from where the agent lives now; p2p-agents devices list shows its installations"
 
 
+class IdentityBehind(LocalFault):
+    """A contact knows a newer identity log of this agent: to rotate this one would freeze every contact for good."""
+
+    code = "identity_behind"
+    exit = exits.HUMAN
+    hint = "act where the agent was restored or rotated; if nobody did, that contact lies: --anyway"
+
+
 class BackupPassphrase(LocalFault):
     """The passphrase does not open this backup."""
 

@@ -67,7 +67,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def messages(result: Mapping[str, Any], onwards: str = "--after") -> str:
     """`onwards` is the option that takes the cursor of a page that is not the last."""
-    shown = [_retired()] if result.get("retired") else []
+    shown = _warnings(result)
     shown += [message(item) for item in result["messages"]] or ["no messages"]
     if result.get("more"):
         shown.append(style(f"more: {onwards} {escape(result['cursor'])}", "dim"))
@@ -161,11 +161,18 @@ def agents(result: Mapping[str, Any]) -> str:
 
 def agent(result: Mapping[str, Any]) -> str:
     shown = "  ".join(escape(cell) for cell in _agent_cells(result["agent"]) if cell)
-    return f"{_retired()}\n{shown}" if result["agent"].get("retired") else shown
+    return "\n".join([*_warnings(result["agent"]), shown])
 
 
-def _retired() -> str:
-    return style("This installation was revoked or replaced: nothing reaches it, and nobody takes its word.", "red")
+def _warnings(item: Mapping[str, Any]) -> list[str]:
+    """That this installation is no longer the agent's, or seems not to be."""
+    return [style(text, "red") for key, text in _GONE.items() if item.get(key)]
+
+
+_GONE = {
+    "retired": "This installation was revoked or replaced: nothing reaches it, and nobody takes its word.",
+    "behind": "A contact knows a newer identity of this agent: it may live elsewhere now. See: p2p-agents doctor",
+}
 
 
 def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:

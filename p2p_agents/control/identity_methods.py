@@ -44,9 +44,13 @@ IDENTITY = (
     Method(
         "identity.rotate",
         "Replace the root key by the one the log committed to; contacts follow by themselves.",
-        (AGENT, _path("the file that the next root key was exported to, if it was", required=False)),
+        (
+            AGENT,
+            _path("the file that the next root key was exported to, if it was", required=False),
+            Param("anyway", bool, "although a contact knows a newer log of this agent", default=False),
+        ),
         f"{{{LOG_FIELDS}}}",
-        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.DeviceRevoked, *STORES),
+        (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.DeviceRevoked, errors.IdentityBehind, *STORES),
         body=check_paths,
     ),
     Method(

@@ -27,7 +27,9 @@ PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
 NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
 
-AGENT_FIELDS = "{id, name, kind, status, policy, introductions, hidden, default, devices, attending, created, retired}"
+AGENT_FIELDS = (
+    "{id, name, kind, status, policy, introductions, hidden, default, devices, attending, created, retired, behind}"
+)
 PEER_FIELDS = (
     "{id, name, petname, pinned, like, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local,"
     " path, addresses}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
-from p2p_agents.errors import DeviceRevoked, EnvironmentFault, NoPostQuantum, P2PError
+from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, NoPostQuantum, P2PError
 from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
@@ -294,6 +294,9 @@ def _rotation(core: Core, hosted: Hosted) -> Check:
         return Check("identity", False, error.message, error.hint)
     if hosted.retired:
         return Check("identity", False, f"{name}: this installation was revoked or replaced", DeviceRevoked.hint)
+    if hosted.behind:
+        detail = f"{name}: a contact knows a newer identity log: this installation may have been replaced elsewhere"
+        return Check("identity", False, detail, IdentityBehind.hint)
     if not kept.next_root:
         return Check("identity", True, f"{name}: the next root key is kept elsewhere; who copies this disk lacks it")
     detail = f"{name}: pre-rotation protects nothing yet: the next root key lies on this disk beside the present one"

@@ -13,6 +13,7 @@ from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import (
     DeviceRevoked,
     DeviceUnknown,
+    IdentityBehind,
     IdentityFull,
     KeysBroken,
     NextRootMissing,
@@ -105,13 +106,15 @@ def _where_next(kept: AgentSecrets) -> str:
 def rotate(core: Core, params: Json) -> Json:
     """Put the committed root key in force and draw the one after it. `seed` is the next root's, where it was exported.
 
-    Raises DeviceRevoked, NextRootMissing, NextRootWrong or IdentityFull.
+    Raises DeviceRevoked, IdentityBehind unless `anyway`, NextRootMissing, NextRootWrong or IdentityFull.
     """
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     seed: bytes = params.get("seed") or kept.next_root
     if hosted.retired and not params.get("seed"):  # what it would sign contradicts what its contacts know
         raise DeviceRevoked
+    if hosted.behind and not (params.get("seed") or params.get("anyway")):  # two rotates freeze every contact for good
+        raise IdentityBehind
     if not seed and not kept.root:
         raise RootElsewhere
     check_next_root(hosted.speaker.identity, seed)

@@ -9,7 +9,7 @@ from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadIdentity, IdentityFork
 from p2p_agents.node import adopting, family
 from p2p_agents.store import agents, contacts
-from p2p_agents.store.contacts import Event
+from p2p_agents.store.contacts import Event, Trust
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.identity import Identity
@@ -60,5 +60,9 @@ def look_back(core: Core, link: Link, own: Identity, proven: Proven) -> None:
 
 def fell_behind(core: Core, link: Link) -> None:
     """A contact proved itself and knows our own log better than we do: a human is told."""
-    if contacts.contact(core.db, link.agent, link.peer) is not None:
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    if contact is not None:
+        hosted = core.host(link.agent)
+        if contact.trust >= Trust.ACCEPTED:
+            hosted.outdated = hosted.speaker.identity.n
         contacts.record(core.db, Event(link.agent, link.peer, "identity_behind", FELL_BEHIND, core.now_ms()))

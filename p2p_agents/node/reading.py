@@ -58,7 +58,8 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     asked = showing.count_asking(core, agent)
     page = page_of(core, hosted, lines, lines[-1].cursor if lines else after)
-    return page | {"more": more, "requests": asked} | ({"retired": True} if hosted.retired else {})
+    gone = {name: True for name in ("retired", "behind") if getattr(hosted, name)}
+    return page | {"more": more, "requests": asked} | gone
 
 
 def known_reader(core: Core, hosted: Hosted, params: Json) -> str:

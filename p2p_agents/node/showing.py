@@ -58,7 +58,11 @@ def agent(core: Core, hosted: Hosted) -> Json:
         "attending": presence.attending(core, hosted),
         "created": time_text(local.created_ms),
         "retired": hosted.retired,
+        "behind": hosted.behind,
     }
+
+
+BEHIND = "a contact knows a newer identity of this agent, which may live elsewhere now: see doctor"
 
 
 # --- peers ---
@@ -304,6 +308,8 @@ def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
     """Why it failed, or what it still waits for."""
     if delivery.why or delivery.state not in (State.QUEUED, State.RELAYED):
         return delivery.why or None
+    if hosted.behind:
+        return BEHIND
     if (shut := knocking.why(core, delivery.agent, delivery.peer, delivery.state)) is not None:
         return shut
     if delivery.state is State.RELAYED:

@@ -58,6 +58,7 @@ class Hosted:
     attending_until: float = 0.0
     last_read_ms: int = 0
     conversations: dict[bytes, bytes] = field(default_factory=dict)  # id -> the other side, as far as looked up
+    outdated: int = -1  # the number of our log's last entry when a contact knew a newer log
 
     @property
     def party(self) -> Party:
@@ -67,6 +68,11 @@ class Hosted:
     def retired(self) -> bool:
         """Whether the agent's own log says that this installation is no longer one of it."""
         return self.local.device in self.speaker.identity.revoked
+
+    @property
+    def behind(self) -> bool:
+        """Whether a contact knows a newer log of this agent: it may live elsewhere. A contact can also lie."""
+        return self.outdated == self.speaker.identity.n
 
     def unseal(self, sealed: bytes, info: bytes) -> bytes:
         """What was sealed to any of our prekeys that still exist. Raises BadSeal."""

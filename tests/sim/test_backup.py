@@ -20,12 +20,13 @@ from p2p_agents.errors import (
     BackupVersion,
     BadPassphrase,
     FileExists,
+    IdentityBehind,
     NextRootMissing,
     NextRootWrong,
     P2PError,
     StoreFull,
 )
-from p2p_agents.node import commands, keeping, owning, restoring, trusting, vault
+from p2p_agents.node import commands, doctor, keeping, owning, reading, restoring, trusting, vault
 from p2p_agents.node.restoring import Found
 from p2p_agents.store import archive, contacts, sessions
 from p2p_agents.store.contacts import Trust
@@ -226,6 +227,28 @@ def test_the_old_machine_is_shut_out(world, tmp_path):
     assert "I am the old one" not in bob.heard(alice)
     assert alice.node.events("identity_behind")
     assert frozen(bob, again) is None
+
+
+def test_the_old_machine_says_that_it_may_be_replaced_and_does_not_rotate(world, tmp_path):
+    """E2: a second rotate would freeze every contact for good. A human may know better: that contact may lie."""
+    alice, bob = talkers(world)
+    path = saves(alice, tmp_path / "alice.backup")
+    assert alice.call(commands.whoami)["agent"]["behind"] is False
+    again = restores(world, world.node(), path)
+    world.part(alice, again)
+    world.run(60)
+    assert alice.call(commands.whoami)["agent"]["behind"] is True
+    late = alice.sends(bob, "I am the old one")
+    assert "may live elsewhere" in alice.call(reading.show, id=late)["recipients"][0]["why"]
+    assert alice.call(reading.unread, after=None, limit=10, reader="default")["behind"] is True
+    told = alice.node.run(doctor.what_the_store_tells)
+    assert [it["ok"] for it in told if "may have been replaced" in it["detail"]] == [False]
+    with pytest.raises(IdentityBehind):
+        rotates(alice)
+    assert frozen(bob, again) is None
+    rotates(alice, anyway=True)
+    world.run(60)
+    assert frozen(bob, again) is not None
 
 
 # --- what is refused, and leaves nothing behind ---

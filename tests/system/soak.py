@@ -30,9 +30,10 @@ from tests.system.relay import CLEAR, CUT, Faults, Relay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.system.harness import Agent
+    from tests.system.harness import Agent, Node
 
 PAGE = 500  # messages read at a time
+START_S = 180.0  # a node on a machine that is busy with other things
 SETTLE_S = 180.0  # after the last fault, everything has arrived within this
 POOR = Faults(loss=0.1, double=0.1, delay_s=0.002, jitter_s=0.02)
 
@@ -85,7 +86,7 @@ class Side:
     def revive(self) -> None:
         process = self.agent.node.process
         if process is None or process.poll() is not None:
-            self.agent.node.start()
+            begin(self.agent.node)
 
     def complaints(self) -> list[str]:
         """What a healthy node never logs."""
@@ -94,6 +95,17 @@ class Side:
         process = self.agent.node.process
         lines += process.lines if process is not None else []
         return [line for line in lines if "Traceback" in line or "an item failed" in line]
+
+
+def begin(node: Node) -> None:
+    node.spawn().until("listening on", START_S)
+
+
+def settler(world: World, name: str, host: str) -> Agent:
+    """A node on that host, and an agent of that name."""
+    node = world.node(name, netns=host, hints=f"hints-{name}")
+    begin(node)
+    return node.agent(name)
 
 
 @dataclass
@@ -116,8 +128,7 @@ def direct(stack: ExitStack, base: Path, seed: int) -> Ground:
     lab = stack.enter_context(Lab(2, connected=False))
     world = World(base)
     stack.callback(world.close)
-    alice = world.agent("alice", netns=lab.hosts[0], hints="hints-a")
-    bob = world.agent("bob", netns=lab.hosts[1], hints="hints-b")
+    alice, bob = settler(world, "alice", lab.hosts[0]), settler(world, "bob", lab.hosts[1])
     sides = Side(alice), Side(bob)
     hosts = (lab.hosts[0], lab.hosts[1])
     path = stack.enter_context(Relay(hosts, (alice.node.port, bob.node.port), seed))
@@ -148,8 +159,7 @@ def bridged(stack: ExitStack, base: Path, seed: int) -> Ground:
     world = World(base)
     stack.callback(world.close)
     bridge = BridgeProcess(world, islands.hosts[MIDDLE], base / "bridge").start()
-    alice = world.agent("alice", netns=islands.hosts[0], hints="hints-a")
-    bob = world.agent("bob", netns=islands.hosts[1], hints="hints-b")
+    alice, bob = settler(world, "alice", islands.hosts[0]), settler(world, "bob", islands.hosts[1])
     for agent in (alice, bob):
         use(agent, bridge)
     pair(alice, bob)

@@ -48,13 +48,22 @@ def show(as_: As = None, json: Json = None) -> int:
         "p2p-agents --as alice identity rotate --json",
     )
 )
-def rotate(next_root: NextRoot = None, as_: As = None, json: Json = None) -> int:
+def rotate(
+    next_root: NextRoot = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Although a contact knows a newer identity.")] = False,
+    as_: As = None,
+    json: Json = None,
+) -> int:
     """Replace the root key by the next one, as after a theft: what a thief of the old one wrote is superseded.
 
-    Contacts follow by themselves and lift a freeze. Older backups can restore the agent no more: make a new one.
+    Contacts follow by themselves and lift a freeze. Older backups can restore the agent no more: make a new one. Where
+    the agent was restored or rotated elsewhere, a second rotation would freeze every contact for good: it is refused
+    once a contact shows that it knows of the other, unless --anyway says that this contact lies.
     """
     path = None if next_root is None else absolute(next_root)
-    return run(lambda face: face.show(face.act("identity.rotate", path=path), output.identity), as_, json)
+    return run(
+        lambda face: face.show(face.act("identity.rotate", path=path, anyway=anyway), output.identity), as_, json
+    )
 
 
 @app.command(

@@ -24,7 +24,7 @@ def status(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
 
     def act(face: Face) -> None:
         agent = face.act("whoami")["agent"]
-        gone = {"retired": True} if agent.get("retired") else {}
+        gone = {name: True for name in ("retired", "behind") if agent.get(name)}
         face.show({**gone, "name": agent["name"], "status": agent["status"]}, output.fields)
 
     return run(act, as_, json)
