@@ -28,7 +28,7 @@ from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, ver
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
 
-__all__ = ["Frame", "Party", "Session", "open_frame", "parse_frame", "seal", "turn_due"]
+__all__ = ["Frame", "Party", "Session", "after", "open_frame", "parse_frame", "seal", "turn_due"]
 
 NONCE_BYTES = 24
 TAG_BYTES = 16
@@ -204,6 +204,11 @@ def _message_key(chain: bytes) -> bytes:
 
 def _next_chain(chain: bytes) -> bytes:
     return hmac.digest(chain, _CHAIN_LABEL, "sha256")
+
+
+def after(digest: bytes, frame: bytes) -> bytes:
+    """The running hash behind these exact bytes, from the one before them."""
+    return _running(digest, hashlib.sha256(frame).digest())
 
 
 def _running(digest: bytes, frame_digest: bytes) -> bytes:

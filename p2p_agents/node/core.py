@@ -33,7 +33,8 @@ from p2p_agents.node.state import (
     Waiter,
 )
 from p2p_agents.output import did_you_mean
-from p2p_agents.store import lived, sessions
+from p2p_agents.store import agents, contacts, lived, outbox, sessions
+from p2p_agents.store.contacts import Event
 from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 
@@ -276,7 +277,20 @@ class Core:
         found = self._sessions.get(key)
         if found is None:
             found = self._sessions[key] = sessions.load(self.db, *key)
+            for sid in sessions.others(self.db, *key, found):
+                self.lose(key, sid)
         return found
+
+    def lose(self, key: PairKey, sid: bytes) -> None:
+        """A disk damaged the session: what it carried is sealed anew, in another one."""
+        log.error("a session is damaged on the disk: it is given up")
+        outbox.unseal(self.db, sid)
+        sessions.drop(self.db, sid)
+        peer = agents.owner_of(self.db, key[1])
+        hosted = next((hosted for hosted in self.hosted.values() if hosted.local.device == key[0]), None)
+        if peer is not None and hosted is not None:
+            detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
+            contacts.record(self.db, Event(hosted.local.id, peer, "damaged", detail, self.now_ms()))
 
     def touch(self, held: Held) -> None:
         """Its state changed: it is written before the item ends."""

@@ -99,7 +99,8 @@ def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
     kept = [_rotation(core, hosted) for hosted in core.hosted.values()]
     kept += [Check("keys", False, broken.fault.message, broken.fault.hint) for broken in core.unusable.values()]
     if broken := integrity.count(core):
-        detail = f"{broken} messages are damaged on this disk; their words are not shown, and what was owed has failed"
+        what = "1 message is" if broken == 1 else f"{broken} messages are"
+        detail = f"{what} damaged on this disk: the words are not shown, and what was owed has failed"
         kept.append(Check("integrity", False, detail, DAMAGED_HINT))
     frozen = [check for hosted in core.hosted.values() for check in _frozen(core, hosted)]
     past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]

@@ -16,7 +16,7 @@ from p2p_agents.link.hello import Speaker
 from p2p_agents.node import family, opening, relaying, upkeep
 from p2p_agents.node.effects import Announce, KeysWritten, PeersChanged, Wake
 from p2p_agents.node.state import Hosted, Unusable
-from p2p_agents.store import agents, bridges, keyring, lived
+from p2p_agents.store import agents, bridges, keyring, lived, outbox, sessions
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -120,6 +120,9 @@ def load_all(core: Core) -> None:
     core.db.remember("incarnation", core.incarnation)
     lived.keep(core.db, core.lived.mark())
     load_resting(core)
+    for key, sid in sessions.damaged(core.db):
+        core.lose(key, sid)
+    outbox.unseal_lost(core.db)
     for hosted in core.hosted.values():
         core.effect(KeysWritten(hosted.local.agent))
         family.gather(core, hosted)

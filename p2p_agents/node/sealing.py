@@ -22,6 +22,7 @@ from p2p_agents.node import (
     quotas,
     receipts,
     resetting,
+    syncing,
     vouching,
     ways,
 )
@@ -78,13 +79,16 @@ def _pump_link(core: Core, link: Link, key: PairKey) -> bool:
 
 def _resend(core: Core, link: Link, key: PairKey) -> bool:
     """After a reconnection: the exact frames the peer lacks. False while credit is short."""
-    for held in core.pair_sessions(key):
+    for held in list(core.pair_sessions(key)):
         sid = held.session.sid
         while sid in link.resend:
             at = max(link.resend[sid], held.acked)
             frame = sessions.frame_at(core.db, sid, at)
             if frame is None:
                 del link.resend[sid]
+            elif not syncing.is_whole(core, held, at, frame):
+                syncing.lose(core, link, key, held)
+                return False
             elif not _transmit(core, link, frame, (sid, at)):
                 return False
             else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
+from p2p_agents.crypto.ratchet import after
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import DAY_MS, SESSION_FRAME_BYTES, STALLED_ASKS, STALLED_S, SYNC_EVERY_MS
@@ -341,6 +342,24 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
         contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     if outcome is Outcome.I_ROLLED_BACK:
         holding.renew_cursors(core)
+
+
+def is_whole(core: Core, held: Held, at: int, frame: bytes) -> bool:
+    """Whether a kept frame is the one that was sealed: the peer would take another for a forgery."""
+    before, behind = hash_at(core, held, at), hash_at(core, held, at + 1)
+    return before is not None and after(before, frame) == behind
+
+
+def lose(core: Core, link: Link, key: PairKey, held: Held) -> None:
+    """A disk damaged what the session needs: what it carried is sealed anew, in another one."""
+    detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
+    contacts.record(core.db, Event(link.agent, link.peer, "damaged", detail, core.now_ms()))
+    if link.way is not None:
+        link.resend.pop(held.session.sid, None)
+        retire(core, key, held)
+        core.mark_ready(key)
+    else:
+        _begin_anew(core, key, [held])
 
 
 def retire(core: Core, key: PairKey, held: Held) -> None:

@@ -180,6 +180,13 @@ def unseal(db: Database, sid: bytes) -> None:
     )
 
 
+def unseal_lost(db: Database) -> None:
+    """At start: what is in frames of sessions that are no more waits to be sealed again."""
+    lost = db.all("SELECT DISTINCT sid FROM outbox WHERE owed = 1 AND sid NOT IN (SELECT sid FROM sessions)")
+    for (sid,) in lost:
+        unseal(db, sid)
+
+
 def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
     """The peer refused it for good. What it took before stays so, what failed keeps its first reason."""
     hold(db, row)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.ratchet import Session
+from p2p_agents.errors import Malformed, PeerFault
 from p2p_agents.limits import UNACKED_FRAMES
 from p2p_agents.wire.cbor import decode, encode
 
@@ -41,31 +43,61 @@ class SentFrame:
     size: int
 
 
+_SESSION = "p2pa/1 session row"  # what the digests of rows here are over
+_FRAME = "p2pa/1 frame row"
+_ROWS = "SELECT digest, sid, device, peer_device, gen, state, verdicts, acked, acked_hash FROM sessions"
+
+
 def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
-    """Newest generation first."""
-    rows = db.all(
-        "SELECT state, verdicts, acked, acked_hash FROM sessions WHERE device = ? AND peer_device = ?"
-        " ORDER BY gen DESC",
-        (device, peer_device),
+    """Newest generation first, without those that a disk damaged."""
+    rows = db.all(f"{_ROWS} WHERE device = ? AND peer_device = ? ORDER BY gen DESC", (device, peer_device))
+    loaded = [_held(db, *row[4:]) for digest, *row in rows if _is_whole(digest, _SESSION, row)]
+    return [held for held in loaded if held is not None]
+
+
+def damaged(db: Database) -> list[tuple[tuple[bytes, bytes], bytes]]:
+    """The pairs and ids of sessions whose rows a disk damaged."""
+    rows = db.all(_ROWS)
+    return [((row[1], row[2]), row[0]) for digest, *row in rows if not _is_whole(digest, _SESSION, row)]
+
+
+def others(db: Database, device: bytes, peer_device: bytes, found: list[Held]) -> list[bytes]:
+    """The ids of sessions of the pair that are not among these."""
+    rows = db.all("SELECT sid FROM sessions WHERE device = ? AND peer_device = ?", (device, peer_device))
+    intact = {held.session.sid for held in found}
+    return [row[0] for row in rows if row[0] not in intact]
+
+
+def _is_whole(digest: bytes, label: str, row: Sequence[bytes | int]) -> bool:
+    return not digest or digest == H(label, *row)
+
+
+def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held | None:
+    """None for what cannot be read, as in a row without a digest, or lacks a frame that is to be acknowledged."""
+    try:
+        session = Session.load(state)
+        pending, due = decode(verdicts)
+    except (PeerFault, ValueError, TypeError):
+        return None
+    flight = db.one(
+        "SELECT count(*), coalesce(sum(length(frame)), 0), min(pos), max(pos) FROM frames WHERE sid = ?", (session.sid,)
     )
-    return [_held(db, *row) for row in rows]
-
-
-def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held:
-    session = Session.load(state)
-    pending, due = decode(verdicts)
-    flight = db.one("SELECT count(*), coalesce(sum(length(frame)), 0) FROM frames WHERE sid = ?", (session.sid,))
     assert flight is not None
-    return Held(session, pending, due, acked, acked_hash, *flight)
+    count, size, first, last = flight
+    if count != session.sent - acked or (count and (first, last) != (acked, session.sent - 1)):
+        return None
+    return Held(session, pending, due, acked, acked_hash, count, size)
 
 
 def save(db: Database, held: Held) -> None:
     s = held.session
     verdicts = encode([held.verdicts, held.ack_due])
+    row = (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), verdicts, held.acked, held.acked_hash)
     db.run(
-        "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET state = excluded.state,"
-        " verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash",
-        (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), verdicts, held.acked, held.acked_hash),
+        "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET state = excluded.state,"
+        " verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash,"
+        " digest = excluded.digest",
+        (*row, H(_SESSION, *row)),
     )
 
 
@@ -79,10 +111,9 @@ def drop(db: Database, sid: bytes) -> None:
 
 
 def keep_frame(db: Database, sid: bytes, f: SentFrame, frame: bytes) -> None:
-    db.run(
-        "INSERT INTO frames VALUES (?,?,?,?,?,?,?)",
-        (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)), frame),
-    )
+    """The running hash vouches for the frame, the digest for the rest."""
+    row = (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)))
+    db.run("INSERT INTO frames VALUES (?,?,?,?,?,?,?,?)", (*row, frame, H(_FRAME, *row)))
 
 
 def frame_at(db: Database, sid: bytes, pos: int) -> bytes | None:
@@ -92,19 +123,29 @@ def frame_at(db: Database, sid: bytes, pos: int) -> bytes | None:
 
 
 def frames_through(db: Database, sid: bytes, turn: int, n: int) -> list[SentFrame]:
-    """Unacknowledged frames up to (turn, n), in order; the last one is that frame if it exists."""
+    """Unacknowledged frames up to (turn, n), in order; the last one is that frame if it exists. Nothing where a
+    disk damaged one of them: what they carried is not known."""
     rows = db.all(
-        "SELECT pos, turn, n, hash, items, length(frame) FROM frames"
+        "SELECT digest, length(frame), sid, pos, turn, n, hash, items FROM frames"
         " WHERE sid = ? AND (turn, n) <= (?, ?) ORDER BY pos",
         (sid, turn, n),
     )
-    return [SentFrame(pos, t, m, h, tuple(decode(items)), size) for pos, t, m, h, items, size in rows]
+    if not all(_is_whole(digest, _FRAME, row) for digest, _, *row in rows):
+        return []
+    return [SentFrame(pos, t, m, h, _items(items), size) for _, size, _, pos, t, m, h, items in rows]
+
+
+def _items(encoded: bytes) -> tuple[int, ...]:
+    try:
+        return tuple(decode(encoded))
+    except Malformed:  # of a row without a digest
+        return ()
 
 
 def items_at(db: Database, sid: bytes, pos: int) -> list[int]:
     """The outbox rows that a frame carries, while it is unacknowledged."""
     row = db.one("SELECT items FROM frames WHERE sid = ? AND pos = ?", (sid, pos))
-    return list(decode(row[0])) if row else []
+    return list(_items(row[0])) if row else []
 
 
 def hash_at(db: Database, sid: bytes, count: int) -> bytes | None:

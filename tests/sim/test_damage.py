@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from p2p_agents.node import doctor, integrity, reading
@@ -93,7 +95,7 @@ def test_damage_is_found_in_the_background_and_told_by_doctor(world, monkeypatch
         looked(bob)
     (check,) = checks(bob)
     assert check["ok"] is False
-    assert check["detail"].startswith("1 messages are damaged")
+    assert check["detail"].startswith("1 message is damaged")
     assert check["hint"]
     assert [event.kind for event in bob.node.events("damaged")] == ["damaged"]
     good = alice.node.db.one("SELECT body FROM bodies WHERE entry = ?", (entry,))[0]
@@ -116,3 +118,52 @@ def test_a_backup_holds_no_damage(world):
     assert len(bodies) == 2
     assert b"one" in bodies[0]
     assert bodies[1] is None
+
+
+# --- what carries messages ---
+
+
+def alter(agent, table, column, at=-1):
+    """One bit of every row's column; the node starts anew, as what it holds in memory is from before."""
+    agent.node.crash()
+    db = sqlite3.connect(agent.node.store)
+    key = "rowid" if table == "frames" else "sid"
+    rows = db.execute(f"SELECT {key}, {column} FROM {table}").fetchall()
+    assert rows
+    for row, value in rows:
+        altered = bytearray(value if isinstance(value, bytes) else value.to_bytes(8, "big"))
+        altered[at] ^= 1
+        new = bytes(altered) if isinstance(value, bytes) else int.from_bytes(altered, "big", signed=True)
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (new, row))
+    db.commit()
+    db.close()
+    agent.node.restart()
+
+
+SESSIONS = ["sid", "device", "peer_device", "gen", "state", "verdicts", "acked", "acked_hash", "digest"]
+FRAMES = ["sid", "pos", "turn", "n", "hash", "items", "frame", "digest"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [*(("sessions", name) for name in SESSIONS), *(("frames", name) for name in FRAMES)]
+)
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_damaged_session_or_kept_frame_costs_no_message(world, table, column, at):
+    """B2, B3: whatever bit of it changed, what it carried arrives, once and unchanged, and the pair goes on."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "before")
+    world.settle()
+    world.part(alice, bob)
+    for text in ("one", "two"):
+        alice.sends(bob, text)
+    alter(alice, table, column, at)
+    world.join(alice, bob)
+    world.run(400)
+    world.settle()
+    assert bob.heard(alice) == ["before", "one", "two"]
+    alice.sends(bob, "three")
+    bob.sends(alice, "heard you")
+    world.settle()
+    assert bob.heard(alice) == ["before", "one", "two", "three"]
+    assert alice.heard(bob)[-1] == "heard you"
+    assert all(state == "delivered" for state in alice.states(bob))
