@@ -10,6 +10,7 @@ from p2p_agents.crypto.identity import merge
 from p2p_agents.errors import IdentityFork, IdentityRollback
 from p2p_agents.link.hello import FINGERPRINT_CHARS
 from p2p_agents.node import family, syncing
+from p2p_agents.node.effects import ReadQueues
 from p2p_agents.store import agents, contacts, outbox, queues, sessions
 from p2p_agents.store.contacts import Event
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from p2p_agents.crypto.identity import Identity
-    from p2p_agents.node.core import Core
+    from p2p_agents.node.core import Core, PairKey
     from p2p_agents.node.state import Hosted
 
 REVOKED = "revoked"  # a link ended because its device is no longer the agent's
@@ -84,10 +85,18 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
     for held in list(core.pair_sessions(key)):
         syncing.retire(core, key, held)
     sessions.forget_pair(core.db, *key)
-    queues.forget_pair(core.db, *key)
+    _forget_queues(core, key)
     core.ways.pop(key, None)
     core.paces.pop(key, None)
     outbox.orphan(core.db, hosted.local.id, agent, device)
+
+
+def _forget_queues(core: Core, key: PairKey) -> None:
+    """The bridges hear that ours are read no more: they drop them, and refuse what comes for them."""
+    left = dict.fromkeys(own.bridge for own in queues.own_for(core.db, *key))
+    queues.forget_pair(core.db, *key)
+    for bridge in left:
+        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))
 
 
 def _obey(core: Core, identity: Identity) -> None:

@@ -10,6 +10,7 @@ from p2p_agents.node import commands, trusting
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import allowed, contacts
 from tests.sim.owners import knows
+from tests.sim.test_bridge import apart
 from tests.sim.test_linking import links
 
 
@@ -183,3 +184,23 @@ def test_all_devices_of_an_agent_remove_a_contact_together(world):
     removes(alice, bob)
     world.run(60)
     assert (listed(twin), twin.state(late), twin.why(late)) == ([], "failed", "the contact was removed")
+
+
+def test_who_was_reached_over_a_bridge_alone_is_heard_no_more(world):
+    """B7, E4: its queue goes, at the bridge too, so that nothing is `relayed` to nobody; it asks once the two meet."""
+    alice, bob, bridge = apart(world)
+    sent = alice.sends(bob, "over the bridge")
+    world.settle()
+    assert alice.state(sent) == "delivered"
+    removes(alice, bob)
+    assert bridge.address not in alice.node.reads.values()
+    late = bob.sends(alice, "nobody reads this")
+    world.run(120)
+    assert (alice.requests(), alice.inbox(), bob.state(late)) == ([], [], "queued")
+    world.join(alice, bob)
+    world.run(120)
+    assert alice.requests() == ["nobody reads this"]
+    alice.accepts(bob)
+    world.run(60)
+    assert alice.heard(bob) == ["nobody reads this"]
+    assert bob.state(late) == "delivered"
