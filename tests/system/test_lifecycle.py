@@ -256,7 +256,7 @@ def test_an_uninstall_leaves_nothing(world: World) -> None:
     assert node.cli("init", "alice").status == 0
     hints = Path(node.environ["P2P_AGENTS_HINTS"])
     kept = node.cli("uninstall", HOME=str(world.base)).json
-    assert kept["kept"] == str(node.path)
+    assert (kept["stopped"], kept["kept"]) == (True, str(node.path))
     assert [agent["name"] for agent in node.cli("agents").json["agents"]] == ["alice"]
     gone = node.cli("uninstall", "--purge", "--yes", HOME=str(world.base)).json
     assert (gone["kept"], str(node.path) in gone["removed"]) == (None, True)

@@ -63,7 +63,7 @@ def _ask(found: Mapping[str, Any]) -> None:
     sys.stderr.write(f"This deletes {_count(found['purged'])}, for good. Type yes to delete: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() != "yes":
-        raise errors.HumanRequired("nothing was deleted")
+        raise errors.HumanRequired("nothing was deleted", hint="to delete, run it again and type yes")
 
 
 def _told(result: Mapping[str, Any], dry: bool) -> str:

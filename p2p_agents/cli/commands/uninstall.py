@@ -11,7 +11,7 @@ import typer
 
 from p2p_agents import errors, output
 from p2p_agents.cli import leftovers
-from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.face import STDERR, Face, run
 from p2p_agents.cli.options import Json, application, examples
 from p2p_agents.cli.own_bridge import OwnBridge
 from p2p_agents.control.client import NoNode
@@ -45,12 +45,14 @@ def uninstall(
             _ask(home)
         if there:
             OwnBridge(home).stop()
+        stopped = False
         with suppress(NoNode):
-            face.stop_node()
+            stopped = face.stop_node()["stopping"]
         removed = leftovers.remove_home(home) if purge else []
         removed += leftovers.remove_traces(home)
         kept = home.path if os.path.isdir(home.path) else None
-        face.show({"removed": removed, "kept": kept, "next": leftovers.package_line()}, _told)
+        told = {"stopped": stopped, "removed": removed, "kept": kept, "next": leftovers.package_line()}
+        face.show(told, _told)
 
     return run(act, None, json, start=False)
 
@@ -59,17 +61,20 @@ def _ask(home: Home) -> None:
     """Raises HumanRequired unless a human at a terminal says yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise errors.HumanRequired("a human must decide to delete keys and messages", hint="or give --yes")
+    warning = f"This deletes every agent in {output.escape(home.path)}, with keys and messages, for good."
     sys.stderr.write(
-        f"This deletes every agent in {output.escape(home.path)}, with keys and messages, for good.\n"
+        f"{output.fold(warning, '  ', STDERR)}\n"
         "To keep one, first run: p2p-agents backup export FILE\nType yes to delete: "
     )
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() != "yes":
-        raise errors.HumanRequired("nothing was deleted")
+        raise errors.HumanRequired("nothing was deleted", hint="to delete, run it again and type yes")
 
 
 def _told(result: Mapping[str, Any]) -> str:
-    lines = [f"removed {output.escape(path)}" for path in result["removed"]] or ["nothing to remove"]
+    lines = ["stopped the node"] if result["stopped"] else []
+    lines += [f"removed {output.escape(path)}" for path in result["removed"]] or ["nothing to remove"]
     if result["kept"]:
-        lines.append(f"kept {output.escape(result['kept'])}: agents, keys and messages; --purge deletes them")
+        kept = f"kept {output.escape(result['kept'])}: agents, keys and messages; --purge deletes them"
+        lines.append(output.fold(kept, "  "))
     return "\n".join([*lines, f"now remove the package: {output.escape(result['next'])}"])
