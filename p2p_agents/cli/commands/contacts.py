@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from p2p_agents import errors, output
-from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.face import STDERR, Face, run
 from p2p_agents.cli.options import As, Json, Peer, application, examples
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ def _ask(found: Mapping[str, Any]) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise errors.HumanRequired("a human must decide to remove a contact", hint="or give --yes")
     failed = f"; {_count(found['failed'])} not delivered yet will fail" if found["failed"] else ""
-    sys.stderr.write(f"{output.contact(found)}\nThis contact becomes a stranger{failed}. Type yes to remove: ")
+    asked = output.fold(f"This contact becomes a stranger{failed}. Type yes to remove:", "  ", STDERR)
+    sys.stderr.write(f"{output.contact(found)}\n{asked} ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() != "yes":
-        raise errors.HumanRequired("nothing was removed")
+        raise errors.HumanRequired("nothing was removed", hint="to remove it, run it again and type yes")
 
 
 def _removed(result: Mapping[str, Any]) -> str:

@@ -129,4 +129,4 @@ def _decide(shown: Mapping[str, Any]) -> None:
     sys.stderr.write(f"{output.trust(shown)}\nForget what is pinned of this peer? Type yes: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() != "yes":
-        raise errors.HumanRequired("nothing was forgotten")
+        raise errors.HumanRequired("nothing was forgotten", hint="to forget it, run it again and type yes")
