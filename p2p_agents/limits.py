@@ -224,6 +224,7 @@ PROBE_S = 3.0  # what it sends to this machine itself has come by then, on a bus
 PROBE_AGAIN_S = 0.5  # and is sent again this often until then
 PROBE_BYTES = 512
 PROBED_PLACES = 8  # addresses or interfaces; more are virtual ones
+STORE_CHECK_S = 2.0  # the doctor looks through the pages of the store for so long; a larger one is not looked through
 DISK_PROBE_BYTES = 1 * MIB  # it writes this and takes it away: the longest message with what the store keeps of it
 DISK_LOW_BYTES = 64 * MIB  # free, below which it says so
 

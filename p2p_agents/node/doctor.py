@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, NoPostQuantum, P2PError
-from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES
+from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES, STORE_CHECK_S
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.node import integrity, owning, showing
 from p2p_agents.node.naming import Names
 from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
-from p2p_agents.store import contacts
+from p2p_agents.store import contacts, upgrade
 from p2p_agents.store.database import Database
 
 if TYPE_CHECKING:
@@ -187,8 +187,20 @@ def _store(home: Home, *, running: bool, resting: bool) -> Check:
         database = open_(home.store)
     except P2PError as error:
         return Check("store", False, error.message, error.hint)
-    database.close()
-    return Check("store", True, "readable")
+    try:
+        flaw = database.flaw(STORE_CHECK_S)
+    finally:
+        database.close()
+    if flaw:
+        return Check("store", False, f"its file is damaged: {flaw}", _how_to_restore(home))
+    return Check("store", True, "readable" + (", and its pages are whole" if flaw == "" else ""))
+
+
+def _how_to_restore(home: Home) -> str:
+    """From a backup, or from the last copy that was whole, if there is one beside the store."""
+    kept = upgrade.kept(home.store)
+    copy = f"; or stop the node and put {kept[-1]}, of before the last upgrade, in its place" if kept else ""
+    return f"move it away and run: p2p-agents backup import FILE{copy}; contacts give back what they hold"
 
 
 def _node(live: Live | None, resting: EnvironmentFault | None) -> Check:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -34,6 +35,7 @@ Row = tuple[Any, ...]
 
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
 CACHE_KIB = 16 * 1024
+CHECKED_STEPS = 10_000  # of SQLite's machine between two looks at the clock: a millisecond or less
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL before SQLite checkpoints by itself
 
 _FULL = {sqlite3.SQLITE_FULL}
@@ -115,6 +117,18 @@ class Database:
             reader = cls(connection, path)
             reader.is_read_only = True
             return reader
+
+    def flaw(self, within_s: float) -> str | None:
+        """What SQLite's quick_check finds first in the pages; "" for nothing, None where the time was too short."""
+        deadline = time.monotonic() + within_s
+        self._connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECKED_STEPS)
+        try:
+            found = str(self.run("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            return None if _code(error) == sqlite3.SQLITE_INTERRUPT else str(error)
+        finally:
+            self._connection.set_progress_handler(None, 0)
+        return "" if found == "ok" else found.splitlines()[-1]
 
     @classmethod
     def rest(cls, path: str) -> Database:

@@ -114,6 +114,11 @@ def _keep(connection: sqlite3.Connection, path: str, at: int) -> None:
             os.unlink(earlier)
 
 
+def kept(path: str) -> list[str]:
+    """The copies of the store that were made before upgrades, the oldest schema first."""
+    return sorted(glob.glob(f"{glob.escape(path)}.schema-[0-9][0-9][0-9]"))
+
+
 def _make(draft: str) -> None:
     """An empty file, whatever an attempt that was cut off left there: SQLite would first mend what it belongs to."""
     for suffix in ("", "-journal", "-wal", "-shm"):

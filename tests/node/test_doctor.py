@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +78,29 @@ def test_a_damaged_store(home: Home, tmp_path: Path) -> None:
     found = checks(home)["store"]
     assert found["ok"] is False
     assert found["hint"]
+
+
+def test_a_store_with_a_damaged_page(home: Home, tmp_path: Path) -> None:
+    """The file opens and is read, and is not whole: the last copy that was is named."""
+    home.create()
+    store = tmp_path / "home" / "store.db"
+    Database.open(str(store)).close()
+    found = checks(home)["store"]
+    assert (found["ok"], found["detail"]) == (True, "readable, and its pages are whole")
+    with closing(sqlite3.connect(store)) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE")
+        (root,) = raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()
+        (size,) = raw.execute("PRAGMA page_size").fetchone()
+    content = bytearray(store.read_bytes())
+    content[(root - 1) * size : root * size] = b"\xff" * size
+    store.write_bytes(content)
+    copy = tmp_path / "home" / "store.db.schema-012"
+    copy.touch()
+    found = checks(home)["store"]
+    assert found["ok"] is False
+    assert found["detail"].startswith("its file is damaged: ")
+    assert str(copy) in found["hint"]
+    assert "backup import" in found["hint"]
 
 
 def test_what_the_running_node_says_of_discovery(home: Home) -> None:

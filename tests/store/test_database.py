@@ -33,6 +33,16 @@ def test_a_new_store_is_whole_private_and_durable(tmp_path):
     db.close()
 
 
+def test_pages_are_looked_through_for_a_bounded_time(tmp_path):
+    db = Database.open(str(tmp_path / "store.db"))
+    assert db.flaw(60.0) == ""
+    db.run("CREATE TABLE many (number)")
+    db.many("INSERT INTO many VALUES (?)", [(number,) for number in range(20_000)])
+    assert db.flaw(-1.0) is None
+    assert db.flaw(60.0) == ""
+    db.close()
+
+
 def test_epoch_and_generation(tmp_path):
     """A3, A4: an epoch per opening, a generation per store."""
     path = str(tmp_path / "store.db")
