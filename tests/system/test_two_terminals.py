@@ -155,7 +155,12 @@ def test_somebody_who_waits_is_attending(friends: tuple[Agent, Agent]) -> None:
 def test_a_petname_is_as_good_as_a_name(friends: tuple[Agent, Agent]) -> None:
     alice, bob = friends
     assert ok(alice.node.cli("contacts", "name", "bob", "reviewer"))["contact"]["petname"] == "reviewer"
-    assert ok(alice.node.cli("send", "reviewer", "hello"))["to"] == {"id": bob.id, "name": "reviewer"}
+    assert ok(alice.node.cli("send", "reviewer", "hello"))["to"] == {
+        "id": bob.id,
+        "name": "reviewer",
+        "pinned": True,
+        "like": None,
+    }
     assert ok(alice.node.cli("send", bob.id[:12], "hello"))["to"]["id"] == bob.id
 
 
