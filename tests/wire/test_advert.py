@@ -26,7 +26,7 @@ adverts = st.builds(
     Advert,
     agent=st.binary(min_size=32, max_size=32),
     name=st.from_regex(r"[A-Za-z][A-Za-z0-9._-]{0,31}", fullmatch=True),
-    kind=st.from_regex(r"[a-z][a-z0-9-]{0,63}", fullmatch=True),
+    kind=st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True),
     status=st.sampled_from(STATUSES),
     node=st.binary(min_size=32, max_size=32),
     incarnation=st.integers(0, INT_MAX),
