@@ -8,8 +8,8 @@ import typer
 
 from bridge import cli, face
 from p2p_agents import exits
-from p2p_agents.bridge_faults import RedisMissing
 from p2p_agents.errors import P2PError, Usage
+from p2p_agents.errors.bridge import RedisMissing
 
 EXTRA = "redis"  # what p2p-agents[redis] brings: nothing else of a bridge may be missing
 

@@ -15,8 +15,8 @@ from bridge.bounds import Quotas
 from bridge.keeping import STORE_NAME, open_store
 from bridge.sizes import parse_key, show_key
 from bridge.store import LABEL_CHARS
-from p2p_agents.bridge_faults import AccountUnknown, BridgeDataUnusable, TokenUnknown
 from p2p_agents.errors import Usage
+from p2p_agents.errors.bridge import AccountUnknown, BridgeDataUnusable, TokenUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,8 +10,8 @@ from typing import get_args
 
 import pytest
 
-from p2p_agents import peer_faults
 from p2p_agents.crypto.words import WORDS
+from p2p_agents.errors import peer as peer_faults
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire import pairing, relay
 from tests import cddl
@@ -45,7 +45,10 @@ def codes_of(path: Path) -> set[str]:
 
 def constants() -> dict[str, str]:
     found = {}
-    for path in (*ROOT.glob("p2p_agents/node/*.py"), ROOT / "p2p_agents/wire/frame.py"):
+    for path in (
+        *[*ROOT.glob("p2p_agents/core/**/*.py"), *ROOT.glob("p2p_agents/node/*.py")],
+        ROOT / "p2p_agents/wire/frame.py",
+    ):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 found[ast.unparse(node.targets[0])] = node.value.value
@@ -58,7 +61,9 @@ CONSTANTS = constants()
 def test_every_code_that_ends_something_stands_on_the_page_and_no_other():
     """A2: REFUSE, CLOSE and the ends of connections."""
     faults = {fault.code for fault in vars(peer_faults).values() if isinstance(fault, type) and hasattr(fault, "code")}
-    said = set().union(*map(codes_of, ROOT.glob("p2p_agents/node/*.py"))) | faults - {"error"}
+    said = set().union(
+        *map(codes_of, [*ROOT.glob("p2p_agents/core/**/*.py"), *ROOT.glob("p2p_agents/node/*.py")])
+    ) | faults - {"error"}
     table = section("6.1 Codes of REFUSE, CLOSE")
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert set(re.findall("`([a-z_]+)`", " ".join(rows))) == said

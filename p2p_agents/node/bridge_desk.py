@@ -8,12 +8,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.api.showing import time_text
+from p2p_agents.core.relay.ways import host_of
+from p2p_agents.core.turn import relays
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown, BridgeUnreachable
 from p2p_agents.limits import BRIDGES_CONFIGURED
-from p2p_agents.node import relaying
 from p2p_agents.node.doctor import Check
-from p2p_agents.node.showing import time_text
-from p2p_agents.node.ways import host_of
 from p2p_agents.store import bridges as kept
 from p2p_agents.wire.bridge_address import parse_bridge
 from p2p_agents.wire.relay_answers import Admission
@@ -21,8 +21,8 @@ from p2p_agents.wire.relay_answers import Admission
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from p2p_agents.core.kernel.core import Core
     from p2p_agents.node.bridges import Bridges, Served
-    from p2p_agents.node.core import Core
     from p2p_agents.node.writer import Writer
     from p2p_agents.store.bridges import Configured
 
@@ -98,7 +98,7 @@ class BridgeDesk:
             configured = kept.everything(core.db)
             if room_for and len(configured) > BRIDGES_CONFIGURED:
                 raise BridgesFull(f"this node uses {BRIDGES_CONFIGURED} bridges already, and no more")
-            relaying.restored(core, [one.address for one in configured])
+            relays.restored(core, [one.address for one in configured])
             return configured, set(core.bridges)
 
         configured, needed = await self._writer.call(item)

@@ -9,6 +9,8 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+from p2p_agents.core.kernel.effects import Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
+from p2p_agents.core.turn import relays
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.crypto.work import seek_stamp
@@ -19,8 +21,6 @@ from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
 from p2p_agents.net.interfaces import local_addresses
-from p2p_agents.node import relaying
-from p2p_agents.node.effects import Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.node.posting import Posting, Sealed
 from p2p_agents.quic.address import format_address
 from p2p_agents.wire.bridge_address import parse_bridge
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
     from typing import Any
 
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.turn.batch import Outcome
     from p2p_agents.link.bridge_news import News
-    from p2p_agents.node.batch import Outcome
-    from p2p_agents.node.core import Core
-    from p2p_agents.node.effects import Effect
     from p2p_agents.node.writer import Writer
     from p2p_agents.quic.endpoint import Endpoint
     from p2p_agents.store.bridges import Configured
@@ -107,7 +107,7 @@ class Bridges:
                         served.post(effect)
                         posted[route.bridge] = served
                     else:
-                        self._writer.submit(partial(relaying.refused, posts=[effect], code=Refusal.BAD, retry_ms=0))
+                        self._writer.submit(partial(relays.refused, posts=[effect], code=Refusal.BAD, retry_ms=0))
                 case Meet():
                     self._meet(effect)
                 case LeaveBridge(bridge):
@@ -141,7 +141,7 @@ class Bridges:
             served = Served(address, self._writer, self._endpoint, self._seed, self._spawn, self._ring)
         except BadBridge as fault:  # a contact named it
             log.warning("a contact's bridge: %s", fault.message)
-            self._writer.submit(partial(relaying.bridge_down, bridge=address, code=fault.code))
+            self._writer.submit(partial(relays.bridge_down, bridge=address, code=fault.code))
             return None
         self._served[address] = served
         served.admit(self._tokens.get(address, ""), member=address in self._tokens)
@@ -207,7 +207,7 @@ class Served:
     async def close(self) -> None:
         """What waits is its senders' again."""
         if posts := self._posting.drain():
-            self._submit(partial(relaying.refused, posts=posts, code=relaying.DOWN, retry_ms=0))
+            self._submit(partial(relays.refused, posts=posts, code=relays.DOWN, retry_ms=0))
         await self.client.close()
 
     def carry(self, effect: ReadQueues | ReadAgain | Kept | TellPlace) -> None:
@@ -235,7 +235,7 @@ class Served:
     def post(self, post: Post) -> None:
         """It goes with the next blob of its queue: `flush`, once all of a batch are here."""
         if not self._posting.add(post):
-            self._submit(partial(relaying.refused, posts=[post], code=Refusal.RATE, retry_ms=BUSY_MS))
+            self._submit(partial(relays.refused, posts=[post], code=Refusal.RATE, retry_ms=BUSY_MS))
 
     def flush(self) -> None:
         line = self.machine.line
@@ -255,21 +255,21 @@ class Served:
             case BridgeDown(code):
                 failure = self.machine.health.failure
                 log.info("bridge %s: %s: %r", self.machine.address.host, code, failure.why if failure else "")
-                self._submit(partial(relaying.bridge_down, bridge=self.address, code=code))
+                self._submit(partial(relays.bridge_down, bridge=self.address, code=code))
             case Stored(ticket):
                 posts = self._posting.stored(ticket)
-                self._writer.later(partial(relaying.stored, posts=posts))
+                self._writer.later(partial(relays.stored, posts=posts))
                 self.flush()
             case Refused(ticket, code, retry_ms):
                 refused = self._posting.refused(ticket)
-                self._submit(partial(relaying.refused, posts=refused, code=code, retry_ms=retry_ms))
+                self._submit(partial(relays.refused, posts=refused, code=code, retry_ms=retry_ms))
             case Work():
                 self._spawn(self._work(news), "work for a bridge")
             case Came(queue, blobs):
                 self.unread.pop(queue, None)
                 self._take(queue, blobs)
             case PlaceTold(place, message, gone):
-                told = partial(relaying.told, bridge=self.address, place=place, message=message, gone=gone)
+                told = partial(relays.told, bridge=self.address, place=place, message=message, gone=gone)
                 self._submit(told)
             case Opened(queue):
                 self.unread.pop(queue, None)
@@ -294,7 +294,7 @@ class Served:
         way = self.machine.line.way
         local = [format_address((host, self._endpoint.port)) for host in hosts if "%" not in host]
         log.info("bridge %s: reached by %s", self.machine.address.host, self.machine.line.way)
-        self._submit(partial(relaying.bridge_up, bridge=self.address, observed=observed, local=local, way=way))
+        self._submit(partial(relays.bridge_up, bridge=self.address, observed=observed, local=local, way=way))
 
     def _take(self, queue: bytes, blobs: tuple[tuple[int, bytes], ...]) -> None:
         """What the writer cannot take yet stays at the bridge."""
@@ -303,7 +303,7 @@ class Served:
         if self._taking > INBOUND_QUEUE_BYTES:
             self.client.hold(True)
         self._writer.submit(
-            partial(relaying.came, bridge=self.address, queue=queue, blobs=blobs), partial(self._taken, size)
+            partial(relays.came, bridge=self.address, queue=queue, blobs=blobs), partial(self._taken, size)
         )
 
     def _taken(self, size: int, outcome: Outcome) -> None:

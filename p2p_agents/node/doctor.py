@@ -11,23 +11,25 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.agents import ownership
+from p2p_agents.core.api import showing
+from p2p_agents.core.contact.naming import Names
+from p2p_agents.core.delivery import integrity
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, NoPostQuantum, P2PError
 from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES, STORE_CHECK_S
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
-from p2p_agents.node import integrity, owning, showing
-from p2p_agents.node.naming import Names
 from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
 from p2p_agents.store import contacts, upgrade
 from p2p_agents.store.database import Database
 
 if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.net.probing import Probe
-    from p2p_agents.node.core import Core
-    from p2p_agents.node.state import Hosted
     from p2p_agents.paths import Home
     from p2p_agents.store.contacts import Event
 
@@ -302,7 +304,7 @@ def _hints(live: Live | None) -> Check:
 def _rotation(core: Core, hosted: Hosted) -> Check:
     name = hosted.local.name
     try:
-        kept = owning.secrets_of(core, hosted)
+        kept = ownership.secrets_of(core, hosted)
     except P2PError as error:
         return Check("identity", False, error.message, error.hint)
     if hosted.retired:

@@ -9,18 +9,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.agents import ownership, restoration
+from p2p_agents.core.agents.restoration import Found
 from p2p_agents.crypto import backup as backups
 from p2p_agents.errors import BadPassphrase, FileUnusable, P2PError
 from p2p_agents.limits import PASSPHRASE_CHARS, PASSPHRASE_CHARS_LEAST
-from p2p_agents.node import owning, restoring, vault
-from p2p_agents.node.restoring import Found
+from p2p_agents.node import vault
 from p2p_agents.store import archive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
 
+    from p2p_agents.core.kernel.core import Core
     from p2p_agents.crypto.backup import Backup, Cost
-    from p2p_agents.node.core import Core
     from p2p_agents.node.writer import Writer
 
 Json = dict[str, Any]
@@ -45,16 +46,16 @@ class Keeping:
         if params["path"] is not None:
             agent = await self._writer.call(lambda core: core.acting(params["agent"]).local.agent)
             params = params | {"seed": await asyncio.to_thread(vault.read_next_root, params["path"], agent)}
-        rotated: Json = await self._writer.call(partial(owning.rotate, params=params))
+        rotated: Json = await self._writer.call(partial(ownership.rotate, params=params))
         return rotated
 
     async def _export_next_root(self, params: Json) -> Json:
         """The file first, and read again; only then does the key leave this machine's own files."""
         path = params["path"]
-        agent, seed = await self._writer.call(lambda core: owning.next_root(core, params))
+        agent, seed = await self._writer.call(lambda core: ownership.next_root(core, params))
         await asyncio.to_thread(vault.write_next_root, path, agent, seed)
         try:
-            shown: Json = await self._writer.call(lambda core: owning.forget_next_root(core, params, seed))
+            shown: Json = await self._writer.call(lambda core: ownership.forget_next_root(core, params, seed))
         except P2PError:
             await asyncio.to_thread(vault.delete, path)
             raise
@@ -64,13 +65,13 @@ class Keeping:
 
     async def _export(self, params: Json) -> Json:
         path, passphrase = params["path"], params["passphrase"]
-        agent, backup = await self._writer.call(lambda core: restoring.gather(core, params))
+        agent, backup = await self._writer.call(lambda core: restoration.gather(core, params))
 
         def write(core: Core) -> int:
             return write_backup(path, backup, archive.chunks(core.db, agent), passphrase)
 
         size: int = await self._reader(write)
-        where = owning.HERE if backup.next_root else owning.EXPORTED
+        where = ownership.HERE if backup.next_root else ownership.EXPORTED
         return {"path": path, "bytes": size, "contacts": len(backup.contacts), "next_root": where}
 
     async def _import(self, params: Json) -> Json:
@@ -85,7 +86,7 @@ class Keeping:
         except BaseException:
             files.close()
             raise
-        taken_in = self._writer.call(partial(restoring.restore, params=params, found=Found(backup, log)))
+        taken_in = self._writer.call(partial(restoration.restore, params=params, found=Found(backup, log)))
         taken_in.add_done_callback(lambda _: files.close())
         restored: Json = await asyncio.shield(taken_in)
         return restored

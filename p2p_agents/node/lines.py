@@ -6,11 +6,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from p2p_agents.core.kernel.effects import Connect, Hangup, Proven, Transmit, Vouch
+from p2p_agents.core.links import opening
+from p2p_agents.core.turn import dispatch
 from p2p_agents.errors import P2PError
 from p2p_agents.limits import INBOUND_QUEUE_BYTES, STRANGER_PATIENCE_S, STRANGERS_WORK_BURST, STRANGERS_WORK_PER_S
 from p2p_agents.link.admission import Bucket, Gate
-from p2p_agents.node import dispatch, opening
-from p2p_agents.node.effects import Connect, Hangup, Proven, Transmit, Vouch
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
@@ -18,10 +19,10 @@ from p2p_agents.quic.connection import CLOSE_OWNER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.turn.batch import Outcome
     from p2p_agents.link.routing import Dial, Target
     from p2p_agents.net.probing import Probe
-    from p2p_agents.node.batch import Outcome
-    from p2p_agents.node.effects import Effect
     from p2p_agents.node.writer import Writer
     from p2p_agents.quic.address import Address
     from p2p_agents.quic.connection import Closed, Connection

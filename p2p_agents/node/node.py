@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import p2p_agents
 from p2p_agents.control.wire import REPLACED, STOPPING
+from p2p_agents.core.agents import hosting
+from p2p_agents.core.api import commands
+from p2p_agents.core.contact import directory
+from p2p_agents.core.kernel.clock import SystemClock
+from p2p_agents.core.kernel.core import Core
+from p2p_agents.core.kernel.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
+from p2p_agents.core.kernel.entropy import SystemEntropy
+from p2p_agents.core.turn import relays, schedule
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import EnvironmentFault, NoSocket, StoreFull, StoreReadOnly
 from p2p_agents.limits import ACK_PATIENCE_S
@@ -21,11 +29,7 @@ from p2p_agents.net.hints import Hints
 from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
 from p2p_agents.net.probing import Probe
-from p2p_agents.node import commands, directory, doctor, hosting, relaying, upkeep
-from p2p_agents.node.clock import SystemClock
-from p2p_agents.node.core import Core
-from p2p_agents.node.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
-from p2p_agents.node.entropy import SystemEntropy
+from p2p_agents.node import doctor
 from p2p_agents.node.lines import BOUNDS, Lines
 from p2p_agents.node.service import Calls
 from p2p_agents.node.writer import Writer
@@ -40,9 +44,9 @@ from p2p_agents.wire.frame import PROTOCOL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from p2p_agents.core.kernel.effects import Effect
     from p2p_agents.node.bridge_desk import BridgeDesk
     from p2p_agents.node.bridges import Bridges
-    from p2p_agents.node.effects import Effect
     from p2p_agents.paths import Home
     from p2p_agents.quic.address import Address
     from p2p_agents.store.bridges import Configured
@@ -147,7 +151,7 @@ class Node:
         await self._hints.start()
         await self._publish()
         await self._start_bridges()
-        await self._writer.call(upkeep.remember_places)
+        await self._writer.call(schedule.remember_places)
         await self._interfaces.start()
         self._spawn(self._mdns.start(), "mdns")
         self._spawn(self._tick(), "tick")
@@ -224,7 +228,7 @@ class Node:
             if self._blocked or ticks % TRUNCATE_TICKS == 0:
                 self._writer.maintain(self._truncate)
             if ticks % TICKS_A_MINUTE == 0:
-                self._writer.submit(upkeep.minute)
+                self._writer.submit(schedule.minute)
 
     def _truncate(self, core: Core) -> None:
         """Outside any transaction: used keys leave the files (PROTOCOL A5)."""
@@ -258,7 +262,7 @@ class Node:
     async def _start_bridges(self) -> None:
         def item(core: Core) -> tuple[list[Configured], set[str]]:
             configured = bridges.everything(core.db)
-            relaying.restored(core, [one.address for one in configured])
+            relays.restored(core, [one.address for one in configured])
             return configured, set(core.bridges)
 
         configured, needed = await self._writer.call(item)
@@ -278,7 +282,7 @@ class Node:
         return BridgeDesk(self._use_bridges(), self._writer)
 
     def _networks_changed(self) -> None:
-        self._writer.submit(upkeep.resumed)
+        self._writer.submit(schedule.resumed)
         if self._bridges is not None:
             self._bridges.resumed()
 
@@ -395,6 +399,6 @@ class Resting:
 
 
 def _second(core: Core) -> None:
-    upkeep.second(core)
+    schedule.second(core)
     for _ in range(KEYS_A_SECOND):
         core.entropy.refill()

@@ -13,7 +13,7 @@ from p2p_agents.limits import BLOB_BYTES, BLOB_FRAMES, BRIDGE_WAITING_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from p2p_agents.node.effects import Post
+    from p2p_agents.core.kernel.effects import Post
 
 HEAD_BYTES = 16  # of a blob's CBOR: two arrays and the incarnation
 FRAME_HEAD_BYTES = 5

@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.api import reading
+from p2p_agents.core.api.showing import EPOCH
+from p2p_agents.core.contact.directory import resolve
+from p2p_agents.core.kernel.state import Texts
 from p2p_agents.errors import BadParams
 from p2p_agents.limits import PURGE_PAGE
-from p2p_agents.node import reading
-from p2p_agents.node.directory import resolve
-from p2p_agents.node.showing import EPOCH
-from p2p_agents.node.state import Texts
 from p2p_agents.store import purges
 
 if TYPE_CHECKING:
-    from p2p_agents.node.core import Core
+    from p2p_agents.core.kernel.core import Core
     from p2p_agents.node.writer import Writer
     from p2p_agents.store.purges import Candidate
 

@@ -11,6 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.states import ASKED, State
+from p2p_agents.core.api import addressing, claiming, commands, invitation, reading
+from p2p_agents.core.kernel.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
+from p2p_agents.core.links import presence
 from p2p_agents.crypto.request_address import is_address
 from p2p_agents.errors import (
     NotReachable,
@@ -23,8 +26,6 @@ from p2p_agents.errors import (
     WaitTimeout,
 )
 from p2p_agents.limits import PAGE
-from p2p_agents.node import addressing, claiming, commands, inviting, presence, reading
-from p2p_agents.node.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
 from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
 from p2p_agents.node.purging import Purging
@@ -33,8 +34,8 @@ from p2p_agents.wire.payload import ECHO_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from p2p_agents.node.core import Core
-    from p2p_agents.node.effects import Effect
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.effects import Effect
     from p2p_agents.node.writer import Writer
 
 Json = dict[str, Any]
@@ -103,8 +104,8 @@ class Calls:
             "ping": self._ping,
             "peers.add": self._add_peer,
             "pair.wait": self._wait_for_pairing,
-            "pair.join": partial(self._join, inviting.begin_join),
-            "pair.link": partial(self._join, inviting.begin_link),
+            "pair.join": partial(self._join, invitation.begin_join),
+            "pair.link": partial(self._join, invitation.begin_link),
             "purge": Purging(writer).purge,
             **Keeping(writer, reader).methods,
         }
@@ -285,7 +286,7 @@ class Calls:
 
     async def _wait_for_pairing(self, params: Json) -> Json:
         """Until somebody held the code, or it ended otherwise."""
-        found = await self._until_paired(lambda core: inviting.outcome(core, params), params["timeout"])
+        found = await self._until_paired(lambda core: invitation.outcome(core, params), params["timeout"])
         if found is None:
             raise WaitTimeout("nobody has used the code yet; it is still valid")
         result: Json = found
@@ -295,18 +296,18 @@ class Calls:
         begun = self._writer.call(lambda core: begin(core, params))
         try:
             attempt: str = await asyncio.shield(begun)
-            await self._until_paired(lambda core: inviting.is_over(core, attempt), params["timeout"])
+            await self._until_paired(lambda core: invitation.is_over(core, attempt), params["timeout"])
         except asyncio.CancelledError:
             begun.add_done_callback(self._give_up)
             raise
-        ended: Json | P2PError = await self._writer.call(lambda core: inviting.end_join(core, attempt))
+        ended: Json | P2PError = await self._writer.call(lambda core: invitation.end_join(core, attempt))
         if isinstance(ended, P2PError):
             raise ended
         return ended
 
     def _give_up(self, begun: asyncio.Future[str]) -> None:
         if begun.exception() is None:
-            self._writer.submit(partial(inviting.end_join, attempt=begun.result()))
+            self._writer.submit(partial(invitation.end_join, attempt=begun.result()))
 
     async def _until_paired(self, look: Callable[[Core], Any], timeout: float) -> Any:
         """What `look` found at last; nothing when the time is over."""

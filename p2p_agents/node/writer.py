@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.turn.batch import Outcome, run_batch
 from p2p_agents.errors import Bug, EnvironmentFault
-from p2p_agents.node.batch import Outcome, run_batch
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from p2p_agents.node.core import Core
-    from p2p_agents.node.effects import Effect
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.effects import Effect
 
     Item = Callable[[Core], Any]
     Done = Callable[[Outcome], None]

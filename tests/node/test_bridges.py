@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from blockbuster import blockbuster_ctx
 
+from p2p_agents.core.kernel.effects import Effect, Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.core.turn import relays
+from p2p_agents.core.turn.batch import Outcome
 from p2p_agents.crypto.outer import KEY_BYTES, open_blob, queue_name, token_hash
 from p2p_agents.errors import StoreFull
 from p2p_agents.limits import BRIDGE_WAITING_BYTES, BRIDGES, KIB
-from p2p_agents.node import relaying
-from p2p_agents.node.batch import Outcome
 from p2p_agents.node.bridges import Bridges
-from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadQueues, TellPlace
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.endpoint import Endpoint
 from p2p_agents.store.bridges import Configured
@@ -132,7 +132,7 @@ def run(tmp_path: Path) -> Callable[[Callable[[Shore], Coroutine[Any, Any, None]
 def test_a_configured_bridge_is_reached_and_told_with_our_addresses(run):
     async def story(shore: Shore) -> None:
         shore.configure()
-        up = await shore.desk.until(relaying.bridge_up)
+        up = await shore.desk.until(relays.bridge_up)
         assert (up["bridge"], up["observed"]) == (shore.address, OBSERVED)
         assert all(
             place.rpartition(":")[2] == str(shore.bridges.get(shore.address)._endpoint.port) for place in up["local"]
@@ -146,7 +146,7 @@ def test_posts_of_one_batch_travel_in_one_blob(run):
     async def story(shore: Shore) -> None:
         one, two = shore.post(b"one"), shore.post(b"two")
         shore.carry(one, two)
-        assert (await shore.desk.until(relaying.stored))["posts"] == [one, two]
+        assert (await shore.desk.until(relays.stored))["posts"] == [one, two]
         assert shore.left() == [(7, [b"one", b"two"])]
         assert not shore.server.bridge.asked(Login)
 
@@ -158,7 +158,7 @@ def test_posts_that_are_refused_are_their_senders_again(run):
         del shore.server.bridge.queues[THEIRS]
         posts = [shore.post(b"one"), shore.post(b"two")]
         shore.carry(*posts)
-        refused = await shore.desk.until(relaying.refused)
+        refused = await shore.desk.until(relays.refused)
         assert (refused["posts"], refused["code"]) == (posts, Refusal.GONE)
 
     run(story)
@@ -169,8 +169,8 @@ def test_what_is_no_bridge_takes_nothing(run):
 
     async def story(shore: Shore) -> None:
         shore.carry(shore.post(b"one", "bridge://nowhere"))
-        assert (await shore.desk.until(relaying.bridge_down))["code"] == "bad_bridge"
-        assert (await shore.desk.until(relaying.refused))["code"] == Refusal.BAD
+        assert (await shore.desk.until(relays.bridge_down))["code"] == "bad_bridge"
+        assert (await shore.desk.until(relays.refused))["code"] == Refusal.BAD
         assert list(shore.bridges) == []
 
     run(story)
@@ -194,7 +194,7 @@ def test_what_waits_for_a_bridge_is_bounded(run):
     async def story(shore: Shore) -> None:
         posts = [shore.post(b"x" * 256 * KIB) for _ in range(BRIDGE_WAITING_BYTES // (256 * KIB) + 1)]
         shore.carry(*posts)
-        refused = await shore.desk.until(relaying.refused)
+        refused = await shore.desk.until(relays.refused)
         assert (refused["posts"], refused["code"]) == ([posts[-1]], Refusal.RATE)
 
     run(story)
@@ -206,10 +206,10 @@ def test_our_queues_are_read_and_what_is_kept_is_forgotten_there(run):
     async def story(shore: Shore) -> None:
         shore.configure()
         shore.carry(shore.read())
-        await shore.desk.until(relaying.bridge_up)
+        await shore.desk.until(relays.bridge_up)
         await shore.server.until_asked(Create)
         await shore.server.deliver(MINE, [(3, b"three")])
-        came = await shore.desk.until(relaying.came)
+        came = await shore.desk.until(relays.came)
         assert (came["bridge"], came["queue"], came["blobs"]) == (shore.address, MINE, ((3, b"three"),))
         shore.server.bridge.queues[MINE].blobs = [(3, b"three")]
         shore.carry(Kept(shore.address, MINE, 3))
@@ -228,9 +228,9 @@ def test_what_the_store_could_not_keep_comes_again(run):
         shore.server.bridge.queues[MINE].blobs = [(3, b"three")]
         shore.desk.outcome = Outcome(error=StoreFull())
         await shore.server.deliver(MINE, [(3, b"three")])
-        await shore.desk.until(relaying.came)
+        await shore.desk.until(relays.came)
         shore.desk.outcome = Outcome()
-        assert (await shore.desk.until(relaying.came))["blobs"] == ((3, b"three"),)
+        assert (await shore.desk.until(relays.came))["blobs"] == ((3, b"three"),)
 
     run(story)
 
@@ -238,11 +238,11 @@ def test_what_the_store_could_not_keep_comes_again(run):
 def test_a_bridge_that_is_configured_no_more_still_serves_contacts(run):
     async def story(shore: Shore) -> None:
         shore.configure()
-        await shore.desk.until(relaying.bridge_up)
+        await shore.desk.until(relays.bridge_up)
         shore.bridges.configure([], needed={shore.address})
         assert [served.configured for served in shore.bridges] == [False]
         shore.carry(shore.post(b"one"))
-        await shore.desk.until(relaying.stored)
+        await shore.desk.until(relays.stored)
 
     run(story)
 
@@ -250,14 +250,14 @@ def test_a_bridge_that_is_configured_no_more_still_serves_contacts(run):
 def test_a_bridge_that_nobody_needs_is_left(run):
     async def story(shore: Shore) -> None:
         shore.configure()
-        await shore.desk.until(relaying.bridge_up)
+        await shore.desk.until(relays.bridge_up)
         shore.server.bridge.silent.add(Put)
         post = shore.post(b"one")
         shore.carry(post)
         await shore.server.until_asked(Put)
         shore.bridges.configure([])
         assert list(shore.bridges) == []
-        assert await shore.desk.until(relaying.refused) == {"posts": [post], "code": relaying.DOWN, "retry_ms": 0}
+        assert await shore.desk.until(relays.refused) == {"posts": [post], "code": relays.DOWN, "retry_ms": 0}
 
     run(story)
 
@@ -270,7 +270,7 @@ def test_a_place_is_met_at_every_bridge_also_at_one_that_comes_later(run):
         shore.carry(TellPlace(shore.address, "7Q2MX", b"hello"))
         await shore.server.until_asked(Tell)
         await shore.server.say(Told("7Q2MX", b"you too", gone=False))
-        told = await shore.desk.until(relaying.told)
+        told = await shore.desk.until(relays.told)
         assert (told["bridge"], told["place"], told["message"], told["gone"]) == (
             shore.address,
             "7Q2MX",

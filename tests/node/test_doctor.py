@@ -21,13 +21,13 @@ from p2p_agents.paths import Home
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
+from tests.core.stage import does, hosts
 from tests.disks import mounted
-from tests.node.stage import does, hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from p2p_agents.node.core import Core
+    from p2p_agents.core.kernel.core import Core
 
 
 @pytest.fixture

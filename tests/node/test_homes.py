@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from p2p_agents.core.agents import hosting
+from p2p_agents.core.api import commands, reading
+from p2p_agents.core.kernel.clock import SystemClock
+from p2p_agents.core.kernel.core import Core
+from p2p_agents.core.kernel.entropy import SystemEntropy
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import StoreNewer
-from p2p_agents.node import commands, hosting, reading
-from p2p_agents.node.clock import SystemClock
-from p2p_agents.node.core import Core
-from p2p_agents.node.entropy import SystemEntropy
 from p2p_agents.store import keyring, upgrade
 from p2p_agents.store.database import Database
-from tests.node.stage import asks, does
+from tests.core.stage import asks, does
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.core.kernel.effects import Connect, Hangup, PeersChanged, Proven, Transmit
+from p2p_agents.core.turn.batch import Outcome
 from p2p_agents.errors import StoreFull, Usage
 from p2p_agents.limits import INBOUND_QUEUE_BYTES
 from p2p_agents.link.routing import Dial, Target
-from p2p_agents.node.batch import Outcome
-from p2p_agents.node.effects import Connect, Hangup, PeersChanged, Proven, Transmit
 from p2p_agents.node.lines import Lines
 from p2p_agents.quic.connection import Closed
 from p2p_agents.wire.frame import Data, Open

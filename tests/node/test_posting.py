@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from p2p_agents.core.kernel.effects import Post
 from p2p_agents.crypto.outer import open_blob
 from p2p_agents.limits import BLOB_BYTES, BLOB_FLOOR_BYTES, BLOB_FRAMES, BRIDGE_WAITING_BYTES, KIB
-from p2p_agents.node.effects import Post
 from p2p_agents.node.posting import Posting
 from p2p_agents.wire.route import Route
 

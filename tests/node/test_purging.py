@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.core.api import commands, reading
 from p2p_agents.errors import BadParams, MessageUnknown
-from p2p_agents.node import commands, purging, reading
+from p2p_agents.node import purging
 from p2p_agents.node.purging import Purging
 from p2p_agents.node.writer import Writer
 from p2p_agents.store import entries, purges
 from p2p_agents.wire.entry import encode_body
-from tests.node.stage import asks, does
+from tests.core.stage import asks, does
 
 if TYPE_CHECKING:
-    from p2p_agents.node.core import Core
+    from p2p_agents.core.kernel.core import Core
 
 CHOSEN = {"ids": None, "with": None, "before": None, "dry": False}
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.core.api import commands
+from p2p_agents.core.contact import petition
+from p2p_agents.core.kernel.effects import Asked
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
     NobodyFound,
@@ -21,18 +24,16 @@ from p2p_agents.errors import (
     WaitTimeout,
 )
 from p2p_agents.limits import PAGE
-from p2p_agents.node import asking, commands
-from p2p_agents.node.effects import Asked
 from p2p_agents.node.service import Bell, Calls
 from p2p_agents.node.writer import Writer
 from p2p_agents.store import contacts, outbox
 from p2p_agents.store.contacts import Request, Trust
-from tests.node.stage import DEFAULTS, asks, does, meet
+from tests.core.stage import DEFAULTS, asks, does, meet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from p2p_agents.node.core import Core
+    from p2p_agents.core.kernel.core import Core
 
 PATIENCE_S = 10.0
 
@@ -150,7 +151,7 @@ def test_a_wait_that_ends_empty_names_where_to_go_on(pair: Core) -> None:
 
 
 def test_a_wait_for_one_peer_sleeps_through_others(pair: Core) -> None:
-    from tests.node.stage import hosts
+    from tests.core.stage import hosts
 
     hosts(pair, "carol")
 
@@ -233,7 +234,7 @@ def test_a_send_that_failed_says_why_at_once(pair: Core) -> None:
     def refuse(core: Core) -> None:
         hosted = core.acting(None)
         for row in outbox.queued_for(core.db, hosted.local.id, peer, PAGE):
-            asking.void(core, hosted.local.id, row.id, row.entry, "not accepted")
+            petition.void(core, hosted.local.id, row.id, row.entry, "not accepted")
 
     asks(pair, commands.send, to="carol", text="hi", id="k")
     does(pair, refuse)
@@ -342,7 +343,7 @@ def test_a_ping_of_an_agent_next_door_needs_no_network(pair: Core) -> None:
 
 
 def test_an_address_where_nobody_answers(pair: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p_agents.node.commands.ADD_PEER_S", 0.05)
+    monkeypatch.setattr("p2p_agents.core.api.commands.ADD_PEER_S", 0.05)
 
     async def script(calls: Calls) -> None:
         with pytest.raises(NotReachable, match="kept and tried again"):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.errors import BadParams, Bug, StoreFull
-from p2p_agents.node.effects import PeersChanged
 from p2p_agents.node.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from p2p_agents.node.core import Core
+    from p2p_agents.core.kernel.core import Core
 
 
 class Told:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from p2p_agents.core.kernel.effects import Effect, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
+from p2p_agents.core.turn import relays
 from p2p_agents.crypto.outer import seal_blob
-from p2p_agents.node import relaying
-from p2p_agents.node.effects import Effect, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Bridge:
             self.nodes[node] = True
             if configured:
                 node.bridges = [*node.bridges, self.address]
-                node.run(lambda core, b=tuple(node.bridges): relaying.restored(core, b))  # type: ignore[misc]
+                node.run(lambda core, b=tuple(node.bridges): relays.restored(core, b))  # type: ignore[misc]
             self._tell_up(node)
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class Bridge:
         self.up = False
         self.readers.clear()
         for node in self.nodes:
-            self._submit(node, lambda core: relaying.bridge_down(core, self.address, "bridge_unreachable"))
+            self._submit(node, lambda core: relays.bridge_down(core, self.address, "bridge_unreachable"))
 
     def start(self) -> None:
         self.up = True
@@ -74,7 +74,7 @@ class Bridge:
         """The node's way to the bridge is gone."""
         self.nodes[node] = False
         self.readers = {queue: reader for queue, reader in self.readers.items() if reader is not node}
-        self._submit(node, lambda core: relaying.bridge_down(core, self.address, "bridge_unreachable"))
+        self._submit(node, lambda core: relays.bridge_down(core, self.address, "bridge_unreachable"))
 
     def let_in(self, node: Node) -> None:
         self.nodes[node] = True
@@ -83,7 +83,7 @@ class Bridge:
     def _tell_up(self, node: Node) -> None:
         if self.up and self.nodes.get(node) and node.running:
             local = [f"192.0.2.{node.number}:4433"]
-            self._submit(node, lambda core: relaying.bridge_up(core, self.address, "", local))
+            self._submit(node, lambda core: relays.bridge_up(core, self.address, "", local))
             for queue in list(self.queues):
                 if node.reads.get(queue) == self.address:
                     self._read(node, queue)
@@ -108,7 +108,7 @@ class Bridge:
         if meeting is not None and meeting.sides.get(effect.displayer, (b"",))[0] == effect.token:
             del self.places[effect.place]
             for _, node in meeting.sides.values():
-                self._submit(node, lambda core: relaying.told(core, self.address, effect.place, b"", True))
+                self._submit(node, lambda core: relays.told(core, self.address, effect.place, b"", True))
 
     def _tell(self, node: Node, place: str, message: bytes) -> None:
         meeting = self.places.get(place)
@@ -120,7 +120,7 @@ class Bridge:
             self._told(others[0], place, heard)
 
     def _told(self, node: Node, place: str, message: bytes) -> None:
-        self._submit(node, lambda core: relaying.told(core, self.address, place, message, False))
+        self._submit(node, lambda core: relays.told(core, self.address, place, message, False))
 
     # --- what nodes ask ---
 
@@ -163,11 +163,11 @@ class Bridge:
 
     def _put(self, node: Node, queue: bytes, posts: list[Post]) -> None:
         if not (self.up and self.nodes.get(node)):
-            self._submit(node, lambda core: relaying.refused(core, posts, relaying.DOWN, 0))
+            self._submit(node, lambda core: relays.refused(core, posts, relays.DOWN, 0))
             return
         if queue not in self.queues or queue in self.full:
             code = "queue_full" if queue in self.full else "queue_gone"
-            self._submit(node, lambda core: relaying.refused(core, posts, code, 1_000))
+            self._submit(node, lambda core: relays.refused(core, posts, code, 1_000))
             return
         first = posts[0]
         blob = seal_blob(first.route.key, queue, first.incarnation, [p.frame for p in posts], os.urandom(24))
@@ -176,7 +176,7 @@ class Bridge:
         for kept in self.keeps(queue, blob):
             self.cursor += 1
             self.queues[queue].append((self.cursor, kept))
-        self._submit(node, lambda core: relaying.stored(core, posts))
+        self._submit(node, lambda core: relays.stored(core, posts))
         reader = self.readers.get(queue)
         if reader is not None:
             self._later(lambda: self._push(reader, queue))
@@ -197,7 +197,7 @@ class Bridge:
     def deliver(self, queue: bytes, blobs: Blobs) -> None:
         """To whoever reads it, whatever it is."""
         if queue in self.readers:
-            self._submit(self.readers[queue], lambda core: relaying.came(core, self.address, queue, blobs))
+            self._submit(self.readers[queue], lambda core: relays.came(core, self.address, queue, blobs))
 
     def _submit(self, node: Node, item: Callable[..., None]) -> None:
         if node.running:

@@ -6,7 +6,9 @@ from functools import partial
 
 import pytest
 
-from p2p_agents.node import asking, core, knocking, sealing, syncing
+from p2p_agents.core.contact import knocking, petition
+from p2p_agents.core.delivery import sealing, sync
+from p2p_agents.core.kernel import core
 from tests import cddl
 from tests.sim.world import World
 
@@ -24,8 +26,8 @@ def as_the_page_says(monkeypatch):
         (core, "encode_frame", cddl.check_frame),
         (knocking, "encode_frame", cddl.check_frame),
         (sealing, "encode_payload", cddl.check_plaintext),
-        (syncing, "encode_sync", partial(cddl.check_claims, "8.1", "sync-claims")),
-        (asking, "encode_request", partial(cddl.check_claims, "9", "request-claims")),
+        (sync, "encode_sync", partial(cddl.check_claims, "8.1", "sync-claims")),
+        (petition, "encode_request", partial(cddl.check_claims, "9", "request-claims")),
         (knocking, "encode_knock", partial(cddl.check_claims, "12.1", "knock-claims")),
     ):
         monkeypatch.setattr(module, name, partial(_checked, getattr(module, name), check))

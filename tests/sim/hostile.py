@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from p2p_agents.conversation.record import MESSAGE, Place, Record, write_message
+from p2p_agents.core.turn import dispatch
 from p2p_agents.crypto.ratchet import seal
 from p2p_agents.crypto.session import Session
-from p2p_agents.node import dispatch
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.connection import Closed
 from p2p_agents.store import entries

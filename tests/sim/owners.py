@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from p2p_agents.core.agents import ownership
+from p2p_agents.core.api import trust
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.identity import Identity
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.node import owning, trusting
 from p2p_agents.store import agents, contacts, keyring
 from p2p_agents.store.keyring import AgentSecrets
 from tests.sim.world import Agent, World
@@ -29,7 +30,7 @@ def grows(agent: Agent, grow: Grow, **changes: Any) -> None:
     """The next entry of its log, whatever a root key can sign."""
     kept = secrets_of(agent)
     entry = grow(identity_of(agent), SigningKey.from_seed(kept.root))
-    agent.node.run(lambda core: owning.grow(core, agent.hosted, entry, replace(kept, **changes)))
+    agent.node.run(lambda core: ownership.grow(core, agent.hosted, entry, replace(kept, **changes)))
 
 
 def adds_device(agent: Agent, name: str) -> bytes:
@@ -40,7 +41,7 @@ def adds_device(agent: Agent, name: str) -> bytes:
 
 
 def rotates(agent: Agent, **how: Any) -> Any:
-    return agent.call(owning.rotate, **how)
+    return agent.call(ownership.rotate, **how)
 
 
 def installed(
@@ -74,4 +75,4 @@ def frozen(agent: Agent, peer: Agent) -> str | None:
 
 def told(agent: Agent, peer: Agent) -> list[str]:
     """Kinds of events about a peer, oldest first."""
-    return [event["kind"] for event in reversed(agent.call(trusting.show, peer=peer.name)["events"])]
+    return [event["kind"] for event in reversed(agent.call(trust.show, peer=peer.name)["events"])]

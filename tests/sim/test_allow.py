@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import allowlist, commands
+from p2p_agents.core.api import trust as trusting
+from p2p_agents.core.links import opening
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
 from p2p_agents.errors import AllowlistFull, NotListed, PeerUnknown
 from p2p_agents.limits import ALLOWED_AGENTS
-from p2p_agents.node import allowing, commands, opening, trusting
 from p2p_agents.store import agents, allowed
 from p2p_agents.wire.claims import OPEN_LABEL, decode_hello, encode_open
 from p2p_agents.wire.frame import Hello, Node, Open, Refuse, Standing, encode_frame
@@ -17,11 +19,11 @@ from tests.sim.wire import frames_in
 
 
 def allows(agent, peer):
-    return agent.call(allowing.add, peer=id_text(peer.id))["allowed"]
+    return agent.call(allowlist.add, peer=id_text(peer.id))["allowed"]
 
 
 def listed(agent):
-    return agent.call(allowing.list_)["allowed"]
+    return agent.call(allowlist.list_)["allowed"]
 
 
 def trust(agent, peer):
@@ -121,12 +123,12 @@ def test_who_is_taken_off_and_was_never_met_is_a_stranger(world):
     alice, bob = world.agent("alice"), world.agent("bob")
     allows(bob, alice)
     world.settle()
-    assert bob.call(allowing.remove, peer="alice")["allowed"]["name"] == "alice"
+    assert bob.call(allowlist.remove, peer="alice")["allowed"]["name"] == "alice"
     alice.sends(bob, "may I?")
     world.settle()
     assert bob.requests() == ["may I?"]
     with pytest.raises(NotListed):
-        bob.call(allowing.remove, peer="alice")
+        bob.call(allowlist.remove, peer="alice")
 
 
 def test_who_was_accepted_stays_so_off_the_list(world):
@@ -136,7 +138,7 @@ def test_who_was_accepted_stays_so_off_the_list(world):
     world.settle()
     alice.sends(bob, "hello")
     world.settle()
-    bob.call(allowing.remove, peer="alice")
+    bob.call(allowlist.remove, peer="alice")
     alice.sends(bob, "again")
     world.settle()
     assert bob.inbox() == ["hello", "again"]
@@ -146,8 +148,8 @@ def test_the_list_says_who_stands_there(world):
     """E4: names where they are known, whole ids always; contacts say so too."""
     alice, bob = world.friends("alice", "bob")
     far = b"\x07" * 32
-    bob.call(allowing.add, peer="alice")
-    bob.call(allowing.add, peer=id_text(far).upper())
+    bob.call(allowlist.add, peer="alice")
+    bob.call(allowlist.add, peer=id_text(far).upper())
     shown = [(entry["id"], entry["name"], entry["trust"]) for entry in listed(bob)]
     assert sorted(shown) == sorted([(id_text(alice.id), "alice", "accepted"), (id_text(far), None, "unknown")])
     assert [contact["allowed"] for contact in bob.call(commands.contacts)["contacts"]] == [True]
@@ -159,12 +161,12 @@ def test_what_cannot_be_listed(world):
     (bob,) = world.friends("bob")
     for word in (id_text(bob.id), "bob", "nobody", id_text(b"\x07" * 32)[:51]):
         with pytest.raises(PeerUnknown):
-            bob.call(allowing.add, peer=word)
+            bob.call(allowlist.add, peer=word)
     for number in range(ALLOWED_AGENTS):
         allowed.add(bob.core.db, bob.hosted.local.id, number.to_bytes(32, "big"), 1)
-    bob.call(allowing.add, peer=id_text(bytes(32)))  # who stands there already still may
+    bob.call(allowlist.add, peer=id_text(bytes(32)))  # who stands there already still may
     with pytest.raises(AllowlistFull):
-        bob.call(allowing.add, peer=id_text(b"\x07" * 32))
+        bob.call(allowlist.add, peer=id_text(b"\x07" * 32))
 
 
 # --- hidden agents ---

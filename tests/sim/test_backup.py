@@ -7,6 +7,9 @@ import stat
 
 import pytest
 
+from p2p_agents.core.agents import ownership, restoration
+from p2p_agents.core.agents.restoration import Found
+from p2p_agents.core.api import commands, reading, trust
 from p2p_agents.crypto import backup as backups
 from p2p_agents.crypto.backup import Cost
 from p2p_agents.crypto.fingerprint import id_text
@@ -26,8 +29,7 @@ from p2p_agents.errors import (
     P2PError,
     StoreFull,
 )
-from p2p_agents.node import commands, doctor, keeping, owning, reading, restoring, trusting, vault
-from p2p_agents.node.restoring import Found
+from p2p_agents.node import doctor, keeping, vault
 from p2p_agents.store import archive, contacts, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Data
@@ -42,7 +44,7 @@ WORDS = "correct horse battery"
 
 def saves(agent, path, passphrase=WORDS):
     """As `backup export` does, with a passphrase that costs nothing to guess."""
-    number, backup = agent.call(restoring.gather)
+    number, backup = agent.call(restoration.gather)
     keeping.write_backup(str(path), backup, archive.chunks(agent.core.db, number), passphrase, CHEAP)
     return path
 
@@ -52,7 +54,7 @@ def restores(world, node, path, passphrase=WORDS, name=None, seed=None):
     with open(path, "rb") as file:
         backup, log = backups.read(file.read, passphrase)
         params = {"name": name} | ({"seed": seed} if seed else {})
-        node.run(lambda core: restoring.restore(core, params, Found(backup, log)))
+        node.run(lambda core: restoration.restore(core, params, Found(backup, log)))
     agent = object.__new__(Agent)
     agent.node, agent.name, agent.id = node, name or backup.name, backup.identity.agent
     agent.device = agent.hosted.local.device
@@ -81,8 +83,8 @@ def moved(world, alice, tmp_path):
 def test_an_agent_comes_back_with_its_contacts_its_log_and_its_place_in_it(world, tmp_path):
     """E2: restore rotates, revokes the old device, and goes on; nothing is shown twice as unread."""
     alice, bob = talkers(world)
-    digits = alice.call(trusting.show, peer="bob")["safety_number"]
-    alice.call(trusting.verify, peer="bob", digits=digits)
+    digits = alice.call(trust.show, peer="bob")["safety_number"]
+    alice.call(trust.verify, peer="bob", digits=digits)
     alice.call(commands.name_contact, peer="bob", petname="robert")
     assert alice.reads() == ["hello you"]
     bob.sends(alice, "unread")
@@ -90,7 +92,7 @@ def test_an_agent_comes_back_with_its_contacts_its_log_and_its_place_in_it(world
     again = moved(world, alice, tmp_path)
     world.run(60)
     assert again.id == alice.id
-    shown = again.call(trusting.show, peer="robert")
+    shown = again.call(trust.show, peer="robert")
     assert (shown["trust"], shown["safety_number"]) == ("verified", digits)
     assert knows(bob, alice) == identity_of(again)
     assert (identity_of(again).revoked, identity_of(again).devices) == ((alice.device,), (again.device,))
@@ -207,7 +209,7 @@ def test_no_secret_but_in_the_sealed_file(world, tmp_path):
     for secret in (kept.root, kept.next_root, kept.device, b"alice", b"bob", b"hello", WORDS.encode()):
         assert secret not in content
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    number, backup = alice.call(restoring.gather)
+    number, backup = alice.call(restoration.gather)
     assert kept.root.hex() not in repr(backup)
     assert kept.device not in repr(backup).encode("latin-1", "ignore")
     assert number
@@ -298,7 +300,7 @@ def test_a_version_of_another_release_is_said_to_be_one(world, tmp_path, monkeyp
 
 
 def saves_unchecked(agent, path):
-    number, backup = agent.call(restoring.gather)
+    number, backup = agent.call(restoration.gather)
     parts = backups.write(backup, archive.chunks(agent.core.db, number), WORDS, bytes(16), CHEAP)
     path.write_bytes(b"".join(parts))
     return path
@@ -370,8 +372,8 @@ def test_a_disk_that_lies_is_noticed(world, tmp_path, monkeypatch):
 def test_a_backup_without_the_next_root_needs_its_file(world, tmp_path):
     """E2: the file and passphrase alone then cannot take the agent over."""
     alice, bob = talkers(world)
-    _, seed = alice.call(owning.next_root)
-    alice.call(lambda core, params: owning.forget_next_root(core, params, seed))
+    _, seed = alice.call(ownership.next_root)
+    alice.call(lambda core, params: ownership.forget_next_root(core, params, seed))
     path = saves(alice, tmp_path / "alice.backup")
     alice.node.crash()
     node = world.node()

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from p2p_agents.conversation.states import State
+from p2p_agents.core.kernel.core import Core
+from p2p_agents.core.kernel.effects import Connect, Post
+from p2p_agents.core.kernel.state import Link
+from p2p_agents.core.relay import ways
+from p2p_agents.core.turn import relays
 from p2p_agents.limits import INT_MAX
-from p2p_agents.node import relaying, ways
-from p2p_agents.node.core import Core
-from p2p_agents.node.effects import Connect, Post
-from p2p_agents.node.state import Link
 from p2p_agents.wire.bridge_address import BridgeAddress
 from p2p_agents.wire.route import Route
 from tests.sim.bridges import Blobs, Bridge
@@ -516,7 +517,7 @@ def test_words_of_a_contact_make_few_dials(world: World) -> None:
     honest = ways.greeting(mallory.core, its_way(mallory, alice))
     for n in range(120):
         forged = replace(honest, addresses=tuple(f"203.0.113.{n}:{1_000 + k}" for k in range(12)))
-        alice.node.run(lambda core, g=forged: relaying.on_greeting(core, its_way(alice, mallory), g))  # type: ignore[misc]
+        alice.node.run(lambda core, g=forged: relays.on_greeting(core, its_way(alice, mallory), g))  # type: ignore[misc]
         world.run(1)
     assert dials(alice) - before < 60
 

@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
+from p2p_agents.core.api import commands, trust
+from p2p_agents.core.api.showing import CROWDED, ONE_BY_ONE
+from p2p_agents.core.links import opening
 from p2p_agents.errors import PeerBlocked, RequestUnknown
 from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, STRANGER_LINKS, TEXT_PREVIEW_BYTES
-from p2p_agents.node import commands, opening, trusting
-from p2p_agents.node.showing import CROWDED, ONE_BY_ONE
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
 from tests.sim.test_time import days_pass
@@ -316,7 +317,7 @@ def test_a_message_to_a_stranger_is_asked_until_it_is_let_in(world):
         assert alice.state(sent["id"]) == "asked"
         (peer,) = alice.call(commands.peers)["peers"]
         assert (peer["trust"], peer["accepts"]) == ("accepted", False)
-        assert alice.call(trusting.show, peer="bob")["accepts"] is False
+        assert alice.call(trust.show, peer="bob")["accepts"] is False
         assert [it["direction"] for it in alice.call(commands.requests)["requests"]] == ["out"]
         world.part(alice, bob)
         world.run(60)
@@ -325,7 +326,7 @@ def test_a_message_to_a_stranger_is_asked_until_it_is_let_in(world):
     bob.call(commands.accept, peer="alice")
     world.settle()
     assert alice.state(sent["id"]) == "delivered"
-    assert alice.call(trusting.show, peer="bob")["accepts"] is True
+    assert alice.call(trust.show, peer="bob")["accepts"] is True
     assert (
         bob.call(commands.send, to="alice", text="yes", type="text/plain", id=None, reply_to=None)["state"] == "queued"
     )

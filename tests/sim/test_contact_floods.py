@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from p2p_agents.conversation.record import MESSAGE
+from p2p_agents.core.delivery import inbound, quotas, sync
+from p2p_agents.core.kernel.state import Pace
+from p2p_agents.core.links import crowds, opening
 from p2p_agents.crypto.ratchet import seal
 from p2p_agents.limits import (
     EPOCHS_PER_DAY,
@@ -15,8 +18,6 @@ from p2p_agents.limits import (
     SYNCS_BURST,
 )
 from p2p_agents.link.admission import Bucket
-from p2p_agents.node import crowds, inbound, opening, quotas, syncing
-from p2p_agents.node.state import Pace
 from p2p_agents.wire.frame import Data
 from p2p_agents.wire.payload import Payload, ReadMark, Verdict, encode_payload
 from tests.sim.hostile import Forger, inject
@@ -48,7 +49,7 @@ def test_early_frames_of_a_dead_session_are_freed_with_it(world):
         assert 0 < sum(gaps.size for gaps in alice.core.gaps.values()) <= 2 * GAP_BYTES
         (link, *_) = mallory.links(alice)
         for held in list(mallory.core.pair_sessions((mallory.device, alice.device))):
-            mallory.node.run(lambda core, h=held: syncing.retire(core, (mallory.device, alice.device), h))
+            mallory.node.run(lambda core, h=held: sync.retire(core, (mallory.device, alice.device), h))
         mallory.sends(alice, "anew")
         world.run(3)
         world.settle()
@@ -108,7 +109,7 @@ def test_a_comparison_of_views_costs_no_query_for_each_epoch(world, verdicts):
 
     def statements(number):
         before = alice.core.db.statements
-        mallory.node.run(lambda core: syncing.send_sync(core, mallory.links(alice)[0], reply=True))
+        mallory.node.run(lambda core: sync.send_sync(core, mallory.links(alice)[0], reply=True))
         world.run(1)
         mallory.reads()
         alice.sends(mallory, f"to be read {number}")
@@ -126,11 +127,11 @@ def test_a_comparison_of_views_costs_no_query_for_each_epoch(world, verdicts):
 def test_views_that_a_contact_pours_in_are_not_all_compared(world, monkeypatch):
     """B1: each is unsealed, verified and compared with all that is held."""
     alice, mallory = talkers(world)
-    compared, learn = [], syncing._learn
-    monkeypatch.setattr(syncing, "_learn", lambda *said: compared.append(said) or learn(*said))
+    compared, learn = [], sync._learn
+    monkeypatch.setattr(sync, "_learn", lambda *said: compared.append(said) or learn(*said))
     link = mallory.links(alice)[0]
     for _ in range(8):
-        mallory.node.run(lambda core: [syncing.send_sync(core, link, reply=False) for _ in range(20)])
+        mallory.node.run(lambda core: [sync.send_sync(core, link, reply=False) for _ in range(20)])
         world.run(0.1)
     heard = [said for said in compared if said[0] is alice.core]
     assert 0 < len(heard) <= SYNCS_BURST + 4

@@ -6,7 +6,9 @@ import sqlite3
 
 import pytest
 
-from p2p_agents.node import doctor, integrity, reading
+from p2p_agents.core.api import reading
+from p2p_agents.core.delivery import integrity
+from p2p_agents.node import doctor
 from p2p_agents.store import archive, entries
 from tests.sim.world import settled
 

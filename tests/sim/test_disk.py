@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.agents import hosting
 from p2p_agents.errors import P2PError, StoreFull, StoreUncertain
-from p2p_agents.node import hosting
 from p2p_agents.store import agents
 from tests.sim.world import World, settled
 

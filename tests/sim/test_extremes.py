@@ -8,9 +8,12 @@ import pytest
 
 from p2p_agents import output
 from p2p_agents.conversation.record import write_void
+from p2p_agents.core.agents import ownership
+from p2p_agents.core.api import allowlist, commands, reading, trust
+from p2p_agents.core.delivery import resets
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.limits import DATE_MS_MAX, INT_MAX
-from p2p_agents.node import allowing, commands, doctor, owning, reading, resetting, trusting
+from p2p_agents.node import doctor
 from p2p_agents.store import entries
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.entry import ENTRY_LABEL
@@ -69,9 +72,9 @@ def reads_everything(world, agent):
         output.requests(ask(commands.requests)),
         output.agents(ask(commands.agents)),
         output.agent(ask(commands.whoami)),
-        output.allowlist(ask(allowing.list_)),
-        output.identity(ask(owning.show)),
-        output.devices(ask(owning.devices)),
+        output.allowlist(ask(allowlist.list_)),
+        output.identity(ask(ownership.show)),
+        output.devices(ask(ownership.devices)),
         output.messages(ask(reading.unread, **page)),
         output.checks({"checks": agent.node.run(doctor.what_the_store_tells)}),
     ]
@@ -90,7 +93,7 @@ def reads_everything(world, agent):
         shown.append(output.shown(ask(reading.show, id=message["id"])))
     for peer in world.agents:
         if peer is not agent and any(each["id"] for each in ask(commands.peers)["peers"] if each["name"] == peer.name):
-            shown.append(output.trust(ask(trusting.show, peer=peer.name)))
+            shown.append(output.trust(ask(trust.show, peer=peer.name)))
             shown.append(output.messages(ask(reading.history, to=peer.name, after=None, before=None, limit=1000)))
     json.dumps([told, begun, news, found])
     assert all(isinstance(text, str) for text in shown)
@@ -196,7 +199,7 @@ def test_every_integer_that_is_signed_at_its_ends(world, monkeypatch, label):
         return honest(key, payload, under)
 
     def acts(number):
-        mallory.node.run(lambda core: [resetting._ask_for_init(core, link) for link in mallory.links(bob)])
+        mallory.node.run(lambda core: [resets._ask_for_init(core, link) for link in mallory.links(bob)])
         lives(world, mallory, bob, number)
         if number % len(ENDS) == 0:
             stranger.sends(bob, f"said by a stranger {number}")

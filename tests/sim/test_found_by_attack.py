@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import commands
+from p2p_agents.core.contact import directory
+from p2p_agents.core.contact.petition import void
+from p2p_agents.core.delivery import holdings, inbound, sync
+from p2p_agents.core.kernel.effects import Answered, Connect
+from p2p_agents.core.kernel.state import Waiter
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Malformed
-from p2p_agents.node import commands, directory, holding, inbound, syncing
-from p2p_agents.node.asking import void
-from p2p_agents.node.effects import Answered, Connect
-from p2p_agents.node.state import Waiter
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire import frame as frames
@@ -68,7 +70,7 @@ def test_a_generation_far_ahead_is_refused(world):
     alice, bob = friends(world)
     key = (alice.device, bob.device)
     with pytest.raises(Malformed):
-        syncing._gen_floor(alice.core, key, 2**53 - 1)
+        sync._gen_floor(alice.core, key, 2**53 - 1)
     assert sessions.pair(alice.core.db, *key).gen_sent < 2**53 - 1
 
 
@@ -77,9 +79,9 @@ def test_claims_of_loss_renew_cursors_once_an_opening(world):
     alice, bob = friends(world)
     link = alice.links(bob)[0]
     before = alice.core.db.generation
-    alice.node.run(lambda core: holding._noticed_loss(core, link))
+    alice.node.run(lambda core: holdings._noticed_loss(core, link))
     once = alice.core.db.generation
-    alice.node.run(lambda core: holding._noticed_loss(core, link))
+    alice.node.run(lambda core: holdings._noticed_loss(core, link))
     assert before != once == alice.core.db.generation
 
 
@@ -137,7 +139,7 @@ def test_what_was_held_back_and_never_asked_for_expires(world, monkeypatch):
     alice, bob = friends(world)
     with monkeypatch.context() as patch:
         patch.setattr(inbound, "_take_item", lambda *_: Verdict.GAP)
-        patch.setattr(holding, "_owe_missing", lambda *_: None)
+        patch.setattr(holdings, "_owe_missing", lambda *_: None)
         message = alice.sends(bob, "held")
         world.run(2)
         world.part(alice, bob)

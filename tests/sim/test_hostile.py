@@ -7,11 +7,15 @@ import dataclasses
 import pytest
 
 from p2p_agents.conversation.record import write_void
+from p2p_agents.core.api import commands, invitation
+from p2p_agents.core.contact import directory
+from p2p_agents.core.delivery import inbound
+from p2p_agents.core.delivery import resets as resetting
+from p2p_agents.core.kernel.effects import Hangup
+from p2p_agents.core.kernel.state import Heal, Phase
+from p2p_agents.core.turn import dispatch
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
 from p2p_agents.limits import HELLO_TIMEOUT_S, LAMPORT_LEAP, LINK_CREDIT_BYTES, STRANGER_LINKS
-from p2p_agents.node import commands, directory, dispatch, inbound, inviting, resetting
-from p2p_agents.node.effects import Hangup
-from p2p_agents.node.state import Heal, Phase
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import entries, outbox
 from p2p_agents.wire import frame as frames
@@ -108,7 +112,7 @@ def test_strangers_at_a_typed_address_are_known_although_their_node_hangs_up_eve
 def test_a_stranger_is_let_stay_while_a_code_is_shown(world):
     """Whoever dials the address in a picture announces nothing here."""
     alice = world.agent("alice")
-    alice.call(inviting.start, name=None, addresses=(), device=False, history="30")
+    alice.call(invitation.start, name=None, addresses=(), device=False, history="30")
     idler = Idler(world.net, 99)
     idler.dial(alice.node.address)
     world.run(HELLO_TIMEOUT_S + 3)

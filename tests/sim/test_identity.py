@@ -9,6 +9,10 @@ from dataclasses import replace
 import pytest
 
 from p2p_agents.conversation.record import read_item
+from p2p_agents.core.agents import ownership, restoration
+from p2p_agents.core.api import commands, reading, trust
+from p2p_agents.core.delivery import inbound, outbound, vouchers
+from p2p_agents.core.identity import adoption
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.cuts import CUT_LABEL, sign_cut
 from p2p_agents.crypto.fingerprint import id_text
@@ -26,18 +30,7 @@ from p2p_agents.errors import (
     StoreFull,
     StoreUncertain,
 )
-from p2p_agents.node import (
-    adopting,
-    commands,
-    doctor,
-    inbound,
-    outbound,
-    owning,
-    reading,
-    restoring,
-    trusting,
-    vouching,
-)
+from p2p_agents.node import doctor
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import entries, keyring, log, sessions
 from p2p_agents.store.contacts import Trust
@@ -178,7 +171,7 @@ def test_two_rotates_freeze_until_a_human_decides(world):
     assert frozen(bob, alice)
     world.part(thief, bob)
     world.run(20)
-    assert bob.call(trusting.reset, peer="alice")["contact"]["trust"] == "unknown"
+    assert bob.call(trust.reset, peer="alice")["contact"]["trust"] == "unknown"
     assert knows(bob, alice) is None
     world.run(60)
     assert joins(world, bob, shows(alice)["code"])["trust"] == "paired"
@@ -193,10 +186,10 @@ def test_reset_lets_nobody_in_who_was_blocked(world):
     dave = world.agent("dave", alice.node)
     world.settle()
     alice.blocks(bob)
-    assert alice.call(trusting.reset, peer="bob")["contact"]["trust"] == "blocked"
+    assert alice.call(trust.reset, peer="bob")["contact"]["trust"] == "blocked"
     with pytest.raises(NotAContact):
-        alice.call(trusting.reset, peer="dave")
-    assert alice.call(trusting.reset, peer="carol")["contact"]["trust"] == "unknown"
+        alice.call(trust.reset, peer="dave")
+    assert alice.call(trust.reset, peer="carol")["contact"]["trust"] == "unknown"
     assert knows(alice, carol) is None
     assert knows(alice, dave) == identity_of(dave)
 
@@ -298,7 +291,7 @@ def test_a_device_is_revoked_by_another_and_its_links_and_sessions_end(world):
     alice, phone, bob = with_phone(world)
     assert len(knows(bob, alice).devices) == 2
     assert sessions.load(bob.core.db, bob.device, alice.device)
-    shown = phone.call(owning.revoke, device="device")["devices"]
+    shown = phone.call(ownership.revoke, device="device")["devices"]
     assert [(d["name"], d["state"], d["here"]) for d in shown] == [
         ("device", "revoked", False),
         ("phone", "live", True),
@@ -320,7 +313,7 @@ def test_a_revoked_devices_frame_on_a_link_that_was_up_is_worth_nothing(world):
     alice, phone, bob = with_phone(world)
     before = {link.peer_device for link in bob.links(alice)}
     assert before == {alice.device, phone.device}
-    phone.call(owning.revoke, device="device")
+    phone.call(ownership.revoke, device="device")
     alice.sends(bob, "quick")
     world.settle()
     heard = bob.heard(phone)
@@ -336,7 +329,7 @@ def test_what_a_revoked_device_did_not_get_reaches_another(world):
     world.part(phone, bob)
     world.run(30)
     sent = bob.sends(phone, "for whoever is there")
-    phone.call(owning.revoke, device="device")
+    phone.call(ownership.revoke, device="device")
     world.join(phone, bob)
     world.run(60)
     assert bob.state(sent) == "delivered"
@@ -376,7 +369,7 @@ def left_behind(world):
     world.run(20)
     for text in ("one", "two", "three"):
         alice.sends(bob, text)
-    phone.call(owning.revoke, device="device")
+    phone.call(ownership.revoke, device="device")
     world.settle()
     assert alice.device in knows(bob, phone).revoked
     copies(phone, alice, bob, "two")
@@ -395,7 +388,7 @@ def test_entries_of_a_revoked_device_arrive_under_a_cut(world):
 
 def test_entries_of_a_revoked_device_without_a_cut_are_refused(world, monkeypatch):
     """E3, B4: with a verdict that names it, and their sender is told."""
-    monkeypatch.setattr(vouching, "cuts", lambda *_: ())
+    monkeypatch.setattr(vouchers, "cuts", lambda *_: ())
     _, phone, bob = left_behind(world)
     world.run(40)
     assert not {"one", "two"} & set(bob.heard(phone))
@@ -411,7 +404,7 @@ def test_a_cut_reaches_back_within_its_payload_and_never_forward(world, monkeypa
     world.run(20)
     for text in ("one", "two", "three"):
         alice.sends(bob, text)
-    phone.call(owning.revoke, device="device")
+    phone.call(ownership.revoke, device="device")
     world.settle()
     given = []
     take = inbound._take_item
@@ -435,13 +428,13 @@ def test_this_installation_is_not_revoked_by_itself(world):
     """E3"""
     alice, _ = talkers(world)
     with pytest.raises(OwnDevice):
-        alice.call(owning.revoke, device="device")
+        alice.call(ownership.revoke, device="device")
     with pytest.raises(DeviceUnknown):
-        alice.call(owning.revoke, device="phone")
+        alice.call(ownership.revoke, device="phone")
     adds_device(alice, "phone")
-    alice.call(owning.revoke, device="phone")
+    alice.call(ownership.revoke, device="phone")
     with pytest.raises(DeviceUnknown):
-        alice.call(owning.revoke, device="phone")
+        alice.call(ownership.revoke, device="phone")
 
 
 # --- keys on disk ---
@@ -449,7 +442,7 @@ def test_this_installation_is_not_revoked_by_itself(world):
 
 def test_the_log_is_shown(world):
     alice, _ = talkers(world)
-    shown = alice.call(owning.show)
+    shown = alice.call(ownership.show)
     assert [(e["n"], e["kind"], e["device"]) for e in shown["entries"]] == [
         (0, "inception", None),
         (1, "add-device", id_text(alice.device)),
@@ -464,12 +457,12 @@ def test_a_next_root_that_was_moved_away_is_needed_to_rotate(world):
     checks = alice.node.run(doctor.what_the_store_tells)
     assert [check["ok"] for check in checks if check["name"] == "identity"] == [None]
     assert "protects nothing" in checks[0]["detail"]
-    agent, seed = alice.call(owning.next_root)
-    alice.call(lambda core, params: owning.forget_next_root(core, params, seed))
+    agent, seed = alice.call(ownership.next_root)
+    alice.call(lambda core, params: ownership.forget_next_root(core, params, seed))
     assert agent == alice.id
     assert seed not in (alice.node.keys / f"{alice.id.hex()}.key").read_bytes()
     assert [c["ok"] for c in alice.node.run(doctor.what_the_store_tells) if c["name"] == "identity"] == [True]
-    for again in (owning.rotate, owning.next_root):
+    for again in (ownership.rotate, ownership.next_root):
         with pytest.raises(NextRootMissing):
             alice.call(again)
     with pytest.raises(NextRootWrong):
@@ -543,7 +536,7 @@ def test_an_agent_whose_keys_are_broken_leaves_the_others_running(world):
     with pytest.raises(KeysBroken, match="alice"):
         alice.sends(bob, "never")
     with pytest.raises(KeysBroken, match="alice"):
-        alice.call(owning.show)
+        alice.call(ownership.show)
     (check,) = [check for check in alice.node.run(doctor.what_the_store_tells) if check["name"] == "keys"]
     assert check["ok"] is False
     assert "alice" in check["detail"]
@@ -561,12 +554,12 @@ def test_an_installation_without_the_root_key_says_where_it_is(world):
     kept = secrets_of(alice)
     keyring.write_agent_key(str(alice.node.keys), alice.id, replace(kept, root=b"", next_root=b""))
     with pytest.raises(RootElsewhere):
-        alice.call(owning.revoke, device="phone")
+        alice.call(ownership.revoke, device="phone")
     with pytest.raises(RootElsewhere):
-        alice.call(restoring.gather)
-    assert alice.call(owning.show)["next_root"] == "elsewhere"
+        alice.call(restoration.gather)
+    assert alice.call(ownership.show)["next_root"] == "elsewhere"
     rotates(alice, seed=kept.next_root)
-    alice.call(owning.revoke, device="phone")
+    alice.call(ownership.revoke, device="phone")
     world.settle()
     assert knows(bob, alice) == identity_of(alice)
 
@@ -582,7 +575,7 @@ def test_a_rotation_and_a_revocation_are_told_over_a_bridge(world):
     patiently(world)
     assert knows(bob, alice) == identity_of(alice)
     assert {"identity_rotated", "device_added"} <= set(told(bob, alice))
-    alice.call(owning.revoke, device="phone")
+    alice.call(ownership.revoke, device="phone")
     alice.sends(bob, "still me")
     patiently(world)
     assert knows(bob, alice) == identity_of(alice)
@@ -604,7 +597,7 @@ def test_a_hidden_contact_hears_of_the_rotation_that_undoes_a_thiefs_revocation(
     first, root = identity_of(alice), SigningKey.from_seed(secrets_of(alice).root)
     stolen = identities.replay([*first.entries, identities.add_device(first, root, SigningKey.from_seed(MINE), "x")])
     stolen = identities.replay([*stolen.entries, identities.revoke_device(stolen, root, alice.device)])
-    bob.node.run(lambda core: adopting.adopt(core, stolen))
+    bob.node.run(lambda core: adoption.adopt(core, stolen))
     assert alice.device in knows(bob, alice).revoked
     rotates(alice)
     alice.sends(bob, "it is me")

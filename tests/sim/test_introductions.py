@@ -7,11 +7,13 @@ import dataclasses
 import pytest
 
 from p2p_agents.conversation.record import CARD
+from p2p_agents.core.api import allowlist, commands, introduction
+from p2p_agents.core.api import trust as trusting
+from p2p_agents.core.contact import consent
+from p2p_agents.core.turn.schedule import DAY_MS
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadParams, NotAContact, PeerAmbiguous, PeerBlocked, RequestUnknown
 from p2p_agents.limits import INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY, REQUEST_DAYS
-from p2p_agents.node import allowing, commands, consent, introducing, trusting
-from p2p_agents.node.upkeep import DAY_MS
 from p2p_agents.store import agents, contacts, introductions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.introductions import Introduction
@@ -41,7 +43,7 @@ def circle(world, *names, hidden=()):
 
 
 def introduces(carol, one, other):
-    return carol.call(introducing.introduce, peer=one.name, other=other.name)["introductions"]
+    return carol.call(introduction.introduce, peer=one.name, other=other.name)["introductions"]
 
 
 def waiting(agent):
@@ -68,7 +70,7 @@ def trusts(agent, peer, level):
 
 
 def takes(agent, policy):
-    return agent.call(introducing.policy, introductions=policy)["introductions"]
+    return agent.call(introduction.policy, introductions=policy)["introductions"]
 
 
 def card(about, **changes):
@@ -125,7 +127,7 @@ def test_the_introducer_is_called_as_the_reader_calls_it(world):
     carol, alice, _ = circle(world, "alice", "bob")
     alice.call(commands.name_contact, peer="carol", petname="boss")
     carol.call(commands.name_contact, peer="bob", petname="that-bore")
-    carol.call(introducing.introduce, peer="alice", other="that-bore")
+    carol.call(introduction.introduce, peer="alice", other="that-bore")
     world.settle()
     assert waiting(alice) == [("bob", "boss")]
 
@@ -170,7 +172,7 @@ def test_agents_of_the_introducers_node_are_introduced_too(world):
     """A6: by one transaction, no socket."""
     carol, alice = circle(world, "alice")
     dave = world.agent("dave", carol.node)
-    carol.call(introducing.introduce, peer="dave", other="alice", addresses=[carol.node.address])
+    carol.call(introduction.introduce, peer="dave", other="alice", addresses=[carol.node.address])
     world.settle()
     assert waiting(dave) == [("alice", "carol")]
     assert waiting(alice) == [("dave", "carol")]
@@ -218,7 +220,7 @@ def test_the_policy_is_kept(world):
 def test_who_is_allowed_is_accepted_whoever_introduces_it(world):
     """E4: also by a hidden agent, which knows the other's keys from then on."""
     carol, alice, bob = circle(world, "alice", "bob", hidden=("alice",))
-    alice.call(allowing.add, peer=id_text(bob.id))
+    alice.call(allowlist.add, peer=id_text(bob.id))
     introduces(carol, alice, bob)
     world.settle()
     assert waiting(alice) == []
@@ -348,7 +350,7 @@ def test_who_cannot_be_introduced(world):
         introduces(carol, alice, bob)
     world.agent("finn", carol.node)
     with pytest.raises(BadParams):
-        carol.call(introducing.introduce, peer="dave", other="finn")
+        carol.call(introduction.introduce, peer="dave", other="finn")
     assert carol.owes(alice) == 0
     assert waiting(alice) == waiting(dave) == []
 

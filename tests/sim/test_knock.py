@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
+from p2p_agents.core.api import addressing, allowlist, commands
+from p2p_agents.core.contact.callers import knock_info
+from p2p_agents.core.kernel.effects import Post
+from p2p_agents.core.turn import relays
 from p2p_agents.crypto.kem import seal
 from p2p_agents.crypto.outer import open_blob, seal_blob
 from p2p_agents.crypto.request_address import read
 from p2p_agents.errors import AddressExpired, BadAddress, NoBridge, PeerBlocked, PeerUnknown, UnknownVersion
 from p2p_agents.limits import KNOCKS_PER_MINUTE, REQUESTS_PER_MINUTE
 from p2p_agents.link.admission import RequestDesk
-from p2p_agents.node import addressing, allowing, commands, relaying
-from p2p_agents.node.callers import knock_info
-from p2p_agents.node.effects import Post
 from p2p_agents.store import contacts, doors, queues
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import decode_frame, encode_frame
@@ -138,7 +139,7 @@ def test_requests_that_cross_accept_each_other(world: World) -> None:
 def test_who_stands_on_the_allowlist_needs_no_decision(world: World) -> None:
     alice, bob, _ = strangers(world)
     whole = alice.call(commands.whoami)["agent"]["id"]
-    bob.call(allowing.add, peer=whole)
+    bob.call(allowlist.add, peer=whole)
     alice.sends(address(bob), "hello")
     world.settle()
     assert bob.inbox() == ["hello"]
@@ -149,7 +150,7 @@ def test_allowing_who_asked_already_lets_it_in(world: World) -> None:
     alice, bob, _ = strangers(world)
     alice.sends(address(bob), "hello")
     world.settle()
-    bob.call(allowing.add, peer="alice")
+    bob.call(allowlist.add, peer="alice")
     world.settle()
     assert bob.inbox() == ["hello"]
 
@@ -348,7 +349,7 @@ class Knocker:
         blob = seal_blob(at.key, at.queue, 0, frames, bytes(24))
         self.bridge.cursor += 1
         cursor = self.bridge.cursor
-        self.victim.node.run(lambda core: relaying.came(core, self.bridge.address, at.queue, [(cursor, blob)]))
+        self.victim.node.run(lambda core: relays.came(core, self.bridge.address, at.queue, [(cursor, blob)]))
 
     def says(self, speaker: Agent, **changes: Any) -> None:
         """What the agent would say, but for the changes; signed by its device."""
@@ -519,7 +520,7 @@ def test_requests_out_of_another_queue_are_none(world: World) -> None:
     frame = encode_frame(Knock(knocker.seals(carol, knocker.claims(carol))))
     route = queues.own_for(bob.core.db, bob.device, alice.device)[0]
     blob = seal_blob(route.key, route.queue, 0, [frame], bytes(24))
-    bob.node.run(lambda core: relaying.came(core, bridge.address, route.queue, [(10**9, blob)]))
+    bob.node.run(lambda core: relays.came(core, bridge.address, route.queue, [(10**9, blob)]))
     assert bob.requests() == []
 
 
@@ -550,7 +551,7 @@ def test_a_bridge_that_says_it_again_makes_no_second_conversation(world: World, 
     _, frames = open_blob(at.key, at.queue, first)
     assert isinstance(decode_frame(frames[0]), Knock)
     before = queues.routes(bob.core.db, bob.device, alice.device)
-    bob.node.run(lambda core: relaying.came(core, bridge.address, at.queue, [(10**9, first)]))
+    bob.node.run(lambda core: relays.came(core, bridge.address, at.queue, [(10**9, first)]))
     world.settle()
     assert bob.inbox() == ["once"]
     assert bob.requests() == []

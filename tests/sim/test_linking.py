@@ -7,11 +7,14 @@ import itertools
 
 import pytest
 
+from p2p_agents.core.agents import ownership
+from p2p_agents.core.api import commands, invitation, reading
+from p2p_agents.core.api import trust as trusting
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AlreadyHere, BadParams, CodePurpose, DeviceRevoked, P2PError, PeerUnknown, RootElsewhere
-from p2p_agents.node import commands, doctor, inviting, owning, reading, trusting
+from p2p_agents.node import doctor
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
 from tests.sim.owners import identity_of, installed, secrets_of
@@ -22,11 +25,11 @@ from tests.sim.world import Agent, Crashed, World
 
 
 def tries(node, code, name=None):
-    return node.run(lambda core: inviting.begin_link(core, {"code": code, "name": name}))
+    return node.run(lambda core: invitation.begin_link(core, {"code": code, "name": name}))
 
 
 def ends(node, attempt):
-    result = node.run(lambda core: inviting.end_join(core, attempt))
+    result = node.run(lambda core: invitation.end_join(core, attempt))
     if isinstance(result, P2PError):
         raise result
     return result
@@ -73,7 +76,7 @@ def test_a_linked_device_has_contacts_and_conversations_and_both_go_on(world):
     world.settle()
     assert texts(twin, bob) == ["before", "heard"]
     assert (trust(twin, bob), trust(twin, carol)) == (Trust.ACCEPTED, Trust.BLOCKED)
-    assert [(d["here"], d["root"]) for d in twin.call(owning.devices)["devices"]] == [(False, None), (True, False)]
+    assert [(d["here"], d["root"]) for d in twin.call(ownership.devices)["devices"]] == [(False, None), (True, False)]
     assert status(alice)["device"]["name"] == "device-2"
     bob.sends(alice, "to you both")
     twin.sends(bob, "from my desk")
@@ -159,11 +162,11 @@ def test_a_device_without_the_root_key_takes_none_in(world):
     with pytest.raises(RootElsewhere):
         shows(twin, link=True)
     with pytest.raises(RootElsewhere):
-        twin.call(owning.revoke, device="device")
-    for ask in (owning.rotate, owning.next_root):  # nobody exported anything: it was never here
+        twin.call(ownership.revoke, device="device")
+    for ask in (ownership.rotate, ownership.next_root):  # nobody exported anything: it was never here
         with pytest.raises(RootElsewhere):
             twin.node.run(lambda core, ask=ask: ask(core, {"agent": twin.name}))
-    assert twin.call(owning.show)["next_root"] == "elsewhere"
+    assert twin.call(ownership.show)["next_root"] == "elsewhere"
     with pytest.raises(BadParams):
         shows(alice, link=True, history="a while")
 
@@ -217,14 +220,14 @@ def test_a_revoked_device_is_cut_off_everywhere(world):
     alice, bob = world.friends("alice", "bob")
     twin = links(world, alice)
     world.settle()
-    alice.call(owning.revoke, device="device-2")
+    alice.call(ownership.revoke, device="device-2")
     world.run(40)
     assert devices(bob, alice) == {alice.device}
     assert alice.links(alice) == []
     with pytest.raises(DeviceRevoked):
         twin.sends(bob, "I am still here")
     with pytest.raises(DeviceRevoked):
-        twin.call(owning.rotate)
+        twin.call(ownership.rotate)
     assert twin.call(commands.whoami)["agent"]["retired"] is True
     assert alice.call(commands.whoami)["agent"]["retired"] is False
     assert twin.call(reading.unread, after=None, limit=10, reader="default")["retired"] is True

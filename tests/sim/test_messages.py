@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.delivery import outbound
 from p2p_agents.errors import IdConflict, OutboxFull, PeerBlocked
 from p2p_agents.limits import BODY_BYTES, LINK_CREDIT_LEAST_BYTES, UNACKED_FRAMES
 from p2p_agents.link.credit import window_for
-from p2p_agents.node import outbound
 from p2p_agents.store import sessions
 from tests.sim.world import World, settled
 
@@ -326,7 +326,7 @@ def test_two_agents_of_one_node_need_no_network(world):
 
 def test_the_largest_messages_pass_the_smallest_grants(world, monkeypatch):
     """C1: bodies of the largest size, both ways at once, on a node with thousands of links."""
-    monkeypatch.setattr("p2p_agents.node.core.window_for", lambda links: window_for(10_000))
+    monkeypatch.setattr("p2p_agents.core.kernel.core.window_for", lambda links: window_for(10_000))
     alice, bob = world.friends("alice", "bob")
     said = [f"{number}".ljust(BODY_BYTES, "x") for number in range(8)]
     for text in said:

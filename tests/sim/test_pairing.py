@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from p2p_agents.core.api import commands, invitation
+from p2p_agents.core.api import trust as trusting
 from p2p_agents.crypto import codes
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
@@ -23,7 +25,6 @@ from p2p_agents.errors import (
     PairUnknown,
 )
 from p2p_agents.limits import PAIRING_CODE_MS, PAIRING_PLACES, PAIRING_RUN_MS, PAIRING_SHOWN
-from p2p_agents.node import commands, inviting, trusting
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import contacts, pairings
 from p2p_agents.store.contacts import Trust
@@ -54,17 +55,17 @@ def strangers(world, *names):
 
 
 def shows(agent, name=None, addresses=(), link=False, history="30"):
-    return agent.call(inviting.start, name=name, addresses=addresses, device=link, history=history)
+    return agent.call(invitation.start, name=name, addresses=addresses, device=link, history=history)
 
 
 def tries(agent, code, name=None):
     """Begin; the attempt's id."""
-    return agent.call(inviting.begin_join, code=code, name=name)
+    return agent.call(invitation.begin_join, code=code, name=name)
 
 
 def ends(agent, attempt):
     """What the attempt came to, its error raised."""
-    result = agent.node.run(lambda core: inviting.end_join(core, attempt))
+    result = agent.node.run(lambda core: invitation.end_join(core, attempt))
     if isinstance(result, P2PError):
         raise result
     return result
@@ -80,12 +81,12 @@ def answered_at_once(world, agent, code):
     """Whatever it is: nobody is looked for any longer."""
     attempt = tries(agent, code)
     world.run(3.0)
-    assert agent.node.run(lambda core: inviting.is_over(core, attempt))
+    assert agent.node.run(lambda core: invitation.is_over(core, attempt))
     return ends(agent, attempt)
 
 
 def status(agent, code=None):
-    return agent.call(inviting.status, code=code)
+    return agent.call(invitation.status, code=code)
 
 
 def trust(agent, peer):
@@ -169,7 +170,7 @@ def test_a_displayer_that_waits_hears_of_each_wrong_try_and_where_from(world):
     alice, bob = strangers(world)
     carol = world.agent("carol", alice.node)
     code = shows(alice)["code"]
-    look = lambda seen: alice.call(inviting.outcome, code=code, seen=seen)  # noqa: E731
+    look = lambda seen: alice.call(invitation.outcome, code=code, seen=seen)  # noqa: E731
     assert look(0) is None
     origins = []
     for seen, (agent, left) in enumerate([(bob, 2), (carol, 1), (bob, 0)]):
@@ -195,7 +196,7 @@ def test_who_was_met_is_told_together_with_the_wrong_tries_before(world):
         joins(world, bob, other_words(code))
     joins(world, bob, code)
     for seen in (None, 0, 1):
-        told = alice.call(inviting.outcome, code=code, seen=seen)
+        told = alice.call(invitation.outcome, code=code, seen=seen)
         assert (told["state"], told["contact"]["id"], len(told["wrong"])) == ("paired", id_text(bob.id), 1)
 
 
@@ -209,7 +210,7 @@ def test_three_wrong_tags_kill_a_code(world):
         assert wrong.value.details["left"] == left
     assert (status(alice)["state"], status(alice)["tries"]) == ("dead", 0)
     with pytest.raises(CodeDead):
-        alice.call(inviting.outcome, code=code)
+        alice.call(invitation.outcome, code=code)
     bob.node.restart()
     with pytest.raises(CodeDead):
         tries(bob, code)
@@ -272,7 +273,7 @@ def test_a_code_expires(world):
     world.run(LIFE_S + 2)
     assert status(alice)["state"] == "expired"
     with pytest.raises(CodeExpired):
-        alice.call(inviting.outcome, code=None)
+        alice.call(invitation.outcome, code=None)
     with pytest.raises(CodeDead):
         answered_at_once(world, bob, shown["code"])
     world.run(300)
@@ -283,9 +284,9 @@ def test_a_code_expires(world):
 def test_a_code_is_taken_back(world):
     alice, bob = strangers(world)
     code = shows(alice)["code"]
-    assert alice.call(inviting.cancel, code=code)["state"] == "cancelled"
+    assert alice.call(invitation.cancel, code=code)["state"] == "cancelled"
     with pytest.raises(PairCancelled):
-        alice.call(inviting.outcome, code=code)
+        alice.call(invitation.outcome, code=code)
     world.run(2.0)
     with pytest.raises(CodeDead, match="taken back"):
         answered_at_once(world, bob, code)
@@ -299,7 +300,7 @@ def test_a_second_code_says_that_it_takes_the_first_back(world):
     assert first["withdrew"] is None
     second = shows(alice)
     assert second["withdrew"] == first["code"].rpartition("-")[2]
-    alice.call(inviting.cancel, code=None)
+    alice.call(invitation.cancel, code=None)
     assert shows(alice)["withdrew"] is None
 
 

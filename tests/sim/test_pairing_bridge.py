@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import invitation
+from p2p_agents.core.kernel.effects import Meet
 from p2p_agents.errors import CodeDead, CodeWrong, NobodyFound, PairFailed
 from p2p_agents.limits import PAIRING_CODE_MS
-from p2p_agents.node import inviting
-from p2p_agents.node.effects import Meet
 from p2p_agents.store import contacts, queues
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Pair, decode_frame, encode_frame
@@ -49,10 +49,10 @@ def test_two_agents_pair_over_a_bridge_and_talk(world: World, what: str) -> None
 def test_a_code_that_was_taken_back_is_answered_at_once_over_a_bridge(world: World) -> None:
     alice, bob, _ = far_apart(world)
     code = shows(alice)["code"]
-    alice.call(inviting.cancel, code=None)
+    alice.call(invitation.cancel, code=None)
     attempt = tries(bob, code)
     world.run(6.0)
-    assert bob.node.run(lambda core: inviting.is_over(core, attempt))
+    assert bob.node.run(lambda core: invitation.is_over(core, attempt))
     with pytest.raises(CodeDead, match="taken back"):
         ends(bob, attempt)
 
@@ -115,7 +115,7 @@ def test_a_bridge_that_passes_nothing_leaves_nothing(world: World) -> None:
     with pytest.raises((PairFailed, NobodyFound)):
         ends(bob, attempt)
     assert trust(bob, alice) is None
-    alice.call(inviting.cancel, code=None)
+    alice.call(invitation.cancel, code=None)
     world.run(130)
     for agent in (alice, bob):
         assert not queues.pairs(agent.node.db)

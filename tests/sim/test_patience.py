@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2p_agents.node import syncing
-from p2p_agents.node.effects import Transmit
+from p2p_agents.core.delivery import sync
+from p2p_agents.core.kernel.effects import Transmit
 
 if TYPE_CHECKING:
     from tests.sim.world import Agent, World
@@ -62,8 +62,8 @@ def test_who_has_nothing_to_say_asks_for_nothing(world, monkeypatch):
     alice, bob = world.friends("alice", "bob")
     alice.sends(bob, "a word")
     world.settle()
-    asked, ask = [], syncing.ask_again
-    monkeypatch.setattr(syncing, "ask_again", lambda *said: asked.append(said[2]) or ask(*said))
+    asked, ask = [], sync.ask_again
+    monkeypatch.setattr(sync, "ask_again", lambda *said: asked.append(said[2]) or ask(*said))
     world.run(600)
     assert asked == []
     assert bob.heard(alice) == ["a word"]

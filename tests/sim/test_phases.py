@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.node import commands, dispatch
-from p2p_agents.node.state import Phase
+from p2p_agents.core.api import commands
+from p2p_agents.core.kernel.state import Phase
+from p2p_agents.core.turn import dispatch
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.framing import Framer, frame_bytes

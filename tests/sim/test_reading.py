@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import reading
 from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown
-from p2p_agents.node import purging, reading
+from p2p_agents.node import purging
 from p2p_agents.store import entries, purges
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import commands, trust
 from p2p_agents.errors import ContactFrozen, NotAContact, PeerBlocked
 from p2p_agents.link.routing import Target
-from p2p_agents.node import commands, trusting
 from p2p_agents.quic.address import format_address
 from p2p_agents.store import allowed, contacts
 from tests.sim.owners import knows
@@ -15,7 +15,7 @@ from tests.sim.test_linking import links
 
 
 def removes(agent, peer, *, dry=False):
-    return agent.call(trusting.remove, peer=peer.name, dry=dry)
+    return agent.call(trust.remove, peer=peer.name, dry=dry)
 
 
 def listed(agent):

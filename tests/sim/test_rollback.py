@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from p2p_agents.core.delivery import holdings, sync
 from p2p_agents.crypto.signing import unverified_payload
 from p2p_agents.errors import CursorUnknown
-from p2p_agents.node import holding, syncing
 from p2p_agents.wire.cbor import decode
 from p2p_agents.wire.frame import Init
 from tests.sim.wire import rewriting
@@ -170,14 +170,14 @@ def test_what_a_peer_says_it_lacks_is_given_back_whenever_it_says_so(world, monk
         alice.sends(bob, text)
         bob.sends(alice, f"answer to {text}")
     world.settle()
-    say = holding.say
+    say = holdings.say
 
     def forgetful(core, link, conversation, peer):
         return replace(say(core, link, conversation, peer), tips={})
 
     with monkeypatch.context() as patch:
-        patch.setattr(holding, "say", forgetful)
-        bob.node.run(lambda core: syncing.send_sync(core, bob.links(alice)[0], reply=False))
+        patch.setattr(holdings, "say", forgetful)
+        bob.node.run(lambda core: sync.send_sync(core, bob.links(alice)[0], reply=False))
     before = world.net.carried
     world.run(0.004)
     assert alice.owes(bob) == 10

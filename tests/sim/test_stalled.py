@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from p2p_agents.node import dispatch, inbound, sealing
+from p2p_agents.core.delivery import inbound, sealing
+from p2p_agents.core.turn import dispatch
 from p2p_agents.wire import frame as frames
 from tests.sim.world import settled
 

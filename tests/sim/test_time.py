@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.turn.schedule import DAY_MS, SETTLE_S
 from p2p_agents.crypto.kem import KemKey
 from p2p_agents.limits import CLOCK_KEPT_MS, CLOCK_TRUST_S, EXPIRY_DAYS
-from p2p_agents.node.upkeep import DAY_MS, SETTLE_S
 from p2p_agents.store import agents, entries
 
 HOUR_MS = 3_600_000

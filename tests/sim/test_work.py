@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.links import opening
+from p2p_agents.core.turn import dispatch
 from p2p_agents.crypto import identity as identities
 from p2p_agents.limits import CONTROL_FRAMES_BURST
 from p2p_agents.link.admission import Bucket
-from p2p_agents.node import dispatch, opening
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.claims import OPEN_LABEL, encode_open
 from p2p_agents.wire.frame import encode_frame

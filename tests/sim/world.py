@@ -22,14 +22,17 @@ from typing import Any
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import Record
 from p2p_agents.conversation.states import State
+from p2p_agents.core.agents import hosting
+from p2p_agents.core.api import commands, reading
+from p2p_agents.core.contact import consent, directory
+from p2p_agents.core.kernel.core import Core
+from p2p_agents.core.kernel.effects import Announce, Effect
+from p2p_agents.core.kernel.state import Hosted, Link
+from p2p_agents.core.turn import relays, schedule
+from p2p_agents.core.turn.batch import Outcome, run_batch
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.errors import StoreUncertain
-from p2p_agents.node import commands, consent, directory, hosting, reading, relaying, upkeep
-from p2p_agents.node.batch import Outcome, run_batch
-from p2p_agents.node.core import Core
-from p2p_agents.node.effects import Announce, Effect
 from p2p_agents.node.lines import Lines
-from p2p_agents.node.state import Hosted, Link
 from p2p_agents.quic.address import format_address
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.store import contacts, entries, outbox
@@ -155,8 +158,8 @@ class Node:
         self.lines.endpoint = self.world.net.host(self.address, self.certificate, self.lines)  # type: ignore[arg-type]
         self.running = True
         self.run(hosting.load_all)
-        self.run(upkeep.remember_places)
-        self.run(lambda core: relaying.restored(core, self.bridges))
+        self.run(schedule.remember_places)
+        self.run(lambda core: relays.restored(core, self.bridges))
         self._tick(self.core, 0)
         self.world.introduce(self)
         for bridge in self.world.bridges:
@@ -195,7 +198,7 @@ class Node:
     def _tick(self, core: Core, ticks: int) -> None:
         def tick() -> None:
             if self.core is core and self.running:
-                self._attempt([upkeep.second, upkeep.minute] if ticks % TICKS_A_MINUTE == 59 else [upkeep.second])
+                self._attempt([schedule.second, schedule.minute] if ticks % TICKS_A_MINUTE == 59 else [schedule.second])
                 self._tick(core, ticks + 1)
 
         self.world.time.at(self.world.time.now + 1.0, tick, routine=True)

@@ -1,0 +1,1 @@
+"""The agents of this node: hosted, owned, restored."""

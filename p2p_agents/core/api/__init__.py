@@ -1,0 +1,1 @@
+"""The methods of the control socket: JSON in, JSON out."""

@@ -1,0 +1,374 @@
+"""The control methods that decide at once: each takes the core and checked parameters, inside a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.states import State, best
+from p2p_agents.core.agents import hosting, ownership
+from p2p_agents.core.api import addressing, allowlist, introduction, invitation, reading, showing, trust
+from p2p_agents.core.contact import cards, consent, directory, petition
+from p2p_agents.core.contact.directory import Known
+from p2p_agents.core.contact.naming import Names
+from p2p_agents.core.delivery import outbound
+from p2p_agents.core.delivery.outbound import Draft
+from p2p_agents.core.kernel.state import Waiter
+from p2p_agents.core.links import presence
+from p2p_agents.core.links.dialing import dial_due
+from p2p_agents.core.relay import ways
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
+from p2p_agents.link.routing import Target
+from p2p_agents.store import agents as stored
+from p2p_agents.store import contacts as kept
+from p2p_agents.store import entries, introductions, log, outbox
+from p2p_agents.store.contacts import Contact, Trust
+from p2p_agents.wire.frame import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
+
+Json = dict[str, Any]
+
+ADD_PEER_S = 4.0  # a dial may take 3 s
+
+
+# --- agents ---
+
+
+def init(core: Core, params: Json) -> Json:
+    before = len(core.hosted)
+    hosted = hosting.create(
+        core, name=params["name"], kind=params["kind"], policy=params["policy"], hidden=params["hidden"]
+    )
+    return {"agent": showing.agent(core, hosted), "created": len(core.hosted) > before}
+
+
+def agents(core: Core, params: Json) -> Json:
+    return {"agents": [showing.agent(core, hosted) for hosted in core.hosted.values()]}
+
+
+def use(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["name"])
+    stored.choose(core.db, hosted.local.id)
+    hosting.reload(core)
+    return {"agent": showing.agent(core, hosted)}
+
+
+def whoami(core: Core, params: Json) -> Json:
+    return {"agent": showing.agent(core, core.acting(params["agent"]))}
+
+
+def set_status(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    stored.set_status(core.db, hosted.local.id, params["status"])
+    hosting.reload(core)
+    presence.tell_all(core, hosted.local.id)
+    return {"status": params["status"]}
+
+
+# --- peers and contacts ---
+
+
+def peers(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    names = Names(core, hosted)
+    return {"peers": [showing.peer(core, hosted, known, names) for known in directory.everyone(core, hosted)]}
+
+
+def contacts(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    found = [c for c in kept.contacts(core.db, hosted.local.id) if c.trust is not Trust.UNKNOWN or c.frozen]
+    return {"contacts": [showing.contact(hosted, each) for each in found]}
+
+
+def name_contact(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["peer"])
+    if kept.contact(core.db, hosted.local.id, known.agent) is None:
+        raise NotAContact(f"{known.name} is not a contact of {hosted.local.name} yet")
+    petname = params["petname"]
+    checked = directory.check_petname(core, hosted, known.agent, petname) if petname else None
+    kept.set_petname(core.db, hosted.local.id, known.agent, checked)
+    found = kept.contact(core.db, hosted.local.id, known.agent)
+    assert found is not None
+    return {"contact": showing.contact(hosted, found)}
+
+
+def add_places(core: Core, addresses: Sequence[str]) -> None:
+    """Keep the addresses of one node and dial them."""
+    for address in addresses:
+        kept.add_place(core.db, address, core.now_ms())
+        core.router.want(Target(b"", address), [address], core.now())
+    core.router.resumed(core.now())
+    dial_due(core)
+
+
+def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, list[Json]] | None:
+    """The address that answered, and who the node there says it hosts; None while nobody answered."""
+    hosted = core.acting(params["agent"]) if core.hosted else None
+    for peering in core.peerings.values():
+        reached = {peering.address, *peering.also} if peering.node and peering.dialed else set()
+        if address := next((address for address in addresses if address in reached), None):
+            claimed = {entry.agent for entry in peering.roster}
+            if hosted is None:
+                return address, []
+            names, everyone = Names(core, hosted), directory.everyone(core, hosted)
+            return address, [showing.peer(core, hosted, k, names) for k in everyone if k.agent in claimed]
+    return None
+
+
+# --- requests ---
+
+
+def requests(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    names = Names(core, hosted)
+    return {"requests": showing.asking(core, hosted, names) + _asked(core, hosted, names)}
+
+
+def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
+    """Our own requests: peers we wrote to that have not let us in."""
+    shown = []
+    for contact in kept.contacts(core.db, hosted.local.id):
+        entry = outbox.first_owed(core.db, hosted.local.id, contact.peer)
+        if entry is None or not showing.is_asked(core, hosted, contact.peer):
+            continue
+        record = entries.load(core.db, entry)
+        shown.append(
+            {
+                "id": id_text(contact.peer),
+                "name": contact.name,
+                **names.worth(contact.peer, contact.name, contact.petname),
+                "kind": contact.kind,
+                "text": petition.preview(record),
+                "time": showing.time_text(record.time_ms),
+                "direction": "out",
+                "state": "pending",
+                "introducer": None,
+            }
+        )
+    return shown
+
+
+def accept(core: Core, params: Json) -> Json:
+    hosted, known = _who_asked(core, params)
+    contact = cards.accept(core, hosted, known.agent) or consent.accept(core, hosted, known.agent)
+    return {"contact": showing.contact(hosted, contact)}
+
+
+def reject(core: Core, params: Json) -> Json:
+    """Of somebody who was introduced and asked nothing, the introduction alone."""
+    hosted, known = _who_asked(core, params)
+    introduced = cards.reject(core, hosted, known.agent)
+    request = kept.request(core.db, hosted.local.id, known.agent)
+    if introduced is None or (request is not None and request.state == "pending"):
+        return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
+    stranger = Contact(
+        known.agent, None, introduced.name, introduced.kind, Trust.UNKNOWN, None, False, introduced.time_ms
+    )
+    return {"contact": showing.contact(hosted, kept.contact(core.db, hosted.local.id, known.agent) or stranger)}
+
+
+def block(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    try:
+        known = directory.resolve(core, hosted, params["peer"])
+    except (PeerAmbiguous, PeerUnknown):
+        _, known = _who_asked(core, params)
+    contact = consent.block(core, hosted, known.agent, known.name, known.kind)
+    return {"contact": showing.contact(hosted, contact)}
+
+
+def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
+    """Who is listed as asking or introduced comes before all others of that name, which may be our own."""
+    hosted = core.acting(params["agent"])
+    word, agent = params["peer"], hosted.local.id
+    introduced = [(i.peer, i.name, i.kind) for i in introductions.pending(core.db, agent)]
+    asked = [(r.peer, r.name, r.kind) for r in kept.requests(core.db, agent)]
+    pending = {each[0]: Known(*each, None, Trust.UNKNOWN) for each in (*introduced, *asked)}
+    meant = [known for known in pending.values() if directory.is_meant(known, word)]
+    if len(meant) > 1:
+        raise directory.ambiguous(word, meant)
+    return hosted, meant[0] if meant else directory.resolve(core, hosted, word)
+
+
+def policy(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    if params["policy"] is not None:
+        stored.set_policy(core.db, hosted.local.id, params["policy"])
+        hosting.reload(core)
+        for found in core.links.values():
+            for link in list(found):
+                if link.agent == hosted.local.id:
+                    consent.regard(core, hosted, link.peer)
+    return {"policy": hosted.local.policy}
+
+
+# --- messages ---
+
+
+def send(core: Core, params: Json) -> Json:
+    hosted = core.acting(params["agent"])
+    known = addressing.meant(core, hosted, params["to"])
+    reply_to = None
+    if params["reply_to"] is not None:
+        reply_to = reading.find_message(core, hosted, params["reply_to"]).record.hash
+    key = params["id"] or core.entropy.draw(16).hex()
+    draft = Draft(
+        known.agent,
+        known.name,
+        known.kind,
+        params["text"].encode(),
+        params["type"],
+        reply_to,
+        key,
+    )
+    sent = outbound.send(core, hosted, draft)
+    return {
+        "id": id_text(sent.hash),
+        "cursor": showing.cursor_text(core, sent.cursor),
+        "state": showing.shown_state(core, hosted, known.agent, sent.state),
+        "why": _why(core, hosted, sent.entry),
+        "duplicate": sent.duplicate,
+        "key": key,
+        "to": Names(core, hosted).of(known.agent),
+        "entry": sent.entry,
+    }
+
+
+def _why(core: Core, hosted: Hosted, entry: int) -> str | None:
+    """What a message waits for that was accepted just now."""
+    waiting = (showing.why(core, hosted, d) for d in outbox.deliveries(core.db, hosted.local.id, entry))
+    return next(filter(None, waiting), None)
+
+
+def state_of(core: Core, entry: int) -> tuple[State, str]:
+    """The shown state of one of our messages, and why."""
+    found = [d for h in core.hosted.values() for d in outbox.deliveries(core.db, h.local.id, entry)]
+    state = best(d.state for d in found)
+    return state, next((d.why for d in found if d.state is state), "")
+
+
+def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
+    """(agent, cursor to go on from, what is unread already): somebody is attending from now on, and where nothing is
+    unread the batch that brings something answers the ticket."""
+    hosted = core.acting(params["agent"])
+    peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
+    start = params["after"] if params["after"] is not None else showing.START
+    reading.parse_cursor(core, start)
+    page = reading.unread_of(core, hosted, peer, params)
+    waiter = Waiter(hosted.local.id, peer, params)
+    page["shared"] = params["after"] is None and reading.is_shared(core, waiter)
+    presence.reader_came(core, hosted.local.id)
+    if not reading.ends_wait(core, waiter, page):
+        core.waiters[ticket] = replace(waiter, shared=page["shared"])
+        core.undo.append(partial(core.waiters.pop, ticket, None))
+    return hosted.local.id, start, page
+
+
+def end_wait(core: Core, agent: int, ticket: int) -> None:
+    core.waiters.pop(ticket, None)
+    presence.reader_left(core, agent)
+
+
+def begin_watch(core: Core, params: Json) -> tuple[int, bytes | None, int, Json]:
+    """(agent, peer or None, position, the ready event)."""
+    hosted = core.acting(params["agent"])
+    peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
+    after = params["after"]
+    position = log.last_cursor(core.db) if after is None else reading.parse_cursor(core, after)
+    presence.reader_came(core, hosted.local.id)
+    asked = showing.count_asking(core, hosted.local.id)
+    ready = {"type": "ready", "cursor": showing.cursor_text(core, position), "requests": asked}
+    return hosted.local.id, peer, position, ready
+
+
+def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Json]:
+    """State events of own messages, by row id, and the pending requests and introductions of these peers."""
+    hosted = core.host(agent)
+    lines = [log.line(core.db, agent, entry) for entry in sorted(moved)]
+    found = [kept.request(core.db, agent, peer) for peer in sorted(asked)]
+    states = [
+        {
+            "type": "state",
+            "id": id_text(line.record.hash),
+            "state": showing.state_of(core, hosted, line),
+        }
+        for line in lines
+        if line is not None
+    ]
+    names = Names(core, hosted)
+    petition = [showing.request(r, names) for r in found if r is not None and r.state == "pending"]
+    petition += [
+        showing.introduction(i, names) for peer in sorted(asked) for i in introductions.pending(core.db, agent, peer)
+    ]
+    return states + [{"type": "request", **request} for request in petition]
+
+
+def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None, Json]:
+    """(name, nonce that will be echoed; None for an agent of this node, path). Raises NotReachable or NotAContact."""
+    hosted = core.acting(params["agent"])
+    known = directory.resolve(core, hosted, params["to"])
+    if core.hosted_id(known.agent) is not None:
+        return known.name, None, {"path": "local"}
+    if known.trust < Trust.ACCEPTED:
+        raise NotAContact(f"{known.name} has not been accepted; a ping travels the sealed link of two contacts")
+    for link in core.paths_to(hosted.local.id, known.agent):
+        if link.peer_standing is not Standing.ACCEPTS:
+            raise NotAContact(f"{known.name} has not accepted you yet", hint="run: p2p-agents requests list")
+        key = core.pair_key(link)
+        if core.newest_link(key) is link and ways.is_open(core, link, key):
+            nonce = core.entropy.draw(nonce_bytes)
+            link.asks.append(nonce)
+            core.mark_ready(key)
+            return known.name, nonce, showing.path(core, link)
+    why = ways.trouble(core, hosted.local.id, known.agent)
+    raise NotReachable(f"there is no connection to {known.name}" + (f"; {why}" if why else ""))
+
+
+HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
+    "init": init,
+    "agents": agents,
+    "use": use,
+    "whoami": whoami,
+    "status.set": set_status,
+    "peers": peers,
+    "contacts": contacts,
+    "contacts.name": name_contact,
+    "contacts.remove": trust.remove,
+    "requests.list": requests,
+    "requests.accept": accept,
+    "requests.reject": reject,
+    "requests.block": block,
+    "requests.policy": policy,
+    "requests.address": addressing.address,
+    "requests.introductions": introduction.policy,
+    "introduce": introduction.introduce,
+    "allow.add": allowlist.add,
+    "allow.remove": allowlist.remove,
+    "allow.list": allowlist.list_,
+    "pair.start": invitation.start,
+    "pair.status": invitation.status,
+    "pair.cancel": invitation.cancel,
+    "trust.show": trust.show,
+    "trust.verify": trust.verify,
+    "trust.block": trust.block,
+    "trust.unblock": trust.unblock,
+    "trust.reset": trust.reset,
+    "identity.show": ownership.show,
+    "devices.list": ownership.devices,
+    "devices.revoke": ownership.revoke,
+    "inbox": reading.unread,
+    "ack": reading.acknowledge,
+    "history": reading.history,
+    "show": reading.show,
+}
+
+_READS = ("agents", "whoami", "peers", "contacts", "requests.list", "trust.show", "identity.show", "devices.list")
+RESTING = {name: HANDLERS[name] for name in (*_READS, "inbox", "history", "show")} | {"search": reading.search}

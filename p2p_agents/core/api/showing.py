@@ -1,0 +1,337 @@
+"""How agents, peers and messages look to a client: flat JSON objects, ids in base32, times in RFC 3339."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.record import MESSAGE, is_intact
+from p2p_agents.conversation.states import ASKED, State, best
+from p2p_agents.core.contact import knocking
+from p2p_agents.core.links import presence
+from p2p_agents.core.relay import ways
+from p2p_agents.crypto.fingerprint import id_text, safety_number
+from p2p_agents.limits import DATE_MS_MAX
+from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.frame import Standing
+
+if TYPE_CHECKING:
+    from p2p_agents.core.contact.directory import Known
+    from p2p_agents.core.contact.naming import Names
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted, Link, Peering
+    from p2p_agents.store.contacts import Contact, Request
+    from p2p_agents.store.introductions import Introduction
+    from p2p_agents.store.log import Logged
+    from p2p_agents.store.outbox import Delivery
+
+Json = dict[str, Any]
+START = "0"
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+CROWDED = "its node talks to no more strangers at once; it is asked again every half minute"
+ONE_BY_ONE = "many links to its node are being opened, one after another"
+
+
+def time_text(ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
+    dated = min(max(ms, 0), DATE_MS_MAX)
+    return (EPOCH + timedelta(milliseconds=dated)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cursor_text(core: Core, cursor: int) -> str:
+    """Opaque to clients: the store's generation and a position in it."""
+    return f"{core.db.generation}-{cursor}" if cursor else START
+
+
+def agent(core: Core, hosted: Hosted) -> Json:
+    local = hosted.local
+    return {
+        "id": id_text(local.agent),
+        "name": local.name,
+        "kind": local.kind,
+        "status": local.status,
+        "policy": local.policy,
+        "introductions": local.introductions,
+        "hidden": local.hidden,
+        "default": local.chosen,
+        "devices": [id_text(device) for device in hosted.speaker.identity.devices],
+        "attending": presence.attending(core, hosted),
+        "created": time_text(local.created_ms),
+        "retired": hosted.retired,
+        "behind": hosted.behind,
+    }
+
+
+BEHIND = "a contact knows a newer identity of this agent, which may live elsewhere now: see doctor"
+
+
+# --- peers ---
+
+
+def peer(core: Core, hosted: Hosted, known: Known, names: Names) -> Json:
+    """Reachable is a live link or connection now, or a word over a bridge a moment ago; what a record claims does not
+    count."""
+    shown = {
+        "id": id_text(known.agent),
+        "name": known.name,
+        "petname": known.petname,
+        **names.worth(known.agent, known.name, known.petname),
+        "kind": known.kind,
+        "trust": known.trust.name.lower(),
+    }
+    local = core.hosted_id(known.agent)
+    if local is not None:
+        return shown | _local_presence(core, local)
+    link = next(core.links_to(hosted.local.id, known.agent), None)
+    if link is not None:
+        return shown | _link_presence(core, link)
+    stranger = _stranger_presence(core, hosted, known.agent)
+    way = next(core.paths_to(hosted.local.id, known.agent), None)
+    return shown | stranger | (_way_presence(core, way) if way is not None else {})
+
+
+def _local_presence(core: Core, local: Hosted) -> Json:
+    return {
+        "status": local.local.status,
+        "reachable": True,
+        "last_seen": time_text(core.now_ms()),
+        "attending": presence.attending(core, local),
+        "last_read": time_text(local.last_read_ms) if local.last_read_ms else None,
+        "accepts": True,
+        "local": True,
+        "path": "local",
+        "addresses": [],
+    }
+
+
+def _link_presence(core: Core, link: Link) -> Json:
+    peering = core.peerings[link.connection]
+    return {
+        "status": link.status,
+        "reachable": True,
+        "last_seen": time_text(core.now_ms()),
+        "attending": link.attending,
+        "last_read": time_text(link.last_read_ms) if link.last_read_ms else None,
+        "accepts": link.peer_standing is Standing.ACCEPTS,
+        "local": False,
+        "path": "direct",
+        "addresses": [peering.address],
+    }
+
+
+def _way_presence(core: Core, link: Link) -> Json:
+    """Over bridges: who was heard there a moment ago is there."""
+    assert link.way is not None
+    there = ways.is_there(core, link.way)
+    return {
+        "status": "online" if there else "offline",
+        "reachable": there,
+        "accepts": True if link.way.routes else _may_be_asked(core, core.host(link.agent), link.peer),
+        "path": "bridge" if there else None,
+        "bridge": ways.host_of(link.way.using.bridge) if link.way.using else None,
+        "why": ways.trouble(core, link.agent, link.peer) or ways.why_not_direct(core, link),
+    }
+
+
+def path(core: Core, link: Link) -> Json:
+    """Which way frames go, and why no better one."""
+    if link.way is None:
+        return {"path": "direct"}
+    bridge = ways.host_of(link.way.using.bridge) if link.way.using else None
+    return {"path": "bridge", "bridge": bridge, "why": ways.why_not_direct(core, link)}
+
+
+def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
+    """Whether we wrote to a peer that has not let us in, as far as is known: it never met us, nor asked us first. Of an
+    agent that has or had other devices, those may have met it: there only the peer's word on a link counts."""
+    local, identity = hosted.local, hosted.speaker.identity
+    found = contacts.contact(core.db, local.id, peer_id)
+    if found is None or found.trust is not Trust.ACCEPTED or core.hosted_id(peer_id) is not None:
+        return False
+    standings = [link.peer_standing for link in core.links_to(local.id, peer_id)]
+    if standings or len(identity.devices) + len(identity.revoked) > 1:
+        return bool(standings) and Standing.ACCEPTS not in standings
+    request = contacts.request(core.db, local.id, peer_id)
+    return not (sessions.ever_met(core.db, local.device, peer_id) or (request and request.state == "accepted"))
+
+
+def _may_be_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
+    """Whether a peer that tells nothing now accepts us: None where it may."""
+    return False if is_asked(core, hosted, peer_id) else None
+
+
+def shown_state(core: Core, hosted: Hosted, peer_id: bytes, state: State) -> str:
+    """A message's state as people see it."""
+    return ASKED if state is State.QUEUED and is_asked(core, hosted, peer_id) else str(state)
+
+
+def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
+    peering = _connection_of(core, peer_id)
+    heard = max(
+        (
+            sessions.pair(core.db, hosted.local.device, device).heard_ms
+            for device in sessions.peer_devices(core.db, hosted.local.device, peer_id)
+        ),
+        default=0,
+    )
+    sightings = core.sightings.get(peer_id, {})
+    addresses = [a for node in sightings for a in core.router.addresses(node)]
+    return {
+        "status": _announced_status(peering, peer_id) if peering else "offline",
+        "reachable": peering is not None,
+        "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
+        "attending": None,
+        "last_read": None,
+        "accepts": _may_be_asked(core, hosted, peer_id),
+        "local": False,
+        "path": "direct" if peering else None,
+        "addresses": [peering.address] if peering else addresses,
+    }
+
+
+def _announced_status(peering: Peering, peer_id: bytes) -> str:
+    return next(presence.claimed(entry.status) for entry in peering.roster if entry.agent == peer_id)
+
+
+def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
+    """A live connection whose node names the agent: its liveness is real, who it is stays a claim."""
+    for peering in core.peerings.values():
+        if any(entry.agent == peer_id for entry in peering.roster):
+            return peering
+    return None
+
+
+def contact(hosted: Hosted, found: Contact) -> Json:
+    """With the safety number: 60 digits that are the same on both sides, for two humans to compare."""
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        "petname": found.petname,
+        "kind": found.kind,
+        "trust": found.trust.name.lower(),
+        "allowed": found.allowed,
+        "since": time_text(found.since_ms),
+        "frozen": found.frozen,
+        "safety_number": safety_number(hosted.local.agent, found.peer),
+    }
+
+
+def request(found: Request, names: Names) -> Json:
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        **names.worth(found.peer, found.name),
+        "kind": found.kind,
+        "text": found.text,
+        "time": time_text(found.time_ms),
+        "direction": "in",
+        "state": found.state,
+        "introducer": None,
+    }
+
+
+def introduction(found: Introduction, names: Names) -> Json:
+    """As a request that somebody else makes: name and kind are the introducer's words."""
+    return {
+        "id": id_text(found.peer),
+        "name": found.name,
+        **names.worth(found.peer, found.name),
+        "kind": found.kind,
+        "text": "",
+        "time": time_text(found.time_ms),
+        "direction": "in",
+        "state": found.state,
+        "introducer": names.of(found.introducer),
+    }
+
+
+def count_asking(core: Core, agent: int) -> int:
+    """Requests and introductions that wait for a decision."""
+    return contacts.pending_requests(core.db, agent) + introductions.count_pending(core.db, agent)
+
+
+def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) -> list[Json]:
+    """The requests and introductions that wait for a decision; of one peer alone, where it is said."""
+    asked = [r for r in contacts.requests(core.db, hosted.local.id) if peer in (None, r.peer)]
+    introduced = [i for i in introductions.pending(core.db, hosted.local.id) if peer in (None, i.peer)]
+    return [*(request(r, names) for r in asked), *(introduction(i, names) for i in introduced)]
+
+
+# --- messages ---
+
+
+def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
+    record = line.record
+    damaged = not is_intact(record)
+    content = record.content if record.kind == MESSAGE and not damaged else None
+    shown: Json = {
+        "id": id_text(record.hash),
+        "cursor": cursor_text(core, line.cursor),
+        "from": names.of(line.peer if line.incoming else hosted.local.agent),
+        "conversation": id_text(record.conversation),
+        "type": record.type if record.kind == MESSAGE else record.kind,
+        "text": None if content is None else core.texts.of(record.hash, content),
+        "time": time_text(record.time_ms),
+        "state": state_of(core, hosted, line),
+        "trust": line.trust.name.lower() if line.incoming else "own",
+        "reply_to": None if record.reply_to is None else id_text(record.reply_to),
+    }
+    if not line.incoming:
+        shown["to"] = names.of(line.peer)
+    if damaged:  # and only then: it is nobody's words
+        shown["damaged"] = True
+    return shown
+
+
+def state_of(core: Core, hosted: Hosted, line: Logged) -> str:
+    if line.incoming:
+        read = readers.is_read(core.db, hosted.local.id, readers.DEFAULT, line.cursor)
+        return str(State.READ if read else State.DELIVERED)
+    reached = best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
+    return shown_state(core, hosted, line.peer, reached)
+
+
+def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
+    return [
+        {
+            **names.of(d.peer),
+            "device": id_text(d.device) if d.device else None,
+            "state": shown_state(core, hosted, d.peer, d.state),
+            "why": why(core, hosted, d),
+            "time": time_text(d.changed_ms),
+        }
+        for d in outbox.deliveries(core.db, hosted.local.id, line.entry)
+    ]
+
+
+def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
+    """Why it failed, or what it still waits for."""
+    if delivery.why or delivery.state not in (State.QUEUED, State.RELAYED):
+        return delivery.why or None
+    if hosted.behind:
+        return BEHIND
+    if (shut := knocking.why(core, delivery.agent, delivery.peer, delivery.state)) is not None:
+        return shut
+    if delivery.state is State.RELAYED:
+        return None
+    link = next(core.links_to(hosted.local.id, delivery.peer), None)
+    if link is None:
+        return ways.trouble(core, delivery.agent, delivery.peer) or _why_no_link(core, delivery)
+    return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
+
+
+def _why_no_link(core: Core, delivery: Delivery) -> str:
+    peering = _connection_of(core, delivery.peer)
+    if peering is None:
+        return "peer is away"
+    if (delivery.agent, delivery.peer) in peering.busy:
+        return CROWDED
+    if peering.waiting:
+        return ONE_BY_ONE
+    return "peer does not answer"
+
+
+def last_cursor(core: Core) -> str:
+    return cursor_text(core, log.last_cursor(core.db))

@@ -1,0 +1,1 @@
+"""Who may write to whom: requests, introductions, names."""

@@ -1,0 +1,149 @@
+"""Being introduced: a contact says who somebody is. What it says is kept, shown, and believed as far as was asked for.
+
+An introduction makes a contact that is accepted at most. It changes no contact there is, lifts no block, and gives no
+petname; where it says that somebody lives is worth a dial, and a HELLO must prove it (PROTOCOL E4).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.contact import consent
+from p2p_agents.core.kernel.effects import Asked, PeersChanged, Wake
+from p2p_agents.core.turn import schedule
+from p2p_agents.crypto.identity import replay
+from p2p_agents.errors import BadIdentity, PeerFault
+from p2p_agents.limits import DAY_MS, INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
+from p2p_agents.link.admission import Introductions
+from p2p_agents.quic.address import format_address
+from p2p_agents.store import agents, allowed, contacts, introductions
+from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.store.introductions import Introduction
+from p2p_agents.wire.card import Card, decode_card
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.store.contacts import Contact
+
+
+def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> None:
+    """An entry of the kind came from its author. Raises nothing that a peer can cause: the entry is stored already."""
+    policy = Introductions(hosted.local.introductions)
+    if policy is Introductions.IGNORE or record.content is None:
+        return
+    try:
+        card = decode_card(record.content)
+        if not _is_news(core, hosted, introducer, card.agent) or not _has_room(core, hosted, introducer):
+            return
+        _check_identity(core, card)  # last: it costs a signature an entry
+    except PeerFault as fault:
+        _tell(core, hosted, introducer, "bad_card", f"an introduction that was not kept: {fault.message}")
+        return
+    agent, now_ms = hosted.local.id, core.now_ms()
+    made = Introduction(card.agent, introducer, card.name, card.kind, record.content, now_ms)
+    introductions.save(core.db, agent, made)
+    if _at_once(core, hosted, introducer, card.agent, policy):
+        accept(core, hosted, card.agent)
+    else:
+        core.effect(Asked(agent, card.agent))
+    core.effect(PeersChanged())
+    core.effect(Wake(agent))
+
+
+def _check_identity(core: Core, card: Card) -> None:
+    """The log, where there is one, is this agent's, and its devices are nobody else's. Raises BadIdentity."""
+    if not card.entries:
+        return
+    identity = replay(card.entries)
+    if identity.agent != card.agent:
+        raise BadIdentity("the identity log of another agent than the one named")
+    owners = {agents.owner_of(core.db, device) for device in (*identity.devices, *identity.revoked)} - {
+        None,
+        card.agent,
+    }
+    if owners:
+        raise BadIdentity("an identity log with another agent's device")
+
+
+def _is_news(core: Core, hosted: Hosted, introducer: bytes, peer: bytes) -> bool:
+    """Of oneself, of the introducer, of agents of this node and of those known or refused there is nothing to learn."""
+    if peer == introducer or core.hosted_id(peer) is not None:
+        return False
+    if introductions.state_of(core.db, hosted.local.id, peer, introducer) in ("pending", "rejected"):
+        return False
+    contact = contacts.contact(core.db, hosted.local.id, peer)
+    return contact is None or not (contact.frozen or contact.trust is Trust.BLOCKED or contact.trust >= Trust.ACCEPTED)
+
+
+def _has_room(core: Core, hosted: Hosted, introducer: bytes) -> bool:
+    """Floods end here; a human is told of them."""
+    agent = hosted.local.id
+    today = introductions.count_since(core.db, agent, introducer, core.now_ms() - DAY_MS)
+    if today < INTRODUCTIONS_PER_DAY and introductions.count_pending(core.db, agent) < INTRODUCTIONS_PENDING:
+        return True
+    _tell(core, hosted, introducer, "many_introductions", "more introductions than are kept; the rest was dropped")
+    return False
+
+
+def _at_once(core: Core, hosted: Hosted, introducer: bytes, peer: bytes, policy: Introductions) -> bool:
+    """Who stands on the allowlist, and who is introduced by somebody trusted to, unless it was turned away before."""
+    agent = hosted.local.id
+    if allowed.holds(core.db, agent, peer):
+        return True
+    request, by = contacts.request(core.db, agent, peer), contacts.contact(core.db, agent, introducer)
+    turned_away = request is not None and request.state == "rejected"
+    trusted = by is not None and by.trust >= Trust.PAIRED and not by.frozen
+    return policy is Introductions.ACCEPT and trusted and not turned_away
+
+
+def _tell(core: Core, hosted: Hosted, introducer: bytes, kind: str, detail: str) -> None:
+    contacts.record(core.db, Event(hosted.local.id, introducer, kind, detail, core.now_ms()))
+
+
+# --- deciding ---
+
+
+def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
+    """The contact, accepted; None when nobody introduced it. Raises PeerBlocked."""
+    agent = hosted.local.id
+    found = introductions.pending(core.db, agent, peer)
+    if not found:
+        return None
+    earlier = contacts.contact(core.db, agent, peer)
+    if earlier is not None:
+        contacts.check_open(earlier)
+    for introduction in found:
+        _believe(core, decode_card(introduction.card))
+    introductions.settle(core.db, agent, peer, "accepted")
+    contacts.settle_request(core.db, agent, peer, "accepted")
+    if earlier is None or earlier.trust < Trust.ACCEPTED:
+        first = found[0]
+        earlier = contacts.save_contact(
+            core.db, agent, peer, name=first.name, kind=first.kind, trust=Trust.ACCEPTED, now_ms=core.now_ms()
+        )
+    consent.regard(core, hosted, peer)
+    schedule.seek(core, peer)
+    return earlier
+
+
+def _believe(core: Core, card: Card) -> None:
+    """Keep what serves to find it and to know it again; a log that is known already is extended by a HELLO alone."""
+    with suppress(BadIdentity):  # a device of it was bound to another agent meanwhile: a HELLO is to settle it
+        _check_identity(core, card)
+        if card.entries and agents.load_identity(core.db, card.agent) is None:
+            agents.save_identity(core.db, replay(card.entries))
+    if contacts.addresses(core.db, card.agent):  # it was met
+        return
+    for place in card.places:
+        for address in place.addresses:
+            introductions.add_lead(core.db, card.agent, place.node, format_address(address))
+
+
+def reject(core: Core, hosted: Hosted, peer: bytes) -> Introduction | None:
+    """The same introducer cannot introduce it again; it may still ask itself. None when nobody introduced it."""
+    found = introductions.pending(core.db, hosted.local.id, peer)
+    introductions.settle(core.db, hosted.local.id, peer, "rejected")
+    return found[0] if found else None

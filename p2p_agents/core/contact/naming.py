@@ -1,0 +1,69 @@
+"""What a name is worth: whether it belongs to the id that goes by it, and whose name a reader may take it for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.store import contacts
+from p2p_agents.wire.names import skeleton
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
+
+Json = dict[str, Any]
+
+
+class Names:
+    """What one of our agents calls others, for the length of one answer."""
+
+    def __init__(self, core: Core, hosted: Hosted) -> None:
+        self._core = core
+        self._hosted = hosted
+        self._by_look: dict[str, list[tuple[bytes, str]]] | None = None
+        self._told: dict[bytes, Json] = {}
+
+    def of(self, agent: bytes) -> Json:
+        """Id, name and what the name is worth. A name that is another's is shown with a piece of the id."""
+        if agent not in self._told:
+            self._told[agent] = self._of(agent)
+        return self._told[agent]
+
+    def _of(self, agent: bytes) -> Json:
+        local = self._core.hosted_id(agent)
+        if local is not None:
+            return {"id": id_text(agent), "name": local.local.name, **self.worth(agent, local.local.name)}
+        found = contacts.contact(self._core.db, self._hosted.local.id, agent)
+        if found is None:
+            return {"id": id_text(agent), "name": "", **self.worth(agent, "")}
+        worth = self.worth(agent, found.name, found.petname)
+        name = found.petname or (
+            f"{found.name}~{id_text(agent)[:6]}" if self._is_anothers(agent, found.name) else found.name
+        )
+        return {"id": id_text(agent), "name": name, **worth}
+
+    def worth(self, agent: bytes, name: str, petname: str | None = None) -> Json:
+        """`pinned`: the name is ours to give, or the one this id was accepted by (PROTOCOL E5); else only the id says
+        who it is. `like`: the name of somebody else that it may be taken for."""
+        if petname or self._core.hosted_id(agent) is not None:
+            return {"pinned": True, "like": None}
+        pinned = bool(name) and contacts.pinned(self._core.db, self._hosted.local.id, name) == agent
+        return {"pinned": pinned, "like": self._like(agent, name) if name else None}
+
+    def _is_anothers(self, agent: bytes, name: str) -> bool:
+        owner = contacts.pinned(self._core.db, self._hosted.local.id, name)
+        return owner is not None and owner != agent
+
+    def _like(self, agent: bytes, name: str) -> str | None:
+        if self._by_look is None:
+            self._by_look = {}
+            for owner, known in self._known():
+                self._by_look.setdefault(skeleton(known), []).append((owner, known))
+        alike = self._by_look.get(skeleton(name), ())
+        return next((known for owner, known in alike if owner != agent), None)
+
+    def _known(self) -> list[tuple[bytes, str]]:
+        """Names that mean somebody: of our own agents, and those that contacts were accepted by or given."""
+        own = [(hosted.local.agent, hosted.local.name) for hosted in self._core.hosted.values()]
+        return own + contacts.names(self._core.db, self._hosted.local.id)

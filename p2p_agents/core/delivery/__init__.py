@@ -1,0 +1,1 @@
+"""Messages: taken, sealed, sent, received, compared, and given up."""

@@ -1,0 +1,190 @@
+"""What a peer holds of the conversations of a link, and what we hold: what is owed and what arrived follow from that
+(PROTOCOL B1, B8)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.core.delivery import receipts
+from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.effects import Moved
+from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
+from p2p_agents.store import contacts, entries, outbox, readers
+from p2p_agents.store.contacts import Event
+from p2p_agents.wire.claims import CONVERSATIONS, Holding, Tip
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Link
+    from p2p_agents.wire.claims import SyncClaims
+    from p2p_agents.wire.payload import ReadMark
+
+# --- telling ---
+
+
+def told(core: Core, link: Link) -> list[tuple[bytes, bytes]]:
+    """(conversation, its other side) of what a link is for: between two devices of one agent, all there is."""
+    hosted = core.host(link.agent)
+    if not family.is_own(core, link):
+        return [(direct_id(hosted.local.agent, link.peer), link.peer)]
+    return list(family.conversations(core, hosted).items())
+
+
+def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
+    tips = {
+        device: tips_of(entries.runs(core.db, conversation, device, SYNC_TIPS), SYNC_TIPS)
+        for device in entries.authors(core.db, conversation)
+    }
+    reads = readers.read_through(core.db, link.agent, peer, conversation)
+    return Holding(conversation, tips, tuple(reads))
+
+
+# --- hearing ---
+
+
+def settle(core: Core, link: Link, claims: SyncClaims, *, reopens: bool) -> None:
+    """A view of now: what arrived, what is missing, what is read. `reopens`: what the peer does not name it lacks,
+    though it was settled before."""
+    _keep_reads(core, link, claims)
+    for holding in _of_the_link(core, link, claims):
+        _settle_holding(core, link, holding, reopens or family.is_own(core, link))
+
+
+def settle_held(core: Core, link: Link, claims: SyncClaims) -> None:
+    """A view of some time ago: what was held stays delivered, and what was read stays read, until a newer word."""
+    _keep_reads(core, link, claims)
+    for holding in _of_the_link(core, link, claims):
+        _settle_held(core, link, holding)
+
+
+def _keep_reads(core: Core, link: Link, claims: SyncClaims) -> None:
+    """A new device hears what was read before it hears of the contact, or has any entry of the conversation."""
+    if not family.is_own(core, link):
+        return
+    known = family.conversations(core, core.host(link.agent))
+    for holding in claims.holdings:
+        if holding.conversation not in known:
+            for mark in holding.reads:
+                readers.keep_elsewhere(core.db, link.agent, mark)
+
+
+def _of_the_link(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
+    """What it says of conversations of this link. Between two devices of one agent, where one SYNC names all that the
+    peer has, it holds nothing of the others."""
+    hosted = core.host(link.agent)
+    ours = direct_id(hosted.local.agent, link.peer)
+    if not family.is_own(core, link):
+        return [holding for holding in claims.holdings if holding.conversation == ours]
+    known = family.conversations(core, hosted)
+    named = {holding.conversation: holding for holding in claims.holdings}
+    whole = ours in named and len(claims.holdings) < CONVERSATIONS  # it stands in the first page
+    return [named.get(each, Holding(each, {}, ())) for each in known if whole or each in named]
+
+
+def _settle_held(core: Core, link: Link, holding: Holding) -> None:
+    for device in entries.authors(core.db, holding.conversation):
+        runs = entries.runs(core.db, holding.conversation, device)
+        _settle_arrived(core, link, holding.conversation, device, held_through(runs, holding.tips.get(device, ())))
+    for mark in holding.reads:
+        mark_read(core, link, mark)
+
+
+def _settle_holding(core: Core, link: Link, holding: Holding, reopens: bool) -> None:
+    own = core.host(link.agent).local.device
+    for device in entries.authors(core.db, holding.conversation):
+        runs = entries.runs(core.db, holding.conversation, device)
+        tips = holding.tips.get(device, ())
+        held = held_through(runs, tips)
+        _settle_arrived(core, link, holding.conversation, device, held)
+        if reopens:
+            for run in runs_in_reach(runs, tips, entries.floor(core.db, holding.conversation, device)):
+                if held[run.epoch] < run.last:  # a query for each of the others would be paid by whoever hears SYNC
+                    _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
+        if device == own and lost(runs, tips):
+            _noticed_loss(core, link)
+    if own in holding.tips and not entries.runs(core.db, holding.conversation, own):
+        _noticed_loss(core, link)
+    for mark in holding.reads:
+        mark_read(core, link, mark)
+
+
+def _settle_arrived(core: Core, link: Link, conversation: bytes, device: bytes, held: dict[bytes, int]) -> None:
+    owed = outbox.owed_places(core.db, link.agent, link.peer, link.peer_device, conversation, device)
+    arrived = [(row, entry) for row, entry, epoch, seq in owed if seq <= held.get(epoch, 0)]
+    outbox.delivered(core.db, [row for row, _ in arrived], core.now_ms())
+    for _, entry in arrived:
+        core.effect(Moved(link.agent, entry))
+
+
+def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
+    """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
+    now_ms, run = core.now_ms(), (conversation, device, epoch)
+    after = held
+    while missing := outbox.not_owed(core.db, run, after, link.peer, link.peer_device, PAGE_MAX):
+        for seq, entry, row in missing:
+            if row is None:
+                outbox.owe(core.db, link.agent, entry, link.peer, link.peer_device, now_ms)
+            else:
+                outbox.reopen(core.db, row, now_ms)
+                core.effect(Moved(link.agent, entry))
+            after = seq
+
+
+def _noticed_loss(core: Core, link: Link) -> None:
+    """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
+    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
+    contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+    renew_cursors(core)
+
+
+def renew_cursors(core: Core) -> None:
+    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
+    again must not break every reader each time."""
+    if not core.cursors_renewed:
+        core.cursors_renewed = True
+        core.undo.append(partial(setattr, core, "cursors_renewed", False))
+        core.db.renew_generation()
+
+
+def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
+    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8). What it
+    covers through `after` was settled before."""
+    if family.is_own(core, link):
+        receipts.read_elsewhere(core, core.host(link.agent), mark)
+        return
+    own = core.host(link.agent).speaker.identity
+    ours = mark.device in (*own.devices, *own.revoked)
+    if not ours or mark.conversation != direct_id(own.agent, link.peer):
+        return
+    for entry in settle_read(core, link.agent, link.peer, mark, after):
+        core.effect(Moved(link.agent, entry))
+
+
+def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
+    """Marks that ride with every frame: one for each author's device, and only what it adds is looked at."""
+    own = core.host(link.agent).speaker.identity
+    for mark in {(mark.conversation, mark.device): mark for mark in marks}.values():
+        if family.is_own(core, link):
+            mark_read(core, link, mark)
+        elif mark.device in (*own.devices, *own.revoked):
+            epoch, seq = link.marks.get(mark.device, (b"", 0))
+            settled = seq if epoch == mark.epoch else 0
+            if not settled or mark.seq > settled:
+                mark_read(core, link, mark, settled)
+                link.marks[mark.device] = (mark.epoch, mark.seq)
+
+
+def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark, after: int = 0) -> list[int]:
+    """Settle the entries that a mark covers as read; those whose state changed."""
+    runs = entries.runs(core.db, mark.conversation, mark.device)
+    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
+    moved = []
+    unread = {mark.epoch} if after else outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
+    for run in runs:
+        if run.epoch in unread and covered[run.epoch] >= run.first:
+            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
+            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms(), after)
+    return moved

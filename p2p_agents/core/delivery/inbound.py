@@ -1,0 +1,363 @@
+"""Frames of a proven link: open, verify, append, and give every item its verdict, in one transaction (PROTOCOL B4)."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import CARD, MESSAGE, SHARE, VOID, Record, read_item
+from p2p_agents.conversation.states import State
+from p2p_agents.core.contact import cards, sharing
+from p2p_agents.core.delivery import holdings, quotas, receipts, resets, sync, vouchers
+from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.effects import Echoed, Moved, Wake
+from p2p_agents.core.kernel.state import Phase
+from p2p_agents.core.relay import ways
+from p2p_agents.crypto import handshake
+from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
+from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
+from p2p_agents.limits import GAP_POOL_BYTES, LAMPORT_LEAP, VERDICTS_HELD
+from p2p_agents.link.gaps import GapBuffer
+from p2p_agents.store import contacts, entries, log, outbox, sessions
+from p2p_agents.store.contacts import Event, Trust
+from p2p_agents.store.sessions import Held
+from p2p_agents.wire.entry import FIRST_PREV
+from p2p_agents.wire.frame import Standing
+from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.chains import Run
+    from p2p_agents.core.kernel.core import Core, PairKey
+    from p2p_agents.core.kernel.state import Link
+    from p2p_agents.crypto.identity import Identity
+    from p2p_agents.crypto.ratchet import Frame
+    from p2p_agents.wire.frame import Data, Init
+    from p2p_agents.wire.payload import Ack, Item, Payload
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "refused"  # begins why an entry failed that the peer will not take
+
+
+# --- sessions begin ---
+
+
+def on_init(core: Core, link: Link, frame: Init) -> None:
+    """A crossing init that loses is dropped (PROTOCOL D3). Raises BadSignature, BadSeal, Malformed or Replayed."""
+    if link.phase is not Phase.SYNCED or link.standing is not Standing.ACCEPTS:
+        raise Malformed("an INIT before views were exchanged")
+    me, peer = core.host(link.agent).party, Party(link.peer, link.peer_device)
+    init = handshake.read_init(frame.payload, peer)
+    key = core.pair_key(link)
+    pair = sessions.pair(core.db, *key)
+    if init.gen <= pair.gen_seen:
+        raise Replayed("an INIT that is not newer than the last one accepted")
+    crossing = [h for h in core.pair_sessions(key) if h.session.initiator and not h.session.confirmed]
+    if crossing and me.device < peer.device:
+        return
+    heal = resets.heal_secret(core, link, key, init)
+    offer = link.offer if link.way is None else ways.offered(core, link, init.offer_hash)
+    if offer is None:
+        raise BadSeal("an INIT sealed to a key that was used")
+    session = handshake.accept(init, me=me, offer_key=offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
+    link.offer, link.reset_asked = None, False  # single use
+    for held in crossing:
+        sync.retire(core, key, held)
+    resets.retire_replaced(core, key, init.dead)
+    sessions.note_pair(core.db, *key, link.peer, gen_seen=init.gen)
+    core.add_session(key, Held(session, [], ack_due=True, acked=0, acked_hash=session.sid))
+    core.mark_ready(key)
+
+
+# --- frames ---
+
+
+def on_data(core: Core, link: Link, frame: Data) -> None:
+    """One sealed frame. What does not open changes and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
+    if not link.up:
+        raise Malformed("DATA before HELLO")
+    link.meter.take(len(frame.payload))
+    parsed = parse_frame(frame.payload)
+    key = core.pair_key(link)
+    held = next((h for h in core.pair_sessions(key) if h.session.sid == parsed.sid), None)
+    if held is None:  # a dead session's late frame, or one that overtook its init: the views will tell
+        sync.ask_again(core, link, "a frame of a session that is not held")
+        return
+    core.mark_ready(key)
+    if _try(core, link, key, held, parsed):
+        _drain_gaps(core, link, key, held)
+
+
+def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool:
+    """Whether the frame opened."""
+    try:
+        session, plaintext = open_frame(held.session, frame)
+    except Replayed:
+        _judge_replay(core, link, held, frame)
+        return False
+    except Gap as gap:
+        if _keep(core, frame):
+            sync.ask_again(core, link, gap.message)
+        return False
+    except BadSeal as fault:
+        logger.info("a frame of %s does not open: %s", link.peer.hex()[:12], fault.message)
+        return False
+    sessions.note_received(core.db, frame.sid, held.session.received, frame.turn, frame.n, frame.digest)
+    held.session = session
+    core.undo.append(partial(core.heard.pop, frame.sid, None))
+    core.heard[frame.sid] = link.incarnation
+    core.touch(held)
+    _settle_payload(core, link, key, held, plaintext)
+    return True
+
+
+def _keep(core: Core, frame: Frame) -> bool:
+    """Of the sessions that are held, all together; whichever link it came on."""
+    held = sum(gaps.size for gaps in core.gaps.values())
+    return held + frame.size <= GAP_POOL_BYTES and core.gaps.setdefault(frame.sid, GapBuffer()).keep(frame)
+
+
+def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
+    """The same bytes are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3). What a
+    bridge doubles is absorbed only: two that answered each other's doubled answers would never end."""
+    known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
+    if known == frame.digest:
+        held.ack_due = held.ack_due or link.way is None
+        core.touch(held)
+    elif known is not None:
+        detail = "the peer sealed two different frames at one place: its store was rolled back"
+        contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
+        sync.ask_again(core, link, "two frames at one place")
+
+
+def _drain_gaps(core: Core, link: Link, key: PairKey, held: Held) -> None:
+    gaps = core.gaps.get(held.session.sid)
+    while gaps:
+        s = held.session
+        candidates = gaps.take(((s.peer_turn, s.peer_n), (s.own_turn + 1, 0)))
+        if not any(_try(core, link, key, held, frame) for frame in candidates):
+            return
+
+
+def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext: bytes) -> None:
+    """The frame opened, so the ratchet advances whatever it says: there is no poison (PROTOCOL B4)."""
+    try:
+        payload = decode_payload(plaintext)
+    except Malformed as fault:
+        logger.warning("a sealed payload of %s: %s", link.peer.hex()[:12], fault.message)
+        return
+    if payload.ack is not None:
+        _settle_ack(core, link, held, payload.ack)
+    if len(held.verdicts) + len(payload.items) > VERDICTS_HELD:
+        raise Flood("more items than the peer lets us acknowledge")
+    believed = vouchers.believed(link, payload) if payload.cuts else frozenset()
+    for item in payload.items:
+        held.verdicts.append(int(_take_item(core, link, item, believed)))
+    if payload.elicits:
+        held.ack_due = True
+    _settle_reads_and_echoes(core, link, payload)
+    core.mark_ready(key)
+
+
+def _settle_reads_and_echoes(core: Core, link: Link, payload: Payload) -> None:
+    holdings.mark_news(core, link, payload.reads)
+    link.answers = [*link.answers, *payload.asks][:ECHOES]
+    for nonce in payload.answers:
+        core.effect(Echoed(nonce))
+
+
+# --- acknowledgements ---
+
+
+def _settle_ack(core: Core, link: Link, held: Held, ack: Ack) -> None:
+    """`delivered` means that H matched (PROTOCOL B3)."""
+    frames = sessions.frames_through(core.db, held.session.sid, ack.turn, ack.n)
+    if not frames:
+        if ack.verdicts or ack.digest != held.acked_hash:
+            sync.ask_again(core, link, "an acknowledgement of frames that are settled")
+        return
+    last = frames[-1]
+    rows = [row for frame in frames for row in frame.items]
+    if (last.turn, last.n, last.hash) != (ack.turn, ack.n, ack.digest) or len(rows) != len(ack.verdicts):
+        sync.ask_again(core, link, "an acknowledgement that does not match what was sent")
+        return
+    held.acked, held.acked_hash = last.pos + 1, last.hash
+    held.frames -= len(frames)
+    held.bytes -= sum(frame.size for frame in frames)
+    core.touch(held)
+    sessions.forget_frames(core.db, held.session.sid, last.pos)
+    _settle_rows(core, link, rows, ack.verdicts)
+
+
+def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdict, ...]) -> None:
+    now_ms = core.now_ms()
+    taken = [row for row, v in zip(rows, verdicts, strict=True) if v in (Verdict.STORED, Verdict.DUPLICATE)]
+    for entry in outbox.delivered(core.db, taken, now_ms):
+        core.effect(Moved(link.agent, entry))
+    if taken:
+        quotas.took(core, link)
+    if later := [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is Verdict.LATER]:
+        quotas.wait(core, link, later)
+    for row, verdict in zip(rows, verdicts, strict=True):
+        why = ""
+        if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
+            outbox.hold(core.db, row)
+            sync.ask_again(core, link, "the peer lacks the entry before one we sent")
+        elif verdict not in (Verdict.STORED, Verdict.DUPLICATE, Verdict.LATER):
+            outbox.refuse(core.db, row, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
+            core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+
+
+def _refused_before(core: Core, row: int) -> str:
+    """Why the peer refused the entry before this one for good, which no SYNC will mend; else nothing."""
+    delivery = outbox.delivery(core.db, row)
+    before = entries.find(core.db, entries.load(core.db, delivery.entry).prev)
+    earlier = None if before is None else outbox.find(core.db, before, delivery.peer, delivery.device)
+    return earlier.why if earlier and earlier.state is State.FAILED and earlier.why.startswith(REFUSED) else ""
+
+
+# --- items ---
+
+
+def _take_item(core: Core, link: Link, item: Item, believed: frozenset[bytes]) -> Verdict:
+    """`believed` are the entries of revoked devices that a cut leads to."""
+    try:
+        record = read_item(item)
+    except BadSignature:
+        return Verdict.BAD_SIGNATURE
+    except (Malformed, UnknownVersion):
+        return Verdict.MALFORMED
+    verdict = _judge(core, link, record, believed)
+    if verdict is Verdict.STORED:
+        _append(core, link, record)
+    elif verdict is Verdict.DUPLICATE:
+        _append_for_agent(core, link, record)
+    return verdict
+
+
+def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Verdict:
+    within = family.is_own(core, link)
+    doubt = family.doubt(core, core.host(link.agent), r) if within else _doubt(core, link, r)
+    if doubt is not None:
+        return doubt
+    run, lamport = entries.tip(core.db, r.conversation, r.device, r.epoch)
+    extends = _extends(run, r)
+    if not extends and (place := entries.place_of(core.db, r.hash)) is not None:
+        conversation, device, _, seq, _ = place
+        return (
+            Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
+        )
+    if run is not None and 0 < r.seq < run.first <= entries.floor(core.db, r.conversation, r.device) + 1:
+        return Verdict.DUPLICATE  # it was left out by choice
+    if not within and _is_revoked(core, link, r) and r.hash not in believed:
+        return Verdict.REVOKED
+    if not extends and entries.taken(core.db, r):
+        _report_equivocation(core, link, r)
+        return Verdict.EQUIVOCATION
+    theirs = not within and r.author == link.peer
+    if theirs and quotas.is_full(core, link):
+        return Verdict.LATER
+    if r.lamport > lamport + LAMPORT_LEAP:
+        return Verdict.LAMPORT
+    verdict = Verdict.STORED if extends else _judge_chain(core, r, run)
+    if verdict is not Verdict.STORED or not theirs:
+        return verdict
+    if run is None and not core.pace(core.pair_key(link)).epochs.take(core.now()):
+        return Verdict.GAP  # it is owed again, and taken later: comparing views costs time for each epoch, for ever
+    return Verdict.STORED if quotas.takes(core, link, r) else Verdict.LATER
+
+
+def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
+    """Why it is none of an entry of this pair of agents."""
+    author = _author(core, link, r)
+    if author is None or r.author != author.agent or r.device not in (*author.devices, *author.revoked):
+        return Verdict.WRONG_AUTHOR
+    ours = direct_id(core.host(link.agent).local.agent, link.peer)
+    return None if r.conversation == ours else Verdict.WRONG_CONVERSATION
+
+
+def _is_revoked(core: Core, link: Link, r: Record) -> bool:
+    author = _author(core, link, r)
+    return author is None or r.device not in author.devices
+
+
+def _author(core: Core, link: Link, r: Record) -> Identity | None:
+    """We ourselves, given back what we lost, or the peer."""
+    own = core.host(link.agent).speaker.identity
+    return own if r.author == own.agent else link.identity
+
+
+def _extends(run: Run | None, r: Record) -> bool:
+    """The common case, told by one row: the entry follows the last one of its run, so nothing stands at its place.
+
+    A void only says which hash it has, so its place alone tells nothing.
+    """
+    return (
+        run is not None and r.kind != VOID and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
+    )
+
+
+def _judge_chain(core: Core, r: Record, run: Run | None) -> Verdict:
+    """An epoch is one run: a second one beside it would make the end of the first unknown."""
+    if r.seq == 1:
+        return Verdict.STORED if r.prev == FIRST_PREV else Verdict.MALFORMED
+    fits = run is None or (run.hash, run.last + 1) == (r.prev, r.seq)
+    before = entries.place_of(core.db, r.prev)
+    if before is None:  # or it lies in what was left out
+        known = fits and r.seq - 1 <= entries.floor(core.db, r.conversation, r.device)
+        return Verdict.STORED if known else Verdict.GAP
+    conversation, device, _, seq, lamport = before
+    follows = (conversation, device, seq + 1) == (r.conversation, r.device, r.seq) and lamport < r.lamport
+    return Verdict.STORED if fits and follows else Verdict.MALFORMED
+
+
+def _report_equivocation(core: Core, link: Link, r: Record) -> None:
+    detail = f"two different entries {r.seq} of one device in one epoch; the second was refused"
+    contacts.record(core.db, Event(link.agent, link.peer, "equivocation", detail, core.now_ms()))
+
+
+def _append(core: Core, link: Link, r: Record) -> None:
+    entry = entries.append(core.db, r)
+    _log(core, link, entry, r)
+    if r.kind == SHARE and family.is_own(core, link):
+        sharing.on_share(core, core.host(link.agent), r)
+    if r.kind == CARD and r.author == link.peer:
+        cards.on_card(core, core.host(link.agent), link.peer, r)
+
+
+def _append_for_agent(core: Core, link: Link, r: Record) -> None:
+    """Held by the node already: for another of its agents, or without its body."""
+    entry = entries.find(core.db, r.hash)
+    if entry is None:  # left out of what this device was given
+        return
+    if r.body is not None:
+        entries.mend_body(core.db, entry, r.body)
+    if log.cursor_of(core.db, link.agent, entry) is None:
+        _log(core, link, entry, r)
+
+
+def _log(core: Core, link: Link, entry: int, r: Record) -> None:
+    hosted = core.host(link.agent)
+    within = family.is_own(core, link)
+    peer = family.peer_of(core, hosted, r.conversation) if within else link.peer
+    assert peer is not None
+    contact = contacts.contact(core.db, link.agent, peer)
+    mine = r.author == hosted.local.agent
+    log.add(
+        core.db,
+        link.agent,
+        entry,
+        peer,
+        incoming=r.kind == MESSAGE and not mine,
+        trust=contact.trust if contact else Trust.UNKNOWN,
+    )
+    if mine and within:
+        family.forward(core, hosted, entry, peer)
+    elif mine:  # given back by the peer, who therefore holds it
+        outbox.owe(core.db, link.agent, entry, peer, link.peer_device, core.now_ms(), State.DELIVERED)
+    elif family.others(hosted):
+        receipts.came(core, hosted, r)
+    sharing.copy(core, hosted, entry, besides=link.peer_device)
+    core.effect(Wake(link.agent))

@@ -1,0 +1,183 @@
+"""What our agents say: signed, logged and owed in one transaction (PROTOCOL B2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.record import CARD, MESSAGE, write_message
+from p2p_agents.conversation.states import State, best
+from p2p_agents.core.contact import cards, consent, sharing
+from p2p_agents.core.kernel.effects import PeersChanged, Wake
+from p2p_agents.core.links import memory
+from p2p_agents.core.turn import schedule
+from p2p_agents.crypto.digest import H
+from p2p_agents.errors import DeviceRevoked, IdConflict, OutboxFull, PeerBlocked
+from p2p_agents.limits import OUTBOX_ENTRIES
+from p2p_agents.store import agents, contacts, entries, log, outbox
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.entry import SALT_BYTES
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message somebody wants sent, checked already."""
+
+    peer: bytes
+    name: str  # of the peer, as known
+    kind: str
+    content: bytes
+    content_type: str
+    reply_to: bytes | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    entry: int
+    hash: bytes
+    cursor: int
+    state: State
+    duplicate: bool
+
+
+def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
+    """Accepted means durable: it is signed, in the log and owed. Raises IdConflict, PeerBlocked, OutboxFull."""
+    agent = hosted.local.id
+    digest = H("p2pa/1 key", draft.peer, draft.content, draft.content_type, draft.reply_to)
+    earlier = outbox.used_key(core.db, agent, draft.key)
+    if earlier is not None:
+        if earlier[0] != digest:
+            raise IdConflict
+        return _sent_before(core, agent, earlier[1])
+    _befriend(core, hosted, draft)
+    sent = post(core, hosted, draft.peer, _write(core, hosted, draft))
+    outbox.keep_key(core.db, agent, draft.key, digest, sent.entry)
+    return sent
+
+
+def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
+    """Log an entry that was written for a contact, and owe it. Raises DeviceRevoked, PeerBlocked or OutboxFull."""
+    agent = hosted.local.id
+    if hosted.retired:
+        raise DeviceRevoked(f"this installation of {hosted.local.name} was revoked or replaced: nobody takes its word")
+    _check_outbox(core, agent, peer)
+    entry = entries.append(core.db, record)
+    cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
+    local = core.hosted_id(peer)
+    state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
+    sharing.copy(core, hosted, entry)
+    core.effect(Wake(agent))
+    return Sent(entry, record.hash, cursor, state, duplicate=False)
+
+
+def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
+    """Counting is slow at the bound, so it is counted only when sends since the last count may have reached it."""
+    counted = core.owed.get((agent, peer))
+    if counted is None or counted >= OUTBOX_ENTRIES:
+        counted = outbox.count_owed(core.db, agent, peer)
+    if counted >= OUTBOX_ENTRIES:
+        raise OutboxFull(f"{OUTBOX_ENTRIES} messages to this peer are undelivered")
+    core.owed[agent, peer] = counted + 1
+
+
+def _sent_before(core: Core, agent: int, entry: int) -> Sent:
+    cursor = log.cursor_of(core.db, agent, entry)
+    assert cursor is not None
+    states = [d.state for d in outbox.deliveries(core.db, agent, entry)]
+    return Sent(entry, entries.load(core.db, entry).hash, cursor, best(states), duplicate=True)
+
+
+def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
+    """Whoever we write to may answer: sending accepts the peer, and a request of its own (PROTOCOL B11)."""
+    agent = hosted.local.id
+    contact = contacts.contact(core.db, agent, draft.peer)
+    if contact is not None:
+        contacts.check_open(contact)
+    if contact is not None and contact.trust >= Trust.ACCEPTED:
+        return
+    contacts.settle_request(core.db, agent, draft.peer, "accepted")
+    contacts.save_contact(
+        core.db,
+        agent,
+        draft.peer,
+        name=draft.name,
+        kind=draft.kind,
+        trust=Trust.ACCEPTED,
+        now_ms=core.now_ms(),
+    )
+    for link in core.links_to(agent, draft.peer):
+        memory.remember_peer(core, link)
+    consent.regard(core, hosted, draft.peer)
+    schedule.seek(core, draft.peer)
+    core.effect(PeersChanged())
+
+
+def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
+    conversation = direct_id(hosted.local.agent, draft.peer)
+    return write_message(
+        hosted.speaker.key,
+        hosted.local.agent,
+        entries.next_place(core.db, conversation, hosted.local.device),
+        content=draft.content,
+        salt=core.entropy.draw(SALT_BYTES),
+        content_type=draft.content_type,
+        reply_to=draft.reply_to,
+        time_ms=core.now_ms(),
+    )
+
+
+def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Record) -> State:
+    """Two agents of one node: one transaction, no socket."""
+    trust = _welcome(core, hosted, to)
+    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=record.kind == MESSAGE, trust=trust)
+    sharing.copy(core, to, entry)
+    if record.kind == CARD:
+        cards.on_card(core, to, hosted.local.agent, record)
+    device = to.local.device
+    outbox.owe(core.db, hosted.local.id, entry, to.local.agent, device, core.now_ms(), State.DELIVERED)
+    core.effect(Wake(to.local.id))
+    return State.DELIVERED
+
+
+def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
+    """Agents of one node are open to each other unless one blocked the other."""
+    known = contacts.contact(core.db, to.local.id, hosted.local.agent)
+    if known is not None and known.trust is Trust.BLOCKED:
+        why = f"{to.local.name} has blocked {hosted.local.name}"
+        raise PeerBlocked(why, hint=f"run: p2p-agents --as {to.local.name} trust unblock {hosted.local.name}")
+    if known is not None and known.trust >= Trust.ACCEPTED:
+        return known.trust
+    local = hosted.local
+    contacts.save_contact(
+        core.db,
+        to.local.id,
+        local.agent,
+        name=local.name,
+        kind=local.kind,
+        trust=Trust.ACCEPTED,
+        now_ms=core.now_ms(),
+    )
+    return Trust.ACCEPTED
+
+
+def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
+    """To each of the peer's devices; to the first one that shows itself while none is known."""
+    local = hosted.local
+    devices = agents.live_devices(core.db, peer)
+    for device in devices or [outbox.NO_DEVICE]:
+        outbox.owe(core.db, local.id, entry, peer, device, core.now_ms())
+        core.mark_ready((local.device, device))
+    links = list(core.links_to(local.id, peer))
+    for link in links:
+        consent.proceed(core, link)
+    if len({link.peer_device for link in links}) < max(1, len(devices)):
+        core.seek_links()
+        schedule.want(core, peer)
+    return State.QUEUED

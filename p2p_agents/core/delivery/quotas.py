@@ -1,0 +1,100 @@
+"""How much a contact may make us store: beyond its share nothing of it is taken until there is room, nothing is lost
+meanwhile, and both sides are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.delivery import sync
+from p2p_agents.core.kernel.effects import Moved, PeersChanged
+from p2p_agents.core.kernel.state import Phase
+from p2p_agents.limits import CONTACT_BYTES_PER_DAY, CONTACT_UNREAD_BYTES, FULL_PATIENCE_MAX_S, FULL_PATIENCE_S
+from p2p_agents.store import contacts, log, outbox
+from p2p_agents.store.contacts import Event
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Link, Share
+
+RECOUNT_S = 60.0  # between two counts of what is unread: at the bound one costs a second
+ROOM = 1 / 64  # of the bounds must be free before more is taken: not a message now and then
+TOLD = (
+    "it sent more than its share, {day} MiB a day and {unread} MiB unread: what it has to say waits on its side until"
+    " messages are read or purged, or a day has passed"
+)
+
+
+# --- on the side that is sent too much ---
+
+
+def is_full(core: Core, link: Link) -> bool:
+    share = core.shares.get((link.agent, link.peer))
+    return share is not None and share.full
+
+
+def takes(core: Core, link: Link, r: Record) -> bool:
+    """Whether one more entry of the peer's is stored; it is counted."""
+    share = core.share(link.agent, link.peer)
+    size = len(r.signed) + len(r.body or b"")
+    if _unread(core, link.agent, link.peer, share) + size <= CONTACT_UNREAD_BYTES and share.bytes.take(
+        core.now(), size
+    ):
+        share.unread = (share.unread or 0) + size
+        return True
+    share.full = True
+    detail = TOLD.format(day=CONTACT_BYTES_PER_DAY >> 20, unread=CONTACT_UNREAD_BYTES >> 20)
+    contacts.record(core.db, Event(link.agent, link.peer, "contact_full", detail, core.now_ms()))
+    core.effect(PeersChanged())
+    return False
+
+
+def _unread(core: Core, agent: int, peer: bytes, share: Share) -> int:
+    """At least what is unread: counted when it may have reached the bound, and not too often."""
+    if share.unread is None or (share.unread >= CONTACT_UNREAD_BYTES * (1 - ROOM) and core.now() >= share.count_at):
+        share.unread = log.unread_bytes(core.db, agent, peer)
+        share.count_at = core.now() + RECOUNT_S
+    return share.unread
+
+
+def minute(core: Core) -> None:
+    """Who waited for room hears that there is some; who was told to wait tries again."""
+    for (agent, peer), share in core.shares.items():
+        if share.full and _has_room(core, agent, peer, share):
+            share.full = False
+            for link in list(core.paths_to(agent, peer)):
+                if link.phase is Phase.SYNCED or link.way is not None:
+                    sync.send_sync(core, link, reply=False)
+    for key, pace in core.paces.items():
+        if 0.0 < pace.paused <= core.now():
+            pace.paused = 0.0
+            core.mark_ready(key)
+
+
+def _has_room(core: Core, agent: int, peer: bytes, share: Share) -> bool:
+    share.bytes.take(core.now(), 0.0)
+    unread = _unread(core, agent, peer, share)
+    return share.bytes.level >= CONTACT_BYTES_PER_DAY * ROOM and unread <= CONTACT_UNREAD_BYTES * (1 - ROOM)
+
+
+# --- on the side that has more to say ---
+
+
+def wait(core: Core, link: Link, rows: list[int]) -> None:
+    """The peer has no room for these now: they are kept, and offered again after a while, or when it says so."""
+    pace = core.pace(core.pair_key(link))
+    pace.patience = min(max(FULL_PATIENCE_S, 2 * pace.patience), FULL_PATIENCE_MAX_S)
+    pace.paused = core.now() + pace.patience
+    for entry in outbox.wait_for_room(core.db, rows):
+        core.effect(Moved(link.agent, entry))
+
+
+def may_offer(core: Core, link: Link) -> bool:
+    """Whether anything is offered now."""
+    return core.pace(core.pair_key(link)).paused <= core.now()
+
+
+def took(core: Core, link: Link) -> None:
+    """The peer stored something: it has room."""
+    pace = core.pace(core.pair_key(link))
+    pace.paused = pace.patience = 0.0

@@ -1,0 +1,1 @@
+"""Identity logs: other agents', and our own devices."""

@@ -1,0 +1,140 @@
+"""What a contact's identity log says is kept and obeyed at once: devices that come and go, rotations, forks."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.delivery import sync
+from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.effects import ReadQueues
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.crypto.identity import merge
+from p2p_agents.errors import IdentityFork, IdentityRollback
+from p2p_agents.link.hello import FINGERPRINT_CHARS
+from p2p_agents.store import agents, contacts, outbox, queues, sessions
+from p2p_agents.store.contacts import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from p2p_agents.core.kernel.core import Core, PairKey
+    from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.crypto.identity import Identity
+
+REVOKED = "revoked"  # a link ended because its device is no longer the agent's
+RESET = "reset"  # a human forgot the contact: it is a stranger again
+FROZEN = "frozen"  # a contact whose identity forked shows nothing that settles it
+
+
+def adopt(core: Core, offered: Identity) -> Identity:
+    """Keep what a peer's log says beyond what is known of it, and obey it; the log as it is kept now.
+
+    An older one changes nothing; a fork freezes the peer. Raises BadIdentity for another agent's device, or for what a
+    thief of our own root key added.
+    """
+    agent = offered.agent
+    family.check_growth(core, offered)
+    known = agents.load_identity(core.db, agent)
+    try:
+        identity = merge(known, 0, offered.entries) if known else offered
+    except IdentityRollback:
+        assert known is not None
+        return known
+    except IdentityFork as fork:
+        assert known is not None
+        freeze(core, agent, fork)
+        return known
+    if known is None or identity.head != known.head:
+        agents.save_identity(core.db, identity)
+        family.speak_as(core, identity)
+        _tell(core, known, identity)
+        _obey(core, identity)
+    return identity
+
+
+def freeze(core: Core, agent: bytes, fork: IdentityFork) -> None:
+    """Nothing is exchanged with the peer any more (PROTOCOL E2); a human is told."""
+    final = bool(fork.details.get("final"))
+    lasts = "nothing but trust reset lifts it" if final else "a rotation of its root key lifts it"
+    contacts.freeze(core.db, agent, f"{fork.message}; {lasts}", final=final)
+    _record(core, agent, fork.code, f"{fork.message}: the contact is frozen; {lasts}")
+    close_links(core, agent, FROZEN)
+
+
+def close_links(core: Core, agent: bytes, code: str) -> None:
+    """End every link to a peer."""
+    for found in list(core.links.values()):
+        for link in list(found):
+            if link.peer == agent:
+                core.close_link(link, code)
+
+
+def part(core: Core, hosted: Hosted, peer: bytes) -> None:
+    """Links, sessions and queues of one of our agents with a peer end: a human forgot it."""
+    for link in list(core.links_to(hosted.local.id, peer)):
+        core.close_link(link, RESET)
+    for device in sessions.peer_devices(core.db, hosted.local.device, peer):
+        forget_device(core, hosted, peer, device)
+
+
+def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> None:
+    """Destroy what was shared with a device; what it was owed waits for another one."""
+    key = (hosted.local.device, device)
+    for link in list(core.links.get(key, [])):
+        core.close_link(link, REVOKED)
+    for held in list(core.pair_sessions(key)):
+        sync.retire(core, key, held)
+    sessions.forget_pair(core.db, *key)
+    _forget_queues(core, key)
+    core.ways.pop(key, None)
+    core.paces.pop(key, None)
+    outbox.orphan(core.db, hosted.local.id, agent, device)
+
+
+def _forget_queues(core: Core, key: PairKey) -> None:
+    """The bridges hear that ours are read no more: they drop them, and refuse what comes for them."""
+    left = dict.fromkeys(own.bridge for own in queues.own_for(core.db, *key))
+    queues.forget_pair(core.db, *key)
+    for bridge in left:
+        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))
+
+
+def _obey(core: Core, identity: Identity) -> None:
+    """Devices that are no longer the agent's lose their sessions, links and outbox (PROTOCOL E3)."""
+    agent = identity.agent
+    for hosted in core.hosted.values():
+        for device in agents.gone_devices(core.db, agent):
+            forget_device(core, hosted, agent, device)
+        for link in core.links_to(hosted.local.id, agent):
+            core.undo.append(partial(setattr, link, "identity", link.identity))
+            link.identity = identity
+            outbox.bind_device(core.db, hosted.local.id, agent, link.peer_device)
+
+
+def _tell(core: Core, known: Identity | None, identity: Identity) -> None:
+    """Key events, for the human who trusts this contact."""
+    if known is None:
+        return
+    if identity.rotated > known.rotated:
+        detail = f"it replaced its root key by the one it had committed to, in identity entry {identity.rotated}"
+        _record(core, identity.agent, "identity_rotated", detail)
+        if contacts.thaw(core.db, identity.agent):
+            _record(core, identity.agent, "identity_thawed", "the rotation settled the fork: no longer frozen")
+    came = [device for device in identity.devices if device not in known.devices]
+    went = [device for device in known.devices if device not in identity.devices]
+    if came:
+        _record(core, identity.agent, "device_added", f"it has a new device: {_named(came)}")
+    if went:
+        _record(core, identity.agent, "device_revoked", f"no longer its device: {_named(went)}")
+
+
+def _named(devices: Iterable[bytes]) -> str:
+    return ", ".join(id_text(device)[:FINGERPRINT_CHARS] for device in devices)
+
+
+def _record(core: Core, agent: bytes, kind: str, detail: str) -> None:
+    """For each agent of this node that has the contact."""
+    for hosted in core.hosted.values():
+        if contacts.contact(core.db, hosted.local.id, agent) is not None:
+            contacts.record(core.db, Event(hosted.local.id, agent, kind, detail, core.now_ms()))

@@ -1,0 +1,124 @@
+"""The devices of one agent of ours: a link between two of them carries every conversation of the agent.
+
+Such a link is one like any other, with the agent's own id on both sides. What one device logs, it owes to the others,
+as the same signed entries; what SYNC shows to be missing is given back, whoever wrote it (PROTOCOL B1, B9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct_id
+from p2p_agents.errors import BadIdentity
+from p2p_agents.store import agents, contacts, outbox
+from p2p_agents.store import family as kept
+from p2p_agents.wire.payload import Verdict
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted, Link
+    from p2p_agents.crypto.identity import Identity
+    from p2p_agents.store.outbox import Delivery
+
+
+def is_own(core: Core, link: Link) -> bool:
+    """Whether both ends are devices of one agent of ours."""
+    return link.peer == core.host(link.agent).local.agent
+
+
+def is_copy(core: Core, row: Delivery) -> bool:
+    """Whether it is owed to another device of its own agent."""
+    return row.peer == core.host(row.agent).local.agent
+
+
+def others(hosted: Hosted) -> list[bytes]:
+    """The agent's live devices but this one."""
+    return [device for device in hosted.speaker.identity.devices if device != hosted.local.device]
+
+
+def gather(core: Core, hosted: Hosted, name: str = "") -> None:
+    """With a second device the agent becomes somebody to be found and linked to: itself. To others it has one name,
+    whatever it is called here."""
+    local = hosted.local
+    if len(hosted.speaker.identity.devices) > 1:
+        contacts.save_self(core.db, local.id, local.agent, name or local.name, local.kind, core.now_ms())
+        core.seek_links()
+    else:
+        contacts.drop_self(core.db, local.id)
+    itself = contacts.contact(core.db, local.id, local.agent)
+    if itself is not None and itself.name != hosted.speaker.name:
+        core.undo.append(partial(setattr, hosted, "speaker", hosted.speaker))
+        hosted.speaker = replace(hosted.speaker, name=itself.name)
+
+
+def check_growth(core: Core, offered: Identity) -> None:
+    """What adds to the log of an agent whose root key is here, and was not added here, somebody else signed with that
+    key: only a rotation, which a restored backup begins with, is believed. Raises BadIdentity."""
+    hosted = core.hosted_id(offered.agent)
+    if hosted is None or not hosted.root:
+        return
+    own = hosted.speaker.identity
+    if len(offered.entries) > len(own.entries) and offered.rotated <= own.rotated:
+        raise BadIdentity("an entry of this agent's log that was not made here, where its root key is")
+
+
+def speak_as(core: Core, identity: Identity) -> None:
+    """Another device showed a newer log of an agent of ours: we speak by it from now on."""
+    hosted = core.hosted_id(identity.agent)
+    if hosted is not None:
+        core.undo.append(partial(setattr, hosted, "speaker", hosted.speaker))
+        hosted.speaker = replace(hosted.speaker, identity=identity)
+        gather(core, hosted)
+
+
+# --- what both are to have ---
+
+
+def conversations(core: Core, hosted: Hosted) -> dict[bytes, bytes]:
+    """The other side of each conversation of the agent, by its id; the one of its own devices first."""
+    own = hosted.local.agent
+    known = (contact.peer for contact in contacts.contacts(core.db, hosted.local.id))
+    peers = [own, *known, *kept.left_out(core.db, hosted.local.id)]  # what was left out may come before its contact
+    return {direct_id(own, peer): peer for peer in peers}
+
+
+def peer_of(core: Core, hosted: Hosted, conversation: bytes) -> bytes | None:
+    """Whose conversation with the agent it is; None for one with nobody that is known here."""
+    found = hosted.conversations.get(conversation)
+    if found is None:
+        hosted.conversations = conversations(core, hosted)
+        found = hosted.conversations.get(conversation)
+    return found
+
+
+def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
+    """An entry came into the agent's log: its other devices are owed it, but the one it came from."""
+    for device in others(hosted):
+        if device != besides and outbox.find(core.db, entry, hosted.local.agent, device) is None:
+            outbox.owe(core.db, hosted.local.id, entry, hosted.local.agent, device, core.now_ms())
+            core.mark_ready((hosted.local.device, device))
+
+
+def forward(core: Core, hosted: Hosted, entry: int, peer: bytes) -> None:
+    """An entry that another device of ours wrote: whichever of us reaches the peer first brings it there."""
+    if peer == hosted.local.agent or core.hosted_id(peer) is not None:
+        return
+    for device in agents.live_devices(core.db, peer):
+        if outbox.find(core.db, entry, peer, device) is None:
+            outbox.owe(core.db, hosted.local.id, entry, peer, device, core.now_ms())
+            core.mark_ready((hosted.local.device, device))
+
+
+def doubt(core: Core, hosted: Hosted, r: Record) -> Verdict | None:
+    """Why an entry that a device of ours gives us is not taken. What it took from a device that was revoked since, it
+    took while that one was live, or by a cut: its word is enough. What we have not heard of yet comes behind."""
+    peer = peer_of(core, hosted, r.conversation)
+    if peer is not None and r.author not in (hosted.local.agent, peer):
+        return Verdict.WRONG_AUTHOR
+    owner = agents.owner_of(core.db, r.device)
+    if peer is None or owner is None:
+        return Verdict.GAP
+    return None if owner == r.author else Verdict.WRONG_AUTHOR

@@ -1,0 +1,1 @@
+"""What every room stands on: the transaction, its undo, effects, clock, and what memory holds."""

@@ -1,0 +1,363 @@
+"""The node's one decider: events in, effects out, everything durable through one database in one thread.
+
+The core runs inside transactions that its driver opens. Handlers change the store and append effects; the driver
+commits and only then lets the effects happen. When a batch fails, `forget` throws away whatever memory was built on it.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.kernel.clock import Lived, Trusted
+from p2p_agents.core.kernel.effects import Connect, Hangup, PeersChanged, Post, Transmit
+from p2p_agents.core.kernel.state import (
+    Bridge,
+    Claim,
+    Hosted,
+    Link,
+    Pace,
+    Peering,
+    Phase,
+    Share,
+    Sighting,
+    Texts,
+    Unusable,
+    Waiter,
+)
+from p2p_agents.core.pairing.desk import Desk
+from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
+from p2p_agents.limits import LATELY_S
+from p2p_agents.link.credit import window_for
+from p2p_agents.link.routing import Router
+from p2p_agents.output import did_you_mean
+from p2p_agents.store import agents, contacts, lived, outbox, sessions
+from p2p_agents.store.contacts import Event
+from p2p_agents.wire.frame import Close, encode_frame
+from p2p_agents.wire.framing import frame_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from p2p_agents.core.contact.knocking import Knocking
+    from p2p_agents.core.kernel.clock import Clock
+    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.entropy import SystemEntropy
+    from p2p_agents.link.gaps import GapBuffer
+    from p2p_agents.store.agents import LocalAgent
+    from p2p_agents.store.database import Database
+    from p2p_agents.store.sessions import Held
+    from p2p_agents.wire.frame import Frame, RosterAgent
+
+log = logging.getLogger(__name__)
+
+PairKey = tuple[bytes, bytes]  # our device, the peer's device
+Mark = tuple[int, int]  # effects and undos there were
+
+
+class Core:
+    """The state of one node. `node` is its TLS key, `incarnation` the wall time of its start."""
+
+    def __init__(
+        self,
+        db: Database,
+        keys: str,
+        node: bytes,
+        clock: Clock,
+        entropy: SystemEntropy,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.db = db
+        self.keys = keys
+        self.node = node
+        self.clock = clock
+        self.entropy = entropy
+        mark = lived.mark(db)
+        self.trusted, self.lived = Trusted(clock, mark), Lived(clock, mark)
+        self.router = Router(node, jitter)
+        self.incarnation = clock.wall_ms()
+        self.awake = clock.monotonic()  # since then peers can have been reached
+        self.effects: list[Effect] = []
+        self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
+        self.hosted: dict[int, Hosted] = {}
+        self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
+        self.peerings: dict[int, Peering] = {}
+        self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
+        self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
+        self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
+        self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
+        self.knocks: dict[tuple[int, bytes], Knocking] = {}  # (agent, peer): doors of peers that were never met
+        self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
+        self.untimely: dict[str, int] = {}  # bridge -> a cursor it named that is ahead of our clock
+        self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
+        self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
+        self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
+        self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
+        self.waiters: dict[int, Waiter] = {}  # by ticket
+        self.claims: dict[int, Claim] = {}  # by ticket
+        self.texts = Texts()
+        self.desk = Desk()  # pairing codes that are shown or tried
+        self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
+        self.cursors_renewed = False  # since the store was opened
+        self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
+        self.paces: dict[PairKey, Pace] = {}
+        self.shares: dict[tuple[int, bytes], Share] = {}  # (agent, contact)
+        self.gaps: dict[bytes, GapBuffer] = {}  # sid -> frames that came early
+        self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
+        self._sessions: dict[PairKey, list[Held]] = {}
+        self._dirty: dict[bytes, Held] = {}
+
+    # --- time ---
+
+    def now_ms(self) -> int:
+        return self.clock.wall_ms()
+
+    def now(self) -> float:
+        return self.clock.monotonic()
+
+    # --- agents ---
+
+    def host(self, agent: int) -> Hosted:
+        return self.hosted[agent]
+
+    def hosted_id(self, agent_id: bytes) -> Hosted | None:
+        return next((h for h in self.hosted.values() if h.local.agent == agent_id), None)
+
+    def acting(self, name: str | None) -> Hosted:
+        """The local agent a command acts for: the named one, or the default. Raises NoAgent or KeysBroken."""
+        for hosted in self.hosted.values():
+            if _is_meant(hosted.local, name):
+                return hosted
+        for broken in self.unusable.values():
+            if _is_meant(broken.local, name):
+                raise KeysBroken(broken.fault.message)
+        if not name:
+            raise NoAgent("no agent on this node yet")
+        near = did_you_mean(name, [hosted.local.name for hosted in self.hosted.values()])
+        raise NoAgent(f"no agent named {name!r} on this node", hint=f"{near}run: p2p-agents agents")
+
+    def reading(self, snapshot: Database) -> Core:
+        """This core's memory over another connection: for queries that only read."""
+        view = copy.copy(self)
+        view.db = snapshot
+        view.texts = Texts()  # another thread's
+        return view
+
+    # --- sending ---
+
+    def effect(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def send(self, connection: int, frame: Frame) -> None:
+        self.effects.append(Transmit(connection, frame_bytes(encode_frame(frame))))
+
+    def send_on(self, link: Link, frame: Frame, place: tuple[bytes, int] = (b"", 0)) -> None:
+        """`place` is the session and position of a frame that a bridge is to keep."""
+        if link.way is None:
+            self.send(link.connection, frame)
+        elif link.way.using is not None:
+            self.effects.append(
+                Post(link.way.using, encode_frame(frame), self.incarnation, self.pair_key(link), *place)
+            )
+
+    def hang_up(self, connection: int, code: str) -> None:
+        """End a connection and everything on it."""
+        self.effects.append(Hangup(connection, code))
+        self.drop_peering(connection)
+
+    def drop_peering(self, connection: int) -> None:
+        peering = self.peerings.pop(connection, None)
+        if peering is None:
+            return
+        for link in list(peering.links.values()):
+            self._unlist(link)
+        peering.links.clear()
+        self.router.closed(connection, self.now())
+        if peering.dialed and peering.roster:
+            self.lately = self.lately | {peering.node: (self.now() + LATELY_S, peering.roster)}
+        self.effects.append(PeersChanged())
+
+    # --- links ---
+
+    def pair_key(self, link: Link) -> PairKey:
+        return self.hosted[link.agent].local.device, link.peer_device
+
+    def list_link(self, link: Link) -> None:
+        """A link was proven: it is the newest of its pair."""
+        key = self.pair_key(link)
+        if key not in self.links:
+            log.info("linked to %s %s", link.name, id_text(link.peer)[:10])
+        self.links.setdefault(key, []).append(link)
+        link.meter.window = window_for(sum(len(found) for found in self.links.values()))
+
+    def close_link(self, link: Link, code: str) -> None:
+        """End one link; the connection stays."""
+        peering = self.peerings.get(link.connection)
+        if peering and peering.links.pop(link.number, None):
+            self.send_on(link, Close(link.number, code))
+        self._unlist(link)
+        self.effects.append(PeersChanged())
+
+    def forget_link(self, link: Link) -> None:
+        """The peer ended it."""
+        peering = self.peerings.get(link.connection)
+        if peering:
+            peering.links.pop(link.number, None)
+        self._unlist(link)
+        self.effects.append(PeersChanged())
+
+    def seek_links(self) -> None:
+        """Contacts, links or what is owed changed: every connection may have to carry a link that it lacks."""
+        for peering in self.peerings.values():
+            peering.seek = True
+
+    def _unlist(self, link: Link) -> None:
+        link.offer = None  # the single-use key goes with its link
+        self.seek_links()
+        if not link.peer_device or link.agent not in self.hosted:
+            return
+        key = self.pair_key(link)
+        found = self.links.get(key, [])
+        if link in found:
+            found.remove(link)
+        for other in found:
+            other.disagrees = True  # what was under way on the lost link may be missing
+        if not found and self.links.pop(key, None) is not None:
+            log.info("unlinked from %s %s", link.name, id_text(link.peer)[:10])
+            self._fall_back(key)
+
+    def _fall_back(self, key: PairKey) -> None:
+        """The last direct link is gone: what was under way on it may be missing at the bridge."""
+        if (link := self.ways.get(key)) is not None and link.way is not None:
+            link.way.stale = True
+            link.way.sync_at = self.now()
+            self.mark_ready(key)
+
+    def pace(self, key: PairKey) -> Pace:
+        return self.paces.setdefault(key, Pace())
+
+    def share(self, agent: int, peer: bytes) -> Share:
+        return self.shares.setdefault((agent, peer), Share())
+
+    def newest_link(self, key: PairKey) -> Link | None:
+        """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way
+        over bridges while there is none."""
+        direct = next((link for link in reversed(self.links.get(key, [])) if link.phase is Phase.SYNCED), None)
+        return direct or self.ways.get(key)
+
+    def links_to(self, agent: int, peer: bytes) -> Iterator[Link]:
+        """Proven links between an agent of ours and a peer agent, newest first."""
+        for found in self.links.values():
+            for link in reversed(found):
+                if link.agent == agent and link.peer == peer:
+                    yield link
+
+    def paths_to(self, agent: int, peer: bytes) -> Iterator[Link]:
+        """Links first, then the ways over bridges."""
+        yield from self.links_to(agent, peer)
+        for link in self.ways.values():
+            if link.agent == agent and link.peer == peer:
+                yield link
+
+    def mark_ready(self, key: PairKey) -> None:
+        self.ready[key] = None
+
+    def due_in(self) -> float | None:
+        """Seconds until the pump has something to do by itself; None while it has nothing."""
+        if self.ready:
+            return 0.0
+        return min(self.quiet.values()) - self.now() if self.quiet else None
+
+    # --- sessions ---
+
+    def pair_sessions(self, key: PairKey) -> list[Held]:
+        """Sessions of a pair, newest first. A cache: a failed batch empties it."""
+        found = self._sessions.get(key)
+        if found is None:
+            found = self._sessions[key] = sessions.load(self.db, *key)
+            for sid in sessions.others(self.db, *key, found):
+                self.lose(key, sid)
+        return found
+
+    def lose(self, key: PairKey, sid: bytes) -> None:
+        """A disk damaged the session: what it carried is sealed anew, in another one."""
+        log.error("a session is damaged on the disk: it is given up")
+        outbox.unseal(self.db, sid)
+        sessions.drop(self.db, sid)
+        peer = agents.owner_of(self.db, key[1])
+        hosted = next((hosted for hosted in self.hosted.values() if hosted.local.device == key[0]), None)
+        if peer is not None and hosted is not None:
+            detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
+            contacts.record(self.db, Event(hosted.local.id, peer, "damaged", detail, self.now_ms()))
+
+    def touch(self, held: Held) -> None:
+        """Its state changed: it is written before the item ends."""
+        self._dirty[held.session.sid] = held
+
+    def add_session(self, key: PairKey, held: Held) -> None:
+        self.pair_sessions(key).insert(0, held)
+        self.touch(held)
+
+    def drop_session(self, key: PairKey, held: Held) -> None:
+        self.pair_sessions(key).remove(held)
+        sid = held.session.sid
+        self._dirty.pop(sid, None)
+        self.init_links.pop(sid, None)
+        self.heard.pop(sid, None)
+        self.gaps.pop(sid, None)
+        sessions.drop(self.db, sid)
+
+    def settle(self) -> None:
+        """Write what the item changed. Called by the driver at the end of each item, inside its savepoint."""
+        for held in self._dirty.values():
+            sessions.save(self.db, held)
+        self._dirty.clear()
+
+    # --- failure ---
+
+    def mark(self) -> Mark:
+        """Where memory stands before an item."""
+        return len(self.effects), len(self.undo)
+
+    def discard_item(self, mark: Mark) -> None:
+        """An item failed and its savepoint was undone: so is what it left in memory."""
+        for connection in self._take_back(mark):
+            self.hang_up(connection, "undone")  # a frame that it misses will never be sent
+
+    def forget(self) -> None:
+        """A batch failed: nothing built on it may survive. Links come back by themselves and compare views."""
+        self._take_back((0, 0))
+        self.ready.clear()
+        self.quiet.clear()
+        for connection in list(self.peerings):
+            self.hang_up(connection, "store_failed")
+
+    def _take_back(self, mark: Mark) -> set[int]:
+        """Undo what memory did since the mark; returns the connections that something was to be sent on."""
+        effects, undo = mark
+        for take_back in reversed(self.undo[undo:]):
+            take_back()
+        undone = self.effects[effects:]
+        del self.effects[effects:], self.undo[undo:]
+        self._dirty.clear()
+        self._sessions.clear()
+        for effect in undone:
+            if isinstance(effect, Connect):
+                for _ in effect.dial.addresses:
+                    self.router.dialed(effect.dial.target)
+        self.effects += [effect for effect in undone if isinstance(effect, Hangup)]  # its peering is gone already
+        return {effect.connection for effect in undone if isinstance(effect, Transmit)} & self.peerings.keys()
+
+    def refuse_peer(self, connection: int, fault: PeerFault) -> None:
+        """A peer broke the protocol: its connection ends, others do not notice."""
+        peering = self.peerings.get(connection)
+        proven = peering is not None and any(link.up for link in peering.links.values())
+        level = logging.WARNING if proven else logging.DEBUG  # strangers may come again and again
+        log.log(level, "connection %d: %s: %s", connection, fault.code, fault.message)
+        self.hang_up(connection, fault.code)
+
+
+def _is_meant(local: LocalAgent, name: str | None) -> bool:
+    return local.name.lower() == name.lower() if name else local.chosen

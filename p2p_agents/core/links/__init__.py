@@ -1,0 +1,1 @@
+"""Links between two agents: opened, proven, kept, and where they are dialled."""

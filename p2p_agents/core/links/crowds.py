@@ -1,0 +1,66 @@
+"""What one peer may take of links and of places among connections, so that some are left for others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.effects import Vouch
+from p2p_agents.core.kernel.state import Phase
+from p2p_agents.limits import LINKS_OF_A_PAIR, PLACES_OF_A_CONTACT, STRANGER_LINKS, STRANGER_LINKS_NEAR
+from p2p_agents.store import contacts
+from p2p_agents.store.contacts import Trust
+from p2p_agents.wire.frame import GHOST, Standing
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core, PairKey
+    from p2p_agents.core.kernel.state import Link, Peering
+
+
+def is_full_of_strangers(core: Core, peering: Peering) -> bool:
+    """A link costs memory: strangers get few of them on a connection, contacts as many as they need."""
+    strange = (
+        link
+        for link in peering.links.values()
+        if link.phase is Phase.ANSWERED or contacts.contact(core.db, link.agent, link.peer) is None
+    )
+    return sum(1 for _ in strange) >= (STRANGER_LINKS_NEAR if peering.near else STRANGER_LINKS)
+
+
+def may_ask(peering: Peering) -> bool:
+    """Where nobody has let us in yet we are strangers, of whom many OPENs at once look like a flood: one link at a
+    time, until the first CREDIT after it tells what the other side thinks of us."""
+    ours = [link for link in peering.links.values() if link.phase is not Phase.ANSWERED]
+    let_in = any(link.allowance.granted and link.peer_standing is Standing.ACCEPTS for link in ours)
+    return let_in or all(link.allowance.granted for link in ours)
+
+
+def thin_out(core: Core, key: PairKey) -> None:
+    """Two agents need one link: of those that came to life the oldest are closed, wherever they are."""
+    for spare in core.links[key][:-LINKS_OF_A_PAIR]:
+        core.close_link(spare, GHOST)
+        vouch(core, core.peerings[spare.connection])
+
+
+def vouch(core: Core, peering: Peering) -> None:
+    """A connection that carries a contact's link, or a device's of our own, keeps its place when strangers crowd in:
+    some of each, so that no contact takes the places of all."""
+    known = not peering.dialed and any(_keeps_place(core, peering, link) for link in peering.links.values())
+    if known != peering.vouched:
+        peering.vouched = known
+        core.effect(Vouch(peering.id, known))
+
+
+def _keeps_place(core: Core, peering: Peering, link: Link) -> bool:
+    return link.up and _is_known(core, link) and (peering.vouched or _places(core, link.peer) < PLACES_OF_A_CONTACT)
+
+
+def _is_known(core: Core, link: Link) -> bool:
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    return family.is_own(core, link) or (contact is not None and contact.trust >= Trust.ACCEPTED)
+
+
+def _places(core: Core, peer: bytes) -> int:
+    """Connections that are kept for the peer, or for another who is there too."""
+    linked = {link.connection for found in core.links.values() for link in found if link.peer == peer}
+    return sum(core.peerings[connection].vouched for connection in linked)

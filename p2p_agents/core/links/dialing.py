@@ -1,0 +1,27 @@
+"""The dials that are due, and whether something is missing where a connection stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.kernel.effects import Connect
+from p2p_agents.store import contacts, introductions
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+
+
+def dial_due(core: Core) -> None:
+    for dial in core.router.due(core.now(), lambda node: _is_missed(core, node)):
+        core.effect(Connect(dial))
+
+
+def _is_missed(core: Core, node: bytes) -> bool:
+    """A contact was proven, or is said, to live at the node, and no link to it is up: who claims the node does not
+    serve, or may not be asked for that link."""
+    led = introductions.led_to(core.db, node)
+    said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {}) or pair[1] in led]
+    homed = contacts.homed_at(core.db, node)
+    if any(not any(link.node == node for link in core.links_to(*pair)) for pair in homed):
+        return True
+    return any(next(core.links_to(*pair), None) is None for pair in said)

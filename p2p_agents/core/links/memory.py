@@ -1,0 +1,50 @@
+"""What a proven link teaches about a contact is kept; strangers stay in memory, or anyone could fill the store."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.identity import adoption
+from p2p_agents.link.routing import Target
+from p2p_agents.store import contacts, introductions, outbox, queues, sessions
+from p2p_agents.store.contacts import Trust
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Link
+
+
+def remember_peer(core: Core, link: Link) -> None:
+    """Keep what a link proved of a contact: its identity, name, address and device."""
+    contact = contacts.contact(core.db, link.agent, link.peer)
+    if contact is None or contact.trust is Trust.UNKNOWN:
+        return
+    assert link.identity is not None
+    now_ms = core.now_ms()
+    link.identity = adoption.adopt(core, link.identity)
+    if link.bundle is not None:
+        queues.keep_bundle(core.db, link.bundle, core.now_ms())
+    contacts.announce(core.db, link.agent, link.peer, link.name, link.kind)
+    peering = core.peerings[link.connection]
+    contacts.remember_address(core.db, link.peer, peering.address, link.node, now_ms)
+    core.router.reached(link.node, link.peer, peering.address)
+    introductions.forget_leads(core.db, link.peer)
+    device = core.host(link.agent).local.device
+    sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)
+    outbox.bind_device(core.db, link.agent, link.peer, link.peer_device)
+
+
+def forget_peer(core: Core, peer: bytes) -> None:
+    """Where it was reached, and the dials there, unless an agent of ours has it, or another one there, as a contact."""
+    if contacts.is_linked(core.db, peer):
+        return
+    known = [*contacts.addresses(core.db, peer), *((a, node) for node, a in introductions.leads(core.db, peer))]
+    contacts.forget_addresses(core.db, peer)
+    given = contacts.places(core.db)
+    for address, node in known:
+        if contacts.homed_at(core.db, node) if node else address in given:
+            continue
+        target = Target(node) if node else Target(b"", address)
+        core.router.leave(target)
+        core.undo.append(partial(core.router.want, target, (), core.now()))

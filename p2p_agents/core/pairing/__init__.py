@@ -1,0 +1,1 @@
+"""Pairing by codes: shown, tried, met."""

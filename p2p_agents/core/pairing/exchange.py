@@ -1,0 +1,395 @@
+"""Pairing over every connection there is: what the two machines of link/pairing.py ask for is done here.
+
+A NODE frame names the places where codes are shown; a joiner asks each connection that names its own, and agents of
+this node directly. What a batch did to a machine cannot be undone, so a batch that fails ends the codes it touched.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.contact import consent
+from p2p_agents.core.kernel.effects import PairingMoved
+from p2p_agents.core.links import opening
+from p2p_agents.core.pairing import linking, meeting, places
+from p2p_agents.core.pairing.desk import HERE, CodeState, Display, Join, Run, WrongTry, error_of
+from p2p_agents.errors import (
+    AlreadyHere,
+    BadCode,
+    CodeDead,
+    CodeExpired,
+    CodeWrong,
+    Malformed,
+    PairFailed,
+    PeerFault,
+)
+from p2p_agents.link.pairing import Dead, Met, Over, Send, Spend, Wrong
+from p2p_agents.link.routing import Target
+from p2p_agents.store import contacts, pairings
+from p2p_agents.store.contacts import Event
+from p2p_agents.wire.frame import Pair
+from p2p_agents.wire.pairing import Ask, Purpose, Reason, Refuse, decode_message, encode_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Peering
+    from p2p_agents.link.pairing import Action
+
+NOBODY = b""  # of whom nothing is known but a wrong word
+
+
+# --- codes that begin and end ---
+
+
+def show(core: Core, display: Display) -> None:
+    """From now on whoever holds the code may come."""
+    core.desk.displays[display.id] = display
+    _hold(core, display)
+    _announce(core)
+    places.take_seats(core)
+
+
+def withdraw(core: Core, display: Display) -> None:
+    """Take a code back; whoever is at it is refused."""
+    if display.state is not CodeState.WAITING:
+        return
+    _hold(core, display)
+    _conclude(core, display, CodeState.CANCELLED)
+    _deliver_here(core)
+
+
+def join(core: Core, attempt: Join) -> None:
+    """Try the code with everybody who says they show it, now and as they come."""
+    core.desk.joins[attempt.id] = attempt
+    _hold(core, attempt)
+    for address in attempt.dialled:
+        core.router.want(Target(b"", address), [address], core.now())
+    _seek(core, attempt)
+    _deliver_here(core)
+
+
+def leave(core: Core, attempt: Join) -> None:
+    """Nobody waits for it any more; a run under way is given up, and what was spent stays spent."""
+    _hold(core, attempt)
+    attempt.over = True
+    for run in _runs_of(core, attempt):
+        _send(core, run, encode_message(Refuse(Reason.BROKEN)))
+        _act(core, run.owner, run.machine, run.machine.closed(run.number))
+    core.desk.joins.pop(attempt.id, None)
+    if not attempt.peer:
+        given = set(contacts.places(core.db))
+        for address in set(attempt.dialled) - given:
+            core.router.leave(Target(b"", address))
+    _deliver_here(core)
+
+
+# --- what arrives ---
+
+
+def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
+    """A message of the other side of some code. Raises Malformed before NODE."""
+    if not peering.node:
+        raise Malformed("PAIR before NODE")
+    _take(core, peering.id, frame.run, joiner=frame.joiner, data=frame.message)
+    _deliver_here(core)
+
+
+def on_message(core: Core, connection: int, frame: Pair) -> None:
+    """The same, over a line that is no connection."""
+    _take(core, connection, frame.run, joiner=frame.joiner, data=frame.message)
+
+
+def offered(core: Core) -> None:
+    """Places were told or taken back somewhere."""
+    for attempt in core.desk.trying():
+        _seek(core, attempt)
+
+
+def tick(core: Core) -> None:
+    """Once a second: what time ends, and connections that went."""
+    now_ms = core.now_ms()
+    for display in core.desk.shown():
+        for machine in display.machines.values():
+            _act(core, display, machine, machine.tick(now_ms))
+    for attempt in core.desk.trying():
+        _act(core, attempt, attempt.machine, attempt.machine.tick(now_ms))
+    for run in list(core.desk.runs.values()):
+        if run.connection not in (HERE, *core.peerings, *core.desk.lines.values()):
+            _act(core, run.owner, run.machine, run.machine.closed(run.number))
+    places.take_seats(core)
+    offered(core)
+    _deliver_here(core)
+    if core.desk.stale:
+        _announce(core)
+    if core.desk.fallen:
+        core.desk.fallen = False
+        core.effect(PairingMoved())
+
+
+def _take(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes) -> None:
+    """One message, by the run it belongs to."""
+    run = _run_of_joiner(core, connection, theirs, data) if joiner else core.desk.runs.get(theirs)
+    if run is None or run.connection != connection or isinstance(run.owner, Join) is joiner:
+        return  # it crossed the end of its run
+    _act(core, run.owner, run.machine, run.machine.received(run.number, data, core.now_ms()))
+    if isinstance(run.owner, Display):
+        _end_others(core, run.owner)
+    else:
+        _seek(core, run.owner)
+
+
+def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run | None:
+    """The run of a joiner at a code of ours, begun when it asks for one that is shown; else it is refused."""
+    known = core.desk.asked.get((connection, theirs))
+    if known is not None:
+        return known
+    try:
+        message = decode_message(data)
+    except PeerFault:
+        message = None
+    if isinstance(message, Refuse):
+        return None
+    display = shown_at(core, message.place) if isinstance(message, Ask) else None
+    if display is None or not isinstance(message, Ask):
+        reason = _why_not(core, message.place) if isinstance(message, Ask) else Reason.BROKEN
+        _post(core, connection, theirs, joiner=False, data=encode_message(Refuse(reason)))
+        return None
+    run = Run(next(core.desk.numbers), connection, theirs, display, display.machines[message.place])
+    core.desk.runs[run.number] = core.desk.asked[connection, theirs] = run
+    return run
+
+
+def _why_not(core: Core, place: str) -> Reason:
+    """Of a place where nothing is shown any more."""
+    ended = core.desk.at(place)
+    return Reason.TAKEN if ended is not None and ended.state is CodeState.PAIRED else Reason.DEAD
+
+
+def shown_at(core: Core, place: str) -> Display | None:
+    """The code of ours that is met there."""
+    return next((display for display in core.desk.shown() if place in display.machines), None)
+
+
+# --- what a machine asks for ---
+
+
+def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[Action]) -> None:
+    """Carry actions out in their order; what they keep is committed before what they send leaves."""
+    if actions:
+        _hold(core, owner)
+    for action in actions:
+        match action:
+            case Send(number, data):
+                _send(core, core.desk.runs[number], data)
+            case Spend(place, runs):
+                pairings.spend(core.db, place, runs, core.now_ms())
+            case Met():
+                _meet(core, core.desk.runs[action.run], action)
+            case Wrong(number, left):
+                _tell_wrong(core, owner, core.desk.runs[number].connection, left)
+            case Over(number, reason):
+                _over(core, core.desk.runs[number], reason)
+            case Dead(reason) if isinstance(owner, Display):
+                _display_died(core, owner, reason)
+            case Dead(reason):
+                _join_died(core, owner, reason)
+
+
+def _meet(core: Core, run: Run, met: Met) -> None:
+    """The peer is who it says: keep it, then say so to a joiner, or open a link to a displayer."""
+    owner = run.owner
+    try:
+        hosted, peer, gift = meeting.met(core, owner, met)
+    except (PeerFault, meeting.Unwelcome) as fault:
+        if isinstance(owner, Join):
+            owner.error = PairFailed(f"the other side cannot be kept: {fault.message}")
+        else:
+            _act(core, owner, run.machine, owner.machines[_place(owner, run)].rejected(run.number))
+        return
+    owner.peer = peer
+    consent.regard(core, hosted, peer)
+    if isinstance(owner, Display):
+        _act(core, owner, run.machine, owner.machines[_place(owner, run)].kept(run.number, gift))
+    elif (peering := core.peerings.get(run.connection)) is not None:
+        opening.open_met(core, peering, hosted, peer)
+
+
+def _place(display: Display, run: Run) -> str:
+    return next(place for place, machine in display.machines.items() if machine is run.machine)
+
+
+def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -> None:
+    """A human is to know of every wrong tag (PROTOCOL F1)."""
+    if isinstance(owner, Join):
+        owner.error = CodeWrong(f"{CodeWrong().message} {left} tries are left with this code.", left=left)
+        what = "a code that was typed here was not the one the other side shows"
+    else:
+        owner.tries = min(owner.tries, left)
+        origin = places.origin(core, connection)
+        owner.wrong.append(WrongTry(core.now_ms(), origin, owner.tries))
+        what = f"somebody at {origin} tried a code shown here with other words"
+    contacts.record(core.db, Event(owner.agent, NOBODY, "pairing_wrong", what, core.now_ms()))
+    core.effect(PairingMoved())
+
+
+def _over(core: Core, run: Run, reason: Reason | None) -> None:
+    """The run is gone."""
+    del core.desk.runs[run.number]
+    core.desk.asked.pop((run.connection, run.theirs), None)
+    owner = run.owner
+    if isinstance(owner, Join) and reason is not None and not isinstance(owner.error, CodeWrong):
+        owner.error = AlreadyHere() if owner.machine.met_barred else error_of(reason)
+        if owner.purpose is Purpose.LINK and reason is Reason.IDENTITY:
+            linking.refused(core)
+
+
+def _display_died(core: Core, display: Display, reason: Reason | None) -> None:
+    """A code lives as long as the way that was taken; when none was, both ways end together."""
+    if any(machine.taken and not machine.dead for machine in display.machines.values()):
+        return
+    if display.state is not CodeState.WAITING:
+        return
+    if display.peer:
+        _conclude(core, display, CodeState.PAIRED)
+    else:
+        late = reason is Reason.TIMEOUT and core.now_ms() >= display.ends_ms
+        _conclude(core, display, CodeState.EXPIRED if late else CodeState.DEAD)
+
+
+def _conclude(core: Core, display: Display, state: CodeState) -> None:
+    display.state = state
+    if state is CodeState.PAIRED:
+        for place in display.machines:
+            pairings.use(core.db, place, core.now_ms())
+    for machine in display.machines.values():
+        _act(core, display, machine, machine.end())
+    _announce(core)
+    core.effect(PairingMoved())
+
+
+def _end_others(core: Core, display: Display) -> None:
+    """The first right tag takes the code, whichever way it came."""
+    if any(machine.taken for machine in display.machines.values()):
+        for machine in display.machines.values():
+            if not machine.taken:
+                _act(core, display, machine, machine.end())
+
+
+def _join_died(core: Core, attempt: Join, reason: Reason | None) -> None:
+    if reason not in (Reason.WRONG, Reason.TIMEOUT):  # the words were right: a code serves once
+        pairings.use(core.db, attempt.place, core.now_ms())
+    if attempt.error is None and reason is not None:
+        attempt.error = CodeExpired() if reason is Reason.TIMEOUT else error_of(reason)
+    _end_attempt(core, attempt)
+
+
+# --- whom a joiner asks ---
+
+
+def _seek(core: Core, attempt: Join) -> None:
+    """Ask the next responder when no run is under way; end when the last one gave an answer that will not change."""
+    if attempt.over or core.desk.running(attempt):
+        return
+    broken = isinstance(attempt.error, PairFailed)  # the line, perhaps: worth another
+    for node, connection in _responders(core, attempt):
+        if node not in attempt.asked or (broken and attempt.asked[node] != connection):
+            attempt.asked[node] = connection
+            _begin(core, attempt, connection)
+            return
+    if attempt.error is not None and not broken:
+        _end_attempt(core, attempt)
+
+
+def _begin(core: Core, attempt: Join, connection: int) -> None:
+    number = next(core.desk.numbers)
+    try:
+        actions = attempt.machine.start(number, core.now_ms())
+    except CodeDead:  # its time came since the last tick
+        attempt.error = CodeExpired()
+        _end_attempt(core, attempt)
+        return
+    core.desk.runs[number] = Run(number, connection, number, attempt, attempt.machine)
+    _act(core, attempt, attempt.machine, actions)
+
+
+def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
+    """Who says it shows the code, by node: agents of this one, nodes that we dialled, nodes that dialled us.
+
+    Two connections to one node are one responder: a slip is not to cost two tries.
+    """
+    display = core.desk.at(attempt.place)
+    if display is not None and display.agent != attempt.agent:
+        yield core.node, HERE
+    for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
+        if peering.node and attempt.place in peering.places:
+            yield peering.node, peering.id
+    yield from places.responders(core, attempt)
+
+
+def check_other(core: Core, agent: int, place: str) -> None:
+    """Raises BadCode for a code that the agent itself shows."""
+    display = shown_at(core, place)
+    if display is not None and display.agent == agent:
+        raise BadCode("this agent shows that code itself", hint="type it at the other side")
+
+
+def _end_attempt(core: Core, attempt: Join) -> None:
+    attempt.over = True
+    core.effect(PairingMoved())
+
+
+# --- how messages leave ---
+
+
+def _send(core: Core, run: Run, data: bytes) -> None:
+    _post(core, run.connection, run.theirs, joiner=isinstance(run.owner, Join), data=data)
+
+
+def _post(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes) -> None:
+    if connection == HERE:
+        core.desk.here.append((theirs, joiner, data))
+    elif connection in core.peerings:
+        core.send(connection, Pair(theirs, joiner, data))
+    else:
+        places.tell(core, connection, Pair(theirs, joiner, data))
+
+
+def _deliver_here(core: Core) -> None:
+    """What two agents of this node said to each other: all of it lies in one transaction."""
+    while core.desk.here:
+        theirs, joiner, data = core.desk.here.popleft()
+        _take(core, HERE, theirs, joiner=joiner, data=data)
+
+
+def _runs_of(core: Core, owner: Display | Join) -> list[Run]:
+    return [run for run in core.desk.runs.values() if run.owner is owner]
+
+
+def _announce(core: Core) -> None:
+    """Tell every connection where codes are met, now or with the next tick."""
+    core.desk.stale = not core.desk.announcements.take(core.now())
+    if not core.desk.stale:
+        opening.announce_roster(core)
+
+
+# --- failure ---
+
+
+def _hold(core: Core, owner: Display | Join) -> None:
+    """A machine moves: should the batch fail, its code ends with it."""
+    core.undo.append(partial(_fall, core, owner))
+
+
+def _fall(core: Core, owner: Display | Join) -> None:
+    if isinstance(owner, Display):
+        owner.state, owner.peer = CodeState.DEAD, b""
+    else:
+        owner.over, owner.peer, owner.error = True, b"", PairFailed("this node could not keep what was agreed")
+    for run in _runs_of(core, owner):
+        del core.desk.runs[run.number]
+        core.desk.asked.pop((run.connection, run.theirs), None)
+    core.desk.here.clear()
+    core.desk.stale = core.desk.fallen = True

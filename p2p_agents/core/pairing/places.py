@@ -1,0 +1,104 @@
+"""Meeting places at bridges: lines of a pairing that are no connections.
+
+A code's place is public, so a bridge that both sides know can bring them together, and reads nothing of what they say.
+The LAN comes first: a joiner asks bridges only when nobody near has answered for a moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.kernel.effects import Meet, TellPlace
+from p2p_agents.core.pairing import exchange
+from p2p_agents.core.pairing.desk import HERE, Seat
+from p2p_agents.core.relay import ways
+from p2p_agents.errors import PeerFault
+from p2p_agents.wire.frame import Pair, decode_frame, encode_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.pairing.desk import Join
+
+LAN_FIRST_S = 1.5  # a place on the LAN is found within this; then bridges are asked too
+ENDED = 2  # places of the last code that ended, where who comes late is told so: bridges lend few
+TOKEN_BYTES = 32
+
+log = logging.getLogger(__name__)
+
+
+def take_seats(core: Core) -> None:
+    """Sit where codes are shown or tried, and nowhere else any more."""
+    if not core.bridges and not core.desk.seats:
+        return
+    shown = sum(len(display.machines) for display in core.desk.shown())
+    wanted = dict.fromkeys(core.desk.places(core.now_ms())[: shown + ENDED], True)
+    for attempt in core.desk.trying():
+        if core.now() - attempt.begun >= LAN_FIRST_S:
+            wanted.setdefault(attempt.place, False)
+    for place in [place for place, seat in core.desk.seats.items() if wanted.get(place) is not seat.displayer]:
+        seat = core.desk.seats.pop(place)
+        core.effect(Meet(place, seat.displayer, seat.token, leave=True))
+        _end_lines(core, lambda at: at[1] == place)  # noqa: B023 - called before the loop goes on
+    for place in wanted.keys() - core.desk.seats.keys():
+        seat = core.desk.seats[place] = Seat(wanted[place], core.entropy.draw(TOKEN_BYTES))
+        core.effect(Meet(place, seat.displayer, seat.token))
+
+
+def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
+    """From the other side; an empty message says that it is there."""
+    seat = core.desk.seats.get(place)
+    if gone:
+        _end_lines(core, lambda at: at == (bridge, place))
+        if seat is not None:  # the other side went; the next one finds us here
+            core.effect(Meet(place, seat.displayer, seat.token))
+        return
+    if seat is None:
+        return
+    line = core.desk.lines.setdefault((bridge, place), HERE - next(core.desk.numbers))
+    if not message:
+        exchange.offered(core)
+        return
+    try:
+        frame = decode_frame(message)
+    except PeerFault as fault:
+        log.info("at a meeting place: %s", fault.message)
+        return
+    if isinstance(frame, Pair):
+        exchange.on_message(core, line, frame)
+
+
+def lost(core: Core, bridge: str) -> None:
+    """The bridge is gone; what was under way there is over."""
+    _end_lines(core, lambda at: at[0] == bridge)
+
+
+def responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
+    """Who was heard at the code's place, unless somebody near was asked: a slip is not to cost two tries."""
+    if any(connection >= HERE for connection in attempt.asked.values()):
+        return
+    for (bridge, place), line in core.desk.lines.items():
+        if place == attempt.place and not core.desk.seats[place].displayer:
+            yield bridge.encode(), line
+
+
+def tell(core: Core, line: int, frame: Pair) -> None:
+    """Over a line that still stands."""
+    for (bridge, place), number in core.desk.lines.items():
+        if number == line:
+            core.effect(TellPlace(bridge, place, encode_frame(frame)))
+
+
+def origin(core: Core, connection: int) -> str:
+    """Where somebody is, for a human."""
+    if connection in core.peerings:
+        return core.peerings[connection].address
+    bridge = next((bridge for (bridge, _), line in core.desk.lines.items() if line == connection), None)
+    return f"bridge {ways.host_of(bridge)}" if bridge else "this node"
+
+
+def _end_lines(core: Core, ends: Callable[[tuple[str, str]], bool]) -> None:
+    """Their runs end with the next tick, as those of a connection do."""
+    core.desk.lines = {at: line for at, line in core.desk.lines.items() if not ends(at)}

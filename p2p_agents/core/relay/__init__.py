@@ -1,0 +1,1 @@
+"""Links over bridges: which queues, and when the other side is asked."""

@@ -1,0 +1,120 @@
+"""One transaction for many items: all effects wait for its commit, a failed item spares the others (PROTOCOL A6)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.core.agents import hosting
+from p2p_agents.core.api import reading
+from p2p_agents.core.delivery import sealing
+from p2p_agents.core.kernel.effects import Answered, KeysWritten
+from p2p_agents.errors import Bug, EnvironmentFault, P2PError
+from p2p_agents.store import keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.effects import Effect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one item returned, or the error that undid it."""
+
+    value: Any = None
+    error: P2PError | None = None
+
+
+def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Effect]]:
+    """Run the items and then the pump, commit, and return what may now happen.
+
+    When the store fails nothing of the batch has happened, and every item gets the store's error. Only after
+    StoreUncertain it may have happened: the next batch begins with what the store then holds.
+    """
+    try:
+        _open(core)
+        core.db.begin()
+    except EnvironmentFault as fault:
+        core.forget()
+        return _failed(core, items, fault)
+    try:
+        if core.is_behind:
+            hosting.start_over(core)
+        outcomes = [_run_item(core, item) for item in items]
+        _pump(core)
+        _answer(core)
+        core.db.commit()
+    except EnvironmentFault as fault:
+        core.db.rollback()
+        core.forget()
+        return _failed(core, items, fault)
+    core.is_behind = False
+    core.undo.clear()
+    effects, core.effects = core.effects, []
+    return outcomes, [effect for effect in effects if not _settle_keys(core, effect)]
+
+
+def _settle_keys(core: Core, effect: Effect) -> bool:
+    """Whether it was an effect on key files, which is done at once."""
+    if not isinstance(effect, KeysWritten):
+        return False
+    try:
+        keyring.settle(core.keys, effect.agent)
+    except EnvironmentFault as fault:  # the next start does it
+        log.warning("an old key file is still there: %s", fault.message)
+    return True
+
+
+def _open(core: Core) -> None:
+    if core.db.is_lost:
+        core.is_behind = True
+        core.db.reopen()
+        log.warning("the store was opened anew, and what it holds is what was done")
+
+
+def _pump(core: Core) -> None:
+    for key in sealing.due(core):
+        failed = _run_item(core, partial(sealing.pump, key=key)).error
+        if failed is not None:
+            log.error("nothing can be sent for a pair: %s: %s", failed.code, failed.message)
+            sealing.give_up(core, key, failed.code)
+
+
+def _answer(core: Core) -> None:
+    """Each waiting reader is an item of its own: what one cannot read keeps nothing from another."""
+    for ticket in reading.woken(core):
+        failed = _run_item(core, partial(reading.answer, ticket=ticket)).error
+        if failed is not None:
+            reading.dismiss(core, ticket, Answered(ticket, None, failed))
+
+
+def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
+    mark = core.mark()
+    try:
+        with core.db.savepoint():
+            value = item(core)
+            core.settle()
+        return Outcome(value)
+    except EnvironmentFault:
+        raise
+    except P2PError as error:
+        core.discard_item(mark)
+        return Outcome(error=error)
+    except Exception as error:  # a bug of ours must not take the node down; it is logged and answered
+        log.exception("an item failed")
+        core.discard_item(mark)
+        return Outcome(error=Bug(f"{type(error).__name__} inside the node"))
+
+
+def _failed(
+    core: Core, items: Sequence[Callable[[Core], Any]], fault: EnvironmentFault
+) -> tuple[list[Outcome], list[Effect]]:
+    log.error("the store failed: %s: %s", fault.code, fault.message)
+    effects, core.effects = core.effects, []
+    return [Outcome(error=fault) for _ in items], effects

@@ -1,0 +1,126 @@
+"""Stream bytes of a connection to the handlers of its frames; a fault ends what it happened on and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.contact import consent
+from p2p_agents.core.delivery import inbound, resets, sync
+from p2p_agents.core.kernel.effects import Hangup
+from p2p_agents.core.links import opening, presence
+from p2p_agents.core.pairing import exchange
+from p2p_agents.errors import Flood, Malformed, PeerFault
+from p2p_agents.limits import CONTROL_FRAME_BYTES
+from p2p_agents.link.admission import CREDITED, LIGHT, LIGHT_SHARE
+from p2p_agents.wire import frame as frames
+from p2p_agents.wire.frame import decode_frame
+from p2p_agents.wire.greeting import Greeting
+from p2p_agents.wire.knock import Knock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Link, Peering
+    from p2p_agents.wire.frame import Frame
+
+log = logging.getLogger(__name__)
+
+
+def received(core: Core, connection: int, data: bytes) -> None:
+    """Bytes of a connection's message stream, in order. Raises nothing that a peer can cause."""
+    peering = core.peerings.get(connection)
+    if peering is None:  # dropped, or never taken in because the store failed
+        core.effect(Hangup(connection, "unknown"))
+        return
+    try:
+        for payload in peering.framer.feed(data):
+            _meter(core, peering, payload)
+            frame = decode_frame(payload)
+            if frame is not None:
+                _handle(core, peering, frame)
+            if connection not in core.peerings:
+                return
+    except PeerFault as fault:
+        core.refuse_peer(connection, fault)
+        return
+    _renew_credit(core, peering)
+
+
+def _meter(core: Core, peering: Peering, payload: bytes) -> None:
+    """Count a frame before work is spent on it, whatever it turns out to be. Raises Flood."""
+    kind = payload[1] if len(payload) > 1 else -1
+    if kind in CREDITED and any(link.up for link in peering.links.values()):
+        return  # its link's own credit counts it
+    share = LIGHT_SHARE if kind in LIGHT else 1.0
+    if not peering.bucket.take(core.now(), share * (1 + len(payload) / CONTROL_FRAME_BYTES)):
+        raise Flood("too many frames outside credit")
+
+
+def _handle(core: Core, peering: Peering, frame: Frame) -> None:
+    handler = _NODE_HANDLERS.get(type(frame))
+    if handler is not None:
+        handler(core, peering, frame)
+        return
+    assert not isinstance(frame, frames.OfNode)
+    link = peering.links.get(frame.link)
+    if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
+        if not peering.bucket.take(core.now(), LIGHT_SHARE):
+            raise Flood("too many frames for links that are closed")
+        return
+    if isinstance(frame, frames.Hello):
+        opening.on_hello(core, peering, link, frame)
+        return
+    if not link.up and not isinstance(frame, frames.Close):
+        raise Malformed("a frame on a link that has proved nothing yet")
+    try:
+        _LINK_HANDLERS[type(frame)](core, link, frame)
+    except Flood:
+        raise
+    except PeerFault as fault:  # only this pair of agents misbehaved
+        log.warning("link to %s: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
+        core.close_link(link, fault.code)
+
+
+def _on_node(core: Core, peering: Peering, frame: frames.Node) -> None:
+    opening.on_node(core, peering, frame)
+    exchange.offered(core)
+
+
+def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
+    first = not link.allowance.granted
+    link.allowance.grant(frame.total)
+    core.mark_ready(core.pair_key(link))
+    if first:  # the peer's standing is known now
+        consent.proceed(core, link)
+        opening.go_on(core, core.peerings[link.connection])
+
+
+def _renew_credit(core: Core, peering: Peering) -> None:
+    """Granted in the batch that consumed it, so it leaves after that batch's commit."""
+    for link in peering.links.values():
+        if link.up and (total := link.meter.renew()) is not None:
+            core.send_on(link, frames.Credit(link.number, total))
+
+
+_NODE_HANDLERS: dict[type, Callable[..., None]] = {
+    frames.Node: _on_node,
+    frames.Open: opening.on_open,
+    frames.Refuse: opening.on_refuse,
+    frames.Pair: exchange.on_pair,
+    Greeting: lambda core, peering, frame: None,  # HELLO has told it
+    Knock: lambda core, peering, frame: None,  # a link has REQUEST for it
+}
+
+_LINK_HANDLERS: dict[type, Callable[..., None]] = {
+    frames.Close: opening.on_close,
+    frames.Credit: _on_credit,
+    frames.Sync: sync.on_sync,
+    frames.Init: inbound.on_init,
+    frames.Data: inbound.on_data,
+    frames.Reset: resets.on_reset,
+    frames.Request: consent.on_request,
+    frames.Stand: consent.on_standing,
+    frames.Presence: presence.on_presence,
+}

@@ -1,0 +1,106 @@
+"""What can go wrong with a bridge. Import them from errors.py."""
+
+from __future__ import annotations
+
+from p2p_agents import exits
+from p2p_agents.errors.fault import LocalFault
+
+
+class BadBridge(LocalFault):
+    """Not the address of a bridge."""
+
+    code = "bad_bridge"
+    exit = exits.USAGE
+    hint = "copy it whole, as the bridge printed it: bridge://HOST:PORT#KEY"
+
+
+class BridgeUnknown(LocalFault):
+    """No bridge of this node has that address."""
+
+    code = "bridge_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-agents bridge list"
+
+
+class BridgeUnreachable(LocalFault):
+    """The bridge does not answer; messages stay queued and go when it does."""
+
+    code = "bridge_unreachable"
+    retryable = True
+    hint = "check the address and the network: p2p-agents bridge status"
+
+
+class BridgeImpostor(LocalFault):
+    """The server at that address does not hold the key in the bridge's address."""
+
+    code = "bridge_impostor"
+    exit = exits.REFUSED
+    hint = "ask the bridge's operator for its address again; nothing was sent"
+
+
+class BridgeRefused(LocalFault):
+    """The bridge does not admit this node, or takes no more from it."""
+
+    code = "bridge_refused"
+    exit = exits.REFUSED
+    hint = "ask the bridge's operator for a token: p2p-agents bridge add ADDRESS --token-file FILE"
+
+
+class BadStore(LocalFault):
+    """Not the address of a bridge's store."""
+
+    code = "bad_store"
+    exit = exits.USAGE
+    hint = "leave --store out for a file in --data, or give one like redis://HOST:6379/0?password_file=FILE"
+
+
+class TokenUnknown(LocalFault):
+    """The bridge has no admission token of that id."""
+
+    code = "token_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-bridge token list"
+
+
+class AccountUnknown(LocalFault):
+    """The bridge does not know that account."""
+
+    code = "account_unknown"
+    exit = exits.NOT_FOUND
+    hint = "run: p2p-bridge stats"
+
+
+class BridgeDataUnusable(LocalFault):
+    """The directory holds no bridge's data, or cannot be used."""
+
+    code = "bridge_data"
+    hint = "name the bridge's directory: --data DIR"
+
+
+class BridgesFull(LocalFault):
+    """This node uses as many bridges as it may."""
+
+    code = "bridges_full"
+    exit = exits.REFUSED
+    hint = "remove one: p2p-agents bridge remove ADDRESS"
+
+
+class BridgeFailed(LocalFault):
+    """A bridge, or the tunnel to it, could not be started here."""
+
+    code = "bridge_failed"
+    hint = "run: p2p-agents bridge run, which says why"
+
+
+class TunnelMissing(LocalFault):
+    """Neither cloudflared nor tailscale is installed here, and nothing is downloaded."""
+
+    code = "tunnel_missing"
+    hint = "install one of them, or say how this machine is reached: p2p-agents host --public-host NAME"
+
+
+class RedisMissing(LocalFault):
+    """This installation cannot share a bridge's store: the Redis client is not there."""
+
+    code = "redis_missing"
+    hint = "install it: pip install 'p2p-agents[redis]'; a bridge by itself needs no Redis"
