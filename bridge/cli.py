@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULTS = Quotas()
+MINUTES_MAX = 366 * 24 * 60  # that a token admits: who wants longer sets no end
 
 
 def _examples(*lines: str) -> str:
@@ -173,18 +174,27 @@ def run(
     return face.run(act, json=json)
 
 
-@tokens.command("create", epilog=_examples("p2p-bridge token create", "p2p-bridge token create --label team"))
+@tokens.command(
+    "create",
+    epilog=_examples("p2p-bridge token create --label team", "p2p-bridge token create --accounts 1 --minutes 10"),
+)
 def create_token(
     label: Label = "",
     accounts: Annotated[int, typer.Option("--accounts", metavar="N", min=1, help="How many it may admit.")] = (
         DEFAULTS.token_accounts
     ),
+    minutes: Annotated[
+        int,
+        typer.Option(
+            "--minutes", metavar="N", min=0, max=MINUTES_MAX, help="It admits nobody new after these; 0: no end."
+        ),
+    ] = 0,
     data: Data = "p2p-bridge-data",
     store: Store = "",
     json: Json = False,
 ) -> int:
     """Make a token and show it, this once."""
-    return _operate(lambda operator: operator.create_token(label, accounts), exhibits.token, data, store, json)
+    return _operate(lambda operator: operator.create_token(label, accounts, minutes), exhibits.token, data, store, json)
 
 
 @tokens.command("list", epilog=_examples("p2p-bridge token list", "p2p-bridge token list --json"))

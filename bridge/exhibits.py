@@ -56,13 +56,17 @@ def picture(text: str) -> str:
 def token(result: Result) -> str:
     return (
         f"{output.style(result['token'], 'bold')}\n"
-        f"id {result['id']} · admits {result['accounts']} accounts · it is not shown again"
+        f"id {result['id']} · admits {result['accounts']} accounts{_until(result)} · it is not shown again"
     )
+
+
+def _until(token: Result) -> str:
+    return f" until {output.clock(token['until'])}" if token["until"] else ""
 
 
 def tokens(result: Result) -> str:
     rows = [
-        (one["id"], one["label"], f"{one['used']} of {one['accounts']}", output.clock(one["created"]))
+        (one["id"], one["label"], f"{one['used']} of {one['accounts']}{_until(one)}", output.clock(one["created"]))
         for one in result["tokens"]
     ]
     return output.table(("ID", "LABEL", "USED", "CREATED"), rows) if rows else "no tokens"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 TOKEN_SECRET_BYTES = 20  # 160 bits, 32 characters: nobody guesses it, and it can be read aloud
+MINUTE_MS = 60_000
 TOKEN_ID_CHARS = 12  # of its hash: enough to name it by, and no help in guessing it
 
 
@@ -38,13 +39,17 @@ class Operator:
 
     # --- tokens ---
 
-    def create_token(self, label: str, accounts: int) -> Json:
-        """The one time that the token itself is shown: the store keeps its hash."""
+    def create_token(self, label: str, accounts: int, minutes: int = 0) -> Json:
+        """The one time that the token itself is shown: the store keeps its hash. It admits newcomers for so long; 0:
+        without end."""
         _check_label(label)
         token = base64.b32encode(os.urandom(TOKEN_SECRET_BYTES)).decode().lower()
         hashed = sha256(token.encode()).digest()
-        self._ask(lambda store: store.add_token(hashed, label, accounts, _now_ms()))
-        return {"token": token, "id": _token_id(hashed), "label": label, "accounts": accounts}
+        now_ms = _now_ms()
+        until_ms = now_ms + minutes * MINUTE_MS if minutes else 0
+        self._ask(lambda store: store.add_token(hashed, label, accounts, now_ms, until_ms))
+        shown = {"token": token, "id": _token_id(hashed), "label": label, "accounts": accounts}
+        return shown | {"until": _time(until_ms) if until_ms else None}
 
     def list_tokens(self) -> Json:
         found = self._ask(lambda store: store.tokens())
@@ -56,6 +61,7 @@ class Operator:
                     "accounts": token.accounts,
                     "used": token.used,
                     "created": _time(token.made_ms),
+                    "until": _time(token.until_ms) if token.until_ms else None,
                 }
                 for token in found
             ]

@@ -120,7 +120,7 @@ pre{padding:.8rem;border:1px solid #8888;border-radius:.4rem;white-space:pre-wra
 _SCRIPT = """
 "use strict";
 const show = () => {
-  const words = /^#([A-Za-z]{4,6}-[A-Za-z]{4,6})(-[A-Za-z2-7]{52})?$/.exec(location.hash);
+  const words = /^#([A-Za-z]{4,6}-[A-Za-z]{4,6})(-[A-Za-z2-7]{52}(-[A-Za-z2-7]{32})?)?$/.exec(location.hash);
   document.getElementById("words").textContent = words ? words[1].toUpperCase() : "WORD-WORD";
   document.getElementById("where").hidden = Boolean(words);
 };

@@ -98,7 +98,7 @@ class RedisStore:
 
         async def admitted() -> None:
             try:
-                await redis_upkeep.demand(self.link, account, guest, bind=True)
+                await redis_upkeep.demand(self.link, account, guest, now_ms, bind=True)
                 barred = ""
             except Refused as refused:  # a token may have been revoked since: what was made with it stays
                 barred = str(refused.refusal)
@@ -152,8 +152,8 @@ class RedisStore:
     def accounts(self, most: int) -> Future[list[Usage]]:
         return self._do(redis_upkeep.usages(self.link, most))
 
-    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]:
-        return self._do(redis_upkeep.add_token(self.link, token_hash, label, accounts, now_ms))
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int = 0) -> Future[None]:
+        return self._do(redis_upkeep.add_token(self.link, token_hash, label, accounts, now_ms, until_ms))
 
     def tokens(self) -> Future[list[Token]]:
         return self._do(redis_upkeep.tokens(self.link))

@@ -36,28 +36,29 @@ async def admit(link: Link, guest: Guest, now_ms: int) -> Guest:
     admission = guest.admission
     if guest.token and admission is not Admission.LIST:
         try:
-            await demand(link, account, replace(guest, admission=Admission.TOKEN), bind=False)
+            await demand(link, account, replace(guest, admission=Admission.TOKEN), now_ms, bind=False)
             admission = Admission.TOKEN
         except Refused as refused:
             if admission is Admission.TOKEN or refused.refusal is not Refusal.ADMISSION:
                 raise
     else:
-        await demand(link, account, guest, bind=False)
+        await demand(link, account, guest, now_ms, bind=False)
     known = await link.one(call("seen", (account_key(account),), now_ms, int(admission is not Admission.OPEN)))
     if known:
         await link.one(noted(account, now_ms))
         if admission is Admission.TOKEN:
-            await demand(link, account, replace(guest, admission=admission), bind=True)
+            await demand(link, account, replace(guest, admission=admission), now_ms, bind=True)
     return replace(guest, admission=admission, known=bool(known))
 
 
-async def demand(link: Link, account: str, guest: Guest, *, bind: bool) -> None:
+async def demand(link: Link, account: str, guest: Guest, now_ms: int, *, bind: bool) -> None:
     """Whether it is let in that way; `bind` has its token count it. Raises Refused: ADMISSION."""
     if guest.admission is Admission.LIST and not await link.one(Command(("HEXISTS", LISTED, account))):
         raise Refused(Refusal.ADMISSION)
     if guest.admission is Admission.TOKEN:
         hashed = guest.token.hex()
-        (code,) = await link.one(call("admit", (TOKENS, HOLDERS, _holders(hashed)), account, hashed, int(bind)))
+        names = (TOKENS, HOLDERS, _holders(hashed))
+        (code,) = await link.one(call("admit", names, account, hashed, int(bind), now_ms))
         if code:
             raise Refused(Refusal(code.decode()))
 
@@ -67,16 +68,23 @@ def noted(account: str, now_ms: int) -> Command:
     return Command(("ZADD", DUE, "NX", now_ms, account))
 
 
-async def add_token(link: Link, hashed: bytes, label: str, accounts: int, now_ms: int) -> None:
-    await link.one(Command(("HSET", TOKENS, hashed.hex(), f"{accounts} {now_ms} {label}")))
+async def add_token(link: Link, hashed: bytes, label: str, accounts: int, now_ms: int, until_ms: int) -> None:
+    most = f"{accounts}:{until_ms}" if until_ms else str(accounts)
+    await link.one(Command(("HSET", TOKENS, hashed.hex(), f"{most} {now_ms} {label}")))
 
 
 async def tokens(link: Link) -> list[Token]:
     found = await link.one(Command(("HGETALL", TOKENS)))
     used = await _all(link, [Command(("SCARD", _holders(hashed.decode()))) for hashed in found])
-    rows = [(*row.decode().split(" ", 2), hashed, n) for (hashed, row), n in zip(found.items(), used, strict=True)]
-    listed = [Token(bytes.fromhex(h.decode()), label, int(accounts), n, int(ms)) for accounts, ms, label, h, n in rows]
+    listed = [_token(hashed, row, count) for (hashed, row), count in zip(found.items(), used, strict=True)]
     return sorted(listed, key=lambda token: (token.made_ms, token.hash))
+
+
+def _token(hashed: bytes, row: bytes, used: int) -> Token:
+    """As `add_token` wrote it."""
+    most, made_ms, label = row.decode().split(" ", 2)
+    accounts, _, until_ms = most.partition(":")
+    return Token(bytes.fromhex(hashed.decode()), label, int(accounts), used, int(made_ms), int(until_ms or 0))
 
 
 async def remove_token(link: Link, hashed: bytes) -> bool:
@@ -122,6 +130,9 @@ async def expire(link: Link, quotas: Quotas, now_ms: int) -> int:
     commands += [call("drop", keys_of(look.account, queue), queue, idle) for look in looks for queue in look.idle]
     forgotten = sum(_count(answer) for answer in await _all(link, commands))
     await _look_again(link, [look.account for look in looks], quotas, now_ms)
+    for token in await tokens(link):
+        if 0 < token.until_ms <= now_ms and not token.used:
+            await remove_token(link, token.hash)
     return forgotten
 
 

@@ -103,7 +103,7 @@ class Rows:
 
     def admit(self, guest: Guest, now_ms: int) -> Guest:
         known = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
-        admission = self._admission(guest, known[1] if known else None)
+        admission = self._admission(guest, known[1] if known else None, now_ms)
         guest = replace(guest, admission=admission, known=known is not None)
         if known is not None:
             self._run("UPDATE accounts SET seen_ms = ? WHERE id = ?", (now_ms, known[0]))
@@ -111,20 +111,26 @@ class Rows:
                 self._let_in(known[0], guest, now_ms)
         return guest
 
-    def _admission(self, guest: Guest, bound: bytes | None) -> Admission:
+    def _admission(self, guest: Guest, bound: bytes | None, now_ms: int) -> Admission:
         """How it is let in; `bound` is the token that let it in before. Raises Refused: ADMISSION."""
         if guest.admission is Admission.LIST:
             if self._one("SELECT 1 FROM allowed WHERE account = ?", (guest.account,)) is None:
                 raise Refused(Refusal.ADMISSION)
             return Admission.LIST
-        row = self._one("SELECT accounts FROM tokens WHERE hash = ?", (guest.token,)) if guest.token else None
-        if row is not None:
-            (used,) = self._sure("SELECT count(*) FROM accounts WHERE token = ?", (guest.token,))
-            if bound == guest.token or used < row[0]:
-                return Admission.TOKEN
+        if guest.token and self._opens(guest.token, bound, now_ms):
+            return Admission.TOKEN
         if guest.admission is Admission.TOKEN:
             raise Refused(Refusal.ADMISSION)
         return Admission.OPEN
+
+    def _opens(self, token: bytes, bound: bytes | None, now_ms: int) -> bool:
+        """Whether the token lets an account in: one that it let in before, or one more while it may."""
+        row = self._one("SELECT accounts, until_ms FROM tokens WHERE hash = ?", (token,))
+        if row is None or bound == token:
+            return row is not None
+        accounts, until_ms = row
+        (used,) = self._sure("SELECT count(*) FROM accounts WHERE token = ?", (token,))
+        return bool(used < accounts and (not until_ms or now_ms < until_ms))
 
     def _let_in(self, number: int, guest: Guest, now_ms: int) -> None:
         """By a token, or the list: it is not counted among the open ones."""
@@ -164,7 +170,7 @@ class Rows:
         """Who a queue is made for, with the id 0 where nothing of it is kept yet. Raises Refused."""
         row = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
         if guest.admission is not Admission.OPEN:  # a token may have been revoked since
-            self._admission(guest, row[1] if row else None)
+            self._admission(guest, row[1] if row else None, now_ms)
         if row is not None:
             return self._account(row[0])
         if guest.admission is not Admission.OPEN:
@@ -272,6 +278,11 @@ class Rows:
         dropped = sum(self.drop(name) for (name,) in idle)
         self.flush()
         self._run("DELETE FROM accounts WHERE queues = 0 AND seen_ms < ?", (before,))
+        self._run(
+            "DELETE FROM tokens WHERE until_ms BETWEEN 1 AND ? AND hash NOT IN"
+            " (SELECT token FROM accounts WHERE token IS NOT NULL)",
+            (now_ms,),
+        )
         return len(old) + dropped
 
     def purge(self, account: bytes) -> int:
@@ -286,8 +297,11 @@ class Rows:
 
     # --- the operator's ---
 
-    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> None:
-        self._run("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?)", (token_hash, label, accounts, now_ms))
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int) -> None:
+        self._run(
+            "INSERT OR REPLACE INTO tokens (hash, label, accounts, made_ms, until_ms) VALUES (?, ?, ?, ?, ?)",
+            (token_hash, label, accounts, now_ms, until_ms),
+        )
 
     def remove_token(self, token_hash: bytes) -> bool:
         return bool(self._run("DELETE FROM tokens WHERE hash = ?", (token_hash,)).rowcount)
@@ -377,7 +391,8 @@ def stats(connection: sqlite3.Connection) -> Stats:
 def tokens(connection: sqlite3.Connection) -> list[Token]:
     """Store.tokens."""
     rows = connection.execute(
-        "SELECT t.hash, t.label, t.accounts, (SELECT count(*) FROM accounts a WHERE a.token = t.hash), t.made_ms"
+        "SELECT t.hash, t.label, t.accounts, (SELECT count(*) FROM accounts a WHERE a.token = t.hash), t.made_ms,"
+        " t.until_ms"
         " FROM tokens t ORDER BY t.made_ms, t.hash"
     )
     return [Token(*row) for row in rows]

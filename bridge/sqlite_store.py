@@ -115,8 +115,8 @@ class SqliteStore:
     def stats(self) -> Future[Stats]:
         return self._read(rows.stats)
 
-    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]:
-        return self._queue(lambda kept: kept.add_token(token_hash, label, accounts, now_ms))
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int = 0) -> Future[None]:
+        return self._queue(lambda kept: kept.add_token(token_hash, label, accounts, now_ms, until_ms))
 
     def tokens(self) -> Future[list[Token]]:
         return self._read(rows.tokens)

@@ -55,13 +55,15 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An admission token, known by its hash. `accounts` is how many it may admit, `used` how many it has."""
+    """An admission token, known by its hash. `accounts` is how many it may admit, `used` how many it has; it admits
+    no further one from `until_ms` on, unless that is 0."""
 
     hash: bytes = field(repr=False)
     label: str
     accounts: int
     used: int
     made_ms: int
+    until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class Store(Protocol):
     # --- upkeep ---
 
     def expire(self, now_ms: int) -> Future[int]:
-        """Forget blobs that were kept for `kept_s`, and queues nobody read for QUEUE_IDLE_DAYS: how many blobs."""
+        """Forget blobs that were kept for `kept_s`, queues nobody read for QUEUE_IDLE_DAYS, and tokens whose time is
+        over and that admitted nobody: how many blobs."""
         ...
 
     def stats(self) -> Future[Stats]: ...
@@ -155,7 +158,9 @@ class Store(Protocol):
 
     # --- the operator's ---
 
-    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int) -> Future[None]: ...
+    def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int = 0) -> Future[None]:
+        """From `until_ms` on it admits no further account; 0: without end."""
+        ...
 
     def tokens(self) -> Future[list[Token]]: ...
 

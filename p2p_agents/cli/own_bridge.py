@@ -22,7 +22,7 @@ from p2p_agents import errors, limits
 from p2p_agents.paths import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from p2p_agents.paths import Home
 
@@ -30,7 +30,8 @@ POLL_S = 0.05
 READY_BYTES = 64 * 1024  # the first line of a bridge is under a kilobyte
 TUNNELS = ("cloudflared", "tailscale")  # in this order, whichever is installed
 TUNNEL_PORT = 443
-INVITED = 16  # nodes that one token admits
+INVITED = 16  # nodes that one token admits which is given to several
+LINK_MINUTES = limits.PAIRING_CODE_MS // 60_000 + 1  # that the token in a link admits one node: the code's life
 ELSEWHERE = "192.0.2.1"  # an address of documentation (RFC 5737), reached by whatever route leads out
 CLOUDFLARED_NAME = re.compile(rb"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.trycloudflare\.com)")
 
@@ -69,13 +70,13 @@ class OwnBridge:
             return False
         return False
 
-    def start(self, port: int, public_host: str | None, tunnel: str | None, *, invited: bool) -> dict[str, Any]:
+    def start(self, port: int, public_host: str | None, tunnel: str | None, *, open_: bool) -> dict[str, Any]:
         """Start it apart from the terminal and wait until it serves. Without a name that others reach this machine by,
-        its own address is told. `invited`: it admits only those with a token, and `token` is this node's. Raises
-        BridgeFailed."""
+        its own address is told. It admits only those with a token, and `token` is this node's, unless it is `open_` to
+        anybody. Raises BridgeFailed."""
         os.makedirs(self.data, mode=0o700, exist_ok=True)
-        token = self.invitation("this machine") if invited else None
-        how = ["--admission", "token" if invited else "open"]
+        token = None if open_ else self.invitation("this machine", accounts=1)
+        how = ["--admission", "open" if open_ else "token"]
         where = ["--port", str(port), "--public-host", public_host or address_here()]
         command = [sys.executable, "-P", "-m", "bridge", "run", "--json", "--data", self.data, *how, *where]
         ready = self._launch(command, "ready", _first_line)
@@ -91,10 +92,20 @@ class OwnBridge:
         self._keep(known)
         return known
 
-    def invitation(self, label: str) -> str:
-        """A token that this bridge admits, running or not. Raises BridgeFailed."""
+    def invitation(self, label: str, *, accounts: int = INVITED, minutes: int = 0) -> str:
+        """A token that this bridge admits so many nodes by, running or not, and for so long; 0 is for good. Raises
+        BridgeFailed."""
         words = [sys.executable, "-P", "-m", "bridge", "token", "create", "--json", "--data", self.data]
-        return str(json.loads(_run_tool([*words, "--label", label, "--accounts", str(INVITED)]))["token"])
+        most = ["--accounts", str(accounts), "--minutes", str(minutes)]
+        return str(json.loads(_run_tool([*words, "--label", label, *most]))["token"])
+
+    def admitting(self, link: str, bridge: str) -> str:
+        """A link over `bridge` that admits whoever holds it, where that bridge is this one and admits by tokens: the
+        token lives as long as the code in the link, and serves one node. Raises BridgeFailed."""
+        known = self.last()
+        if known is None or is_open(known) or known["address"] != bridge:
+            return link
+        return f"{link}-{self.invitation('a link', accounts=1, minutes=LINK_MINUTES)}"
 
     def stop(self) -> dict[str, Any] | None:
         """Stop it, wait until it left, and forget it; what it was. None when none was started."""
@@ -154,6 +165,11 @@ class OwnBridge:
 
     def _keep(self, known: dict[str, Any]) -> None:
         write_whole(self._state, json.dumps(known).encode())
+
+
+def is_open(known: Mapping[str, Any]) -> bool:
+    """Whether anybody who reaches the bridge may use it."""
+    return known.get("admission") != "token"
 
 
 def address_here() -> str:

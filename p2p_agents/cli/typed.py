@@ -18,13 +18,17 @@ SEEN = (
     " for it, or p2p-agents pair - which reads standard input"
 )
 
-LINK = re.compile(r"https://([^/#\s]+)/p/[^/#\s]+#[A-Za-z]+-[A-Za-z]+-([A-Za-z2-7]{52})")
+LINK = re.compile(r"https://([^/#\s]+)/p/[^/#\s]+#[A-Za-z]+-[A-Za-z]+-([A-Za-z2-7]{52})(?:-([A-Za-z2-7]{32}))?")
 
 
-def bridge_in(code: str) -> str | None:
-    """The address of the bridge that a link of `pair --link` leads over."""
+def bridge_in(code: str) -> tuple[str, str | None] | None:
+    """Of a link of `pair --link`: the address of the bridge that it leads over, and the token that admits to it, where
+    it holds one."""
     found = LINK.fullmatch(code)
-    return f"bridge://{found[1]}#{found[2].lower()}" if found else None
+    if found is None:
+        return None
+    place, key, token = found.groups()
+    return f"bridge://{place}#{key.lower()}", token.lower() if token else None
 
 
 def ask_code() -> str:

@@ -17,7 +17,7 @@ _WHICH = "its address, or its host and port"
 BRIDGES = (
     Method(
         "bridge.add",
-        "Use a bridge, and wait until it admitted this node; one that is known already takes the new token.",
+        "Use a bridge, and wait until it admitted this node; one that is known keeps its token where none is given.",
         (
             Param("address", str, "bridge://HOST:PORT#KEY", required=True, at_most=ADDRESS_CHARS),
             Param("token", str, "of admission, from the bridge's operator", at_most=TOKEN_CHARS),

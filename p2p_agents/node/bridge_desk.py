@@ -69,17 +69,27 @@ class BridgeDesk:
         return [_check(shown).shown() for shown in await self._all() if shown["configured"]]
 
     async def _add(self, params: Json) -> Json:
-        address, token = str(parse_bridge(params["address"])), params["token"] or ""
-        before = await self._writer.call(lambda core: kept.everything(core.db))
+        """Raises what `_settle` does; a bridge that is refused with a new token keeps the one it had, or is left."""
+        address, given = str(parse_bridge(params["address"])), params["token"] or ""
+        everything: list[Configured] = await self._writer.call(lambda core: kept.everything(core.db))
+        before = {one.address: one.token for one in everything}
+        token = given or before.get(address, "")
         await self._change(lambda core: kept.add(core.db, address, token, core.now_ms()), room_for=address)
         self._bridges.admit(address)
         try:
             await self._settle(address, token, params["timeout"])
         except (BridgeImpostor, BridgeRefused):
-            if all(one.address != address for one in before):  # a mistake is not kept
-                await self._change(lambda core: kept.remove(core.db, address))
+            await self._take_back(address, before.get(address), token)
             raise
         return {"bridge": next(shown for shown in await self._all() if shown["address"] == address)}
+
+    async def _take_back(self, address: str, before: str | None, token: str) -> None:
+        """A mistake is not kept: neither a bridge that was not used before, nor a token in place of another."""
+        if before is None:
+            await self._change(lambda core: kept.remove(core.db, address))
+        elif before not in ("", token):
+            await self._change(lambda core: kept.add(core.db, address, before, core.now_ms()))
+            self._bridges.admit(address)
 
     async def _remove(self, params: Json) -> Json:
         found = _find(await self._all(), params["address"], configured=True)

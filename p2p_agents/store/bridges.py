@@ -19,10 +19,10 @@ class Configured:
 
 
 def add(db: Database, address: str, token: str, now_ms: int) -> None:
-    """One that is there already keeps its place and takes the new token."""
+    """One that is there already keeps its place, and its token where no other is given."""
     db.run(
         "INSERT INTO bridges (address, token, added_ms) VALUES (?, ?, ?)"
-        " ON CONFLICT (address) DO UPDATE SET token = excluded.token",
+        " ON CONFLICT (address) DO UPDATE SET token = iif(excluded.token = '', token, excluded.token)",
         (address, token, now_ms),
     )
 

@@ -330,6 +330,26 @@ async def test_a_token_admits_so_many_accounts(shelf: Shelf) -> None:
 
 
 @in_loop
+async def test_a_token_whose_time_is_over_admits_nobody_new_and_is_forgotten_where_it_admitted_nobody(
+    shelf: Shelf,
+) -> None:
+    async with shelf() as store:
+        used, unused, lasting = (sha256(name).digest() for name in (b"used", b"unused", b"lasting"))
+        for hashed, until in ((used, NOW + 1_000), (unused, NOW + 1_000), (lasting, 0)):
+            await store.add_token(hashed, "a link", 2, NOW, until)
+        alice = await store.admit(holder(ALICE, "used"), NOW + 999)
+        bob = await store.admit(holder(BOB, "used"), NOW + 999)
+        await store.create(QUEUE, alice, TOKEN, False, NOW + 999)
+        assert await refusal(store.create(OTHER, bob, TOKEN, False, NOW + 1_000)) is Refusal.ADMISSION
+        assert await refusal(store.admit(holder(BOB, "used"), NOW + 1_000)) is Refusal.ADMISSION
+        alice = await store.admit(holder(ALICE, "used"), NOW + DAY)  # who came in time stays
+        await store.create(THIRD, alice, TOKEN, False, NOW + DAY)
+        assert {(t.hash, t.until_ms) for t in await store.tokens()} >= {(used, NOW + 1_000), (unused, NOW + 1_000)}
+        await store.expire(NOW + DAY)
+        assert {token.hash for token in await store.tokens()} == {used, lasting}
+
+
+@in_loop
 async def test_a_list_admits_whom_it_names(shelf: Shelf) -> None:
     alice, bob = (open_(account, admission=Admission.LIST) for account in (ALICE, BOB))
     async with shelf() as store:

@@ -51,7 +51,7 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     alice, bob = world.agent("alice"), world.agent("bob")
     shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait")
     assert shown.status == 0, shown
-    assert shown.json["started"] is True
+    assert (shown.json["started"], shown.json["admission"], shown.json["token"]) == (True, "token", None)
     assert shown.json["link"].startswith("https://127.0.0.1:")
     state = alice.node.cli("host", "status").json
     assert (state["running"], state["address"]) == (True, shown.json["bridge"])
@@ -61,6 +61,7 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     met = bob.node.cli("pair", "-", stdin=shown.json["link"].encode())
     assert met.json["contact"]["id"] == alice.id
     assert place_of(bob.node) == shown.json["bridge"]
+    assert bob.node.cli("bridge", "list").json["bridges"][0]["state"] == "up"
     assert "bridge remove 127.0.0.1:" in met.err
     again = alice.node.cli("host", "--no-wait").json
     assert (again["started"], again["bridge"]) == (False, shown.json["bridge"])
@@ -71,12 +72,48 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     assert alice.node.cli("host", "stop").code == "bridge_unknown"
 
 
+def test_a_link_lets_one_in_and_nobody_else(world: World) -> None:
+    """What stands in a link that somebody else saw later is worth nothing."""
+    alice, bob, carol = (world.agent(name) for name in ("alice", "bob", "carol"))
+    shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json
+    assert "Only those you invite" in alice.node.cli("host", "--no-wait").err
+    link = alice.node.cli("pair", "--link", "--no-wait").json["link"]
+    page, _, behind = link.partition("#")
+    *words, token = behind.split("-")
+    assert len(token) == 32
+    assert carol.node.cli("bridge", "add", shown["bridge"]).code == "bridge_refused"
+    elsewhere = "-".join([f"{page.rpartition('/')[0]}/00000#{words[0]}", *words[1:], "a" * 32])
+    barred = carol.node.cli("pair", "-", "--timeout", "1", stdin=elsewhere.encode())
+    assert (barred.code, "does not take that token" in barred.err) == ("nobody_found", True), barred
+    assert bob.node.cli("pair", "-", stdin=link.encode()).json["contact"]["id"] == alice.id
+    late = carol.node.cli("bridge", "add", shown["bridge"], "--token-file", "-", stdin=token.encode())
+    assert late.code == "bridge_refused"
+    assert bob.node.cli("bridge", "add", shown["bridge"]).json["bridge"]["token"] is True
+    assert alice.node.cli("host", "stop").status == 0
+
+
+def test_a_known_bridge_keeps_its_token_until_it_takes_another(world: World) -> None:
+    alice, bob = world.agent("alice"), world.agent("bob")
+    shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--invited", "--no-wait").json
+    add = ("bridge", "add", shown["bridge"])
+    assert bob.node.cli(*add, "--token-file", "-", stdin=shown["token"].encode()).status == 0
+    again = bob.node.cli(*add)
+    assert (again.status, again.json["bridge"]["token"], again.json["bridge"]["state"]) == (0, True, "up")
+    assert bob.node.cli(*add, "--token-file", "-", stdin=b"mistyped").code == "bridge_refused"
+    assert bob.node.cli(*add).json["bridge"]["state"] == "up"
+    assert alice.node.cli("host", "stop").status == 0
+
+
 def test_an_open_bridge_says_that_it_is(world: World) -> None:
     node = world.agent("alice").node
-    shown = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait")
+    shown = node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--open", "--no-wait")
     assert (shown.json["admission"], shown.json["token"]) == ("open", None)
     assert "Anybody who reaches that bridge may use it" in shown.err
     assert node.cli("host", "status").json["admission"] == "open"
+    assert node.cli("host", "--no-wait").json["admission"] == "open"
+    closed = node.cli("host", "--invited", "--no-wait").json
+    assert (closed["started"], closed["admission"], closed["bridge"]) == (True, "token", shown.json["bridge"])
+    assert node.cli("host", "--open", "--invited", "--no-wait").code == "usage"
     assert node.cli("host", "stop").status == 0
 
 

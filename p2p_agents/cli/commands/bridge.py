@@ -61,7 +61,7 @@ def add(
     """Use a bridge from now on, and wait until it answered.
 
     One that does not answer is kept and tried again. One that holds another key, or does not admit this node, is not.
-    A bridge that is known already takes the new token.
+    A bridge that is known already takes the new token; it keeps its own where none is given, or where that is refused.
     """
 
     def act(face: Face) -> None:

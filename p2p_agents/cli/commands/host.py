@@ -43,8 +43,10 @@ def host(
         bool, typer.Option("--tunnel", help="Through cloudflared or tailscale, where one is installed.")
     ] = False,
     invited: Annotated[
-        bool,
-        typer.Option("--invited", help="The bridge is for those with the token that is shown; else for anybody."),
+        bool, typer.Option("--invited", help="Show a token too, for nodes that use the bridge without the link.")
+    ] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="The bridge is for anybody who reaches it; else for those invited.")
     ] = False,
     no_qr: Annotated[bool, typer.Option("--no-qr", help="Words only, no picture.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
@@ -57,7 +59,8 @@ def host(
     One that it started before, and that ended since, is started again as it was. Other options than then, or another
     address of this machine, start it anew in their place, and links of before serve no longer.
 
-    Anybody who reaches that bridge may use it, within bounds, unless it was started with --invited.
+    Only this machine and those you invite may use that bridge: the link lets one other in, once, while the code lives;
+    --invited shows a token that lets in 16. With --open anybody may who reaches it, within bounds.
 
     The bridge runs in the background and keeps what it is given in this node's home, until `host stop`. Others reach
     it where this machine can be reached: at --public-host, or through a tunnel program that is installed already.
@@ -65,8 +68,12 @@ def host(
     if ctx.invoked_subcommand:
         return exits.OK
 
+    if invited and open_:
+        raise typer.BadParameter("--open is for anybody, and --invited for those with a token: one of them.")
+
     def act(face: Face) -> int:
-        started = _serve(face, Wish(port, public_host, tunnel=tunnel, invited=invited))
+        who = True if open_ else False if invited else None
+        started = _serve(face, Wish(port, public_host, tunnel=tunnel, open=who), invites=invited)
         wanted = {"bridge": started["bridge"]}
         return show_and_wait(face, name, picture=not no_qr, link=True, wait=not no_wait, more=started, wanted=wanted)
 
@@ -106,51 +113,53 @@ def stop(json: Json = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was asked for on the command line."""
+    """What was asked for on the command line; `open` None is as before, and closed where there was nothing."""
 
     port: int | None
     public_host: str | None
     tunnel: bool
-    invited: bool
+    open: bool | None
 
     def of(self, last: Mapping[str, Any] | None) -> Wish:
         """The same, with what was started last where nothing else is asked for. Port 0 is any: that of before."""
+        from p2p_agents.cli.own_bridge import is_open
+
         if last is None:
-            return replace(self, port=DEFAULT_PORT if self.port is None else self.port)
+            return replace(self, port=DEFAULT_PORT if self.port is None else self.port, open=bool(self.open))
         elsewhere = self.tunnel or self.public_host is not None
         return Wish(
             self.port or last.get("port") or DEFAULT_PORT,
             self.public_host if elsewhere else last.get("public_host"),
             tunnel=self.tunnel if elsewhere else last["tunnel"] is not None,
-            invited=self.invited or last.get("admission") == "token",
+            open=is_open(last) if self.open is None else self.open,
         )
 
     def is_met(self, known: Mapping[str, Any], here: str) -> bool:
         """Whether what runs is what is wished for; `here` is this machine's address."""
-        from p2p_agents.cli.own_bridge import host_of
+        from p2p_agents.cli.own_bridge import host_of, is_open
 
-        if self.port != known.get("port", self.port) or self.invited is not (known.get("admission") == "token"):
+        if self.port != known.get("port", self.port) or self.open is not is_open(known):
             return False
         if self.tunnel or known["tunnel"]:
             return self.tunnel is (known["tunnel"] is not None)
         return host_of(known["address"]) == (self.public_host or here)
 
 
-def _serve(face: Face, wish: Wish) -> dict[str, Any]:
+def _serve(face: Face, wish: Wish, *, invites: bool) -> dict[str, Any]:
     """The bridge that is used: one that is known, or one of our own, started now where it does not run as wished."""
-    from p2p_agents.cli.own_bridge import OwnBridge, address_here, tunnel_tool
+    from p2p_agents.cli.own_bridge import OwnBridge, address_here, is_open, tunnel_tool
 
     own = OwnBridge(Home())
     last, known, here = own.last(), own.running(), address_here()
     used = face.call("bridge.list")["bridges"]
-    if last is None and used and not (wish.tunnel or wish.public_host):
+    if last is None and used and not (wish.tunnel or wish.public_host or wish.open is not None):
         return _used(face, used[0]["address"])
     wanted = wish.of(last)
     started = known is None or not wanted.is_met(known, here)
     if known is None or started:
         tool = tunnel_tool() if wanted.tunnel else None
         _end_last(own, last, known)
-        known = own.start(wanted.port or 0, wanted.public_host, tool, invited=wanted.invited)
+        known = own.start(wanted.port or 0, wanted.public_host, tool, open_=bool(wanted.open))
         if not (wanted.tunnel or wanted.public_host):
             tell(f"Only whoever can reach {here} can reach this bridge. For others: --public-host NAME or --tunnel")
     _use(face, known, last)
@@ -158,8 +167,8 @@ def _serve(face: Face, wish: Wish) -> dict[str, Any]:
         tell(
             f"A bridge runs in the background now: {output.escape(known['address'])}\nTo stop it: p2p-agents host stop"
         )
-    token = own.invitation("invited") if known.get("token") and (started or wish.invited) else None
-    tell(_who_may_use(known["address"], token, invited=bool(known.get("token"))))
+    token = own.invitation("invited") if invites else None
+    tell(_who_may_use(known["address"], token, open_=is_open(known)))
     return {"bridge": known["address"], "started": started, "admission": known.get("admission"), "token": token}
 
 
@@ -203,16 +212,21 @@ def _used(face: Face, address: str) -> dict[str, Any]:
     return {"bridge": address, "started": False, "admission": None, "token": None}
 
 
-def _who_may_use(address: str, token: str | None, *, invited: bool) -> str:
-    if not invited:
+def _who_may_use(address: str, token: str | None, *, open_: bool) -> str:
+    from p2p_agents.cli.own_bridge import INVITED
+
+    if open_:
         return (
             "Anybody who reaches that bridge may use it, within bounds. To admit only those you invite:"
-            " p2p-agents host stop, then p2p-agents host --invited"
+            " p2p-agents host --invited"
         )
     if token is None:
-        return "Only those with a token may use that bridge. One to give away: p2p-agents host --invited"
+        return (
+            "Only those you invite may use that bridge: the link below lets in one, once. A token for others:"
+            " p2p-agents host --invited"
+        )
     return (
-        "Only those with this token may use that bridge. Whom you invite types:\n"
+        f"Only those you invite may use that bridge. A token that lets in {INVITED} machines; each types:\n"
         f"  echo {token} | p2p-agents bridge add {output.escape(address)} --token-file -"
     )
 
@@ -221,7 +235,9 @@ def _state(result: Mapping[str, Any]) -> str:
     if not result["running"]:
         ended = f"the bridge at {output.escape(result['address'])} has ended" if "address" in result else ""
         return f"{ended or 'no bridge of this machine runs'}; start one: p2p-agents host"
+    from p2p_agents.cli.own_bridge import is_open
+
     through = f", through {result['tunnel']}" if result["tunnel"] else ""
-    who = "those with a token" if result.get("admission") == "token" else "anybody who reaches it"
+    who = "anybody who reaches it" if is_open(result) else "those you invite"
     keeps = f"runs as process {result['pid']}{through}, and keeps what it is given in {output.escape(result['data'])}"
     return f"{output.escape(result['address'])}\n{keeps}\nadmits {who}"

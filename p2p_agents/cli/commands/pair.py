@@ -15,6 +15,7 @@ from p2p_agents import errors, exits, limits, output
 from p2p_agents.cli import progress, typed
 from p2p_agents.cli.face import STDERR, Face, run
 from p2p_agents.cli.options import As, Json, Listed, Timeout, application, check_number, examples
+from p2p_agents.paths import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -151,6 +152,8 @@ def show_and_wait(
     if link and shown["link"] is None:
         face.act("pair.cancel", code=shown["id"])
         raise errors.BridgeUnknown("a link leads to a bridge, and this node uses none", hint="run: p2p-agents host")
+    if link:
+        shown["link"] = _admitting(face, shown)
     if shown["withdrew"] is not None:
         tell(f"The code before, which ended with {shown['withdrew']}, is taken back: an agent shows one at a time.")
     for path, kind in saved.items():
@@ -166,6 +169,19 @@ def show_and_wait(
         ended = face.act("pair.cancel", code=shown["id"])
         tell("The code is taken back." if ended["state"] == "cancelled" else output.code_state(ended))
         return exits.INTERRUPTED
+
+
+def _admitting(face: Face, shown: Mapping[str, Any]) -> str:
+    """A link over this machine's own bridge lets its holder in there. Raises BridgeFailed: the code is taken back."""
+    from p2p_agents.cli.own_bridge import OwnBridge
+
+    link = str(shown["link"])
+    over = typed.bridge_in(link)
+    try:
+        return OwnBridge(Home()).admitting(link, over[0]) if over is not None else link
+    except errors.BridgeFailed:
+        face.act("pair.cancel", code=shown["id"])
+        raise
 
 
 def _look(image: str | None) -> str:
@@ -193,14 +209,19 @@ def _join(face: Face, code: str, name: str | None, timeout: float, *, link: bool
 
 
 @contextmanager
-def _over_bridge(face: Face, address: str | None) -> Iterator[None]:
-    """Use the bridge that a link names, for good once it brought somebody."""
-    if address is None or any(one["address"] == address for one in face.call("bridge.list")["bridges"]):
+def _over_bridge(face: Face, over: tuple[str, str | None] | None) -> Iterator[None]:
+    """Use the bridge that a link names, by the token in it, and for good once it brought somebody."""
+    if over is None:
+        yield
+        return
+    address, token = over
+    known = next((one for one in face.call("bridge.list")["bridges"] if one["address"] == address), None)
+    if known is not None and (token is None or known["state"] in ("up", "down")):
         yield
         return
     place = output.escape(address.removeprefix("bridge://").partition("#")[0])
     try:
-        face.call("bridge.add", address=address)
+        face.call("bridge.add", address=address, token=token)
         tell(f"This machine uses the bridge of the link now. To end that: p2p-agents bridge remove {place}")
     except (errors.BridgeUnreachable, errors.BridgeRefused, errors.BridgeImpostor) as error:  # perhaps it is near
         tell(f"The bridge of the link is of no use: {output.escape(error.message)}\n  {output.escape(error.hint)}")
@@ -208,8 +229,9 @@ def _over_bridge(face: Face, address: str | None) -> Iterator[None]:
         yield
     except (errors.P2PError, KeyboardInterrupt):
         face.close()  # after Ctrl-C the connection still waits for an answer
-        with suppress(errors.BridgeUnknown):
-            face.call("bridge.remove", address=address)
+        if known is None:
+            with suppress(errors.BridgeUnknown):
+                face.call("bridge.remove", address=address)
         raise
 
 
