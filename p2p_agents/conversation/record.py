@@ -21,6 +21,7 @@ from p2p_agents.wire.entry import (
     encode_body,
     encode_claims,
     encode_void,
+    signed_body_hash,
 )
 from p2p_agents.wire.payload import Item
 
@@ -149,8 +150,8 @@ def intact_part(entry_hash: bytes, item: Item) -> Item | None:
         return item
     if hashlib.sha256(item.signed).digest() != entry_hash:
         return None
-    signed = decode_claims(unverified_payload(item.signed)).body_hash
-    return item if item.body is None or body_hash(item.body) == signed else Item(item.signed, None)
+    whole = item.body is None or body_hash(item.body) == signed_body_hash(item.signed)
+    return item if whole else Item(item.signed, None)
 
 
 def _read_entry(signed: bytes, body: bytes | None) -> Record:

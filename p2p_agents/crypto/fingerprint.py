@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from functools import lru_cache
 
 from p2p_agents.errors import Malformed
 from p2p_agents.wire.cbor import blob, encode
@@ -15,10 +16,12 @@ PREFIX_CHARS = 6  # 30 bits: the shortest prefix that names an agent
 
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")  # RFC 4648 base32, lower case
 _SAFETY_LABEL = "p2pa/1 safety number"
+_TEXTS_KEPT = 1_024  # of ids: those in use are written again with every message
 _GROUPS = 12
 _GROUP_BYTES = 5
 
 
+@lru_cache(maxsize=_TEXTS_KEPT)
 def id_text(agent: bytes) -> str:
     """The agent id as 52 lower-case base32 characters, unpadded."""
     return base64.b32encode(blob(agent, size=ID_BYTES, what="agent id")).decode().rstrip("=").lower()

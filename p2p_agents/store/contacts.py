@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import ContactFrozen, PeerBlocked
+from p2p_agents.wire.names import skeleton
 
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
@@ -99,6 +100,7 @@ def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str,
     found = contact(db, agent, peer)
     assert found is not None
     if trust >= Trust.ACCEPTED and found.name:
+        db.derived.clear()
         db.run("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", (agent, found.name, peer))
     return found
 
@@ -117,6 +119,7 @@ def drop_self(db: Database, agent: int) -> None:
 
 
 def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> None:
+    db.derived.clear()
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 
 
@@ -143,6 +146,7 @@ def forget_pins(db: Database, peer: bytes, agent: int | None = None) -> None:
         f"UPDATE contacts SET trust = ?3 WHERE {whose} AND trust <> ?4",  # noqa: S608 - constant
         (*parameters, int(Trust.UNKNOWN), int(Trust.BLOCKED)),
     )
+    db.derived.clear()
     for table in ("pins", "allowed"):
         db.run(f"DELETE FROM {table} WHERE {whose}", parameters)  # noqa: S608 - constants
     db.run(f"DELETE FROM requests WHERE {whose} AND state <> 'blocked'", parameters)  # noqa: S608 - constant
@@ -158,13 +162,21 @@ def pinned(db: Database, agent: int, name: str) -> bytes | None:
     return row[0] if row else None
 
 
-def names(db: Database, agent: int) -> list[tuple[bytes, str]]:
-    """(peer, name): names that were pinned, and petnames."""
-    return db.all(
-        "SELECT peer, name FROM pins WHERE agent = ?1"
-        " UNION SELECT peer, petname FROM contacts WHERE agent = ?1 AND petname IS NOT NULL",
-        (agent,),
-    )
+def names(db: Database, agent: int, look: str) -> list[tuple[bytes, str]]:
+    """(peer, name): names that were pinned, and petnames, that have this skeleton. Read once until one changes: each
+    message that is sent asks."""
+    if (names, agent) not in db.derived:
+        rows = db.all(
+            "SELECT peer, name FROM pins WHERE agent = ?1"
+            " UNION SELECT peer, petname FROM contacts WHERE agent = ?1 AND petname IS NOT NULL",
+            (agent,),
+        )
+        by_look: dict[str, list[tuple[bytes, str]]] = {}
+        for peer, name in rows:
+            by_look.setdefault(skeleton(name), []).append((peer, name))
+        db.derived[names, agent] = by_look
+    found: list[tuple[bytes, str]] = db.derived[names, agent].get(look, [])
+    return found
 
 
 # --- addresses ---

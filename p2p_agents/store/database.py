@@ -99,6 +99,9 @@ class Database:
         self.run = connection.execute
         self._changes = connection.total_changes
         self._generation: str | None = None  # as read; forgotten with whatever may have changed it
+        self.derived: dict[
+            object, Any
+        ] = {}  # computed from rows; who changes them empties it, and so does every undoing
 
     @classmethod
     def open(cls, path: str) -> Database:
@@ -193,7 +196,7 @@ class Database:
             raise StoreUncertain(f"the disk failed in a commit: {error}") from error
 
     def rollback(self) -> None:
-        self._generation = None
+        self._undone()
         if not self.is_lost and self._connection.in_transaction:
             try:
                 self.run("ROLLBACK")
@@ -225,7 +228,7 @@ class Database:
             with translated():
                 yield
         except BaseException:
-            self._generation = None
+            self._undone()
             if self._connection.in_transaction:  # a full disk may have rolled everything back already
                 with translated():
                     self.run("ROLLBACK TO item")
@@ -233,6 +236,10 @@ class Database:
             raise
         with translated():
             self.run("RELEASE item")
+
+    def _undone(self) -> None:
+        self._generation = None
+        self.derived.clear()
 
     @property
     def in_transaction(self) -> bool:

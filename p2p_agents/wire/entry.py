@@ -23,6 +23,7 @@ SALT_BYTES = 16
 FIRST_PREV = bytes(ID_BYTES)  # what a chain's first entry names as its predecessor
 
 _BODY_BYTES = 1 + (1 + SALT_BYTES) + 5 + BODY_BYTES  # array, salt, and the content with its length
+_SIGNATURE_BYTES = 2 + 64  # of a COSE_Sign1 as CBOR: its length in two bytes, and Ed25519's
 _CLAIMS_BYTES = HEADERS_BYTES + 1024  # the fixed fields take under 300 bytes, the kind at most 256
 
 
@@ -61,6 +62,12 @@ def encode_claims(claims: Claims) -> bytes:
 def decode_claims(payload: bytes) -> Claims:
     """The claims in a signed payload. Raises Malformed or UnknownVersion."""
     return Claims(*_fields(payload, 12, _CLAIMS_BYTES, "entry"))
+
+
+def signed_body_hash(signed: bytes) -> bytes:
+    """`Claims.body_hash` in the COSE_Sign1 of what is known to be an entry, as by its hash: the claims end with it, and
+    nothing but a signature follows them."""
+    return signed[-_SIGNATURE_BYTES - ID_BYTES : -_SIGNATURE_BYTES]
 
 
 def encode_body(salt: bytes, content: bytes) -> bytes:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p_agents.conversation.record import MESSAGE, VOID, Place, read_item, write_message, write_void
+from p2p_agents.conversation.record import MESSAGE, VOID, Place, intact_part, read_item, write_message, write_void
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadSignature, Malformed, UnknownVersion
 from p2p_agents.wire.cbor import encode
-from p2p_agents.wire.entry import ENTRY_LABEL, FIRST_PREV, Claims, encode_claims
+from p2p_agents.wire.entry import ENTRY_LABEL, FIRST_PREV, Claims, body_hash, encode_claims, signed_body_hash
 from p2p_agents.wire.payload import Item
 
 KEY = SigningKey.from_seed(b"k" * 32)
@@ -30,6 +30,16 @@ def test_what_was_written_is_read():
     assert read_item(record.item) == record
     assert record.content == b"hello"
     assert (record.kind, record.type, record.reply_to) == (MESSAGE, "text/plain", b"r" * 32)
+
+
+@given(st.binary(max_size=2_000), st.sampled_from(["", "text/plain"]), st.sampled_from([None, b"r" * 32]))
+def test_a_signed_entry_shows_the_hash_of_its_body_without_being_parsed(content, content_type, reply_to):
+    """B4: whoever seals compares each body with what was signed."""
+    record = message(content, content_type=content_type, reply_to=reply_to)
+    assert signed_body_hash(record.signed) == body_hash(record.body)
+    assert intact_part(record.hash, record.item) == record.item
+    assert intact_part(record.hash, Item(record.signed, message(b"other").body)) == Item(record.signed, None)
+    assert intact_part(b"h" * 32, record.item) is None
 
 
 def test_a_purged_entry_still_verifies():

@@ -30,6 +30,7 @@ from p2p_agents.wire.frame import Standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from p2p_agents.core.delivery.outbound import Sent
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
 
@@ -234,7 +235,7 @@ def send(core: Core, params: Json) -> Json:
         "id": id_text(sent.hash),
         "cursor": showing.cursor_text(core, sent.cursor),
         "state": showing.shown_state(core, hosted, known.agent, sent.state),
-        "why": _why(core, hosted, sent.entry),
+        "why": _why(core, hosted, known.agent, sent),
         "duplicate": sent.duplicate,
         "key": key,
         "to": Names(core, hosted).of(known.agent),
@@ -242,9 +243,12 @@ def send(core: Core, params: Json) -> Json:
     }
 
 
-def _why(core: Core, hosted: Hosted, entry: int) -> str | None:
-    """What a message waits for that was accepted just now."""
-    waiting = (showing.why(core, hosted, d) for d in outbox.deliveries(core.db, hosted.local.id, entry))
+def _why(core: Core, hosted: Hosted, peer: bytes, sent: Sent) -> str | None:
+    """What a message waits for, or why it failed: nothing, where it is new and on a link to somebody who takes it."""
+    link = next(core.links_to(hosted.local.id, peer), None)
+    if not sent.duplicate and not hosted.behind and link is not None and link.peer_standing is Standing.ACCEPTS:
+        return None
+    waiting = (showing.why(core, hosted, d) for d in outbox.deliveries(core.db, hosted.local.id, sent.entry))
     return next(filter(None, waiting), None)
 
 

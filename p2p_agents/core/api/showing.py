@@ -147,12 +147,14 @@ def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
     """Whether we wrote to a peer that has not let us in, as far as is known: it never met us, nor asked us first. Of an
     agent that has or had other devices, those may have met it: there only the peer's word on a link counts."""
     local, identity = hosted.local, hosted.speaker.identity
+    standings = [link.peer_standing for link in core.links_to(local.id, peer_id)]
+    if Standing.ACCEPTS in standings:
+        return False
     found = contacts.contact(core.db, local.id, peer_id)
     if found is None or found.trust is not Trust.ACCEPTED or core.hosted_id(peer_id) is not None:
         return False
-    standings = [link.peer_standing for link in core.links_to(local.id, peer_id)]
     if standings or len(identity.devices) + len(identity.revoked) > 1:
-        return bool(standings) and Standing.ACCEPTS not in standings
+        return bool(standings)
     request = contacts.request(core.db, local.id, peer_id)
     return not (sessions.ever_met(core.db, local.device, peer_id) or (request and request.state == "accepted"))
 

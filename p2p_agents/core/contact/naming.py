@@ -21,7 +21,7 @@ class Names:
     def __init__(self, core: Core, hosted: Hosted) -> None:
         self._core = core
         self._hosted = hosted
-        self._by_look: dict[str, list[tuple[bytes, str]]] | None = None
+        self._own: dict[str, list[tuple[bytes, str]]] = {}  # our agents' names, by look
         self._told: dict[bytes, Json] = {}
 
     def of(self, agent: bytes) -> Json:
@@ -38,9 +38,9 @@ class Names:
         if found is None:
             return {"id": id_text(agent), "name": "", **self.worth(agent, "")}
         worth = self.worth(agent, found.name, found.petname)
-        name = found.petname or (
-            f"{found.name}~{id_text(agent)[:6]}" if self._is_anothers(agent, found.name) else found.name
-        )
+        name = found.petname or found.name
+        if not worth["pinned"] and self._is_anothers(agent, found.name):
+            name = f"{found.name}~{id_text(agent)[:6]}"
         return {"id": id_text(agent), "name": name, **worth}
 
     def worth(self, agent: bytes, name: str, petname: str | None = None) -> Json:
@@ -56,14 +56,10 @@ class Names:
         return owner is not None and owner != agent
 
     def _like(self, agent: bytes, name: str) -> str | None:
-        if self._by_look is None:
-            self._by_look = {}
-            for owner, known in self._known():
-                self._by_look.setdefault(skeleton(known), []).append((owner, known))
-        alike = self._by_look.get(skeleton(name), ())
+        """Of the names that mean somebody: of our own agents, and those that contacts were accepted by or given."""
+        look = skeleton(name)
+        if not self._own:
+            for hosted in self._core.hosted.values():
+                self._own.setdefault(skeleton(hosted.local.name), []).append((hosted.local.agent, hosted.local.name))
+        alike = [*self._own.get(look, ()), *contacts.names(self._core.db, self._hosted.local.id, look)]
         return next((known for owner, known in alike if owner != agent), None)
-
-    def _known(self) -> list[tuple[bytes, str]]:
-        """Names that mean somebody: of our own agents, and those that contacts were accepted by or given."""
-        own = [(hosted.local.agent, hosted.local.name) for hosted in self._core.hosted.values()]
-        return own + contacts.names(self._core.db, self._hosted.local.id)

@@ -236,10 +236,14 @@ class Core:
             self.mark_ready(key)
 
     def pace(self, key: PairKey) -> Pace:
-        return self.paces.setdefault(key, Pace())
+        if key not in self.paces:
+            self.paces[key] = Pace()
+        return self.paces[key]
 
     def share(self, agent: int, peer: bytes) -> Share:
-        return self.shares.setdefault((agent, peer), Share())
+        if (agent, peer) not in self.shares:
+            self.shares[agent, peer] = Share()
+        return self.shares[agent, peer]
 
     def newest_link(self, key: PairKey) -> Link | None:
         """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way

@@ -11,6 +11,7 @@ from p2p_agents import output
 from p2p_agents.core.api import commands, reading
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.crypto.fingerprint import id_text
+from p2p_agents.errors import RequestUnknown
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
 from tests.core.contact.test_directory import advert, hears
@@ -76,6 +77,30 @@ def test_a_name_that_looks_like_a_petname_says_so(pair: Core) -> None:
     assert worth(pair, carol, "carol", "boss") == (True, None)
 
 
+def test_names_are_read_again_when_one_changes(pair: Core) -> None:
+    """They are kept from one answer to the next: by whatever is accepted, named, forgotten or undone."""
+    stranger, agent = os.urandom(32), pair.acting("alice").local.id
+    assert worth(pair, stranger, "car0l") == (False, None)
+    carol = accepts(pair, "carol")
+    assert worth(pair, stranger, "car0l") == (False, "carol")
+    does(pair, lambda core: contacts.set_petname(core.db, agent, carol, "boss"))
+    assert worth(pair, stranger, "b0ss") == (False, "boss")
+    does(pair, lambda core: contacts.set_petname(core.db, agent, carol, None))
+    assert worth(pair, stranger, "b0ss") == (False, None)
+    does(pair, lambda core: contacts.forget_pins(core.db, carol))
+    assert worth(pair, stranger, "car0l") == (False, None)
+    with pytest.raises(RequestUnknown):
+        does(pair, lambda core: _fails_after_accepting(core, agent, carol))
+    assert worth(pair, stranger, "dav1d") == (False, None)
+
+
+def _fails_after_accepting(core: Core, agent: int, peer: bytes) -> None:
+    contacts.save_contact(core.db, agent, peer, name="x", kind="other", trust=Trust.ACCEPTED, now_ms=1)
+    contacts.set_petname(core.db, agent, peer, "david")
+    assert Names(core, core.acting("alice")).worth(os.urandom(32), "dav1d")["like"] == "david"
+    raise RequestUnknown
+
+
 def test_two_contacts_whose_names_look_alike_are_told_apart(pair: Core) -> None:
     carol, other = accepts(pair, "carol"), accepts(pair, "car0l")
     assert worth(pair, carol, "carol") == (True, "car0l")
@@ -114,12 +139,11 @@ def test_messages_carry_it_from_wherever_they_are_read(pair: Core) -> None:
     assert [(it["pinned"], it["like"]) for it in shown["recipients"]] == [(False, "carol")]
 
 
-def test_one_look_at_all_names_serves_a_whole_page(pair: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_look_at_all_names_serves_a_whole_page(pair: Core) -> None:
     """However many strangers there are to compare."""
-    looks = []
-    real = contacts.names
-    monkeypatch.setattr(contacts, "names", lambda db, agent: (looks.append(agent), real(db, agent))[1])
+    said: list[str] = []
+    pair.db._connection.set_trace_callback(said.append)
     for number in range(20):
         hears(pair, advert(f"stranger{number}"))
     asks(pair, commands.peers)
-    assert len(looks) == 1
+    assert sum("UNION SELECT peer, petname" in statement for statement in said) == 1
