@@ -8,6 +8,7 @@ from __future__ import annotations
 from p2p_agents.terminal import block as block
 from p2p_agents.terminal import escape as escape
 from p2p_agents.terminal import fold as fold
+from p2p_agents.terminal import on_terminal as on_terminal
 from p2p_agents.terminal import style as style
 from p2p_agents.terminal import table as table
 from p2p_agents.terminal import width
@@ -96,10 +97,12 @@ def awaited(result: Mapping[str, Any]) -> str:
 
 
 def sent(result: Mapping[str, Any]) -> str:
+    """Its id short, as `show` takes it, where a person reads it; whole where it goes on to a program."""
     again = " (sent before)" if result.get("duplicate") else ""
-    if result["state"] == "asked":
-        return f"{_asked(result)}{again}  {style(escape(result['id']), 'dim')}"
-    return f"{escape(result['state'])} to {escape(called(result['to']))}{again}  {style(escape(result['id']), 'dim')}"
+    plain = f"{escape(result['state'])} to {escape(called(result['to']))}"
+    told = _asked(result) if result["state"] == "asked" else plain
+    shown = short(result["id"]) if on_terminal() else escape(result["id"])
+    return f"{told}{again}  {style(shown, 'dim')}"
 
 
 def _asked(result: Mapping[str, Any]) -> str:
@@ -160,8 +163,17 @@ def agents(result: Mapping[str, Any]) -> str:
 
 
 def agent(result: Mapping[str, Any]) -> str:
-    shown = "  ".join(escape(cell) for cell in _agent_cells(result["agent"]) if cell)
-    return "\n".join([*_warnings(result["agent"]), shown])
+    """One agent in a line that needs no head."""
+    item = result["agent"]
+    marks = [mark for key, mark in (("default", "the default"), ("hidden", "hidden")) if item.get(key)]
+    facts = [short(item["id"]), item["kind"], f"policy {item['policy']}", item.get("status") or "", *marks]
+    told = " · ".join(escape(fact) for fact in facts if fact)
+    return "\n".join([*_warnings(item), f"{style(escape(item['name']), 'bold')}  {told}"])
+
+
+def created(result: Mapping[str, Any]) -> str:
+    """What `init` did, or found done."""
+    return f"{'created' if result.get('created', True) else 'here already:'} {agent(result)}"
 
 
 def _warnings(item: Mapping[str, Any]) -> list[str]:
@@ -230,7 +242,7 @@ def contact(result: Mapping[str, Any]) -> str:
 
 def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
     marks = [mark for mark in ("allowed", "frozen") if item.get(mark)]
-    trust = ", ".join([item["trust"], *marks])
+    trust = ", ".join([_standing(item), *marks])
     return item["name"], item.get("petname") or "", item["id"][:10], item["kind"], trust, clock(item.get("since"))
 
 
@@ -261,7 +273,8 @@ def paired(result: Mapping[str, Any]) -> str:
         return f"linked {style(escape(result['device']['name']), 'bold')}  {short(result['device']['id'])}"
     found = result["contact"]
     name = found.get("petname") or found["name"]
-    return f"paired with {style(escape(name), 'bold')}  {short(found['id'])} · {escape(result['trust'])}"
+    trust = "" if result["trust"] == "paired" else f" · {escape(result['trust'])}"
+    return f"paired with {style(escape(name), 'bold')}  {short(found['id'])}{trust}"
 
 
 def code_state(result: Mapping[str, Any]) -> str:

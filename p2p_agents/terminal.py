@@ -55,9 +55,14 @@ def fold(line: str, indent: str = "", descriptor: int = 1) -> str:
     return "\n".join(lines)
 
 
+def on_terminal() -> bool:
+    """Whether a person reads stdout."""
+    return sys.stdout.isatty()
+
+
 def style(text: str, *names: str) -> str:
     """Coloured where stdout is a terminal and NO_COLOR is not set."""
-    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+    if os.environ.get("NO_COLOR") or not on_terminal():
         return text
     return f"\x1b[{';'.join(STYLES[name] for name in names)}m{text}\x1b[0m"
 

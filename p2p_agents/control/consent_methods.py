@@ -1,4 +1,4 @@
-"""The methods that decide who may write to whom: requests, and the allowlist."""
+"""The methods that decide who may write to whom: contacts, requests, and the allowlist."""
 
 from __future__ import annotations
 
@@ -25,6 +25,31 @@ def _answer_request(verb: str, text: str) -> Method:
         (*FINDS_PEER, errors.RequestUnknown, errors.PeerBlocked),
     )
 
+
+CONTACTS = (
+    Method(
+        "contacts",
+        "List contacts.",
+        (AGENT,),
+        f"{{contacts: [{CONTACT_FIELDS}]}}, accepts: whether the peer has accepted this agent; null if it is not known",
+        FINDS_AGENT,
+    ),
+    Method(
+        "contacts.name",
+        "Give a peer a name of one's own.",
+        (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
+        f"{{contact: {CONTACT_FIELDS}}}",
+        (*FINDS_PEER, errors.BadName),
+    ),
+    Method(
+        "contacts.remove",
+        "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, what"
+        " was said stays. A blocked one stays blocked, and is refused here.",
+        (AGENT, PEER, Param("dry", bool, "do nothing, only count", default=False)),
+        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages that it is not given any more",
+        (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.ContactFrozen, *STORES),
+    ),
+)
 
 REQUESTS = (
     Method(
@@ -86,7 +111,14 @@ INTRODUCTIONS = (
             Param("other", str, "the other one: name, petname or id prefix", required=True),
         ),
         "{introductions: [{id, to: {id, name, pinned, like}, about: {id, name, pinned, like}, state}]}",
-        (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.OutboxFull, *STORES),
+        (
+            *FINDS_PEER,
+            errors.NotAContact,
+            errors.PeerBlocked,
+            errors.DeviceRevoked,
+            errors.OutboxFull,
+            *STORES,
+        ),
     ),
     Method(
         "requests.introductions",
@@ -97,4 +129,4 @@ INTRODUCTIONS = (
     ),
 )
 
-CONSENT = (*REQUESTS, *ALLOWLIST, *INTRODUCTIONS)
+CONSENT = (*CONTACTS, *REQUESTS, *ALLOWLIST, *INTRODUCTIONS)

@@ -117,27 +117,26 @@ _PEERS = (
         (errors.NoAgent, errors.NotReachable, *ADDRESSES),
     ),
     Method(
+        "peers.remove",
+        "Stop dialling an address that was added. Contacts that were met there are still dialled there.",
+        (
+            Param(
+                "address",
+                str,
+                "HOST:PORT or [IPV6]:PORT, as it was added; of a host name, all its addresses",
+                required=True,
+                at_most=limits.REQUEST_ADDRESS_CHARS,
+            ),
+        ),
+        "{removed}, removed: the addresses, as they were dialled",
+        (errors.AddressUnknown, errors.NotReachable, errors.Usage, *STORES),
+    ),
+    Method(
         "ping",
         "Measure the way to a peer and back.",
         (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
         "{to, rtt_ms, path}",
         (*FINDS_PEER, errors.NotReachable),
-    ),
-    Method("contacts", "List contacts.", (AGENT,), f"{{contacts: [{CONTACT_FIELDS}]}}", FINDS_AGENT),
-    Method(
-        "contacts.name",
-        "Give a peer a name of one's own.",
-        (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
-        f"{{contact: {CONTACT_FIELDS}}}",
-        (*FINDS_PEER, errors.BadName),
-    ),
-    Method(
-        "contacts.remove",
-        "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, what"
-        " was said stays. A blocked one stays blocked, and is refused here.",
-        (AGENT, PEER, Param("dry", bool, "do nothing, only count", default=False)),
-        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages that it is not given any more",
-        (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.ContactFrozen, *STORES),
     ),
 )
 

@@ -34,7 +34,7 @@ PEER_FIELDS = (
     "{id, name, petname, pinned, like, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local,"
     " path, addresses}"
 )
-CONTACT_FIELDS = "{id, name, petname, kind, trust, allowed, since, frozen, safety_number}"
+CONTACT_FIELDS = "{id, name, petname, kind, trust, accepts, allowed, since, frozen, safety_number}"
 REQUEST_FIELDS = "{id, name, pinned, like, kind, text, time, direction, state, introducer}"
 PARTY = (
     "from and to: {id, name, pinned, like}, pinned: the name was given here, or is the one this id was accepted by,"

@@ -280,6 +280,14 @@ class PeerAmbiguous(LocalFault):
     hint = "use an id prefix"
 
 
+class AddressUnknown(LocalFault):
+    """That address was never added here, or is removed already."""
+
+    code = "address_unknown"
+    exit = exits.NOT_FOUND
+    hint = "add one: p2p-agents peers add HOST:PORT"
+
+
 class TooLarge(LocalFault):
     """The message body is larger than a message may be."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.conversation.states import ASKED, State
 from p2p_agents.core.api import addressing, claiming, commands, invitation, reading
 from p2p_agents.core.kernel.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
-from p2p_agents.core.links import presence
+from p2p_agents.core.links import memory, presence
 from p2p_agents.crypto.request_address import is_address
 from p2p_agents.errors import (
     NotReachable,
@@ -103,6 +103,7 @@ class Calls:
             "search": self._search,
             "ping": self._ping,
             "peers.add": self._add_peer,
+            "peers.remove": self._remove_address,
             "pair.wait": self._wait_for_pairing,
             "pair.join": partial(self._join, invitation.begin_join),
             "pair.link": partial(self._join, invitation.begin_link),
@@ -280,7 +281,13 @@ class Calls:
                 return {"address": found[0], "agents": found[1]}
             left = deadline - time.monotonic()
             if left <= 0 or not await _rings(changed, left):
-                raise NotReachable(f"nobody answers at {' or '.join(addresses)}; it is kept and tried again")
+                hint = f"to stop trying: p2p-agents peers remove {params['address']}"
+                raise NotReachable(f"nobody answers at {' or '.join(addresses)}; it is tried again", hint=hint)
+
+    async def _remove_address(self, params: Json) -> Json:
+        addresses = await addresses_of(params["address"])
+        removed: list[str] = await self._writer.call(lambda core: memory.forget_places(core, addresses))
+        return {"removed": removed}
 
     # --- pair ---
 

@@ -233,6 +233,16 @@ def is_unmet(db: Database, peer: bytes) -> bool:
     return row is not None
 
 
+def is_told(db: Database, address: str) -> bool:
+    """Whether a contact is said to be at an address whose node is not known."""
+    row = db.one(
+        "SELECT 1 FROM addresses a JOIN contacts c ON c.peer = a.peer"
+        " WHERE a.address = ? AND a.node = x'' AND c.trust >= ? LIMIT 1",
+        (address, int(Trust.ACCEPTED)),
+    )
+    return row is not None
+
+
 def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
     """(agent, peer) of the contacts that were proven to live at a node."""
     return db.all(
@@ -244,6 +254,10 @@ def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
 
 def add_place(db: Database, address: str, now_ms: int) -> None:
     db.run("INSERT OR IGNORE INTO places VALUES (?, ?)", (address, now_ms))
+
+
+def remove_place(db: Database, address: str) -> None:
+    db.run("DELETE FROM places WHERE address = ?", (address,))
 
 
 def places(db: Database) -> list[str]:

@@ -24,6 +24,7 @@ class Terminal(io.StringIO):
     [
         ("purge", "_ask", {"purged": 2}),
         ("uninstall", "_ask", Home({"P2P_AGENTS_HOME": "/nowhere"})),
+        ("backup", "_ask", "alice.backup"),
         ("contacts", "_ask", {"contact": BOB, "failed": 1}),
         ("trust", "_decide", {"peer": BOB, "trust": "paired", "safety_number": "12345", "events": []}),
     ],

@@ -85,7 +85,8 @@ def test_an_example_can_be_typed(
     for variables, words in commands:
         for name, value in {"P2P_AGENTS_HOME": home, "P2P_AGENTS_NO_START": "1", **variables}.items():
             monkeypatch.setenv(name, value)
-        unsaid = "--yes" not in words and ("--purge" in words or words[-3:-1] == ["contacts", "remove"])
+        destroys = "--purge" in words or words[-3:-1] == ["contacts", "remove"] or words[:2] == ["backup", "import"]
+        unsaid = destroys and "--yes" not in words
         asks = {"verify", "reset"} & set(words) or unsaid
         wanted = exits.HUMAN if asks else exits.OK  # no terminal is here
         assert main(words) == wanted, capfd.readouterr().out

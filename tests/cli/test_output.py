@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import unicodedata
 from typing import Any
@@ -120,6 +121,16 @@ def test_beside_a_name_that_does_not_say_who_it_is_stands_the_id(party: dict[str
     assert f" to {shown}" in output.message(item | {"from": BOB, "to": party})
     assert f"queued to {shown}  " in output.sent({"state": "queued", "id": "m", "to": party})
     assert shown in output.introduced({"introductions": [{"state": "queued", "to": party, "about": BOB}]})
+
+
+@pytest.mark.parametrize("state", ["queued", "asked"])
+def test_a_person_is_shown_as_much_of_an_id_as_is_typed_again(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = {"state": state, "id": "abcdefghij" + "k" * 42, "to": {"id": "b" * 52, "name": "bob", "petname": None}}
+    assert sent["id"] in output.sent(sent)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    told = output.sent(sent)
+    assert "abcdefghij" in told
+    assert "k" not in told.partition("abcdefghij")[2]
 
 
 def test_lists_that_show_every_id_mark_what_looks_alike() -> None:

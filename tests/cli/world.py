@@ -45,6 +45,7 @@ CONTACT = {
     "petname": None,
     "kind": "codex",
     "trust": "accepted",
+    "accepts": True,
     "allowed": False,
     "since": "2026-11-20T14:01:00Z",
 }
@@ -164,7 +165,8 @@ def make_world() -> FakeService:
         peers={"peers": [BOB, DAVE]},
         peers__watch=_watch_peers,
         peers__add=lambda params: {"address": params["address"], "agents": [BOB]},
-        contacts={"contacts": [CONTACT]},
+        peers__remove=lambda params: {"removed": [params["address"]]},
+        contacts={"contacts": [CONTACT, CONTACT | {"id": DAVE["id"], "name": "dave", "accepts": False}]},
         contacts__name=lambda params: {"contact": CONTACT | {"petname": params["petname"]}},
         contacts__remove={"contact": CONTACT | {"trust": "unknown"}, "failed": 2},
         pair__start=_start_pairing,

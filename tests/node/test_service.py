@@ -14,6 +14,7 @@ from p2p_agents.core.contact import petition
 from p2p_agents.core.kernel.effects import Asked
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
+    AddressUnknown,
     NobodyFound,
     NotReachable,
     PairCancelled,
@@ -299,6 +300,13 @@ def test_a_request_is_accepted_by_name_where_strangers_share_it(pair: Core) -> N
     assert asks(pair, commands.accept, peer="carol")["contact"]["id"] == id_text(peer)
 
 
+def test_a_slip_in_the_name_of_who_asks_is_answered_with_the_name(pair: Core) -> None:
+    does(pair, lambda core: ask(core, "carol"))
+    with pytest.raises(PeerUnknown) as refused:
+        asks(pair, commands.accept, peer="carl")
+    assert refused.value.hint == "did you mean carol? run: p2p-agents requests list"
+
+
 def test_a_name_of_our_own_means_ourselves_until_another_was_accepted(pair: Core) -> None:
     """E5: nobody takes a name over, least of all our own."""
     peer = does(pair, lambda core: ask(core, "alice"))
@@ -346,8 +354,15 @@ def test_an_address_where_nobody_answers(pair: Core, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("p2p_agents.core.api.commands.ADD_PEER_S", 0.05)
 
     async def script(calls: Calls) -> None:
-        with pytest.raises(NotReachable, match="kept and tried again"):
+        with pytest.raises(NotReachable, match="it is tried again") as caught:
             await calls.call("peers.add", params(address="192.0.2.9:9"))
+        assert caught.value.hint == "to stop trying: p2p-agents peers remove 192.0.2.9:9"
+        assert await calls.call("peers.remove", params(address="192.0.2.9:9")) == {"removed": ["192.0.2.9:9"]}
+        assert contacts.places(pair.db) == []
+        assert not pair.router.due(pair.now() + 3600.0)
+        await calls.call("whoami", params())
+        with pytest.raises(AddressUnknown, match="was not added"):
+            await calls.call("peers.remove", params(address="192.0.2.9:9"))
 
     play(pair, script)
 

@@ -318,6 +318,7 @@ def test_a_message_to_a_stranger_is_asked_until_it_is_let_in(world):
         (peer,) = alice.call(commands.peers)["peers"]
         assert (peer["trust"], peer["accepts"]) == ("accepted", False)
         assert alice.call(trust.show, peer="bob")["accepts"] is False
+        assert [each["accepts"] for each in alice.call(commands.contacts)["contacts"]] == [False]
         assert [it["direction"] for it in alice.call(commands.requests)["requests"]] == ["out"]
         world.part(alice, bob)
         world.run(60)
@@ -327,6 +328,7 @@ def test_a_message_to_a_stranger_is_asked_until_it_is_let_in(world):
     world.settle()
     assert alice.state(sent["id"]) == "delivered"
     assert alice.call(trust.show, peer="bob")["accepts"] is True
+    assert [each["accepts"] for each in alice.call(commands.contacts)["contacts"]] == [True]
     assert (
         bob.call(commands.send, to="alice", text="yes", type="text/plain", id=None, reply_to=None)["state"] == "queued"
     )

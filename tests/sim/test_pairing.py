@@ -300,7 +300,9 @@ def test_a_second_code_says_that_it_takes_the_first_back(world):
     assert first["withdrew"] is None
     second = shows(alice)
     assert second["withdrew"] == first["code"].rpartition("-")[2]
-    alice.call(invitation.cancel, code=None)
+    assert alice.call(invitation.cancel, code=None)["state"] == "cancelled"
+    with pytest.raises(PairUnknown, match="nothing to take back"):
+        alice.call(invitation.cancel, code=None)
     assert shows(alice)["withdrew"] is None
 
 

@@ -36,12 +36,12 @@ def test_an_agent_moves_to_another_machine_in_a_backup(world: World, tmp_path: P
 
     new = world.node("elsewhere")
     new.start()
-    wrong = new.cli("backup", "import", str(saved), "--passphrase-file", "-", stdin=b"wrong horse\n")
+    wrong = new.cli("backup", "import", str(saved), "--yes", "--passphrase-file", "-", stdin=b"wrong horse\n")
     assert (wrong.code, wrong.status) == ("backup_passphrase", 5)
     assert new.cli("agents").json["agents"] == []
     secret = tmp_path / "passphrase"
     secret.write_bytes(WORDS)
-    back = new.cli("backup", "import", str(saved), "--passphrase-file", str(secret))
+    back = new.cli("backup", "import", str(saved), "--yes", "--passphrase-file", str(secret))
     assert back.status == 0, back
     assert (back.json["agent"]["id"], back.json["contacts"]) == (alice.id, 1)
     assert [m["text"] for m in new.cli("history", "bob").json["messages"]] == ["may I?", "yes"]

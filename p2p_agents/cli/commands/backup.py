@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from p2p_agents import errors, limits, output
-from p2p_agents.cli.face import Face, run
+from p2p_agents.cli.face import STDERR, Face, run
 from p2p_agents.cli.options import As, File, Json, absolute, application, examples
 
 PassphraseFile = Annotated[
@@ -63,7 +63,7 @@ def export(file: File, passphrase_file: PassphraseFile = None, as_: As = None, j
     epilog=examples(
         "p2p-agents backup import alice.backup",
         "p2p-agents backup import alice.backup --next-root /media/stick/alice.key",
-        "p2p-agents backup import alice.backup --name alice2 --passphrase-file secret.txt --json",
+        "p2p-agents backup import alice.backup --name alice2 --passphrase-file secret.txt --yes --json",
     ),
 )
 def import_(
@@ -71,15 +71,19 @@ def import_(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name here.")] = None,
     next_root: NextRoot = None,
     passphrase_file: PassphraseFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Json = None,
 ) -> int:
     """Bring an agent back from a backup, on this machine, as a new device.
 
-    Its root key is replaced and its former devices are revoked, at every contact that hears of it. Never import one
-    that was made before the last rotation: contacts would freeze the agent. Make a new backup afterwards.
+    Its root key is replaced and all its other installations are revoked: contacts take nothing from those any more.
+    Never import a backup that was made before the last rotation: contacts would freeze the agent. Make a new backup
+    afterwards. Without --yes it asks first, at a terminal only.
     """
 
     def act(face: Face) -> None:
+        if not yes:
+            _ask(file)
         found = face.call(
             "backup.import",
             path=absolute(file),
@@ -90,6 +94,19 @@ def import_(
         face.show(found, output.restored)
 
     return run(act, None, json)
+
+
+def _ask(file: str) -> None:
+    """Raises HumanRequired unless a human at a terminal says yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise errors.HumanRequired(
+            "a human must decide to revoke the agent's other installations", hint="or give --yes"
+        )
+    asked = "This revokes every other installation of the agent, for good. Type yes to import"
+    sys.stderr.write(output.fold(f"{asked} {output.escape(file)}:", "  ", STDERR) + " ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise errors.HumanRequired("nothing was imported", hint="to import it, run it again and type yes")
 
 
 def _passphrase(path: str | None, *, twice: bool) -> str:

@@ -32,12 +32,12 @@ def init(
 ) -> int:
     """Create an agent on this machine.
 
-    The first one is the default one. The node starts by itself. Where it is there already, with the same options, that
-    is a success too.
+    The first agent is the default one. The node starts by itself. If the agent exists already, with the same options,
+    that is a success too.
     """
 
     def act(face: Face) -> None:
         made = face.call("init", name=name, kind=kind, hidden=hidden, policy=policy)
-        face.show(made, output.agent)
+        face.show(made, output.created)
 
     return run(act, None, json)

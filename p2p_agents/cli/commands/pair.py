@@ -20,7 +20,7 @@ from p2p_agents.paths import Home
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your name for whoever is met.")]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Your name for the other side.")]
 Wait = Annotated[
     float | None,
     typer.Option(
@@ -29,14 +29,14 @@ Wait = Annotated[
         min=0,
         max=limits.WAIT_MAX_S,
         callback=check_number,
-        help="Seconds to wait for the other side; else 60 with a picture, and as long as the code lives without.",
+        help="Seconds to wait for the other side. Default: as long as the code lives; 60 when you give a code.",
     ),
 ]
 LinkDevice = Annotated[
-    bool, typer.Option("--link-device", help="For another installation of the same agent, not for a contact.")
+    bool, typer.Option("--link-device", help="Add a machine to the same agent, instead of a contact.")
 ]
 Which = Annotated[
-    str | None, typer.Argument(metavar="[ID]", help="A code's id or last five characters; without it the newest.")
+    str | None, typer.Argument(metavar="[ID]", help="A code's id or last five characters. Default: the newest.")
 ]
 
 
@@ -59,37 +59,43 @@ app = application(cls=CodeGroup)
 def pair(
     ctx: typer.Context,
     name: Name = None,
-    join: Annotated[bool, typer.Option("--join", help="Type the other side's code: it is asked for.")] = False,
-    no_qr: Annotated[bool, typer.Option("--no-qr", help="Words only, no picture.")] = False,
-    svg: Annotated[str | None, typer.Option("--svg", metavar="FILE", help="Save the picture as SVG too.")] = None,
-    png: Annotated[str | None, typer.Option("--png", metavar="FILE", help="Save the picture as PNG too.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and end; it lives on.")] = False,
+    join: Annotated[bool, typer.Option("--join", help="Type the code that the other side shows.")] = False,
+    no_qr: Annotated[bool, typer.Option("--no-qr", help="Show words only, no QR code.")] = False,
+    svg: Annotated[str | None, typer.Option("--svg", metavar="FILE", help="Save the QR code as SVG too.")] = None,
+    png: Annotated[str | None, typer.Option("--png", metavar="FILE", help="Save the QR code as PNG too.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Show the code and return; it stays valid.")] = False,
     link: Annotated[
-        bool, typer.Option("--link", help="Show a web link too, that explains itself; needs a bridge.")
+        bool, typer.Option("--link", help="Show a web link too, which explains itself. Needs a bridge.")
     ] = False,
     image: Annotated[
         str | None,
-        typer.Option("--image", metavar="FILE", help="Read the other side's code: photo, screenshot, terminal text."),
+        typer.Option(
+            "--image", metavar="FILE", help="Read the other side's code from a photo, a screenshot or terminal text."
+        ),
     ] = None,
     camera: Annotated[bool, typer.Option("--camera", help="Read the other side's code with a camera.")] = False,
     link_device: LinkDevice = False,
     history: Annotated[
         str | None,
-        typer.Option("--history", metavar="DAYS", help="What a linked one is given: all, none, or days. [30]"),
+        typer.Option(
+            "--history",
+            metavar="DAYS",
+            help="How much of the conversations the added machine gets: all, none, or days. [30]",
+        ),
     ] = None,
     timeout: Wait = None,
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Become contacts over a code: show one, or type the other side's.
+    """Become contacts by a code: show one, or type the one that the other side shows.
 
-    Alone it shows a new one, as words and as a picture, and waits until the other side held it: ten minutes at
-    most. The other side types it with --join, which asks for it, or gives it on standard input with `pair -`; or it
-    reads the picture with --image or --camera (extras `scan` and `camera`). A code serves once; three wrong tries
-    and it is dead. Never type it as an argument: every user of the machine can read those.
+    Without options it shows a new code, as words and as a QR code, and waits until the other side has used it: ten
+    minutes at most. The other side types it with --join, which asks for it, or passes it on standard input with
+    `pair -`; or it reads the QR code with --image or --camera (extras `scan` and `camera`). A code works once, and
+    three wrong tries end it. Do not give it as an argument: every user of the machine can read those.
 
-    With --link-device, on both sides, it takes another machine in as an installation of the same agent: contacts
-    and conversations follow, the root key stays where it is.
+    With --link-device, on both sides, it adds another machine to the same agent: contacts and conversations follow,
+    the root key stays where it is.
     """
     reads = image is not None or camera or join
     saves = bool(no_qr or svg or png or no_wait or link)
@@ -297,7 +303,7 @@ def _save(uri: str, path: str, kind: str) -> None:
 def join(
     ctx: typer.Context,
     code: Annotated[
-        list[str] | None, typer.Argument(metavar="[-]", help="Read the code from standard input; else it is asked for.")
+        list[str] | None, typer.Argument(metavar="[-]", help="Read the code from standard input. Default: ask for it.")
     ] = None,
     name: Name = None,
     link_device: LinkDevice = False,
@@ -305,10 +311,10 @@ def join(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Pair with whoever shows the code that is typed: `pair --join`, and `pair -` for programs.
+    """Pair with whoever shows the code that you type: `pair --join`, or `pair -` for programs.
 
-    Any case, dashes or spaces; a link, or scanned text. A mistyped word is noticed here and costs no try. A code given
-    as an argument serves too, with a warning; with --link-device it does not.
+    Any case, with dashes or spaces; a link or scanned text works too. A mistyped word is noticed here and costs no
+    try. A code given as an argument works too, with a warning; with --link-device it is refused.
     """
     before = ctx.parent.params if ctx.parent else {}
     called = name or before.get("name")
@@ -325,7 +331,7 @@ def join(
 
 @app.command(epilog=examples("p2p-agents pair status", "p2p-agents pair status 7q2mx", "p2p-agents pair status --json"))
 def status(code: Which = None, as_: As = None, json: Json = None) -> int:
-    """Show how a code stands: waiting, paired, dead, expired or cancelled."""
+    """Show the state of a code: waiting, paired, dead, expired or cancelled."""
     return run(lambda face: face.show(face.act("pair.status", code=_named(code)), output.code_state), as_, json)
 
 

@@ -1,4 +1,4 @@
-"""`peers` and `peers add`."""
+"""`peers`, `peers add` and `peers remove`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def peers(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """List peers; follow them; add one by address."""
+    """List peers; follow them; add an address to dial, or remove it."""
     return 0 if ctx.invoked_subcommand else hot.peers(watch=watch, fields=fields, compact=compact, as_=as_, json=json)
 
 
@@ -55,7 +55,8 @@ def add(
 ) -> int:
     """Dial an address and list who is there, or learn where an agent can be asked over a bridge.
 
-    For networks that carry no announcements; `p2p-agents node status` shows a node's port. What the other side's
+    For networks that carry no announcements; `p2p-agents node status` shows a node's port. The address is kept and
+    dialled again, even if nobody answers now, until `p2p-agents peers remove`. What the other side's
     `p2p-agents requests address` printed needs no dialling: `p2p-agents send` asks to be let in.
     """
 
@@ -66,3 +67,28 @@ def add(
         )
 
     return run(act, as_, json)
+
+
+@app.command(
+    epilog=examples(
+        "p2p-agents peers remove 192.168.1.20:4433",
+        "p2p-agents peers remove build-host.local:4433",
+        "p2p-agents peers remove '[fd00::7]:4433' --json",
+    )
+)
+def remove(
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="HOST:PORT, as it was added.")],
+    json: Json = None,
+) -> int:
+    """Stop dialling an address that was added.
+
+    Open connections stay, and contacts that were met there are still dialled there.
+    """
+
+    def act(face: Face) -> None:
+        face.show(
+            face.call("peers.remove", address=address),
+            lambda result: "\n".join(f"removed {output.escape(each)}" for each in result["removed"]),
+        )
+
+    return run(act, None, json)

@@ -41,17 +41,17 @@ def wait(
     compact: Compact = False,
     requests: Annotated[
         bool | None,
-        typer.Option("--requests/--no-requests", help="Return for requests too; else at a terminal alone."),
+        typer.Option("--requests/--no-requests", help="Also return for a request. Default: only at a terminal."),
     ] = None,
     as_: As = None,
     json: Json = None,
 ) -> int:
     """Wait for messages.
 
-    Returns at once when some are unread, and at a terminal when somebody asks to be let in. Messages stay unread until
-    `ack`; with --after no reader is involved, and the cursor of the answer is the next one. Status 4 when none came in
-    time. Processes that wait as one reader all get every message: give each a --reader of its own, or share the work
-    with `poll --claim`.
+    Returns at once if some are unread; at a terminal also if somebody asks to be accepted. Messages stay unread until
+    `ack`. With --after no reader is involved: pass the cursor of each answer to the next call. The exit status is 4 if
+    nothing came in time. Processes that wait as the same reader all get every message: give each its own --reader, or
+    share the work with `poll --claim`.
     """
     return hot.wait(
         from_=from_,

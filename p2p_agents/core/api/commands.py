@@ -21,6 +21,7 @@ from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
+from p2p_agents.output import did_you_mean
 from p2p_agents.store import agents as stored
 from p2p_agents.store import contacts as kept
 from p2p_agents.store import entries, introductions, log, outbox
@@ -85,7 +86,7 @@ def peers(core: Core, params: Json) -> Json:
 def contacts(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     found = [c for c in kept.contacts(core.db, hosted.local.id) if c.trust is not Trust.UNKNOWN or c.frozen]
-    return {"contacts": [showing.contact(hosted, each) for each in found]}
+    return {"contacts": [showing.contact(core, hosted, each) for each in found]}
 
 
 def name_contact(core: Core, params: Json) -> Json:
@@ -98,7 +99,7 @@ def name_contact(core: Core, params: Json) -> Json:
     kept.set_petname(core.db, hosted.local.id, known.agent, checked)
     found = kept.contact(core.db, hosted.local.id, known.agent)
     assert found is not None
-    return {"contact": showing.contact(hosted, found)}
+    return {"contact": showing.contact(core, hosted, found)}
 
 
 def add_places(core: Core, addresses: Sequence[str]) -> None:
@@ -160,7 +161,7 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
 def accept(core: Core, params: Json) -> Json:
     hosted, known = _who_asked(core, params)
     contact = cards.accept(core, hosted, known.agent) or consent.accept(core, hosted, known.agent)
-    return {"contact": showing.contact(hosted, contact)}
+    return {"contact": showing.contact(core, hosted, contact)}
 
 
 def reject(core: Core, params: Json) -> Json:
@@ -169,11 +170,11 @@ def reject(core: Core, params: Json) -> Json:
     introduced = cards.reject(core, hosted, known.agent)
     request = kept.request(core.db, hosted.local.id, known.agent)
     if introduced is None or (request is not None and request.state == "pending"):
-        return {"contact": showing.contact(hosted, consent.reject(core, hosted, known.agent))}
+        return {"contact": showing.contact(core, hosted, consent.reject(core, hosted, known.agent))}
     stranger = Contact(
         known.agent, None, introduced.name, introduced.kind, Trust.UNKNOWN, None, False, introduced.time_ms
     )
-    return {"contact": showing.contact(hosted, kept.contact(core.db, hosted.local.id, known.agent) or stranger)}
+    return {"contact": showing.contact(core, hosted, kept.contact(core.db, hosted.local.id, known.agent) or stranger)}
 
 
 def block(core: Core, params: Json) -> Json:
@@ -183,7 +184,7 @@ def block(core: Core, params: Json) -> Json:
     except (PeerAmbiguous, PeerUnknown):
         _, known = _who_asked(core, params)
     contact = consent.block(core, hosted, known.agent, known.name, known.kind)
-    return {"contact": showing.contact(hosted, contact)}
+    return {"contact": showing.contact(core, hosted, contact)}
 
 
 def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
@@ -196,7 +197,11 @@ def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
     meant = [known for known in pending.values() if directory.is_meant(known, word)]
     if len(meant) > 1:
         raise directory.ambiguous(word, meant)
-    return hosted, meant[0] if meant else directory.resolve(core, hosted, word)
+    try:
+        return hosted, meant[0] if meant else directory.resolve(core, hosted, word)
+    except PeerUnknown as fault:
+        near = did_you_mean(word, (known.name for known in pending.values()))
+        raise PeerUnknown(fault.message, hint=f"{near}run: p2p-agents requests list") from None
 
 
 def policy(core: Core, params: Json) -> Json:

@@ -97,9 +97,11 @@ def status(core: Core, params: Json) -> Json:
 
 
 def cancel(core: Core, params: Json) -> Json:
-    """Take a code back."""
+    """Take a code back: without a name the one that is shown now. Raises PairUnknown."""
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
+    if params["code"] is None and display.state is not CodeState.WAITING:
+        raise PairUnknown(f"{hosted.local.name} shows no code now; there is nothing to take back")
     exchange.withdraw(core, display)
     return _shown(core, hosted, display)
 
@@ -191,7 +193,7 @@ def _wrong_tries(display: Display) -> list[Json]:
 def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:
     found = contacts.contact(core.db, hosted.local.id, peer)
     assert found is not None
-    return {"contact": showing.contact(hosted, found), "trust": found.trust.name.lower()}
+    return {"contact": showing.contact(core, hosted, found), "trust": found.trust.name.lower()}
 
 
 def _petname(core: Core, hosted: Hosted, params: Json) -> str | None:

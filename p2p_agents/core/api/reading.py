@@ -12,7 +12,7 @@ from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import receipts
 from p2p_agents.core.kernel.effects import Answered, PeersChanged, Wake
 from p2p_agents.core.links import presence
-from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS
+from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS, id_text
 from p2p_agents.errors import BadParams, CursorUnknown, MessageUnknown, ReaderUnknown
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import entries, log, readers
@@ -212,17 +212,30 @@ def find_message(core: Core, hosted: Hosted, word: str) -> Logged:
     """By message id or a prefix of it. Raises MessageUnknown."""
     low, high = _hash_range(word)
     found = log.by_hash_prefix(core.db, hosted.local.id, low, high)
-    if len(found) != 1:
-        why = "several messages have ids that begin with" if found else "no message has the id"
-        raise MessageUnknown(f"{why} {word[:64]!r}")
-    return found[0]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise MessageUnknown(f"no message has an id that begins with {word[:64]!r}")
+    told = " or ".join(_apart(*(id_text(line.record.hash) for line in found)))
+    raise MessageUnknown(f"several messages have ids that begin with {word!r}", hint=f"type more of it, such as {told}")
+
+
+def _apart(one: str, other: str) -> tuple[str, str]:
+    """The shortest beginnings that tell two ids apart."""
+    shared = next(place for place, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
+    return one[: shared + 1], other[: shared + 1]
 
 
 def _hash_range(word: str) -> tuple[bytes, bytes]:
     """The lowest and highest 32 bytes whose base32 text begins with `word`."""
     text = word.upper()
-    if not PREFIX_CHARS <= len(text) <= ID_CHARS or not set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
+    if len(text) > ID_CHARS or not set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
         raise MessageUnknown(f"not a message id: {word[:64]!r}")
+    if len(text) < PREFIX_CHARS:
+        raise MessageUnknown(
+            f"{word!r} is too short for a message id",
+            hint=f"type its first {PREFIX_CHARS} characters at least; p2p-agents history NAME shows ten",
+        )
     low = base64.b32decode(text.ljust(ID_CHARS, "A") + "====")
     high = base64.b32decode(text.ljust(ID_CHARS, "7") + "====")
     return low, high

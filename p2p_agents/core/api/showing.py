@@ -114,7 +114,7 @@ def _link_presence(core: Core, link: Link) -> Json:
         "last_seen": time_text(core.now_ms()),
         "attending": link.attending,
         "last_read": time_text(link.last_read_ms) if link.last_read_ms else None,
-        "accepts": link.peer_standing is Standing.ACCEPTS,
+        "accepts": accepts(core, core.host(link.agent), link.peer),
         "local": False,
         "path": "direct",
         "addresses": [peering.address],
@@ -128,7 +128,7 @@ def _way_presence(core: Core, link: Link) -> Json:
     return {
         "status": "online" if there else "offline",
         "reachable": there,
-        "accepts": True if link.way.routes else _may_be_asked(core, core.host(link.agent), link.peer),
+        "accepts": accepts(core, core.host(link.agent), link.peer),
         "path": "bridge" if there else None,
         "bridge": ways.host_of(link.way.using.bridge) if link.way.using else None,
         "why": ways.trouble(core, link.agent, link.peer) or ways.why_not_direct(core, link),
@@ -159,8 +159,15 @@ def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
     return not (sessions.ever_met(core.db, local.device, peer_id) or (request and request.state == "accepted"))
 
 
-def _may_be_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
-    """Whether a peer that tells nothing now accepts us: None where it may."""
+def accepts(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
+    """Whether a peer has accepted us, as it says on a link, or shows by its routes at a bridge. None: not known."""
+    if core.hosted_id(peer_id) is not None:
+        return True
+    if (link := next(core.links_to(hosted.local.id, peer_id), None)) is not None:
+        return link.peer_standing is Standing.ACCEPTS
+    way = next(core.paths_to(hosted.local.id, peer_id), None)
+    if way is not None and way.way is not None and way.way.routes:
+        return True
     return False if is_asked(core, hosted, peer_id) else None
 
 
@@ -186,7 +193,7 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
         "last_seen": time_text(core.now_ms()) if peering else (time_text(heard) if heard else None),
         "attending": None,
         "last_read": None,
-        "accepts": _may_be_asked(core, hosted, peer_id),
+        "accepts": accepts(core, hosted, peer_id),
         "local": False,
         "path": "direct" if peering else None,
         "addresses": [peering.address] if peering else addresses,
@@ -205,7 +212,7 @@ def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
     return None
 
 
-def contact(hosted: Hosted, found: Contact) -> Json:
+def contact(core: Core, hosted: Hosted, found: Contact) -> Json:
     """With the safety number: 60 digits that are the same on both sides, for two humans to compare."""
     return {
         "id": id_text(found.peer),
@@ -213,6 +220,7 @@ def contact(hosted: Hosted, found: Contact) -> Json:
         "petname": found.petname,
         "kind": found.kind,
         "trust": found.trust.name.lower(),
+        "accepts": accepts(core, hosted, found.peer),
         "allowed": found.allowed,
         "since": time_text(found.since_ms),
         "frozen": found.frozen,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.api import showing
 from p2p_agents.core.contact import consent, directory
-from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.identity import adoption
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.links import memory
@@ -33,7 +32,7 @@ def show(core: Core, params: Json) -> Json:
     return {
         "peer": {"id": id_text(known.agent), "name": known.name, "petname": known.petname},
         "trust": known.trust.name.lower(),
-        "accepts": showing.peer(core, hosted, known, Names(core, hosted))["accepts"],
+        "accepts": showing.accepts(core, hosted, known.agent),
         "allowed": allowed.holds(core.db, hosted.local.id, known.agent),
         "frozen": found.frozen if found else None,
         "safety_number": safety_number(hosted.local.agent, known.agent),
@@ -58,7 +57,7 @@ def verify(core: Core, params: Json) -> Json:
 def block(core: Core, params: Json) -> Json:
     hosted, known = _whom(core, params)
     contact = consent.block(core, hosted, known.agent, known.name, known.kind)
-    return {"contact": showing.contact(hosted, contact)}
+    return {"contact": showing.contact(core, hosted, contact)}
 
 
 def unblock(core: Core, params: Json) -> Json:
@@ -84,7 +83,7 @@ def reset(core: Core, params: Json) -> Json:
     core.effect(PeersChanged())
     after = contacts.contact(core.db, hosted.local.id, known.agent)
     assert after is not None
-    return {"contact": showing.contact(hosted, after)}
+    return {"contact": showing.contact(core, hosted, after)}
 
 
 def remove(core: Core, params: Json) -> Json:
@@ -103,7 +102,7 @@ def remove(core: Core, params: Json) -> Json:
     if not params["dry"]:
         consent.remove(core, hosted, known.agent)
         found = contacts.contact(core.db, hosted.local.id, known.agent) or found
-    return {"contact": showing.contact(hosted, found), "failed": failed}
+    return {"contact": showing.contact(core, hosted, found), "failed": failed}
 
 
 def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:
@@ -116,4 +115,4 @@ def _set(core: Core, hosted: Hosted, known: Known, trust: Trust) -> Json:
         core.db, hosted.local.id, known.agent, name=known.name, kind=known.kind, trust=trust, now_ms=core.now_ms()
     )
     consent.regard(core, hosted, known.agent)
-    return {"contact": showing.contact(hosted, contact)}
+    return {"contact": showing.contact(core, hosted, contact)}

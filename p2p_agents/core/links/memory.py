@@ -6,13 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.identity import adoption
+from p2p_agents.errors import AddressUnknown
 from p2p_agents.link.routing import Target
 from p2p_agents.store import contacts, introductions, outbox, queues, sessions
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link
+
+PLACES_SHOWN = 8  # of the addresses that were added: a hint is a line or two
 
 
 def remember_peer(core: Core, link: Link) -> None:
@@ -48,3 +53,22 @@ def forget_peer(core: Core, peer: bytes) -> None:
         target = Target(node) if node else Target(b"", address)
         core.router.leave(target)
         core.undo.append(partial(core.router.want, target, (), core.now()))
+
+
+def forget_places(core: Core, addresses: Sequence[str]) -> list[str]:
+    """Stop dialling addresses that were added, unless contacts are said to be there. Raises AddressUnknown."""
+    kept = contacts.places(core.db)
+    given = [address for address in addresses if address in kept]
+    if not given:
+        raise AddressUnknown(f"{' or '.join(addresses)} was not added", hint=_hint(kept))
+    for address in given:
+        contacts.remove_place(core.db, address)
+        if not contacts.is_told(core.db, address):
+            target = Target(b"", address)
+            core.router.leave(target)
+            core.undo.append(partial(core.router.want, target, (), core.now()))
+    return given
+
+
+def _hint(kept: Sequence[str]) -> str:
+    return f"added are: {', '.join(kept[:PLACES_SHOWN])}" if kept else "no address was added here"

@@ -161,6 +161,26 @@ def test_what_is_no_id_is_unknown(talk: Core, word: str) -> None:
         asks(talk, reading.show, agent="bob", id=word)
 
 
+def test_too_short_an_id_is_told_how_much_of_it_is_needed(talk: Core) -> None:
+    with pytest.raises(MessageUnknown, match="too short") as refused:
+        asks(talk, reading.show, agent="bob", id="tirl")
+    assert "first 6 characters" in refused.value.hint
+
+
+def test_ids_that_begin_alike_are_told_apart(talk: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PREFIX_CHARS", 1)
+    for number in range(23):  # 33 ids begin with 32 characters
+        asks(talk, commands.send, to="bob", text=f"another {number}")
+    ids = [message["id"] for message in bobs(talk)["messages"]]
+    word = next(each[0] for each in ids if sum(other[0] == each[0] for other in ids) > 1)
+    with pytest.raises(MessageUnknown, match="several messages") as refused:
+        asks(talk, reading.show, agent="bob", id=word)
+    one, other = refused.value.hint.removeprefix("type more of it, such as ").split(" or ")
+    assert one[:-1] == other[:-1]
+    assert one != other
+    assert all(any(each.startswith(told) for each in ids) for told in (one, other))
+
+
 def test_no_agent_finds_the_messages_of_another(talk: Core) -> None:
     """A4: nothing leaks between agents of one node."""
     from tests.core.stage import hosts
