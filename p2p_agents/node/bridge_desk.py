@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.api.showing import time_text
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.relay.ways import host_of
 from p2p_agents.core.turn import relays
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown, BridgeUnreachable

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.agents import ownership
-from p2p_agents.core.api import showing
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import integrity
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, NoPostQuantum, P2PError
@@ -128,7 +128,7 @@ def _event(core: Core, event: Event) -> Check:
     """What was true then. What still is has a check of its own."""
     hosted = core.hosted.get(event.agent)
     whose = f"{called(Names(core, hosted).of(event.peer))}: " if hosted is not None and any(event.peer) else ""
-    return Check(event.kind, None, whose + event.detail, time=showing.time_text(event.time_ms))
+    return Check(event.kind, None, whose + event.detail, time=time_text(event.time_ms))
 
 
 def _crypto() -> Check:

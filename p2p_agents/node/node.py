@@ -17,11 +17,10 @@ from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands
 from p2p_agents.core.contact import directory
-from p2p_agents.core.kernel.clock import SystemClock
-from p2p_agents.core.kernel.core import Core
 from p2p_agents.core.kernel.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
-from p2p_agents.core.kernel.entropy import SystemEntropy
+from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays, schedule
+from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import EnvironmentFault, NoSocket, StoreFull, StoreReadOnly
 from p2p_agents.limits import ACK_PATIENCE_S
@@ -31,6 +30,7 @@ from p2p_agents.net.mdns import Mdns
 from p2p_agents.net.probing import Probe
 from p2p_agents.node import doctor
 from p2p_agents.node.lines import BOUNDS, Lines
+from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.node.service import Calls
 from p2p_agents.node.writer import Writer
 from p2p_agents.quic.address import format_address
@@ -44,6 +44,7 @@ from p2p_agents.wire.frame import PROTOCOL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.effects import Effect
     from p2p_agents.node.bridge_desk import BridgeDesk
     from p2p_agents.node.bridges import Bridges
@@ -151,7 +152,7 @@ class Node:
         await self._hints.start()
         await self._publish()
         await self._start_bridges()
-        await self._writer.call(schedule.remember_places)
+        await self._writer.call(seeking.remember_places)
         await self._interfaces.start()
         self._spawn(self._mdns.start(), "mdns")
         self._spawn(self._tick(), "tick")
@@ -166,7 +167,7 @@ class Node:
         self._seed = keyring.node_seed(self.home.keys, entropy.draw(keyring.SEED_BYTES))
         self._certificate = NodeCertificate.from_seed(self._seed)
         jitter = random.SystemRandom().random
-        return Core(db, self.home.keys, self._certificate.public, SystemClock(), entropy, jitter)
+        return assemble(db, self.home.keys, self._certificate.public, SystemClock(), entropy, jitter)
 
     async def _open_endpoint(self) -> Endpoint:
         """On the port of last time when it is free: addresses that peers remember stay good."""

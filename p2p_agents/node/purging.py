@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.api import reading
-from p2p_agents.core.api.showing import EPOCH
 from p2p_agents.core.contact.directory import resolve
+from p2p_agents.core.kernel.clock import EPOCH
 from p2p_agents.core.kernel.state import Texts
 from p2p_agents.errors import BadParams
 from p2p_agents.limits import PURGE_PAGE

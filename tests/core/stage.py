@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.api import commands
-from p2p_agents.core.kernel.clock import SystemClock
 from p2p_agents.core.kernel.core import Core
-from p2p_agents.core.kernel.entropy import SystemEntropy
 from p2p_agents.core.kernel.state import Link, Phase
 from p2p_agents.core.links import opening
 from p2p_agents.core.turn.batch import run_batch
+from p2p_agents.core.turn.wiring import assemble
+from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.store.database import Database
 from p2p_agents.wire.frame import RosterAgent, Standing
 
@@ -41,7 +41,7 @@ def make_core(place: Path) -> Core:
     keys = place / "keys"
     keys.mkdir(mode=0o700)
     database = Database.open(str(place / "store.db"))
-    return Core(database, str(keys), os.urandom(32), SystemClock(), SystemEntropy(), lambda: 0.5)
+    return assemble(database, str(keys), os.urandom(32), SystemClock(), SystemEntropy(), lambda: 0.5)
 
 
 def does(core: Core, item: Callable[[Core], Any]) -> Any:

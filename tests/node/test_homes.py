@@ -15,11 +15,11 @@ import pytest
 
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands, reading
-from p2p_agents.core.kernel.clock import SystemClock
 from p2p_agents.core.kernel.core import Core
-from p2p_agents.core.kernel.entropy import SystemEntropy
+from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import StoreNewer
+from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.store import keyring, upgrade
 from p2p_agents.store.database import Database
 from tests.core.stage import asks, does
@@ -60,7 +60,7 @@ def schema(store: Path) -> dict[str, list[tuple[object, ...]]]:
 def core(home: Path) -> Iterator[Core]:
     keyring.node_seed(str(home / "keys"), bytes(32))
     database = Database.open(str(home / "store.db"))
-    core = Core(database, str(home / "keys"), os.urandom(32), SystemClock(), SystemEntropy(), lambda: 0.5)
+    core = assemble(database, str(home / "keys"), os.urandom(32), SystemClock(), SystemEntropy(), lambda: 0.5)
     does(core, hosting.load_all)
     yield core
     database.close()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents.core.api import commands
-from p2p_agents.core.contact import petition
+from p2p_agents.core.delivery import failures
 from p2p_agents.core.kernel.effects import Asked
+from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
     AddressUnknown,
@@ -235,7 +236,7 @@ def test_a_send_that_failed_says_why_at_once(pair: Core) -> None:
     def refuse(core: Core) -> None:
         hosted = core.acting(None)
         for row in outbox.queued_for(core.db, hosted.local.id, peer, PAGE):
-            petition.void(core, hosted.local.id, row.id, row.entry, "not accepted")
+            failures.void(core, hosted.local.id, row.id, row.entry, "not accepted")
 
     asks(pair, commands.send, to="carol", text="hi", id="k")
     does(pair, refuse)
@@ -404,10 +405,10 @@ def test_a_joiner_who_hangs_up_gives_the_attempt_up(pair: Core) -> None:
         joining = asyncio.ensure_future(calls.call("pair.join", code))  # noqa: TID251 - ours
         await asyncio.sleep(0)
         await calls.call("whoami", params())
-        assert len(pair.desk.joins) == 1
+        assert len(pair.of(Desk).joins) == 1
         joining.cancel()
         await asyncio.gather(joining, return_exceptions=True)
         await calls.call("whoami", params())
-        assert pair.desk.joins == {}
+        assert pair.of(Desk).joins == {}
 
     play(pair, script)

@@ -8,6 +8,7 @@ import pytest
 
 from p2p_agents.core.api import commands, invitation
 from p2p_agents.core.api import trust as trusting
+from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto import codes
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
@@ -311,7 +312,7 @@ def test_codes_that_are_shown_come_before_those_that_ended(world):
     alice, bob = strangers(world)
     for _ in range(2 * PAIRING_SHOWN):
         code = shows(alice)["code"]
-    assert len(alice.core.desk.places(alice.core.now_ms())) == PAIRING_PLACES
+    assert len(alice.core.of(Desk).places(alice.core.now_ms())) == PAIRING_PLACES
     world.settle()
     assert joins(world, bob, code)["trust"] == "paired"
 
@@ -570,7 +571,7 @@ def test_messages_of_no_run_are_refused_once(world):
             frame = Pair(7, joiner, data)
             bob.node.run(lambda core, f=frame: [core.send(c, f) for c in core.peerings])
     world.run(5.0)
-    assert alice.core.desk.runs == bob.core.desk.runs == {}
+    assert alice.core.of(Desk).runs == bob.core.of(Desk).runs == {}
     assert bob.core.peerings
 
 
@@ -599,5 +600,5 @@ def test_an_attempt_that_is_left_says_so_and_is_forgotten(world):
     with pytest.raises(PairCancelled):
         ends(bob, attempt)
     world.run(2.0)
-    assert bob.core.desk.runs == alice.core.desk.runs == {}
+    assert bob.core.of(Desk).runs == alice.core.of(Desk).runs == {}
     assert joins(world, bob, code)["trust"] == "paired"

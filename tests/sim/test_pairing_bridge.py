@@ -6,6 +6,7 @@ import pytest
 
 from p2p_agents.core.api import invitation
 from p2p_agents.core.kernel.effects import Meet
+from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.errors import CodeDead, CodeWrong, NobodyFound, PairFailed
 from p2p_agents.limits import PAIRING_CODE_MS
 from p2p_agents.store import contacts, queues
@@ -41,7 +42,7 @@ def test_two_agents_pair_over_a_bridge_and_talk(world: World, what: str) -> None
     world.settle()
     assert (alice.inbox(), bob.inbox()) == (["hello over there"], ["hello you"])
     assert bob.state(sent) == "delivered"
-    assert set(bridge.places) == set(next(iter(alice.core.desk.displays.values())).machines)
+    assert set(bridge.places) == set(next(iter(alice.core.of(Desk).displays.values())).machines)
     world.run(2 * PAIRING_CODE_MS / 1000)
     assert bridge.places == {}
 

@@ -28,8 +28,10 @@ from p2p_agents.core.contact import consent, directory
 from p2p_agents.core.kernel.core import Core
 from p2p_agents.core.kernel.effects import Announce, Effect
 from p2p_agents.core.kernel.state import Hosted, Link
+from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays, schedule
 from p2p_agents.core.turn.batch import Outcome, run_batch
+from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.errors import StoreUncertain
 from p2p_agents.node.lines import Lines
@@ -152,13 +154,13 @@ class Node:
         self.db = Disk.open(self.store)
         self.db.run("PRAGMA synchronous = OFF")  # processes die here, the machine below does not
         jitter = random.Random(f"jitter {seed}").random
-        self.core = Core(self.db, str(self.keys), self.certificate.public, self.clock, Entropy(seed), jitter)  # type: ignore[arg-type]
+        self.core = assemble(self.db, str(self.keys), self.certificate.public, self.clock, Entropy(seed), jitter)  # type: ignore[arg-type]
         self.writer = Writer(self)
         self.lines = Lines(self.writer, lambda: self.world.time.now)  # type: ignore[arg-type]
         self.lines.endpoint = self.world.net.host(self.address, self.certificate, self.lines)  # type: ignore[arg-type]
         self.running = True
         self.run(hosting.load_all)
-        self.run(schedule.remember_places)
+        self.run(seeking.remember_places)
         self.run(lambda core: relays.restored(core, self.bridges))
         self._tick(self.core, 0)
         self.world.introduce(self)

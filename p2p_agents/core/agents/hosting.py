@@ -7,18 +7,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.identity import family
-from p2p_agents.core.kernel.effects import Announce, KeysWritten, PeersChanged, Wake
+from p2p_agents.core.identity import family, prekeys
+from p2p_agents.core.kernel.effects import Announce, KeysWritten, PeersChanged
 from p2p_agents.core.kernel.state import Hosted, Unusable
 from p2p_agents.core.links import opening
-from p2p_agents.core.turn import relays, schedule
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, KeysBroken, PeerFault
 from p2p_agents.link.hello import Speaker
-from p2p_agents.store import agents, bridges, keyring, lived, outbox, sessions
+from p2p_agents.store import agents, keyring, lived, outbox, sessions
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -87,7 +86,7 @@ def settle(
     if (unusable := core.unusable.pop(local.id, None)) is not None:
         core.undo.append(partial(core.unusable.__setitem__, local.id, unusable))
     family.gather(core, hosted, announced)
-    schedule.fresh_prekey(core, hosted)
+    prekeys.add(core, hosted)
     changed(core)
     return hosted
 
@@ -128,7 +127,7 @@ def load_all(core: Core) -> None:
     for hosted in core.hosted.values():
         core.effect(KeysWritten(hosted.local.agent))
         family.gather(core, hosted)
-    schedule.renew_prekeys(core)
+    prekeys.renew(core)
 
 
 def load_resting(core: Core) -> None:
@@ -140,25 +139,6 @@ def load_resting(core: Core) -> None:
         except KeysBroken as fault:
             log.error("agent %s cannot be used: %s", local.name, fault.message)
             core.unusable[local.id] = Unusable(local, fault)
-
-
-def start_over(core: Core) -> None:
-    """The store was opened anew under a running node: what memory has of it is read again, as at a start. All
-    connections are gone; who waits looks again."""
-    before = core.hosted
-    core.undo.append(partial(setattr, core, "hosted", before))
-    core.hosted = {}
-    for cache in (core.ways, core.owed, core.heard, core.init_links):
-        cache.clear()
-    load_all(core)
-    for number, hosted in core.hosted.items():
-        if (same := before.get(number)) is not None:
-            hosted.desk, hosted.readers = same.desk, same.readers
-            hosted.attending_until, hosted.last_read_ms = same.attending_until, same.last_read_ms
-        core.effect(Wake(number))
-    schedule.remember_places(core)
-    relays.restored(core, [bridge.address for bridge in bridges.everything(core.db)])
-    changed(core)
 
 
 def _load(core: Core, local: LocalAgent) -> Hosted:

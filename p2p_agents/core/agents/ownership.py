@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.agents import hosting
-from p2p_agents.core.api import showing
 from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.fingerprint import id_text
@@ -52,7 +52,7 @@ def show(core: Core, params: Json) -> Json:
 def shown(core: Core, hosted: Hosted) -> Json:
     """A log as people read it. Entries but the first say no time."""
     identity = hosted.speaker.identity
-    created = showing.time_text(identity.created_ms)
+    created = time_text(identity.created_ms)
     return {
         "agent": {"id": id_text(identity.agent), "name": hosted.local.name},
         "next_root": _where_next(secrets_of(core, hosted)),

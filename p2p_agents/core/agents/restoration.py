@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.agents import hosting, ownership
-from p2p_agents.core.api import showing
 from p2p_agents.core.contact import directory
 from p2p_agents.core.identity import adoption
-from p2p_agents.core.turn import schedule
+from p2p_agents.core.links import seeking
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.backup import Backup, Pin
 from p2p_agents.crypto.signing import SigningKey
@@ -70,7 +69,16 @@ class Found:
     log: Iterable[bytes]
 
 
-def restore(core: Core, params: Json, found: Found) -> Json:
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """An agent that lives here again, with so many contacts and entries of its log."""
+
+    hosted: Hosted
+    contacts: int
+    entries: int
+
+
+def restore(core: Core, params: Json, found: Found) -> Restored:
     """All of it, or it raises and nothing. `seed` is the next root key, where the backup lacks it.
 
     Raises AgentExists, BadName, NextRootMissing, NextRootWrong, IdentityFull, BackupOutdated, BackupDamaged.
@@ -89,7 +97,7 @@ def restore(core: Core, params: Json, found: Found) -> Json:
         _restore_contact(core, hosted, pin)
     lines = (line for chunk in found.log for line in archive.lines(chunk))
     messages = archive.restore(core.db, hosted.local.id, lines, core.now_ms())
-    return {"agent": showing.agent(core, hosted), "contacts": len(backup.contacts), "entries": messages}
+    return Restored(hosted, len(backup.contacts), messages)
 
 
 def _name_of(core: Core, agent: bytes) -> str:
@@ -141,7 +149,7 @@ def _restore_contact(core: Core, hosted: Hosted, pin: Pin) -> None:
     if pin.frozen:
         contacts.freeze(core.db, pin.agent, pin.frozen, final=pin.final, agent=local)
     if trust >= Trust.ACCEPTED:
-        schedule.seek(core, pin.agent)
+        seeking.seek(core, pin.agent)
     if pin.petname:
         _restore_petname(core, hosted, pin)
 

@@ -9,6 +9,7 @@ from p2p_agents.core.contact import directory, knocking
 from p2p_agents.core.contact.directory import Known
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.identity import adoption
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.effects import PeersChanged, ReadQueues
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.request_address import PublicQueue, is_address, read, show
@@ -51,7 +52,7 @@ def address(core: Core, params: Json) -> Json:
     return {
         "address": shown,
         "bridge": own.bridge,
-        "expires": showing.time_text(agents.prekeys(core.db, local.device)[0].expires_ms),
+        "expires": time_text(agents.prekeys(core.db, local.device)[0].expires_ms),
         "queue": own.queue,
     }
 

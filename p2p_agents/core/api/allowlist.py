@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.api import showing
 from p2p_agents.core.contact import consent, directory
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.crypto.fingerprint import id_text, parse_id
 from p2p_agents.errors import AllowlistFull, Malformed, NotListed, PeerUnknown
 from p2p_agents.limits import ALLOWED_AGENTS
@@ -75,5 +75,5 @@ def _entry(peer: bytes, since_ms: int, known: Known | None) -> Json:
         "name": known.name if known else None,
         "petname": known.petname if known else None,
         "trust": (known.trust if known else Trust.UNKNOWN).name.lower(),
-        "since": showing.time_text(since_ms),
+        "since": time_text(since_ms),
     }

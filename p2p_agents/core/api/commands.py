@@ -14,6 +14,7 @@ from p2p_agents.core.contact.directory import Known
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import outbound
 from p2p_agents.core.delivery.outbound import Draft
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.state import Waiter
 from p2p_agents.core.links import presence
 from p2p_agents.core.links.dialing import dial_due
@@ -149,7 +150,7 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
                 **names.worth(contact.peer, contact.name, contact.petname),
                 "kind": contact.kind,
                 "text": petition.preview(record),
-                "time": showing.time_text(record.time_ms),
+                "time": time_text(record.time_ms),
                 "direction": "out",
                 "state": "pending",
                 "introducer": None,

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import CARD, write_message
 from p2p_agents.core.agents import hosting
-from p2p_agents.core.contact import directory
+from p2p_agents.core.contact import cards, directory
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import outbound
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import BadParams, NotAContact, Usage
-from p2p_agents.limits import BODY_BYTES, CARD_ADDRESSES, CARD_NODES
-from p2p_agents.quic.address import parse_address
+from p2p_agents.errors import BadParams, NotAContact
+from p2p_agents.limits import BODY_BYTES
 from p2p_agents.store import agents, contacts, entries, sessions
 from p2p_agents.store.contacts import Trust
-from p2p_agents.wire.card import Card, Place, encode_card
+from p2p_agents.wire.card import encode_card
 from p2p_agents.wire.entry import SALT_BYTES
 from p2p_agents.wire.ip import Address, may_be_dialled
-from p2p_agents.wire.names import kind_or_nothing, name_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,29 +93,6 @@ def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Add
 
 def _card(core: Core, about: Known, own: Sequence[Address]) -> bytes:
     """Its announced name, never our petname for it. A log that does not fit is left out: a HELLO shows it anyway."""
-    card = card_of(core, about.agent, about.name, about.kind, own)
+    card = cards.card_of(core, about.agent, about.name, about.kind, own)
     encoded = encode_card(card)
     return encoded if len(encoded) <= BODY_BYTES else encode_card(replace(card, entries=()))
-
-
-def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Address] = ()) -> Card:
-    """Who an agent is and where it was reached; `own` are addresses of this node, for an agent of it."""
-    local = core.hosted_id(agent)
-    identity = local.speaker.identity if local else agents.load_identity(core.db, agent)
-    places = ((core.node, own),) if local else _reached(core, agent)
-    said = tuple(Place(node, tuple(found)[:CARD_ADDRESSES]) for node, found in places if found)[:CARD_NODES]
-    name, kind = name_or_nothing(name), kind_or_nothing(kind)
-    return Card(agent, name, kind, identity.entries if identity else (), said)
-
-
-def _reached(core: Core, peer: bytes) -> tuple[tuple[bytes, list[Address]], ...]:
-    """Where it was proven to live, newest first; addresses that mean nothing on another machine are left out."""
-    found: dict[bytes, list[Address]] = {}
-    for text, node in contacts.addresses(core.db, peer):
-        try:
-            address = parse_address(text)
-        except Usage:  # the interface of a scope is gone
-            continue
-        if node and "%" not in address[0] and may_be_dialled(address):
-            found.setdefault(node, []).append(address)
-    return tuple(found.items())

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.core.agents import ownership
 from p2p_agents.core.api import showing
 from p2p_agents.core.contact import directory
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.pairing import exchange, linking
-from p2p_agents.core.pairing.desk import CodeState, Display, Join
+from p2p_agents.core.pairing.desk import CodeState, Desk, Display, Join
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import codes, oob
 from p2p_agents.crypto.introduction import Self
@@ -60,8 +61,8 @@ def start(core: Core, params: Json) -> Json:
     if purpose is Purpose.LINK:
         linking.check_host(core, hosted)
     since_ms = linking.history_since(params["history"], core.now_ms())
-    earlier = [display for display in core.desk.shown() if display.agent == hosted.local.id]
-    if len(core.desk.shown()) - len(earlier) >= PAIRING_SHOWN:
+    earlier = [display for display in core.of(Desk).shown() if display.agent == hosted.local.id]
+    if len(core.of(Desk).shown()) - len(earlier) >= PAIRING_SHOWN:
         raise Busy(f"this node shows {PAIRING_SHOWN} codes already")
     for display in earlier:
         exchange.withdraw(core, display)
@@ -74,7 +75,7 @@ def start(core: Core, params: Json) -> Json:
         "code": display.code.shown(),
         "uri": oob.show(display.invitation),
         "link": _link(core, display.code, params.get("bridge")) if purpose is Purpose.CONTACT else None,
-        "expires": showing.time_text(display.ends_ms),
+        "expires": time_text(display.ends_ms),
         "agent": hosted.local.name,
         "purpose": str(purpose),
         "withdrew": earlier[-1].code.place if earlier else None,
@@ -156,7 +157,7 @@ def _self(hosted: Hosted, prepared: Sequence[OwnQueue]) -> Self:
 
 def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
     """By its id, its place, its words or its text; without any the newest. Raises PairUnknown."""
-    own = [display for display in core.desk.displays.values() if display.agent == hosted.local.id]
+    own = [display for display in core.of(Desk).displays.values() if display.agent == hosted.local.id]
     for display in reversed(own):
         names = (display.id, display.code.place, display.code.shown(), oob.show(display.invitation))
         if word is None or word in names or word.upper() in names:
@@ -165,7 +166,7 @@ def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
 
 
 def _forget_ended(core: Core) -> None:
-    displays = core.desk.displays
+    displays = core.of(Desk).displays
     ended = [display.id for display in displays.values() if display.state is not CodeState.WAITING]
     for identity in ended[: max(0, len(displays) - PAIRING_REMEMBERED)]:
         del displays[identity]
@@ -177,7 +178,7 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
         "state": str(display.state),
         "tries": display.tries,
         "wrong": _wrong_tries(display),
-        "expires": showing.time_text(display.ends_ms),
+        "expires": time_text(display.ends_ms),
     }
     if display.state is not CodeState.PAIRED:
         return shown
@@ -187,7 +188,7 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
 
 
 def _wrong_tries(display: Display) -> list[Json]:
-    return [{"time": showing.time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong]
+    return [{"time": time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong]
 
 
 def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:
@@ -234,7 +235,7 @@ def _begin(
     me: Self,
     prepared: Sequence[OwnQueue],
 ) -> str:
-    if any(attempt.place == secret.place for attempt in core.desk.joins.values()):
+    if any(attempt.place == secret.place for attempt in core.of(Desk).joins.values()):
         raise Busy("this code is being tried already")
     spent, used = pairings.tries(core.db, secret.place)
     if used:
@@ -251,13 +252,13 @@ def _begin(
 
 
 def is_over(core: Core, attempt: str) -> bool:
-    found = core.desk.joins.get(attempt)
+    found = core.of(Desk).joins.get(attempt)
     return found is None or found.over
 
 
 def end_join(core: Core, attempt: str) -> Json | P2PError:
     """What an attempt came to; one that still goes on is given up. Errors are returned: what ends it is to be kept."""
-    found = core.desk.joins.get(attempt)
+    found = core.of(Desk).joins.get(attempt)
     if found is None:
         return PairCancelled()
     exchange.leave(core, found)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.record import MESSAGE, is_intact
 from p2p_agents.conversation.states import ASKED, State, best
 from p2p_agents.core.contact import knocking
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.links import presence
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text, safety_number
-from p2p_agents.limits import DATE_MS_MAX
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Standing
 
 if TYPE_CHECKING:
+    from p2p_agents.core.agents.restoration import Restored
     from p2p_agents.core.contact.directory import Known
     from p2p_agents.core.contact.naming import Names
     from p2p_agents.core.kernel.core import Core
@@ -28,16 +28,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 START = "0"
-EPOCH = datetime.fromtimestamp(0, UTC)
 
 CROWDED = "its node talks to no more strangers at once; it is asked again every half minute"
 ONE_BY_ONE = "many links to its node are being opened, one after another"
-
-
-def time_text(ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
-    dated = min(max(ms, 0), DATE_MS_MAX)
-    return (EPOCH + timedelta(milliseconds=dated)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def cursor_text(core: Core, cursor: int) -> str:
@@ -345,3 +338,8 @@ def _why_no_link(core: Core, delivery: Delivery) -> str:
 
 def last_cursor(core: Core) -> str:
     return cursor_text(core, log.last_cursor(core.db))
+
+
+def restored(core: Core, found: Restored) -> Json:
+    """What `backup import` answers."""
+    return {"agent": agent(core, found.hosted), "contacts": found.contacts, "entries": found.entries}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.core.api import showing
 from p2p_agents.core.contact import consent, directory
 from p2p_agents.core.identity import adoption
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.links import memory
 from p2p_agents.crypto.fingerprint import id_text, safety_number
@@ -37,7 +38,7 @@ def show(core: Core, params: Json) -> Json:
         "frozen": found.frozen if found else None,
         "safety_number": safety_number(hosted.local.agent, known.agent),
         "events": [
-            {"kind": event.kind, "detail": event.detail, "time": showing.time_text(event.time_ms)}
+            {"kind": event.kind, "detail": event.detail, "time": time_text(event.time_ms)}
             for event in contacts.events_of(core.db, hosted.local.id, known.agent, EVENTS_SHOWN)
         ],
     }

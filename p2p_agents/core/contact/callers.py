@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.contact import consent, petition, reply
+from p2p_agents.core.contact import consent, reply
 from p2p_agents.core.contact.consent import Said
 from p2p_agents.core.identity import adoption
+from p2p_agents.core.links import standing
 from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.fingerprint import id_text
@@ -57,7 +58,7 @@ def _hear(core: Core, hosted: Hosted, own: OwnQueue, frame: Knock) -> None:
     """Raises BadSeal, BadSignature, BadIdentity, Malformed or UnknownVersion."""
     signed = hosted.unseal(frame.sealed, knock_info(own.queue, hosted.local.agent, hosted.local.device))
     claims = decode_knock(unverified_payload(signed))
-    if petition.standing(core, hosted, claims.agent) is Standing.CLOSED or core.hosted_id(claims.agent) is not None:
+    if standing.towards(core, hosted, claims.agent) is Standing.CLOSED or core.hosted_id(claims.agent) is not None:
         return
     verify(claims.device, signed, KNOCK_LABEL)
     if claims.peer != hosted.local.agent:

@@ -11,28 +11,34 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.core.contact import consent
 from p2p_agents.core.kernel.effects import Asked, PeersChanged, Wake
-from p2p_agents.core.turn import schedule
+from p2p_agents.core.links import seeking
 from p2p_agents.crypto.identity import replay
-from p2p_agents.errors import BadIdentity, PeerFault
-from p2p_agents.limits import DAY_MS, INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
+from p2p_agents.errors import BadIdentity, PeerFault, Usage
+from p2p_agents.limits import CARD_ADDRESSES, CARD_NODES, DAY_MS, INTRODUCTIONS_PENDING, INTRODUCTIONS_PER_DAY
 from p2p_agents.link.admission import Introductions
-from p2p_agents.quic.address import format_address
+from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import agents, allowed, contacts, introductions
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.introductions import Introduction
-from p2p_agents.wire.card import Card, decode_card
+from p2p_agents.wire.card import Card, Place, decode_card
+from p2p_agents.wire.ip import may_be_dialled
+from p2p_agents.wire.names import kind_or_nothing, name_or_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.store.contacts import Contact
+    from p2p_agents.wire.ip import Address
 
 
 def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> None:
-    """An entry of the kind came from its author. Raises nothing that a peer can cause: the entry is stored already."""
+    """An entry of the kind was stored. What another device of ours hands on, that one has dealt with. Raises nothing
+    that a peer can cause."""
     policy = Introductions(hosted.local.introductions)
-    if policy is Introductions.IGNORE or record.content is None:
+    if record.author != introducer or policy is Introductions.IGNORE or record.content is None:
         return
     try:
         card = decode_card(record.content)
@@ -125,7 +131,7 @@ def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
             core.db, agent, peer, name=first.name, kind=first.kind, trust=Trust.ACCEPTED, now_ms=core.now_ms()
         )
     consent.regard(core, hosted, peer)
-    schedule.seek(core, peer)
+    seeking.seek(core, peer)
     return earlier
 
 
@@ -147,3 +153,29 @@ def reject(core: Core, hosted: Hosted, peer: bytes) -> Introduction | None:
     found = introductions.pending(core.db, hosted.local.id, peer)
     introductions.settle(core.db, hosted.local.id, peer, "rejected")
     return found[0] if found else None
+
+
+# --- making one ---
+
+
+def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Address] = ()) -> Card:
+    """Who an agent is and where it was reached; `own` are addresses of this node, for an agent of it."""
+    local = core.hosted_id(agent)
+    identity = local.speaker.identity if local else agents.load_identity(core.db, agent)
+    places = ((core.node, own),) if local else _reached(core, agent)
+    said = tuple(Place(node, tuple(found)[:CARD_ADDRESSES]) for node, found in places if found)[:CARD_NODES]
+    name, kind = name_or_nothing(name), kind_or_nothing(kind)
+    return Card(agent, name, kind, identity.entries if identity else (), said)
+
+
+def _reached(core: Core, peer: bytes) -> tuple[tuple[bytes, list[Address]], ...]:
+    """Where it was proven to live, newest first; addresses that mean nothing on another machine are left out."""
+    found: dict[bytes, list[Address]] = {}
+    for text, node in contacts.addresses(core.db, peer):
+        try:
+            address = parse_address(text)
+        except Usage:  # the interface of a scope is gone
+            continue
+        if node and "%" not in address[0] and may_be_dialled(address):
+            found.setdefault(node, []).append(address)
+    return tuple(found.items())

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.contact import petition, reply
-from p2p_agents.core.delivery import sync
+from p2p_agents.core.delivery import failures, sync
 from p2p_agents.core.identity import adoption
 from p2p_agents.core.kernel.effects import Asked, PeersChanged, Proven, Wake
 from p2p_agents.core.kernel.state import Phase
-from p2p_agents.core.links import memory
+from p2p_agents.core.links import memory, standing
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, RequestUnknown
 from p2p_agents.link.admission import Answer, Policy
@@ -167,7 +167,7 @@ def remove(core: Core, hosted: Hosted, peer: bytes) -> None:
     """A contact is a stranger again, to this agent alone: what it was still owed fails, and the agent's place for its
     name is free (PROTOCOL E5). What is known of its keys stays, and so does the conversation."""
     agent = hosted.local.id
-    petition.fail_all(core, agent, peer, REMOVED)
+    failures.fail_all(core, agent, peer, REMOVED)
     adoption.part(core, hosted, peer)
     doors.forget(core.db, agent, peer)
     doors.forget_asker(core.db, agent, peer)
@@ -200,7 +200,7 @@ def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
     core.seek_links()
     reply.answer(core, hosted, peer)
     for link in list(core.links_to(hosted.local.id, peer)):
-        now = petition.standing(core, hosted, peer)
+        now = standing.towards(core, hosted, peer)
         if now is not link.standing:
             link.standing = now
             core.send_on(link, Stand(link.number, now))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.states import State
 from p2p_agents.core.contact import petition
 from p2p_agents.core.contact.callers import knock_info
-from p2p_agents.core.delivery import sync
+from p2p_agents.core.delivery import failures, sync
 from p2p_agents.core.kernel.effects import Moved, PeersChanged, Post, ReadQueues
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.kem import OVERHEAD_BYTES, seal
@@ -55,35 +55,39 @@ class Knocking:
     failures: int = 0
 
 
+class Knocks(dict[tuple[int, bytes], Knocking]):
+    """By (agent, peer): doors of peers that were never met."""
+
+
 def restored(core: Core) -> None:
     """At start."""
     for door in (door for door in doors.doors(core.db) if door.agent in core.hosted):
-        core.knocks.setdefault((door.agent, door.peer), Knocking(core.now() + NEAR_FIRST_S))
+        core.of(Knocks).setdefault((door.agent, door.peer), Knocking(core.now() + NEAR_FIRST_S))
 
 
 def begin(core: Core, agent: int, peer: bytes) -> None:
     """A door was told of; one that was known may have moved."""
-    core.undo.append(partial(core.knocks.pop, (agent, peer), None))
-    core.knocks[agent, peer] = Knocking(core.now() + NEAR_FIRST_S)
+    core.undo.append(partial(core.of(Knocks).pop, (agent, peer), None))
+    core.of(Knocks)[agent, peer] = Knocking(core.now() + NEAR_FIRST_S)
 
 
 def wanted(core: Core, peer: bytes) -> None:
     """Something may be owed to the peer, and no link to it is up."""
-    for (_, each), knocking in core.knocks.items():
+    for (_, each), knocking in core.of(Knocks).items():
         if each == peer:
             knocking.due = min(knocking.due, core.now() + NEAR_FIRST_S)
 
 
 def resumed(core: Core) -> None:
     """The machine slept, and our patience with it."""
-    for _, peer in core.knocks:
+    for _, peer in core.of(Knocks):
         wanted(core, peer)
 
 
 def second(core: Core) -> None:
     """Once a second."""
     now = core.now()
-    for (agent, peer), knocking in list(core.knocks.items()):
+    for (agent, peer), knocking in list(core.of(Knocks).items()):
         if now >= knocking.due:
             _look(core, agent, peer, knocking)
 
@@ -93,7 +97,7 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
     door, entry = doors.door(core.db, agent, peer), outbox.first_owed(core.db, agent, peer)
     knocking.due = math.inf
     if door is None:
-        del core.knocks[agent, peer]
+        del core.of(Knocks)[agent, peer]
         return
     if not _is_shut(core, door):
         return
@@ -215,7 +219,7 @@ def refused(core: Core, post: Post, code: str, retry_ms: int, *, down: bool) -> 
 
 def bridge_up(core: Core, bridge: str) -> None:
     """What failed there may work now."""
-    for (agent, peer), knocking in core.knocks.items():
+    for (agent, peer), knocking in core.of(Knocks).items():
         door = doors.door(core.db, agent, peer) if knocking.why else None
         if door is not None and door.bridge == bridge:
             knocking.due = core.now()
@@ -228,7 +232,7 @@ def on_standing(core: Core, link: Link, frame: Stand) -> None:
         raise BadIdentity("a STANDING over bridges of somebody who was not asked")
     if frame.standing is Standing.CLOSED:
         doors.forget(core.db, link.agent, link.peer)
-        petition.give_up(core, link.agent, link.peer)
+        failures.give_up(core, link.agent, link.peer)
         _leave(core, core.pair_key(link))
         core.effect(PeersChanged())
 
@@ -238,7 +242,7 @@ def why(core: Core, agent: int, peer: bytes, state: State) -> str | None:
     door = doors.door(core.db, agent, peer)
     if door is None or not _is_shut(core, door):
         return None
-    knocking = core.knocks.get((agent, peer))
+    knocking = core.of(Knocks).get((agent, peer))
     if knocking is not None and knocking.why:
         return knocking.why
     return "awaits acceptance" if state is State.RELAYED else None
@@ -247,4 +251,4 @@ def why(core: Core, agent: int, peer: bytes, state: State) -> str | None:
 def _door_of(core: Core, post: Post) -> tuple[Door | None, Knocking | None]:
     hosted = next((each for each in core.hosted.values() if each.local.device == post.pair[0]), None)
     door = doors.door_at(core.db, hosted.local.id, post.route.queue) if hosted else None
-    return door, core.knocks.get((door.agent, door.peer)) if door else None
+    return door, core.of(Knocks).get((door.agent, door.peer)) if door else None

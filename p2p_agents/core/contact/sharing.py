@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import SHARE, write_message
-from p2p_agents.core.api import introduction
-from p2p_agents.core.contact import consent, directory
+from p2p_agents.core.contact import cards, consent, directory
 from p2p_agents.core.identity import adoption, family
 from p2p_agents.core.kernel.effects import PeersChanged
-from p2p_agents.core.turn import schedule
+from p2p_agents.core.links import seeking
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import replay
 from p2p_agents.errors import BadIdentity, BadName, Malformed, PeerFault
@@ -83,7 +82,7 @@ def _tell(core: Core, hosted: Hosted, contact: Contact, fields: set[str]) -> Non
     if contact.trust in (Trust.UNKNOWN, Trust.REQUESTED) and not known:
         return
     share = Share(
-        introduction.card_of(core, peer, contact.name, contact.kind),
+        cards.card_of(core, peer, contact.name, contact.kind),
         int(contact.trust) if kept.TRUST in fields else None,
         contact.petname if kept.PETNAME in fields else None,
         kept.PETNAME in fields,
@@ -117,10 +116,10 @@ def _write(core: Core, hosted: Hosted, share: Share) -> Record:
 # --- hearing ---
 
 
-def on_share(core: Core, hosted: Hosted, r: Record) -> None:
+def on_share(core: Core, hosted: Hosted, giver: bytes, r: Record) -> None:
     """Another device of ours speaks of a contact. Raises nothing."""
     own = hosted.local.agent
-    if r.author != own or r.conversation != direct_id(own, own) or r.content is None:
+    if giver != own or r.author != own or r.conversation != direct_id(own, own) or r.content is None:
         return
     try:
         share = decode_share(r.content)
@@ -180,7 +179,7 @@ def _trust(core: Core, hosted: Hosted, card: Card, trust: Trust) -> None:
         introductions.settle(core.db, agent, peer, "accepted")
     consent.regard(core, hosted, peer)
     if trust >= Trust.ACCEPTED:
-        schedule.seek(core, peer)
+        seeking.seek(core, peer)
 
 
 def _rename(core: Core, hosted: Hosted, peer: bytes, petname: str | None) -> None:

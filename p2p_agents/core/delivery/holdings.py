@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.core.delivery import receipts
 from p2p_agents.core.identity import family
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Moved
 from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
 from p2p_agents.store import contacts, entries, outbox, readers
 from p2p_agents.store.contacts import Event
-from p2p_agents.wire.claims import CONVERSATIONS, Holding, Tip
+from p2p_agents.wire.claims import CONVERSATIONS, Holding
 
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
@@ -137,16 +137,7 @@ def _noticed_loss(core: Core, link: Link) -> None:
     """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
     detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
     contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
-    renew_cursors(core)
-
-
-def renew_cursors(core: Core) -> None:
-    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
-    again must not break every reader each time."""
-    if not core.cursors_renewed:
-        core.cursors_renewed = True
-        core.undo.append(partial(setattr, core, "cursors_renewed", False))
-        core.db.renew_generation()
+    ended.renew_cursors(core)
 
 
 def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
@@ -159,7 +150,7 @@ def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
     ours = mark.device in (*own.devices, *own.revoked)
     if not ours or mark.conversation != direct_id(own.agent, link.peer):
         return
-    for entry in settle_read(core, link.agent, link.peer, mark, after):
+    for entry in receipts.settle_read(core, link.agent, link.peer, mark, after):
         core.effect(Moved(link.agent, entry))
 
 
@@ -175,16 +166,3 @@ def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
             if not settled or mark.seq > settled:
                 mark_read(core, link, mark, settled)
                 link.marks[mark.device] = (mark.epoch, mark.seq)
-
-
-def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark, after: int = 0) -> list[int]:
-    """Settle the entries that a mark covers as read; those whose state changed."""
-    runs = entries.runs(core.db, mark.conversation, mark.device)
-    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
-    moved = []
-    unread = {mark.epoch} if after else outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
-    for run in runs:
-        if run.epoch in unread and covered[run.epoch] >= run.first:
-            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
-            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms(), after)
-    return moved

@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import CARD, MESSAGE, SHARE, VOID, Record, read_item
+from p2p_agents.conversation.record import MESSAGE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
-from p2p_agents.core.contact import cards, sharing
 from p2p_agents.core.delivery import holdings, quotas, receipts, resets, sync, vouchers
 from p2p_agents.core.identity import family
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Echoed, Moved, Wake
 from p2p_agents.core.kernel.state import Phase
 from p2p_agents.core.relay import ways
@@ -64,7 +64,7 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
     session = handshake.accept(init, me=me, offer_key=offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
     link.offer, link.reset_asked = None, False  # single use
     for held in crossing:
-        sync.retire(core, key, held)
+        ended.retire(core, key, held)
     resets.retire_replaced(core, key, init.dead)
     sessions.note_pair(core.db, *key, link.peer, gen_seen=init.gen)
     core.add_session(key, Held(session, [], ack_due=True, acked=0, acked_hash=session.sid))
@@ -321,10 +321,7 @@ def _report_equivocation(core: Core, link: Link, r: Record) -> None:
 def _append(core: Core, link: Link, r: Record) -> None:
     entry = entries.append(core.db, r)
     _log(core, link, entry, r)
-    if r.kind == SHARE and family.is_own(core, link):
-        sharing.on_share(core, core.host(link.agent), r)
-    if r.kind == CARD and r.author == link.peer:
-        cards.on_card(core, core.host(link.agent), link.peer, r)
+    core.hooks.arrived(core, core.host(link.agent), link.peer, r)
 
 
 def _append_for_agent(core: Core, link: Link, r: Record) -> None:
@@ -359,5 +356,5 @@ def _log(core: Core, link: Link, entry: int, r: Record) -> None:
         outbox.owe(core.db, link.agent, entry, peer, link.peer_device, core.now_ms(), State.DELIVERED)
     elif family.others(hosted):
         receipts.came(core, hosted, r)
-    sharing.copy(core, hosted, entry, besides=link.peer_device)
+    core.hooks.logged(core, hosted, entry, link.peer_device)
     core.effect(Wake(link.agent))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import intact_part, is_intact
-from p2p_agents.core.contact import petition
+from p2p_agents.core.delivery import failures
 from p2p_agents.core.kernel.effects import Moved
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.limits import CHECKED_ENTRIES
@@ -57,7 +57,7 @@ def sendable(core: Core, link: Link, row: Owed) -> Owed | None:
     entry = outbox.entry_of(core.db, row.id)
     _tell(core, entry, row.entry)
     if part is None:
-        petition.void(core, link.agent, row.id, entry, LOST)
+        failures.void(core, link.agent, row.id, entry, LOST)
         core.mark_ready(core.pair_key(link))
         return None
     outbox.fail_unsealed(core.db, row.id, LOST, core.now_ms())

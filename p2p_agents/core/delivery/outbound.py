@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import CARD, MESSAGE, write_message
+from p2p_agents.conversation.record import write_message
 from p2p_agents.conversation.states import State, best
-from p2p_agents.core.contact import cards, consent, sharing
 from p2p_agents.core.kernel.effects import PeersChanged, Wake
-from p2p_agents.core.links import memory
-from p2p_agents.core.turn import schedule
+from p2p_agents.core.links import memory, seeking
 from p2p_agents.crypto.digest import H
 from p2p_agents.errors import DeviceRevoked, IdConflict, OutboxFull, PeerBlocked
 from p2p_agents.limits import OUTBOX_ENTRIES
@@ -72,7 +70,7 @@ def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
     cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
     local = core.hosted_id(peer)
     state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
-    sharing.copy(core, hosted, entry)
+    core.hooks.logged(core, hosted, entry, b"")
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
 
@@ -114,8 +112,8 @@ def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
     )
     for link in core.links_to(agent, draft.peer):
         memory.remember_peer(core, link)
-    consent.regard(core, hosted, draft.peer)
-    schedule.seek(core, draft.peer)
+    core.hooks.regard(core, hosted, draft.peer)
+    seeking.seek(core, draft.peer)
     core.effect(PeersChanged())
 
 
@@ -136,10 +134,9 @@ def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
 def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Record) -> State:
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
-    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=record.kind == MESSAGE, trust=trust)
-    sharing.copy(core, to, entry)
-    if record.kind == CARD:
-        cards.on_card(core, to, hosted.local.agent, record)
+    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=core.hooks.is_unread(record), trust=trust)
+    core.hooks.logged(core, to, entry, b"")
+    core.hooks.arrived(core, to, hosted.local.agent, record)
     device = to.local.device
     outbox.owe(core.db, hosted.local.id, entry, to.local.agent, device, core.now_ms(), State.DELIVERED)
     core.effect(Wake(to.local.id))
@@ -176,8 +173,8 @@ def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
         core.mark_ready((local.device, device))
     links = list(core.links_to(local.id, peer))
     for link in links:
-        consent.proceed(core, link)
+        core.hooks.owed(core, link)
     if len({link.peer_device for link in links}) < max(1, len(devices)):
         core.seek_links()
-        schedule.want(core, peer)
+        seeking.want(core, peer)
     return State.QUEUED

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2p_agents.conversation.chains import held_through
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.core.delivery import holdings
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel.effects import Moved, PeersChanged
-from p2p_agents.store import readers
+from p2p_agents.store import entries, outbox, readers
+from p2p_agents.wire.claims import Tip
 from p2p_agents.wire.payload import ReadMark
 
 if TYPE_CHECKING:
@@ -64,6 +65,19 @@ def came(core: Core, hosted: Hosted, r: Record) -> None:
 def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
     conversation = direct_id(hosted.local.agent, author.local.agent)
     for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
-        moved = holdings.settle_read(core, author.local.id, hosted.local.agent, mark)
+        moved = settle_read(core, author.local.id, hosted.local.agent, mark)
         for entry in moved:
             core.effect(Moved(author.local.id, entry))
+
+
+def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark, after: int = 0) -> list[int]:
+    """Settle the entries that a mark covers as read; those whose state changed."""
+    runs = entries.runs(core.db, mark.conversation, mark.device)
+    covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
+    moved = []
+    unread = {mark.epoch} if after else outbox.unread_epochs(core.db, agent, peer, mark.conversation, mark.device)
+    for run in runs:
+        if run.epoch in unread and covered[run.epoch] >= run.first:
+            place = (mark.conversation, mark.device, run.epoch, covered[run.epoch])
+            moved += outbox.mark_read(core.db, agent, peer, place, core.now_ms(), after)
+    return moved

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.delivery import sync
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.state import Heal, Phase
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import handshake
@@ -90,9 +91,9 @@ def retire_replaced(core: Core, key: PairKey, dead: bytes) -> None:
     """Drop the session an init names, and the oldest beyond what a pair may have."""
     for held in list(core.pair_sessions(key)):
         if held.session.sid == dead:
-            sync.retire(core, key, held)
+            ended.retire(core, key, held)
     for held in core.pair_sessions(key)[SESSIONS:]:
-        sync.retire(core, key, held)
+        ended.retire(core, key, held)
 
 
 # --- RESET ---

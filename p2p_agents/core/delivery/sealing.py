@@ -47,8 +47,8 @@ def pump(core: Core, key: PairKey) -> None:
     if link is None or not ways.is_open(core, link, key):
         core.quiet.pop(key, None)
     else:
-        if link.way is not None:
-            questions.ask_due(core, link, key)
+        if link.way is not None and questions.is_due(core, link, key):
+            sync.send_sync(core, link, reply=True)
         if _pump_link(core, link, key):
             core.mark_ready(key)
 

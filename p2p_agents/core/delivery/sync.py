@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.core.delivery import holdings
 from p2p_agents.core.identity import family
-from p2p_agents.core.kernel.state import Heal, Phase, Stall
+from p2p_agents.core.kernel import sessions as ended
+from p2p_agents.core.kernel.state import Phase, Stall
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
@@ -17,7 +18,7 @@ from p2p_agents.crypto.ratchet import after
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, Replayed
 from p2p_agents.limits import DAY_MS, SESSION_FRAME_BYTES, STALLED_ASKS, STALLED_S, SYNC_EVERY_MS
-from p2p_agents.link.reconcile import MyView, Outcome, common_heal, compare
+from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
 from p2p_agents.wire.claims import (
@@ -159,7 +160,7 @@ def _is_owing(core: Core, link: Link, waiting: list[Held]) -> bool:
 def _begin_anew(core: Core, key: PairKey, waiting: list[Held]) -> None:
     """Credit belongs to a link, so all of them go: frames that were dropped have used it up on each."""
     for held in waiting:
-        retire(core, key, held)
+        ended.retire(core, key, held)
     for link in list(core.links.get(key, [])):
         core.close_link(link, STALLED)
 
@@ -302,7 +303,7 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
         view = theirs.get(sid)
         outcome = compare(_mine(core, held, view), view)
         if outcome is not Outcome.GO_ON and not _is_late(core, link, held, view, claims):
-            give_up(core, link, key, held, view, outcome)
+            ended.give_up(core, link, key, held, view, outcome)
         elif held.frames:
             link.resend[sid] = max(held.acked, view.received if view else 0)
 
@@ -321,34 +322,13 @@ def _is_late(core: Core, link: Link, held: Held, view: SessionView | None, claim
 
 def _mine(core: Core, held: Held, view: SessionView | None) -> MyView:
     s = held.session
-    at = None if view is None else hash_at(core, held, view.received)
+    at = None if view is None else ended.hash_at(core, held, view.received)
     return MyView(s.confirmed, s.sent, held.acked, s.received, at)
-
-
-def hash_at(core: Core, held: Held, count: int) -> bytes | None:
-    s = held.session
-    known = {0: s.sid, held.acked: held.acked_hash, s.sent: s.sent_hash}
-    return known.get(count) or sessions.hash_at(core.db, s.sid, count)
-
-
-def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
-    """The two sides' sessions have parted: the successor inherits what both still hold (PROTOCOL D3)."""
-    s = held.session
-    if view is not None:
-        common = common_heal(tuple(identity for identity, _ in s.heals), view.heals)
-        for each in {id(link): link, **{id(other): other for other in core.links.get(key, [])}}.values():
-            each.heal = Heal(s.sid, s.heals, common, required=common is not None and each.way is None)
-    retire(core, key, held)
-    if outcome.rollback:
-        detail = f"{outcome.value}; the session starts anew and nothing is lost"
-        contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
-    if outcome is Outcome.I_ROLLED_BACK:
-        holdings.renew_cursors(core)
 
 
 def is_whole(core: Core, held: Held, at: int, frame: bytes) -> bool:
     """Whether a kept frame is the one that was sealed: the peer would take another for a forgery."""
-    before, behind = hash_at(core, held, at), hash_at(core, held, at + 1)
+    before, behind = ended.hash_at(core, held, at), ended.hash_at(core, held, at + 1)
     return before is not None and after(before, frame) == behind
 
 
@@ -358,13 +338,7 @@ def lose(core: Core, link: Link, key: PairKey, held: Held) -> None:
     contacts.record(core.db, Event(link.agent, link.peer, "damaged", detail, core.now_ms()))
     if link.way is not None:
         link.resend.pop(held.session.sid, None)
-        retire(core, key, held)
+        ended.retire(core, key, held)
         core.mark_ready(key)
     else:
         _begin_anew(core, key, [held])
-
-
-def retire(core: Core, key: PairKey, held: Held) -> None:
-    """Drop a session; what it carried and was not settled waits to be sealed again."""
-    outbox.unseal(core.db, held.session.sid)
-    core.drop_session(key, held)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.delivery import sync
 from p2p_agents.core.identity import family
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import ReadQueues
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import merge
@@ -84,7 +84,7 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
     for link in list(core.links.get(key, [])):
         core.close_link(link, REVOKED)
     for held in list(core.pair_sessions(key)):
-        sync.retire(core, key, held)
+        ended.retire(core, key, held)
     sessions.forget_pair(core.db, *key)
     _forget_queues(core, key)
     core.ways.pop(key, None)

@@ -3,13 +3,13 @@ whether the wall clock may be believed (PROTOCOL B12)."""
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from p2p_agents.limits import CLOCK_JUMP_MS, CLOCK_TRUST_S
+from p2p_agents.limits import CLOCK_JUMP_MS, CLOCK_TRUST_S, DATE_MS_MAX
 from p2p_agents.store.lived import Mark
 
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Clock(Protocol):
@@ -28,24 +28,6 @@ class Clock(Protocol):
     def boot_id(self) -> str:
         """Which start of the machine `boot` counts from; empty where the system does not say."""
         ...
-
-
-class SystemClock:
-    def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def boot(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-    def boot_id(self) -> str:
-        try:
-            with open(BOOT_ID, encoding="ascii") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
 
 
 class Lived:
@@ -106,3 +88,9 @@ class Trusted:
         slept = asleep - self._asleep > 1.0
         self._asleep = asleep
         return slept
+
+
+def time_text(ms: int) -> str:
+    """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
+    dated = min(max(ms, 0), DATE_MS_MAX)
+    return (EPOCH + timedelta(milliseconds=dated)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from p2p_agents.core.kernel.clock import Lived, Trusted
 from p2p_agents.core.kernel.effects import Connect, Hangup, PeersChanged, Post, Transmit
@@ -26,7 +27,6 @@ from p2p_agents.core.kernel.state import (
     Unusable,
     Waiter,
 )
-from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
 from p2p_agents.limits import LATELY_S
@@ -39,12 +39,12 @@ from p2p_agents.wire.frame import Close, encode_frame
 from p2p_agents.wire.framing import frame_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from p2p_agents.core.contact.knocking import Knocking
+    from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.clock import Clock
     from p2p_agents.core.kernel.effects import Effect
-    from p2p_agents.core.kernel.entropy import SystemEntropy
+    from p2p_agents.core.kernel.entropy import Entropy
     from p2p_agents.link.gaps import GapBuffer
     from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.database import Database
@@ -53,8 +53,42 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+State = TypeVar("State")
 PairKey = tuple[bytes, bytes]  # our device, the peer's device
 Mark = tuple[int, int]  # effects and undos there were
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is done with entries of one kind. Those of a kind that has no row are stored, and no more."""
+
+    name: str  # as it stands in an entry
+    arrive: Callable[[Core, Hosted, bytes, Record], None] | None = None  # of whom, who gave it
+    unread: bool = False  # counted, and read by readers
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """One callable for each thing that happens below and matters above."""
+
+    wanted: Callable[[Core, bytes], None]  # something is for a peer that no link is up to
+    proven: Callable[[Core, Link], None]  # a HELLO holds: who is it to us?
+    regard: Callable[[Core, Hosted, bytes], None]  # our mind about a peer may have changed
+    owed: Callable[[Core, Link], None]  # something is to go on a link, if its peer lets us
+    logged: Callable[[Core, Hosted, int, bytes], None]  # an entry came into an agent's log, from a device or b""
+    places: Callable[[Core], Sequence[str]]  # where pairing codes of this node are met
+    kinds: dict[str, Kind]
+
+    def arrived(self, core: Core, hosted: Hosted, giver: bytes, record: Record) -> None:
+        """An entry was stored."""
+        kind = self.kinds.get(record.kind)
+        if kind is not None and kind.arrive is not None:
+            kind.arrive(core, hosted, giver, record)
+
+    def is_unread(self, record: Record) -> bool:
+        """Whether readers are to read it."""
+        kind = self.kinds.get(record.kind)
+        return kind is not None and kind.unread
 
 
 class Core:
@@ -66,9 +100,12 @@ class Core:
         keys: str,
         node: bytes,
         clock: Clock,
-        entropy: SystemEntropy,
+        entropy: Entropy,
         jitter: Callable[[], float],
+        hooks: Hooks,
     ) -> None:
+        self.hooks = hooks
+        self._slots: dict[type, Any] = {}
         self.db = db
         self.keys = keys
         self.node = node
@@ -88,7 +125,6 @@ class Core:
         self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
-        self.knocks: dict[tuple[int, bytes], Knocking] = {}  # (agent, peer): doors of peers that were never met
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
         self.untimely: dict[str, int] = {}  # bridge -> a cursor it named that is ahead of our clock
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
@@ -98,7 +134,6 @@ class Core:
         self.waiters: dict[int, Waiter] = {}  # by ticket
         self.claims: dict[int, Claim] = {}  # by ticket
         self.texts = Texts()
-        self.desk = Desk()  # pairing codes that are shown or tried
         self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
@@ -108,6 +143,11 @@ class Core:
         self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}
+
+    def of(self, kind: type[State]) -> State:
+        """What one feature holds in memory: its own class, made when it is first asked for."""
+        found: State = self._slots.get(kind) or self._slots.setdefault(kind, kind())
+        return found
 
     # --- time ---
 

@@ -1,32 +1,22 @@
-"""The operating system's randomness, and KEM keys made ahead of need (PROTOCOL D2)."""
+"""Random bytes as the decider asks for them: the shell, or a seeded test, draws them."""
 
 from __future__ import annotations
 
-import os
-from collections import deque
+from typing import TYPE_CHECKING, Protocol
 
-from p2p_agents.crypto.kem import SEED_BYTES, KemKey
-
-POOL_KEYS = 32  # a key costs 0.2 ms to make; a burst of new links uses a few
+if TYPE_CHECKING:
+    from p2p_agents.crypto.kem import KemKey
 
 
-class SystemEntropy:
-    def __init__(self) -> None:
-        self._pool: deque[KemKey] = deque()
-
+class Entropy(Protocol):
     def draw(self, size: int) -> bytes:
-        return os.urandom(size)
+        """That many random bytes."""
+        ...
 
     def kem_key(self) -> KemKey:
-        """From the pool, or made on the spot when it ran dry."""
-        return self._pool.popleft() if self._pool else self._make()
+        """A new key for one use; where it can, made ahead of need (PROTOCOL D2)."""
+        ...
 
     def refill(self) -> bool:
-        """Make one key ahead; False when the pool is full."""
-        if len(self._pool) >= POOL_KEYS:
-            return False
-        self._pool.append(self._make())
-        return True
-
-    def _make(self) -> KemKey:
-        return KemKey.from_seed(self.draw(SEED_BYTES))
+        """Make one key ahead; False when there are enough."""
+        ...

@@ -7,10 +7,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import p2p_agents
-from p2p_agents.core.contact import consent, petition
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.kernel.state import Link, Peering, Phase
-from p2p_agents.core.links import crowds, memory, presence
+from p2p_agents.core.links import crowds, memory, presence, standing
 from p2p_agents.core.links import proof as proving
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import IdentityRollback, Malformed, PeerFault
@@ -61,7 +60,7 @@ def disconnected(core: Core, connection: int) -> None:
 def node_frame(core: Core, peering: Peering) -> Node:
     visible = [h.local for h in core.hosted.values() if not h.local.hidden][:ROSTER_AGENTS]
     roster = tuple(RosterAgent(a.agent, a.name, a.kind, a.status) for a in visible)
-    places = tuple(core.desk.places(core.now_ms()))
+    places = tuple(core.hooks.places(core))
     return Node(core.node, core.incarnation, p2p_agents.__version__, peering.own_challenge, roster, places)
 
 
@@ -253,7 +252,7 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
         held_head=frame.head,
         identity=agents.load_identity(core.db, frame.frm),
         opened=core.now(),
-        standing=petition.standing(core, hosted, frame.frm if known else NOBODY),
+        standing=standing.towards(core, hosted, frame.frm if known else NOBODY),
     )
     peering.links[frame.link] = link
     _say_hello(core, peering, hosted, link, Role.ACCEPTOR, known)
@@ -336,7 +335,7 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
     proving.look_back(core, link, hosted.speaker.identity, proven)
     _prove(link, proven, role)
     if role is Role.ACCEPTOR:
-        link.standing = petition.standing(core, hosted, link.peer)
+        link.standing = standing.towards(core, hosted, link.peer)
         _say_hello(core, peering, hosted, link, Role.OPENER, proven.identity)
     link_up(core, peering, link)
 
@@ -364,14 +363,14 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     crowds.thin_out(core, key)
     peering.busy.discard((link.agent, link.peer))
     peering.framer.limit = FRAME_BYTES
-    consent.welcome(core, link)
+    core.hooks.proven(core, link)
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
         core.router.claimed(link.node, peering.id)
     memory.remember_peer(core, link)
     crowds.vouch(core, peering)
     core.effect(PeersChanged())
     presence.tell(core, link)
-    consent.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
+    core.hooks.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
     core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our mind

@@ -130,6 +130,10 @@ class Desk:
         told = [it for it in ended if now_ms < it.ends_ms + PAIRING_CODE_MS]
         return [place for display in (*self.shown(), *told) for place in display.machines][:PAIRING_PLACES]
 
+    def shown_at(self, place: str) -> Display | None:
+        """The code of ours that is met there now."""
+        return next((display for display in self.shown() if place in display.machines), None)
+
     def at(self, place: str) -> Display | None:
         """The code that is met there, or was."""
         return next((display for display in self.displays.values() if place in display.machines), None)

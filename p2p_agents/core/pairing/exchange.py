@@ -6,6 +6,7 @@ this node directly. What a batch did to a machine cannot be undone, so a batch t
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from p2p_agents.core.contact import consent
 from p2p_agents.core.kernel.effects import PairingMoved
 from p2p_agents.core.links import opening
 from p2p_agents.core.pairing import linking, meeting, places
-from p2p_agents.core.pairing.desk import HERE, CodeState, Display, Join, Run, WrongTry, error_of
+from p2p_agents.core.pairing.desk import HERE, CodeState, Desk, Display, Join, Run, WrongTry, error_of
 from p2p_agents.errors import (
     AlreadyHere,
     BadCode,
@@ -26,9 +27,9 @@ from p2p_agents.errors import (
 )
 from p2p_agents.link.pairing import Dead, Met, Over, Send, Spend, Wrong
 from p2p_agents.link.routing import Target
-from p2p_agents.store import contacts, pairings
+from p2p_agents.store import contacts, pairings, queues
 from p2p_agents.store.contacts import Event
-from p2p_agents.wire.frame import Pair
+from p2p_agents.wire.frame import Pair, decode_frame
 from p2p_agents.wire.pairing import Ask, Purpose, Reason, Refuse, decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Peering
     from p2p_agents.link.pairing import Action
 
+log = logging.getLogger(__name__)
+
 NOBODY = b""  # of whom nothing is known but a wrong word
 
 
@@ -46,7 +49,7 @@ NOBODY = b""  # of whom nothing is known but a wrong word
 
 def show(core: Core, display: Display) -> None:
     """From now on whoever holds the code may come."""
-    core.desk.displays[display.id] = display
+    core.of(Desk).displays[display.id] = display
     _hold(core, display)
     _announce(core)
     places.take_seats(core)
@@ -63,7 +66,7 @@ def withdraw(core: Core, display: Display) -> None:
 
 def join(core: Core, attempt: Join) -> None:
     """Try the code with everybody who says they show it, now and as they come."""
-    core.desk.joins[attempt.id] = attempt
+    core.of(Desk).joins[attempt.id] = attempt
     _hold(core, attempt)
     for address in attempt.dialled:
         core.router.want(Target(b"", address), [address], core.now())
@@ -78,12 +81,19 @@ def leave(core: Core, attempt: Join) -> None:
     for run in _runs_of(core, attempt):
         _send(core, run, encode_message(Refuse(Reason.BROKEN)))
         _act(core, run.owner, run.machine, run.machine.closed(run.number))
-    core.desk.joins.pop(attempt.id, None)
+    core.of(Desk).joins.pop(attempt.id, None)
     if not attempt.peer:
         given = set(contacts.places(core.db))
         for address in set(attempt.dialled) - given:
             core.router.leave(Target(b"", address))
     _deliver_here(core)
+
+
+def forget_prepared(core: Core) -> None:
+    """Codes that brought nobody leave no queue."""
+    shown = [queue for display in core.of(Desk).shown() for queue in display.prepared]
+    tried = [queue for attempt in core.of(Desk).trying() for queue in attempt.prepared]
+    queues.forget_unmet(core.db, shown + tried)
 
 
 # --- what arrives ---
@@ -97,41 +107,53 @@ def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
     _deliver_here(core)
 
 
-def on_message(core: Core, connection: int, frame: Pair) -> None:
-    """The same, over a line that is no connection."""
-    _take(core, connection, frame.run, joiner=frame.joiner, data=frame.message)
+def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
+    """From the other side of a meeting place at a bridge; an empty message says that it is there."""
+    line = places.heard(core, bridge, place, gone=gone)
+    if line is None:
+        return
+    if not message:
+        offered(core)
+        return
+    try:
+        frame = decode_frame(message)
+    except PeerFault as fault:
+        log.info("at a meeting place: %s", fault.message)
+        return
+    if isinstance(frame, Pair):
+        _take(core, line, frame.run, joiner=frame.joiner, data=frame.message)
 
 
 def offered(core: Core) -> None:
     """Places were told or taken back somewhere."""
-    for attempt in core.desk.trying():
+    for attempt in core.of(Desk).trying():
         _seek(core, attempt)
 
 
 def tick(core: Core) -> None:
     """Once a second: what time ends, and connections that went."""
     now_ms = core.now_ms()
-    for display in core.desk.shown():
+    for display in core.of(Desk).shown():
         for machine in display.machines.values():
             _act(core, display, machine, machine.tick(now_ms))
-    for attempt in core.desk.trying():
+    for attempt in core.of(Desk).trying():
         _act(core, attempt, attempt.machine, attempt.machine.tick(now_ms))
-    for run in list(core.desk.runs.values()):
-        if run.connection not in (HERE, *core.peerings, *core.desk.lines.values()):
+    for run in list(core.of(Desk).runs.values()):
+        if run.connection not in (HERE, *core.peerings, *core.of(Desk).lines.values()):
             _act(core, run.owner, run.machine, run.machine.closed(run.number))
     places.take_seats(core)
     offered(core)
     _deliver_here(core)
-    if core.desk.stale:
+    if core.of(Desk).stale:
         _announce(core)
-    if core.desk.fallen:
-        core.desk.fallen = False
+    if core.of(Desk).fallen:
+        core.of(Desk).fallen = False
         core.effect(PairingMoved())
 
 
 def _take(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes) -> None:
     """One message, by the run it belongs to."""
-    run = _run_of_joiner(core, connection, theirs, data) if joiner else core.desk.runs.get(theirs)
+    run = _run_of_joiner(core, connection, theirs, data) if joiner else core.of(Desk).runs.get(theirs)
     if run is None or run.connection != connection or isinstance(run.owner, Join) is joiner:
         return  # it crossed the end of its run
     _act(core, run.owner, run.machine, run.machine.received(run.number, data, core.now_ms()))
@@ -143,7 +165,7 @@ def _take(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes
 
 def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run | None:
     """The run of a joiner at a code of ours, begun when it asks for one that is shown; else it is refused."""
-    known = core.desk.asked.get((connection, theirs))
+    known = core.of(Desk).asked.get((connection, theirs))
     if known is not None:
         return known
     try:
@@ -152,25 +174,20 @@ def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run
         message = None
     if isinstance(message, Refuse):
         return None
-    display = shown_at(core, message.place) if isinstance(message, Ask) else None
+    display = core.of(Desk).shown_at(message.place) if isinstance(message, Ask) else None
     if display is None or not isinstance(message, Ask):
         reason = _why_not(core, message.place) if isinstance(message, Ask) else Reason.BROKEN
         _post(core, connection, theirs, joiner=False, data=encode_message(Refuse(reason)))
         return None
-    run = Run(next(core.desk.numbers), connection, theirs, display, display.machines[message.place])
-    core.desk.runs[run.number] = core.desk.asked[connection, theirs] = run
+    run = Run(next(core.of(Desk).numbers), connection, theirs, display, display.machines[message.place])
+    core.of(Desk).runs[run.number] = core.of(Desk).asked[connection, theirs] = run
     return run
 
 
 def _why_not(core: Core, place: str) -> Reason:
     """Of a place where nothing is shown any more."""
-    ended = core.desk.at(place)
+    ended = core.of(Desk).at(place)
     return Reason.TAKEN if ended is not None and ended.state is CodeState.PAIRED else Reason.DEAD
-
-
-def shown_at(core: Core, place: str) -> Display | None:
-    """The code of ours that is met there."""
-    return next((display for display in core.desk.shown() if place in display.machines), None)
 
 
 # --- what a machine asks for ---
@@ -183,15 +200,15 @@ def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[A
     for action in actions:
         match action:
             case Send(number, data):
-                _send(core, core.desk.runs[number], data)
+                _send(core, core.of(Desk).runs[number], data)
             case Spend(place, runs):
                 pairings.spend(core.db, place, runs, core.now_ms())
             case Met():
-                _meet(core, core.desk.runs[action.run], action)
+                _meet(core, core.of(Desk).runs[action.run], action)
             case Wrong(number, left):
-                _tell_wrong(core, owner, core.desk.runs[number].connection, left)
+                _tell_wrong(core, owner, core.of(Desk).runs[number].connection, left)
             case Over(number, reason):
-                _over(core, core.desk.runs[number], reason)
+                _over(core, core.of(Desk).runs[number], reason)
             case Dead(reason) if isinstance(owner, Display):
                 _display_died(core, owner, reason)
             case Dead(reason):
@@ -237,8 +254,8 @@ def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -
 
 def _over(core: Core, run: Run, reason: Reason | None) -> None:
     """The run is gone."""
-    del core.desk.runs[run.number]
-    core.desk.asked.pop((run.connection, run.theirs), None)
+    del core.of(Desk).runs[run.number]
+    core.of(Desk).asked.pop((run.connection, run.theirs), None)
     owner = run.owner
     if isinstance(owner, Join) and reason is not None and not isinstance(owner.error, CodeWrong):
         owner.error = AlreadyHere() if owner.machine.met_barred else error_of(reason)
@@ -291,7 +308,7 @@ def _join_died(core: Core, attempt: Join, reason: Reason | None) -> None:
 
 def _seek(core: Core, attempt: Join) -> None:
     """Ask the next responder when no run is under way; end when the last one gave an answer that will not change."""
-    if attempt.over or core.desk.running(attempt):
+    if attempt.over or core.of(Desk).running(attempt):
         return
     broken = isinstance(attempt.error, PairFailed)  # the line, perhaps: worth another
     for node, connection in _responders(core, attempt):
@@ -304,14 +321,14 @@ def _seek(core: Core, attempt: Join) -> None:
 
 
 def _begin(core: Core, attempt: Join, connection: int) -> None:
-    number = next(core.desk.numbers)
+    number = next(core.of(Desk).numbers)
     try:
         actions = attempt.machine.start(number, core.now_ms())
     except CodeDead:  # its time came since the last tick
         attempt.error = CodeExpired()
         _end_attempt(core, attempt)
         return
-    core.desk.runs[number] = Run(number, connection, number, attempt, attempt.machine)
+    core.of(Desk).runs[number] = Run(number, connection, number, attempt, attempt.machine)
     _act(core, attempt, attempt.machine, actions)
 
 
@@ -320,7 +337,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
     Two connections to one node are one responder: a slip is not to cost two tries.
     """
-    display = core.desk.at(attempt.place)
+    display = core.of(Desk).at(attempt.place)
     if display is not None and display.agent != attempt.agent:
         yield core.node, HERE
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
@@ -331,7 +348,7 @@ def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
 def check_other(core: Core, agent: int, place: str) -> None:
     """Raises BadCode for a code that the agent itself shows."""
-    display = shown_at(core, place)
+    display = core.of(Desk).shown_at(place)
     if display is not None and display.agent == agent:
         raise BadCode("this agent shows that code itself", hint="type it at the other side")
 
@@ -350,7 +367,7 @@ def _send(core: Core, run: Run, data: bytes) -> None:
 
 def _post(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes) -> None:
     if connection == HERE:
-        core.desk.here.append((theirs, joiner, data))
+        core.of(Desk).here.append((theirs, joiner, data))
     elif connection in core.peerings:
         core.send(connection, Pair(theirs, joiner, data))
     else:
@@ -359,19 +376,19 @@ def _post(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes
 
 def _deliver_here(core: Core) -> None:
     """What two agents of this node said to each other: all of it lies in one transaction."""
-    while core.desk.here:
-        theirs, joiner, data = core.desk.here.popleft()
+    while core.of(Desk).here:
+        theirs, joiner, data = core.of(Desk).here.popleft()
         _take(core, HERE, theirs, joiner=joiner, data=data)
 
 
 def _runs_of(core: Core, owner: Display | Join) -> list[Run]:
-    return [run for run in core.desk.runs.values() if run.owner is owner]
+    return [run for run in core.of(Desk).runs.values() if run.owner is owner]
 
 
 def _announce(core: Core) -> None:
     """Tell every connection where codes are met, now or with the next tick."""
-    core.desk.stale = not core.desk.announcements.take(core.now())
-    if not core.desk.stale:
+    core.of(Desk).stale = not core.of(Desk).announcements.take(core.now())
+    if not core.of(Desk).stale:
         opening.announce_roster(core)
 
 
@@ -389,7 +406,7 @@ def _fall(core: Core, owner: Display | Join) -> None:
     else:
         owner.over, owner.peer, owner.error = True, b"", PairFailed("this node could not keep what was agreed")
     for run in _runs_of(core, owner):
-        del core.desk.runs[run.number]
-        core.desk.asked.pop((run.connection, run.theirs), None)
-    core.desk.here.clear()
-    core.desk.stale = core.desk.fallen = True
+        del core.of(Desk).runs[run.number]
+        core.of(Desk).asked.pop((run.connection, run.theirs), None)
+    core.of(Desk).here.clear()
+    core.of(Desk).stale = core.of(Desk).fallen = True

@@ -14,7 +14,7 @@ from p2p_agents.conversation.direct import direct_id
 from p2p_agents.core.agents import hosting, ownership
 from p2p_agents.core.contact import sharing
 from p2p_agents.core.identity import family
-from p2p_agents.core.pairing import exchange
+from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.introduction import Self
@@ -119,7 +119,7 @@ def check_free(core: Core, name: str | None, place: str) -> None:
         check_name(name)
         if agents.agent_named(core.db, name) is not None:
             raise AgentExists(f"an agent named {name!r} already lives on this node", hint="choose another: --name NAME")
-    if exchange.shown_at(core, place) is not None:
+    if core.of(Desk).shown_at(place) is not None:
         raise AlreadyHere
 
 

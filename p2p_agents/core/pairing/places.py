@@ -10,11 +10,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.kernel.effects import Meet, TellPlace
-from p2p_agents.core.pairing import exchange
-from p2p_agents.core.pairing.desk import HERE, Seat
+from p2p_agents.core.pairing.desk import HERE, Desk, Seat
 from p2p_agents.core.relay import ways
-from p2p_agents.errors import PeerFault
-from p2p_agents.wire.frame import Pair, decode_frame, encode_frame
+from p2p_agents.wire.frame import Pair, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,43 +29,33 @@ log = logging.getLogger(__name__)
 
 def take_seats(core: Core) -> None:
     """Sit where codes are shown or tried, and nowhere else any more."""
-    if not core.bridges and not core.desk.seats:
+    if not core.bridges and not core.of(Desk).seats:
         return
-    shown = sum(len(display.machines) for display in core.desk.shown())
-    wanted = dict.fromkeys(core.desk.places(core.now_ms())[: shown + ENDED], True)
-    for attempt in core.desk.trying():
+    shown = sum(len(display.machines) for display in core.of(Desk).shown())
+    wanted = dict.fromkeys(core.of(Desk).places(core.now_ms())[: shown + ENDED], True)
+    for attempt in core.of(Desk).trying():
         if core.now() - attempt.begun >= LAN_FIRST_S:
             wanted.setdefault(attempt.place, False)
-    for place in [place for place, seat in core.desk.seats.items() if wanted.get(place) is not seat.displayer]:
-        seat = core.desk.seats.pop(place)
+    for place in [place for place, seat in core.of(Desk).seats.items() if wanted.get(place) is not seat.displayer]:
+        seat = core.of(Desk).seats.pop(place)
         core.effect(Meet(place, seat.displayer, seat.token, leave=True))
         _end_lines(core, lambda at: at[1] == place)  # noqa: B023 - called before the loop goes on
-    for place in wanted.keys() - core.desk.seats.keys():
-        seat = core.desk.seats[place] = Seat(wanted[place], core.entropy.draw(TOKEN_BYTES))
+    for place in wanted.keys() - core.of(Desk).seats.keys():
+        seat = core.of(Desk).seats[place] = Seat(wanted[place], core.entropy.draw(TOKEN_BYTES))
         core.effect(Meet(place, seat.displayer, seat.token))
 
 
-def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
-    """From the other side; an empty message says that it is there."""
-    seat = core.desk.seats.get(place)
+def heard(core: Core, bridge: str, place: str, *, gone: bool) -> int | None:
+    """The line to the other side, which is there or is gone; None where nobody is to be answered."""
+    seat = core.of(Desk).seats.get(place)
     if gone:
         _end_lines(core, lambda at: at == (bridge, place))
         if seat is not None:  # the other side went; the next one finds us here
             core.effect(Meet(place, seat.displayer, seat.token))
-        return
+        return None
     if seat is None:
-        return
-    line = core.desk.lines.setdefault((bridge, place), HERE - next(core.desk.numbers))
-    if not message:
-        exchange.offered(core)
-        return
-    try:
-        frame = decode_frame(message)
-    except PeerFault as fault:
-        log.info("at a meeting place: %s", fault.message)
-        return
-    if isinstance(frame, Pair):
-        exchange.on_message(core, line, frame)
+        return None
+    return core.of(Desk).lines.setdefault((bridge, place), HERE - next(core.of(Desk).numbers))
 
 
 def lost(core: Core, bridge: str) -> None:
@@ -79,14 +67,14 @@ def responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
     """Who was heard at the code's place, unless somebody near was asked: a slip is not to cost two tries."""
     if any(connection >= HERE for connection in attempt.asked.values()):
         return
-    for (bridge, place), line in core.desk.lines.items():
-        if place == attempt.place and not core.desk.seats[place].displayer:
+    for (bridge, place), line in core.of(Desk).lines.items():
+        if place == attempt.place and not core.of(Desk).seats[place].displayer:
             yield bridge.encode(), line
 
 
 def tell(core: Core, line: int, frame: Pair) -> None:
     """Over a line that still stands."""
-    for (bridge, place), number in core.desk.lines.items():
+    for (bridge, place), number in core.of(Desk).lines.items():
         if number == line:
             core.effect(TellPlace(bridge, place, encode_frame(frame)))
 
@@ -95,10 +83,10 @@ def origin(core: Core, connection: int) -> str:
     """Where somebody is, for a human."""
     if connection in core.peerings:
         return core.peerings[connection].address
-    bridge = next((bridge for (bridge, _), line in core.desk.lines.items() if line == connection), None)
+    bridge = next((bridge for (bridge, _), line in core.of(Desk).lines.items() if line == connection), None)
     return f"bridge {ways.host_of(bridge)}" if bridge else "this node"
 
 
 def _end_lines(core: Core, ends: Callable[[tuple[str, str]], bool]) -> None:
     """Their runs end with the next tick, as those of a connection do."""
-    core.desk.lines = {at: line for at, line in core.desk.lines.items() if not ends(at)}
+    core.of(Desk).lines = {at: line for at, line in core.of(Desk).lines.items() if not ends(at)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.delivery import sync
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.relay import ways
 from p2p_agents.store import sessions
@@ -41,11 +40,13 @@ def heard(core: Core, link: Link, key: PairKey) -> None:
     sessions.note_pair(core.db, *key, link.peer, heard_ms=core.now_ms())
 
 
-def ask_due(core: Core, link: Link, key: PairKey) -> None:
-    """Of a way that is open and in use."""
+def is_due(core: Core, link: Link, key: PairKey) -> bool:
+    """Whether the other side of a way that is open and in use is to be asked now; the next time is set."""
     assert link.way is not None
-    if core.now() >= link.way.sync_at and _has_reason(core, link.way, key):
-        _ask(core, link, link.way)
+    due = core.now() >= link.way.sync_at and _has_reason(core, link.way, key)
+    if due:
+        _schedule(core, link.way)
+    return due
 
 
 def _has_reason(core: Core, way: Way, key: PairKey) -> bool:
@@ -54,9 +55,8 @@ def _has_reason(core: Core, way: Way, key: PairKey) -> bool:
     return waiting or not way.patience or ways.is_heard(core, way)
 
 
-def _ask(core: Core, link: Link, way: Way) -> None:
+def _schedule(core: Core, way: Way) -> None:
     alive = ways.is_heard(core, way)
     way.patience = min(max(2 * way.patience, ABSENT_SYNC_S), ABSENT_SYNC_MAX_S)
     way.sync_at = core.now() + (ALIVE_SYNC_S if alive else way.patience)
     way.asked = core.now()
-    sync.send_sync(core, link, reply=True)

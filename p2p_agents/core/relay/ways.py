@@ -12,7 +12,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.delivery import sync
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import LeaveBridge, ReadQueues
 from p2p_agents.core.kernel.state import Bridge, Floor, Link, Phase, Way
 from p2p_agents.crypto.bundle import read_bundle
@@ -118,7 +118,7 @@ def _take_over(core: Core, link: Link, key: PairKey, route: Route) -> None:
     for held in list(core.pair_sessions(key)):
         s = held.session
         if s.initiator and not s.confirmed and s.sid not in link.way.inits:
-            sync.retire(core, key, held)
+            ended.retire(core, key, held)
         elif held.frames:
             link.resend[s.sid] = max(held.acked, done.position if done.sid == s.sid else 0)
 
@@ -197,13 +197,6 @@ def met(core: Core, hosted: Hosted, agent: bytes, peer: Peer, prepared: tuple[by
     find(core, key, agent)
 
 
-def discard_unmet(core: Core) -> None:
-    """Codes that brought nobody leave no queue."""
-    shown = [queue for display in core.desk.shown() for queue in display.prepared]
-    tried = [queue for attempt in core.desk.trying() for queue in attempt.prepared]
-    queues.forget_unmet(core.db, shown + tried)
-
-
 def learn_routes(core: Core, key: PairKey, peer: bytes, claims: SyncClaims) -> None:
     """The peer says where it may be left something."""
     sessions.note_pair(core.db, *key, peer, stamp_seen=claims.stamp)
@@ -271,7 +264,7 @@ def reconcile(core: Core, link: Link, key: PairKey, theirs: dict[bytes, SessionV
             continue
         outcome = compare(_mine(core, held, floor, view), view)
         if outcome is not Outcome.GO_ON or view is None:
-            sync.give_up(core, link, key, held, view, outcome)
+            ended.give_up(core, link, key, held, view, outcome)
         elif held.frames and view.received < floor.sent:
             link.resend[sid] = max(held.acked, view.received)
             if view.received < floor.stored:
@@ -290,7 +283,7 @@ def _mine(core: Core, held: Held, floor: Floor, view: SessionView | None) -> MyV
     s = held.session
     at = None
     if view is not None:  # of what was acknowledged meanwhile, no hash is kept
-        at = view.received_hash if view.received < held.acked else sync.hash_at(core, held, view.received)
+        at = view.received_hash if view.received < held.acked else ended.hash_at(core, held, view.received)
     return MyView(s.confirmed, s.sent, floor.acked, floor.received, at)
 
 

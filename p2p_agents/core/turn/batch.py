@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import reading
 from p2p_agents.core.delivery import sealing
 from p2p_agents.core.kernel.effects import Answered, KeysWritten
+from p2p_agents.core.turn import restart
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
 from p2p_agents.store import keyring
 
@@ -45,7 +45,7 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
         return _failed(core, items, fault)
     try:
         if core.is_behind:
-            hosting.start_over(core)
+            restart.start_over(core)
         outcomes = [_run_item(core, item) for item in items]
         _pump(core)
         _answer(core)

@@ -11,7 +11,7 @@ from p2p_agents.core.identity import adoption
 from p2p_agents.core.kernel.effects import Kept, Moved, PeersChanged, ReadAgain, ReadQueues
 from p2p_agents.core.kernel.state import Bridge
 from p2p_agents.core.links.dialing import dial_due
-from p2p_agents.core.pairing import places
+from p2p_agents.core.pairing import exchange, places
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.fingerprint import id_text
@@ -260,7 +260,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
 
 def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
     """From the other side of a meeting place."""
-    places.told(core, bridge, place, message, gone)
+    exchange.told(core, bridge, place, message, gone)
 
 
 # --- what time brings ---
@@ -278,4 +278,5 @@ def second(core: Core) -> None:
                 continue
             core.mark_ready(key)
         sync.ask_due(core, link)
-        questions.ask_due(core, link, key)
+        if questions.is_due(core, link, key):
+            sync.send_sync(core, link, reply=True)

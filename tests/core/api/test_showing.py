@@ -9,6 +9,7 @@ import pytest
 
 from p2p_agents.control import methods
 from p2p_agents.core.api import commands, reading, showing
+from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import NotAContact, PeerUnknown
 from p2p_agents.wire.frame import Standing
@@ -32,7 +33,7 @@ def fields(text: str) -> set[str]:
     ],
 )
 def test_times_are_rfc_3339_in_utc(ms: int, text: str) -> None:
-    assert showing.time_text(ms) == text
+    assert time_text(ms) == text
 
 
 def test_the_start_is_a_cursor_that_never_changes(core: Core) -> None:

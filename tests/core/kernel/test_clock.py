@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from p2p_agents.core.kernel.clock import Lived, SystemClock, Trusted
+from p2p_agents.core.kernel.clock import Lived, Trusted
 from p2p_agents.limits import CLOCK_JUMP_MS, CLOCK_TRUST_S
+from p2p_agents.node.machine import SystemClock
 from p2p_agents.store.lived import Mark
 
 NEW = Mark(1, "", 0, 0)  # of a store that was made now

@@ -1,0 +1,54 @@
+"""What waits is given up: its sender is told why, and its chain stays whole (PROTOCOL B6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.record import write_void
+from p2p_agents.core.identity import family
+from p2p_agents.core.kernel.effects import Moved
+from p2p_agents.limits import PAGE_MAX
+from p2p_agents.store import entries, outbox
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.store.outbox import Delivery
+
+
+def give_up(core: Core, agent: int, peer: bytes) -> None:
+    """The peer takes nothing from us: say so for everything that waits."""
+    for row in outbox.queued_for(core.db, agent, peer, PAGE_MAX):
+        void(core, agent, row.id, row.entry, "not accepted")
+
+
+def fail_all(core: Core, agent: int, peer: bytes, why: str) -> None:
+    """Nothing that waits for the peer is to reach it any more."""
+    while rows := outbox.waiting(core.db, agent, peer, PAGE_MAX):
+        for row, sealed in rows:
+            fail(core, row, why, sealed=sealed)
+
+
+def fail(core: Core, row: Delivery, why: str, *, sealed: bool) -> None:
+    """Give up what waits. What was sealed may have arrived, and what another device of its own agent or of the peer is
+    to have is not voided: it stays owed, whole."""
+    if sealed or family.is_copy(core, row) or outbox.is_elsewhere(core.db, row):
+        outbox.fail_sealed(core.db, row.id, core.now_ms())
+        core.effect(Moved(row.agent, row.entry))
+    else:
+        void(core, row.agent, row.id, row.entry, why)
+
+
+def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
+    """Fail one unsealed entry; its void keeps the chain whole should the peer accept us later (PROTOCOL B6)."""
+    record = entries.load(core.db, entry)
+    key = core.host(agent).speaker.key
+    if record.author == core.host(agent).local.agent and record.device != key.public:
+        outbox.refuse(core.db, row, why, core.now_ms())  # another device of ours wrote it, and voids it
+        core.effect(Moved(agent, entry))
+        return
+    if record.device != key.public:  # the peer's own, to be given back: its next SYNC owes it anew
+        outbox.drop(core.db, row)
+        return
+    outbox.fail_unsealed(core.db, row, why, core.now_ms())
+    entries.set_void(core.db, entry, write_void(key, record, why))
+    core.effect(Moved(agent, entry))

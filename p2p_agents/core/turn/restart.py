@@ -1,0 +1,34 @@
+"""The store was opened anew under a running node: memory is read again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from p2p_agents.core.agents import hosting
+from p2p_agents.core.kernel.effects import Wake
+from p2p_agents.core.links import seeking
+from p2p_agents.core.turn import relays
+from p2p_agents.store import bridges
+
+if TYPE_CHECKING:
+    from p2p_agents.core.kernel.core import Core
+
+
+def start_over(core: Core) -> None:
+    """The store was opened anew under a running node: what memory has of it is read again, as at a start. All
+    connections are gone; who waits looks again."""
+    before = core.hosted
+    core.undo.append(partial(setattr, core, "hosted", before))
+    core.hosted = {}
+    for cache in (core.ways, core.owed, core.heard, core.init_links):
+        cache.clear()
+    hosting.load_all(core)
+    for number, hosted in core.hosted.items():
+        if (same := before.get(number)) is not None:
+            hosted.desk, hosted.readers = same.desk, same.readers
+            hosted.attending_until, hosted.last_read_ms = same.attending_until, same.last_read_ms
+        core.effect(Wake(number))
+    seeking.remember_places(core)
+    relays.restored(core, [bridge.address for bridge in bridges.everything(core.db)])
+    hosting.changed(core)
