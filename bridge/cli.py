@@ -11,6 +11,7 @@ import typer
 from bridge import bounds, exhibits, face
 from bridge.bounds import Pace, Quotas
 from bridge.operator import Operator
+from bridge.proxies import Proxies
 from bridge.settings import DEFAULT_PORT, Settings
 from bridge.sizes import parse_size
 from p2p_agents import __version__, exits
@@ -129,6 +130,10 @@ def run(
     cert: Annotated[str, _option("--cert", "FILE", "A certificate's chain for TCP, in PEM; else its own.")] = "",
     key: Annotated[str, _option("--key", "FILE", "That certificate's key.")] = "",
     no_tls: Annotated[bool, _flag("--no-tls", "TCP without TLS, behind a proxy that has it.")] = False,
+    trusted_proxy: Annotated[
+        str,
+        _option("--trusted-proxy", "CIDR", "Proxies that tell where clients come from, by commas: X-Forwarded-For."),
+    ] = "",
     metrics: Annotated[bool, _flag("--metrics", "Show /metrics to other machines too.")] = False,
     log_addresses: Annotated[bool, _flag("--log-addresses", "Log where clients come from.")] = False,
     blob_size: Annotated[str, _option("--blob-size", "SIZE", "Of one blob, at most.")] = str(DEFAULTS.blob_bytes),
@@ -169,7 +174,8 @@ def run(
         _check_host(public_host)
         files = (cert, key) if cert else None
         settings = Settings(data, host, port, public_host, admission, not no_tls, files, metrics, log_addresses, quotas)
-        return daemon.run(replace(settings, store=store, public_port=public_port), shown)
+        proxies = Proxies.parse(trusted_proxy)
+        return daemon.run(replace(settings, store=store, public_port=public_port, proxies=proxies), shown)
 
     return face.run(act, json=json)
 

@@ -40,19 +40,20 @@ class _Guest(socket.socket):
 class Door(socket.socket):
     """Listens, and admits. Connections are known by their file descriptors."""
 
-    def __init__(self, listening: socket.socket, most: Bounds, *, proxied: bool) -> None:
+    def __init__(self, listening: socket.socket, most: Bounds, whence: Callable[[str], str]) -> None:
         super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
         self._loop = asyncio.get_running_loop()
-        self._proxied = proxied
+        self._whence = whence
         self._guests: dict[int, _Guest] = {}
         self.gate = Gate(most, self._loop.time())
         self.turned_away = 0
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     @classmethod
-    def open(cls, host: str | None, port: int, most: Bounds, *, proxied: bool) -> Door:
-        """On `host`, or on every address of both IP versions. Raises OSError."""
-        return cls(_listen(host, port), most, proxied=proxied)
+    def open(cls, host: str | None, port: int, most: Bounds, whence: Callable[[str], str]) -> Door:
+        """On `host`, or on every address of both IP versions. `whence` tells for which host an address counts, "" for
+        one that is not known. Raises OSError."""
+        return cls(_listen(host, port), most, whence)
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next that is let in. Raises BlockingIOError where there is none, ConnectionAbortedError after many that
@@ -66,17 +67,25 @@ class Door(socket.socket):
         taken, address = super().accept()
         guest = _Guest(taken.family, taken.type, taken.proto, fileno=taken.detach())
         number = guest.fileno()
-        host = "" if self._proxied else str(address[0]).removeprefix("::ffff:")
-        if not self.gate.enter(number, host, self._loop.time()):
+        if not self.gate.enter(number, self._whence(str(address[0])), self._loop.time()):
             self.turned_away += 1
             guest.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             guest.close()
             return None
         guest.closed = lambda: self._left(number)
         self._guests[number] = guest
+        self._make_room()
+        return guest, address
+
+    def moved(self, number: int, host: str) -> bool:
+        """Whether this connection, which a proxy brought from `host`, may stay: it counts there from now on."""
+        stays = number in self._guests and self.gate.moved(number, host, self._loop.time())
+        self._make_room()
+        return stays
+
+    def _make_room(self) -> None:
         while (other := self.gate.excess()) is not None:
             self._cut(other)
-        return guest, address
 
     def passed(self, number: int) -> None:
         """This connection's WebSocket is open."""

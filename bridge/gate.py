@@ -42,7 +42,7 @@ class Gate:
         """Whether a connection from `host` may stay, "" where that is not known; True counts it until `left`. Another
         may have to go for it: ask `excess`."""
         network = network_of(host)
-        if network and not self._is_slow(network, now):
+        if network and not self._has_room(network, now):
             return False
         place = self._admission.admit(host, now, proven=True)  # by TCP
         if not isinstance(place, Place):
@@ -53,7 +53,21 @@ class Gate:
         self._strangers.setdefault(network, {})[number] = now
         return True
 
-    def _is_slow(self, network: str, now: float) -> bool:
+    def moved(self, number: Number, host: str, now: float) -> bool:
+        """Whether a connection may stay of which a proxy said that it comes from `host`: it counts there from now on.
+        Another may have to go for it: ask `excess`."""
+        network, place = network_of(host), self._places[number]
+        before = place.network
+        if (network and not self._has_room(network, now)) or not self._admission.move(place, host, now):
+            return False
+        if place.displaced is not None:
+            self._displaced.append(self._numbers[place.displaced])
+        since = self._known(number, before)
+        if since is not None:
+            self._strangers.setdefault(network, {})[number] = since
+        return True
+
+    def _has_room(self, network: str, now: float) -> bool:
         """Whether it has few strangers here, and comes not too fast."""
         pace = self._paces.pop(network, None) or Bucket(PACE, now)
         self._paces[network] = pace
@@ -91,10 +105,15 @@ class Gate:
 
     def passed(self, number: Number) -> None:
         """Its WebSocket is open."""
-        network = self._places[number].network
+        self._known(number, self._places[number].network)
+
+    def _known(self, number: Number, network: str) -> float | None:
+        """It is no stranger of this network any more: since when it was one."""
         strangers = self._strangers.get(network, {})
-        if strangers.pop(number, None) is not None and not strangers:
+        since = strangers.pop(number, None)
+        if since is not None and not strangers:
             del self._strangers[network]
+        return since
 
     def vouch(self, number: Number) -> None:
         """It is somebody's we know, and makes room for nobody."""

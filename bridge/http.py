@@ -53,6 +53,7 @@ class Page:
 
 
 NOT_FOUND = Page(b"not found\n", status=404)
+TOO_MANY = Page(b"too many connections from that network\n", status=429)
 FORBIDDEN = Page(b"only from this machine, or with --metrics\n", status=403)
 
 

@@ -29,7 +29,7 @@ from p2p_agents.wire.relay_requests import KEY_BYTES, Ack, Create, Drop, Leave, 
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from bridge.bounds import Quotas
     from bridge.delivering import Fetch
@@ -95,6 +95,11 @@ class Hub:
     def __len__(self) -> int:
         """Connected clients."""
         return len(self._visits)
+
+    @property
+    def visits(self) -> Collection[Visit]:
+        """The clients."""
+        return self._visits.values()
 
     @property
     def partial(self) -> int:

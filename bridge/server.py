@@ -52,7 +52,9 @@ class BridgeServer:
             self._endpoint = await QuicLines.listen(
                 self.hub, certificate, settings.host, settings.port, log_addresses=settings.log_addresses
             )
-            self.web = WebLines(self.hub, proxied=not settings.tls, log_addresses=settings.log_addresses)
+            self.web = WebLines(
+                self.hub, settings.proxies, proxied=not settings.tls, log_addresses=settings.log_addresses
+            )
             try:
                 self._web = await self.web.listen(settings.host, self._endpoint.port, tls, self.routes)
                 break

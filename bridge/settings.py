@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bridge.bounds import Quotas
+from bridge.proxies import Proxies
 from p2p_agents.wire.relay_answers import Admission
 
 DEFAULT_PORT = 4433
@@ -25,4 +26,5 @@ class Settings:
     log_addresses: bool = False
     quotas: Quotas = field(default_factory=Quotas)
     store: str = ""  # where blobs are kept; "": in `data`
+    proxies: Proxies = field(default_factory=Proxies)  # that are trusted to say where clients come from
     public_port: int = 0  # that clients use; 0: `port`

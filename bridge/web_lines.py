@@ -18,9 +18,11 @@ from websockets.exceptions import ConnectionClosed
 
 from bridge import bounds
 from bridge.door import Door
+from bridge.http import TOO_MANY
+from bridge.proxies import HEADER
 from bridge.session import End
 from p2p_agents.limits import FRAME_BYTES
-from p2p_agents.quic.address import format_address
+from p2p_agents.quic.address import MAPPED, format_address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.wire.framing import PREFIX_BYTES
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from bridge.hub import Hub
+    from bridge.proxies import Proxies
     from bridge.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ BOUNDS = Bounds(bounds.CONNECTIONS, bounds.CONNECTIONS_PER_NETWORK, bounds.HANDS
 CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off
+NOBODY = ("::", 0)
 PING_S = 20.0  # keeps what lies between from forgetting the connection
 
 
@@ -49,6 +53,7 @@ class Socket(ServerConnection):
 
     visit: Visit | None = None
     heard = 0
+    client = ""  # its address, as a trusted proxy says it
 
     def data_received(self, data: bytes) -> None:
         """A request of a few headers, then messages; what of one has begun counts as memory that clients hold."""
@@ -127,9 +132,11 @@ class WebLine:
 class WebLines:
     """Makes a visit of every WebSocket."""
 
-    def __init__(self, hub: Hub, *, proxied: bool, log_addresses: bool) -> None:
+    def __init__(self, hub: Hub, proxies: Proxies, *, proxied: bool, log_addresses: bool) -> None:
+        """`proxied`: where no proxy is trusted to say where clients come from, all come through one that does not."""
         self._hub = hub
-        self._proxied = proxied
+        self._proxies = proxies
+        self._proxied = proxied and not proxies.networks
         self._log_addresses = log_addresses
         self._door: Door | None = None
 
@@ -152,7 +159,7 @@ class WebLines:
     ) -> Server:
         """`answer` gives the HTTP response to a request that is none for a WebSocket, else None. Raises OSError."""
         asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
-        self._door = Door.open(host or None, port, BOUNDS, proxied=self._proxied)
+        self._door = Door.open(host or None, port, BOUNDS, self._whence)
         return await serve(
             self._serve,
             sock=self._door,
@@ -160,7 +167,7 @@ class WebLines:
             create_connection=Socket,
             ssl=tls,
             ssl_handshake_timeout=HANDSHAKE_S if tls else None,
-            process_request=answer,
+            process_request=lambda socket, request: answer(socket, request) or self._barred(socket, request),
             compression=None,
             max_size=FRAME_BYTES + PREFIX_BYTES,
             max_queue=4,
@@ -176,9 +183,9 @@ class WebLines:
     async def _serve(self, socket: ServerConnection) -> None:
         assert self._door is not None
         assert isinstance(socket, Socket)
-        number = socket.transport.get_extra_info("socket").fileno()
+        number = _number(socket)
         self._door.passed(number)
-        host, shown = self._whence(socket)
+        host, shown = self._shown(socket)
         line = WebLine(socket, partial(self._door.vouch, number))
         visit = socket.visit = self._hub.arrived(line, "websocket", host, shown)
         try:
@@ -201,16 +208,43 @@ class WebLines:
             if visit.partial:
                 visit.close(End.PROTOCOL, "a WebSocket message holds whole frames")
 
-    def _whence(self, socket: ServerConnection) -> tuple[str, str]:
-        """Host, and host with port; behind a proxy "": nobody's pace, and nothing a client should learn."""
-        if self._proxied:
-            return "", ""
-        host, port = socket.remote_address[:2]
-        host = host.removeprefix("::ffff:")
-        shown = format_address((host, port))
-        if self._log_addresses:
-            log.info("websocket from %s", shown)
+    def _whence(self, address: str) -> str:
+        """For which host a connection from this address counts: "" for a proxy's, which brings anybody's."""
+        return "" if self._proxied or self._proxies.trusts(address) else address.removeprefix(MAPPED)
+
+    def _barred(self, socket: ServerConnection, request: Request) -> Response | None:
+        """What a client is told that a trusted proxy brings, and whose network has no place left."""
+        assert isinstance(socket, Socket)
+        assert self._door is not None
+        address, _ = _address(socket)
+        if not self._proxies.trusts(address):
+            return None
+        socket.client = self._proxies.client(address.removeprefix(MAPPED), request.headers.get_all(HEADER))
+        if not socket.client or self._door.moved(_number(socket), socket.client):
+            return None
+        self._door.turned_away += 1
+        return TOO_MANY.response()
+
+    def _shown(self, socket: Socket) -> tuple[str, str]:
+        """Host, and host with port. Behind a proxy the port is not known, and its own is nothing a client should
+        learn: ""; behind one that is not trusted neither, and the client has nobody's pace."""
+        address, port = _address(socket)
+        host = socket.client or self._whence(address)
+        shown = format_address((host, port)) if host and not socket.client else ""
+        if self._log_addresses and host:
+            log.info("websocket from %s", shown or host)
         return host, shown
+
+
+def _address(socket: ServerConnection) -> tuple[str, int]:
+    """As its socket shows it; of nobody where it ended already."""
+    host, port, *_ = socket.remote_address or NOBODY
+    return str(host), int(port)
+
+
+def _number(socket: ServerConnection) -> int:
+    """By which the door knows it."""
+    return int(socket.transport.get_extra_info("socket").fileno())
 
 
 def _silent() -> logging.Logger:

@@ -92,6 +92,24 @@ class Admission:
         else:
             self._crowds[place.network][place] = None
 
+    def move(self, place: Place, host: str, now: float) -> bool:
+        """Its owner learned where the connection comes from: whether there is a place for one more from `host`, where
+        it counts from now on. It may have displaced another of that network, which has none now."""
+        network = network_of(host)
+        crowd = self._crowds.get(network, {})
+        place.displaced = None
+        if network and network != place.network and len(crowd) >= self._bounds.per_network:
+            place.displaced = self._who_makes_room(crowd, now)
+            if place.displaced is None:
+                return False
+            self.release(place.displaced)
+        if not self._remove(place):
+            return False
+        place.network = network
+        self._crowds[network][place] = None
+        self._taken += 1
+        return True
+
     def release(self, place: Place) -> None:
         """Its connection ended. Repeatable."""
         self._remove(place)

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -259,7 +259,7 @@ class _Web:
         await asyncio.gather(*self.tasks)
 
 
-async def by_web(address: BridgeAddress, *, tls: bool = True) -> Client:
+async def by_web(address: BridgeAddress, *, tls: bool = True, headers: Sequence[tuple[str, str]] = ()) -> Client:
     """The same over a WebSocket, whose certificate proves nothing."""
     context = ssl.create_default_context() if tls else None
     if context is not None:
@@ -267,7 +267,7 @@ async def by_web(address: BridgeAddress, *, tls: bool = True) -> Client:
         context.verify_mode = ssl.CERT_NONE
     url = f"{'wss' if tls else 'ws'}://127.0.0.1:{address.port}{relay.WEBSOCKET_PATH}"
     client = Client()
-    socket = await connect(url, ssl=context, compression=None, max_size=None, proxy=None)
+    socket = await connect(url, ssl=context, compression=None, max_size=None, proxy=None, additional_headers=headers)
     client.transport = _Web(socket, client)
     return client
 

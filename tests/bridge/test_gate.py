@@ -91,3 +91,31 @@ def test_a_stranger_makes_room_for_a_newcomer_and_who_is_known_does_not():
 def test_nobodys_address_bounds_those_behind_a_proxy_or_on_this_machine(gate: Gate):
     for host in ("", "127.0.0.1", "::1"):
         assert all(gate.enter(hash((host, n)), host, 0.0) for n in range(150))
+
+
+def test_whom_a_proxy_brings_counts_where_he_comes_from(monkeypatch: pytest.MonkeyPatch):
+    """A proxy's connections are of nobody until their headers came."""
+    monkeypatch.setattr(bounds, "UPGRADES_OF_NETWORK", 2)
+    gate = Gate(ROOMY, 0.0)
+    for number in range(4):
+        assert gate.enter(number, "", 0.0)
+    assert [gate.moved(n, f"2001:db8::{n}", 0.0) for n in range(3)] == [True, True, False]
+    assert gate.moved(3, "192.0.2.1", 0.0)
+    assert gate.strangers == 4
+    assert not gate.enter(5, "2001:db8::5", 0.0)  # they are of that network now
+    gate.passed(0)
+    assert gate.enter(6, "2001:db8::5", 0.0)
+    for number in (0, 1, 2, 3, 6):
+        gate.left(number)
+    assert gate.strangers == 0
+
+
+def test_whom_a_proxy_brings_finds_the_places_of_its_network_taken():
+    gate = Gate(Bounds(connections=10, per_network=1, handshakes_per_s=100, patience_s=10.0), 0.0)
+    for number, at in ((1, 0.0), (2, 5.0), (3, 10.0)):
+        assert gate.enter(number, "", at)
+    assert gate.moved(1, "192.0.2.1", 0.0)
+    assert not gate.moved(2, "192.0.2.1", 5.0)
+    assert gate.moved(3, "192.0.2.1", 10.0)  # for the one who came first, whom nobody knows
+    assert [gate.excess(), gate.excess()] == [1, None]
+    assert not gate.moved(1, "192.0.2.2", 10.0)  # its place is gone, and it is being cut off

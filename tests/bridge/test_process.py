@@ -311,6 +311,8 @@ def test_tokens_by_their_ids(tmp_path: Path) -> None:
         (("run", "--public-host", "https://bridge.example.org"), "https://bridge.example.org"),
         (("run", "--public-host", "bridge.example.org:443"), "bridge.example.org:443"),
         (("run", "--host", "localhost"), "localhost"),
+        (("run", "--trusted-proxy", "0.0.0.0/0"), "believe everybody"),
+        (("run", "--trusted-proxy", "proxy.example.org"), "'proxy.example.org'"),
         (("allow", "add", "nobody"), "'nobody'"),
         (("token", "create", "--label", "x" * 65), "64"),
         (("dance",), "dance"),

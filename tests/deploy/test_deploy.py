@@ -25,9 +25,11 @@ from websockets.datastructures import Headers
 from bridge import bounds, cli
 from bridge.keys import NAME as KEY_NAME
 from bridge.page import ROUTE
+from bridge.proxies import Proxies
 from bridge.server import BridgeServer
 from bridge.settings import DEFAULT_PORT, Settings
 from p2p_agents.quic.certificate import NodeCertificate
+from p2p_agents.wire.bridge_address import BridgeAddress
 from p2p_agents.wire.relay import WEBSOCKET_PATH
 from p2p_agents.wire.relay_answers import Done
 from tests.bridge.client import Queue, by_quic, by_web, met
@@ -39,6 +41,7 @@ FILES = sorted(path for path in DEPLOY.iterdir() if path.is_file())
 OPERATIONS = ROOT / "docs" / "operations.md"
 SPEAKING = [*FILES, OPERATIONS]
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+BESIDE = Proxies.parse("127.0.0.1")
 EXPOSURE = 2.0  # of systemd's 0 to 10: the least that a service with a network may have is above 1
 
 
@@ -300,7 +303,7 @@ def _nginx() -> str:
 @in_loop
 async def test_nginx_carries_quic_and_websockets(tmp_path: Path) -> None:
     tool = _nginx()
-    server = BridgeServer(Settings(str(tmp_path / "data"), "127.0.0.1", 0, tls=False))
+    server = BridgeServer(Settings(str(tmp_path / "data"), "127.0.0.1", 0, tls=False, proxies=BESIDE))
     inner = await server.start()
     chain, key = _certificate(tmp_path)
     (port,) = _ports(1)
@@ -324,6 +327,13 @@ async def test_nginx_carries_quic_and_websockets(tmp_path: Path) -> None:
     try:
         async with running(*words, until=port):
             await _talk(replace(inner, port=port))
+            assert await _network(server, replace(inner, port=port)) == ""
+        listens = f"listen 127.0.0.1:{port} ssl;"
+        assert listens in content
+        told = f"{listens} set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;"
+        (tmp_path / "nginx.conf").write_text(content.replace(listens, told))
+        async with running(*words, until=port):
+            assert await _network(server, replace(inner, port=port)) == "203.0.113.9"
     finally:
         await server.stop()
 
@@ -331,7 +341,7 @@ async def test_nginx_carries_quic_and_websockets(tmp_path: Path) -> None:
 @in_loop
 async def test_caddy_carries_websockets(tmp_path: Path) -> None:
     tool = _tool("caddy")
-    server = BridgeServer(Settings(str(tmp_path / "data"), "127.0.0.1", 0, tls=False))
+    server = BridgeServer(Settings(str(tmp_path / "data"), "127.0.0.1", 0, tls=False, proxies=BESIDE))
     inner = await server.start()
     chain, key = _certificate(tmp_path)
     (port,) = _ports(1)
@@ -351,8 +361,23 @@ async def test_caddy_carries_websockets(tmp_path: Path) -> None:
     try:
         async with running(*words, until=port, env=environment):
             await _talk(replace(inner, port=port), quic=False)
+            assert await _network(server, replace(inner, port=port)) == ""
+        assert "lb_policy" in content
+        (tmp_path / "Caddyfile").write_text(
+            content.replace("lb_policy", "trusted_proxies 127.0.0.1/32\n\t\t\tlb_policy")
+        )
+        async with running(*words, until=port, env=environment):
+            assert await _network(server, replace(inner, port=port)) == "203.0.113.9"
     finally:
         await server.stop()
+
+
+async def _network(server: BridgeServer, address: BridgeAddress) -> str:
+    """Where the bridge counts a WebSocket whose client says that it comes from elsewhere: "" is this machine, where it
+    does; a proxy that was told to believe its client stands for one that was called from there."""
+    async with met(await by_web(address, headers=[("X-Forwarded-For", "203.0.113.9")]), address):
+        (visit,) = server.hub.visits
+        return visit.network
 
 
 async def _talk(address: Any, *, quic: bool = True) -> None:
