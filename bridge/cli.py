@@ -240,14 +240,23 @@ def allow_remove(account: Account, data: Data = "p2p-bridge-data", store: Store 
     return _operate(lambda operator: operator.disallow(account), lambda _: "off the list", data, store, json)
 
 
-@app.command(epilog=_examples("p2p-bridge stats", "p2p-bridge stats --largest 50", "p2p-bridge stats --json"))
+@app.command(
+    epilog=_examples("p2p-bridge stats", "p2p-bridge stats --largest 50", "p2p-bridge stats --network 203.0.113.9")
+)
 def stats(
-    largest: Annotated[int, typer.Option("--largest", metavar="N", min=0, max=1_000, help="Accounts shown.")] = 10,
+    largest: Annotated[
+        int, typer.Option("--largest", metavar="N", min=0, max=1_000, help="Accounts and networks shown.")
+    ] = 10,
+    network: Annotated[
+        str | None, typer.Option("--network", metavar="IP", help="Only what this address's network holds.")
+    ] = None,
     data: Data = "p2p-bridge-data",
     store: Store = "",
     json: Json = False,
 ) -> int:
-    """Show what is kept, and which accounts hold the most."""
+    """Show what is kept, which accounts hold the most, and which networks of those without a token."""
+    if network is not None:
+        return _operate(lambda operator: operator.network(network), exhibits.network, data, store, json)
     return _operate(lambda operator: operator.stats(largest), exhibits.stats, data, store, json)
 
 

@@ -13,7 +13,7 @@ from bridge.sizes import show_size
 from p2p_agents import output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Result = Mapping[str, Any]
 
@@ -87,7 +87,23 @@ def stats(result: Result) -> str:
         (one["account"], str(one["queues"]), show_size(one["bytes"]), output.clock(one["seen"]))
         for one in result["largest"]
     ]
-    return f"{head}\n{output.table(('ACCOUNT', 'QUEUES', 'BYTES', 'SEEN'), rows)}" if rows else head
+    parts = [head]
+    if rows:
+        parts.append(output.table(("ACCOUNT", "QUEUES", "BYTES", "SEEN"), rows))
+    if result["networks"]:
+        parts.append(_networks(result["networks"]))
+    return "\n\n".join(parts)
+
+
+def _networks(found: Sequence[Result]) -> str:
+    rows = [(one["tag"], str(one["accounts"]), str(one["queues"]), show_size(one["bytes"])) for one in found]
+    drawn = output.table(("NETWORK", "ACCOUNTS", "QUEUES", "BYTES"), rows)
+    return f"{drawn}\nNetworks go by tags; whether an address is of one: p2p-bridge stats --network ADDRESS"
+
+
+def network(result: Result) -> str:
+    holds = f"{show_size(result['bytes'])} in {result['queues']} queues of {result['accounts']} accounts"
+    return f"{result['network']}, tag {result['tag']}: {holds}"
 
 
 def purged(result: Result) -> str:

@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 
 VOUCHED = (bounds.VOUCHED_OF_ACCOUNT, bounds.VOUCHED_OF_NETWORK)
 SWEEP_S = 1.0
-ORIGINS, ORIGINS_LABEL = b"the key of its tags", "p2pa/1 bridge origins"  # signed: the same for one bridge's key
 DRAIN_LOOK_S = 0.02
 
 
@@ -74,7 +73,7 @@ class Hub:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._networks = Networks(quotas)
-        self._origins = Origins(sha256(key.sign(ORIGINS, ORIGINS_LABEL)).digest())
+        self._origins = Origins.of(key)
         self._numbers = itertools.count(1)
         self._visits: dict[int, Visit] = {}
         self._strangers: dict[int, Visit] = {}  # that have not knocked, oldest first

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from bridge import sqlite_store
+from bridge import keys, sqlite_store
 from bridge.bounds import Quotas
 from bridge.keeping import STORE_NAME, open_store
+from bridge.origins import Origins
 from bridge.sizes import parse_key, show_key
-from bridge.store import LABEL_CHARS
+from bridge.store import LABEL_CHARS, Crowd
+from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Usage
 from p2p_agents.errors.bridge import AccountUnknown, BridgeDataUnusable, TokenUnknown
+from p2p_agents.quic.address import canonical_host, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,8 +109,10 @@ class Operator:
     # --- the store ---
 
     def stats(self, most: int) -> Json:
+        """Accounts are named by their keys, networks by their tags: `network` tells what an address's is."""
+
         async def look(store: Store) -> Json:
-            stats, accounts = await store.stats(), await store.accounts(most)
+            stats, accounts, networks = await store.stats(), await store.accounts(most), await store.networks(most)
             return {
                 "queues": stats.queues,
                 "blobs": stats.blobs,
@@ -123,10 +128,29 @@ class Operator:
                     }
                     for one in accounts
                 ],
+                "networks": [_crowd(one) for one in networks],
             }
 
         found: Json = self._ask(look)
         return found
+
+    def network(self, address: str) -> Json:
+        """What the network of an address holds. Raises Usage, BridgeDataUnusable."""
+        try:
+            network = network_of(canonical_host(address))
+        except Usage as error:
+            raise Usage(f"no IP address: {address[:80]!r}", hint="such as 203.0.113.9 or 2001:db8::9") from error
+        if not network:
+            raise Usage("who comes from this machine is of no network", hint="see p2p-bridge stats --largest 50")
+        if not os.path.exists(os.path.join(self._data, keys.NAME)):
+            raise BridgeDataUnusable(f"no bridge's key is here, by which networks are told apart: {self._data}")
+        tag = Origins.of(SigningKey.from_seed(keys.seed(self._data))).tag(network, b"")
+
+        async def look(store: Store) -> Crowd:
+            held = [one for one in await store.networks(2**31 - 1) if one.origin == tag]
+            return held[0] if held else Crowd(tag, 0, 0, 0)
+
+        return {"network": network, **_crowd(self._ask(look))}
 
     def purge(self, account: str) -> Json:
         key = parse_key(account)
@@ -167,6 +191,10 @@ class Operator:
                 await store.close()
 
         return asyncio.run(ask())
+
+
+def _crowd(one: Crowd) -> Json:
+    return {"tag": one.origin.hex(), "accounts": one.accounts, "queues": one.queues, "bytes": one.bytes}
 
 
 def _check_label(label: str) -> None:

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from p2p_agents.crypto.signing import SigningKey
 
 TAG_BYTES = 8  # two of 100,000 networks share one once in four billion bridges
+WHAT, LABEL = b"the key of its tags", "p2pa/1 bridge origins"  # signed: the same for one bridge's key
 
 
 class Origins:
@@ -17,6 +22,10 @@ class Origins:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+
+    @classmethod
+    def of(cls, bridge: SigningKey) -> Origins:
+        return cls(hashlib.sha256(bridge.sign(WHAT, LABEL)).digest())
 
     def tag(self, network: str, account: bytes) -> bytes:
         """Of a network, or of the account itself where the network is ""."""

@@ -34,7 +34,7 @@ from bridge.redis_ears import Ears
 from bridge.redis_keys import account_key, bytes_of, name_of, route_key
 from bridge.redis_link import Command, Link, call, parse_store
 from bridge.redis_shares import UNCOUNTED, Ledger
-from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
+from bridge.store import Allowed, Crowd, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -151,6 +151,9 @@ class RedisStore:
 
     def accounts(self, most: int) -> Future[list[Usage]]:
         return self._do(redis_upkeep.usages(self.link, most))
+
+    def networks(self, most: int) -> Future[list[Crowd]]:
+        return self._do(redis_upkeep.networks(self.link, most))
 
     def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int = 0) -> Future[None]:
         return self._do(redis_upkeep.add_token(self.link, token_hash, label, accounts, now_ms, until_ms))

@@ -7,13 +7,14 @@ processes may look at once: what was forgotten is forgotten once.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds
 from bridge.redis_keys import DUE, HOLDERS, LISTED, TOKENS, account_key, bytes_of, heads_key, keys_of, list_key, name_of
 from bridge.redis_link import Command, call
-from bridge.store import Allowed, Guest, Refused, Stats, Token, Usage
+from bridge.store import Allowed, Crowd, Guest, Refused, Stats, Token, Usage
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
@@ -212,6 +213,18 @@ async def stats(link: Link, ledger: Ledger) -> Stats:
 async def usages(link: Link, most: int) -> list[Usage]:
     found = [one.usage for one in await _holdings(link)]
     return sorted(found, key=lambda one: (-one.bytes, -one.queues, one.account))[:most]
+
+
+async def networks(link: Link, most: int) -> list[Crowd]:
+    held: defaultdict[bytes, list[Usage]] = defaultdict(list)
+    for one in await _holdings(link):
+        if one.origin:
+            held[one.origin].append(one.usage)
+    found = [
+        Crowd(origin, len(some), sum(one.queues for one in some), sum(one.bytes for one in some))
+        for origin, some in held.items()
+    ]
+    return sorted(found, key=lambda one: (-one.bytes, -one.queues, one.origin))[:most]
 
 
 async def _holdings(link: Link) -> list[_Holding]:

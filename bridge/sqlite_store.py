@@ -18,10 +18,10 @@ from contextlib import suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from bridge import bounds, rows
+from bridge import bounds, queries
 from bridge.keys import sync_directory
 from bridge.rows import Rows
-from bridge.store import Allowed, Guest, Placed, Refused, Stats, Token, Usage
+from bridge.store import Allowed, Crowd, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
 from p2p_agents.wire.relay_answers import Refusal
 
@@ -90,7 +90,7 @@ class SqliteStore:
         return self._queue(lambda kept: kept.open(queue, after, now_ms))
 
     def read(self, queue: bytes, after: int, blobs: int, size: int) -> Future[list[tuple[int, bytes]]]:
-        return self._read(lambda reader: rows.read(reader, queue, after, blobs, size))
+        return self._read(lambda reader: queries.read(reader, queue, after, blobs, size))
 
     def ack(self, queue: bytes, cursor: int, now_ms: int) -> Future[int]:
         return self._queue(lambda kept: kept.ack(queue, cursor, now_ms))
@@ -113,13 +113,13 @@ class SqliteStore:
         return self._queue(lambda kept: kept.expire(now_ms))
 
     def stats(self) -> Future[Stats]:
-        return self._read(rows.stats)
+        return self._read(queries.stats)
 
     def add_token(self, token_hash: bytes, label: str, accounts: int, now_ms: int, until_ms: int = 0) -> Future[None]:
         return self._queue(lambda kept: kept.add_token(token_hash, label, accounts, now_ms, until_ms))
 
     def tokens(self) -> Future[list[Token]]:
-        return self._read(rows.tokens)
+        return self._read(queries.tokens)
 
     def remove_token(self, token_hash: bytes) -> Future[bool]:
         return self._queue(lambda kept: kept.remove_token(token_hash))
@@ -128,13 +128,16 @@ class SqliteStore:
         return self._queue(lambda kept: kept.allow(account, label, now_ms))
 
     def allowed(self) -> Future[list[Allowed]]:
-        return self._read(rows.allowed)
+        return self._read(queries.allowed)
 
     def disallow(self, account: bytes) -> Future[bool]:
         return self._queue(lambda kept: kept.disallow(account))
 
     def accounts(self, most: int) -> Future[list[Usage]]:
-        return self._read(lambda reader: rows.accounts(reader, most))
+        return self._read(lambda reader: queries.accounts(reader, most))
+
+    def networks(self, most: int) -> Future[list[Crowd]]:
+        return self._read(lambda reader: queries.networks(reader, most))
 
     def purge(self, account: bytes) -> Future[int]:
         return self._queue(lambda kept: kept.purge(account))

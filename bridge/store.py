@@ -86,6 +86,16 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowd:
+    """What the accounts of one network hold that no token or list let in; `origin` is its tag (origins.py)."""
+
+    origin: bytes
+    accounts: int
+    queues: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """What the store holds. `oldest_ms` is when the oldest blob came, 0 where there is none."""
 
@@ -177,6 +187,10 @@ class Store(Protocol):
         ...
 
     def accounts(self, most: int) -> Future[list[Usage]]:
+        """At most so many, those that hold the most bytes first."""
+        ...
+
+    def networks(self, most: int) -> Future[list[Crowd]]:
         """At most so many, those that hold the most bytes first."""
         ...
 

@@ -17,7 +17,7 @@ import pytest
 
 from bridge import bounds
 from bridge.bounds import Quotas
-from bridge.store import Guest, Refused, Stats, Store, Usage
+from bridge.store import Crowd, Guest, Refused, Stats, Store, Usage
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
@@ -516,6 +516,23 @@ async def test_the_accounts_that_hold_most(shelf: Shelf) -> None:
         await store.put(OTHER, TOKEN, bytes(20), NOW)
         assert await store.accounts(9) == [Usage(BOB, 2, 20, NOW), Usage(ALICE, 1, 10, NOW)]
         assert await store.accounts(1) == [Usage(BOB, 2, 20, NOW)]
+
+
+@in_loop
+async def test_the_networks_that_hold_most(shelf: Shelf) -> None:
+    """Who has a token is of none."""
+    async with shelf() as store:
+        await made(store, QUEUE, ALICE, "a")
+        await made(store, OTHER, BOB, "a")
+        await made(store, THIRD, b"carol".ljust(32), "b")
+        await store.add_token(sha256(b"friend").digest(), "", 9, NOW)
+        friend = await store.admit(open_(b"dave".ljust(32), "d", token="friend"), NOW)
+        await store.create(b"fourth".ljust(32), friend, TOKEN, False, NOW)
+        for queue, size in ((QUEUE, 10), (OTHER, 20), (THIRD, 25), (b"fourth".ljust(32), 99)):
+            await store.put(queue, TOKEN, bytes(size), NOW)
+        a, b = (open_(ALICE, network).origin for network in ("a", "b"))
+        assert await store.networks(9) == [Crowd(a, 2, 2, 30), Crowd(b, 1, 1, 25)]
+        assert await store.networks(1) == [Crowd(a, 2, 2, 30)]
 
 
 @in_loop

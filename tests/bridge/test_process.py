@@ -273,6 +273,7 @@ async def test_an_operator_looks_admits_and_purges_beside_a_running_bridge(tmp_p
         found = await operate("stats")
         assert (found["queues"], found["blobs"], found["bytes"], found["accounts"]) == (1, 1, 5_000, 1)
         assert [one["account"] for one in found["largest"]] == [account]
+        assert found["networks"] == []  # who is on the list is counted by no network
         await operate("backup", str(tmp_path / "copy.db"))
         assert (await operate("backup", str(tmp_path / "copy.db"), status=2))["error"]["code"] == "usage"
         assert (await operate("purge", account))["blobs"] == 1
@@ -283,6 +284,26 @@ async def test_an_operator_looks_admits_and_purges_beside_a_running_bridge(tmp_p
         checks = {check["name"]: check for check in (await operate("doctor"))["checks"]}
         assert checks["store"]["ok"] is True
         assert "a bridge runs" in checks["data"]["detail"]
+
+
+@in_loop
+async def test_an_operator_finds_what_a_network_holds_without_reading_addresses(tmp_path: Path, start: Start) -> None:
+    data = ("--data", str(tmp_path))
+    bridge = start(tmp_path, "--no-tls", "--trusted-proxy", "127.0.0.1")
+    address, before = bridge.address, [("X-Forwarded-For", "2001:db8::9")]
+    async with met(await by_web(address, tls=False, headers=before), address, "alice") as alice:
+        assert isinstance(await alice.create(QUEUE), Done)
+        assert isinstance(await alice.put(QUEUE, bytes(5_000)), Done)
+    found = await asyncio.to_thread(ask, "stats", *data)
+    (one,) = found["networks"]
+    assert (one["accounts"], one["queues"], one["bytes"]) == (1, 1, 5_000)
+    assert "2001" not in json.dumps(found)
+    asked = await asyncio.to_thread(ask, "stats", "--network", "2001:db8::1234", *data)
+    assert asked == {"ok": True, "network": "2001:db8::/64", **one}
+    other = await asyncio.to_thread(ask, "stats", "--network", "203.0.113.9", *data)
+    assert (other["accounts"], other["tag"] == one["tag"]) == (0, False)
+    for words in (("--network", "127.0.0.1"), ("--network", "example.org")):
+        assert (await asyncio.to_thread(ask, "stats", *words, *data, status=2))["error"]["code"] == "usage"
 
 
 def test_tokens_by_their_ids(tmp_path: Path) -> None:
