@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from p2p_agents.errors import Malformed, StoreBroken, StoreReadOnly
+from p2p_agents.files import write_whole
 from p2p_agents.quic.certificate import SEED_BYTES
 from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, version
 
@@ -25,7 +26,7 @@ def seed(directory: str) -> bytes:
     path = os.path.join(directory, NAME)
     try:
         if not os.path.exists(path):
-            _write(path, encode([VERSION, os.urandom(SEED_BYTES)]))
+            write_whole(path, encode([VERSION, os.urandom(SEED_BYTES)]))
         with open(path, "rb") as file:
             fields = array(decode(file.read(FILE_BYTES)), 2, what="key file")
         version(fields[0])
@@ -53,28 +54,3 @@ def tls_context(directory: str, certificate: NodeCertificate, files: tuple[str, 
         shown = files[0] if files else directory
         raise StoreBroken(f"no TLS certificate can be had from {shown}: {error.strerror or error}") from error
     return context
-
-
-def _write(path: str, content: bytes) -> None:
-    draft = f"{path}.new"
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
-    sync_directory(os.path.dirname(path))
-
-
-def sync_directory(path: str) -> None:
-    """A name that was made or moved in a directory outlives a loss of power."""
-    descriptor = os.open(path or ".", os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

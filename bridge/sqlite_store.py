@@ -19,10 +19,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from bridge import bounds, queries
-from bridge.keys import sync_directory
 from bridge.rows import Rows
 from bridge.store import Allowed, Crowd, Guest, Placed, Refused, Stats, Token, Usage
 from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.files import sync_directory
 from p2p_agents.wire.relay_answers import Refusal
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
-from p2p_agents.paths import write_whole
+from p2p_agents.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

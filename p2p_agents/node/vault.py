@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from p2p_agents.crypto.fingerprint import id_text, parse_id
 from p2p_agents.errors import BadKeyFile, FileExists, FileUnusable, Malformed, NextRootWrong
+from p2p_agents.files import sync_directory
 from p2p_agents.limits import NEXT_ROOT_FILE_BYTES
-from p2p_agents.paths import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

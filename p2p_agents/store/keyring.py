@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import KeysBroken, Malformed, StoreBroken
+from p2p_agents.files import sync_directory, write_whole
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
-from p2p_agents.paths import sync_directory, write_whole
 from p2p_agents.store.database import translated
 from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 

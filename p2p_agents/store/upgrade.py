@@ -14,7 +14,7 @@ from importlib.resources import files
 from urllib.parse import quote
 
 from p2p_agents.errors import StoreNewer
-from p2p_agents.paths import sync_directory
+from p2p_agents.files import sync_directory
 
 GENERATION_BYTES = 5
 LATE = 8  # came after 9: stores of the releases between have 9 and lack it
