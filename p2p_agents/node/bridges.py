@@ -7,7 +7,7 @@ import logging
 import os
 import random
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from p2p_agents.core.kernel.effects import Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.core.turn import relays
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import ForBridges
     from p2p_agents.core.turn.batch import Outcome
     from p2p_agents.link.bridge_news import News
     from p2p_agents.node.writer import Writer
@@ -97,8 +97,8 @@ class Bridges:
         if (served := self._serve(address)) is not None:
             served.admit(self._tokens[address], member=True)
 
-    def carry(self, effects: Iterable[Effect]) -> None:
-        """Those of a committed batch that are for bridges."""
+    def carry(self, effects: Iterable[ForBridges]) -> None:
+        """Those of one committed batch."""
         posted: dict[str, Served] = {}
         for effect in effects:
             match effect:
@@ -121,6 +121,8 @@ class Bridges:
                 ):
                     if (served := self._serve(bridge)) is not None:
                         served.carry(effect)
+                case _:
+                    assert_never(effect)
         for served in posted.values():
             served.flush()
 
@@ -220,6 +222,8 @@ class Served:
                 self.client.ask(lambda machine, now: machine.ack(queue, cursor, now))
             case TellPlace(place=place, message=message):
                 self.client.ask(lambda machine, now: machine.tell(place, message, now))
+            case _:
+                assert_never(effect)
 
     def _read(self, inboxes: list[Inbox]) -> None:
         self.unread = {inbox.queue: self.unread[inbox.queue] for inbox in inboxes if inbox.queue in self.unread}

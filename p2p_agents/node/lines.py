@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from p2p_agents.core.kernel.effects import Connect, Hangup, Proven, Transmit, Vouch
 from p2p_agents.core.links import opening
@@ -19,7 +19,7 @@ from p2p_agents.quic.connection import CLOSE_OWNER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import ForEndpoint
     from p2p_agents.core.turn.batch import Outcome
     from p2p_agents.link.routing import Dial, Target
     from p2p_agents.net.probing import Probe
@@ -108,8 +108,8 @@ class Lines:
 
     # --- from the core ---
 
-    def carry(self, effect: Effect) -> bool:
-        """Whether the effect was one for the endpoint."""
+    def carry(self, effect: ForEndpoint) -> None:
+        """Let an effect happen."""
         match effect:
             case Transmit(number, data):
                 if (connection := self._connections.get(number)) is not None:
@@ -126,8 +126,7 @@ class Lines:
             case Connect(dial):
                 self._dial(dial)
             case _:
-                return False
-        return True
+                assert_never(effect)
 
     def _dial(self, dial: Dial) -> None:
         """All addresses at once; the first that answers is kept, the core drops the others."""

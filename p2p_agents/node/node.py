@@ -17,9 +17,9 @@ from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands
 from p2p_agents.core.contact import directory
-from p2p_agents.core.kernel.effects import Announce, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays, schedule
+from p2p_agents.core.turn.router import route
 from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.crypto.kem import require_post_quantum
 from p2p_agents.errors import EnvironmentFault, NoSocket, StoreFull, StoreReadOnly
@@ -42,10 +42,10 @@ from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.frame import PROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import ForBridges, ForCallers, ForEndpoint, Outward
     from p2p_agents.node.bridge_desk import BridgeDesk
     from p2p_agents.node.bridges import Bridges
     from p2p_agents.paths import Home
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-FOR_BRIDGES = Post | ReadQueues | ReadAgain | Kept | Meet | TellPlace
 TICK_S = 1.0
 TICKS_A_MINUTE = 60
 KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding messages up
@@ -237,15 +236,21 @@ class Node:
 
     # --- effects ---
 
-    def _happen(self, effects: list[Effect]) -> None:
+    def _happen(self, effects: list[Outward]) -> None:
         """What a committed batch asked for, in the loop's thread."""
-        for effect in effects:
-            if not self._lines.carry(effect):
-                self._calls.happened(effect)
-        if relayed := [effect for effect in effects if isinstance(effect, FOR_BRIDGES)]:
-            self._use_bridges().carry(relayed)
-        if any(isinstance(effect, Announce) for effect in effects):
-            self._spawn(self._publish(), "publish")
+        route(effects, self)
+
+    def to_endpoint(self, effect: ForEndpoint) -> None:
+        self._lines.carry(effect)
+
+    def to_callers(self, effect: ForCallers) -> None:
+        self._calls.happened(effect)
+
+    def to_bridges(self, effects: Sequence[ForBridges]) -> None:
+        self._use_bridges().carry(effects)
+
+    def announce(self) -> None:
+        self._spawn(self._publish(), "publish")
 
     async def _publish(self) -> None:
         adverts: list[Advert] = await self._writer.call(self._adverts)

@@ -8,7 +8,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 from p2p_agents.conversation.states import ASKED, State
 from p2p_agents.core.api import addressing, claiming, commands, invitation, reading
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import ForCallers
     from p2p_agents.node.writer import Writer
 
 Json = dict[str, Any]
@@ -128,7 +128,7 @@ class Calls:
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
         return self._streams[method](params)
 
-    def happened(self, effect: Effect) -> None:
+    def happened(self, effect: ForCallers) -> None:
         """An effect that somebody may wait for."""
         match effect:
             case Wake(agent):
@@ -146,6 +146,8 @@ class Calls:
                 self._bell.ring("pairing")
             case PeersChanged():
                 self._bell.ring("peers")
+            case _:
+                assert_never(effect)
 
     def _answer(self, answered: Answered) -> None:
         answer = self._answers.get(answered.ticket)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import Outward
 
     Item = Callable[[Core], Any]
     Done = Callable[[Outcome], None]
@@ -52,7 +52,7 @@ class Writer:
         self,
         core: Core,
         loop: asyncio.AbstractEventLoop,
-        deliver: Callable[[list[Effect]], None],
+        deliver: Callable[[list[Outward]], None],
         died: Callable[[], None],
     ) -> None:
         self._core = core
@@ -154,7 +154,7 @@ class Writer:
         except EnvironmentFault as fault:
             log.warning("upkeep of the store: %s", fault.message)
 
-    def _finish(self, dones: list[Done | None], outcomes: list[Outcome], effects: list[Effect]) -> None:
+    def _finish(self, dones: list[Done | None], outcomes: list[Outcome], effects: list[Outward]) -> None:
         self._deliver(effects)
         for done, outcome in zip(dones, outcomes, strict=True):
             if done is not None:

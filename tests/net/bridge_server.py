@@ -129,6 +129,7 @@ class Server:
 
     def closed(self, connection: Connection, reason: Closed) -> None:
         self.quic.pop(connection, None)
+        self.heard.set()
 
     async def _talk(self, websocket: ServerConnection) -> None:
         assert websocket.request is not None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from blockbuster import blockbuster_ctx
 
-from p2p_agents.core.kernel.effects import Effect, Kept, Meet, Post, ReadQueues, TellPlace
+from p2p_agents.core.kernel.effects import ForBridges, Kept, LeaveBridge, Meet, Post, ReadQueues, TellPlace
 from p2p_agents.core.turn import relays
 from p2p_agents.core.turn.batch import Outcome
 from p2p_agents.crypto.outer import KEY_BYTES, open_blob, queue_name, token_hash
@@ -78,7 +78,7 @@ class Shore:
     def configure(self, token: str = TOKEN) -> None:
         self.bridges.configure([Configured(self.address, token, 1)])
 
-    def carry(self, *effects: Effect) -> None:
+    def carry(self, *effects: ForBridges) -> None:
         self.bridges.carry(effects)
 
     def post(self, frame: bytes, bridge: str = "") -> Post:
@@ -278,6 +278,27 @@ def test_a_place_is_met_at_every_bridge_also_at_one_that_comes_later(run):
             False,
         )
         shore.carry(Meet("7Q2MX", True, WRITE, leave=True))
+
+    run(story)
+
+
+def test_a_bridge_that_nobody_names_any_more_is_left(run):
+    async def story(shore: Shore) -> None:
+        shore.carry(shore.read())
+        await shore.desk.until(relays.bridge_up)
+        shore.carry(LeaveBridge(shore.address))
+        assert list(shore.bridges) == []
+        await shore.server.until(lambda: not shore.server.quic)
+
+    run(story)
+
+
+def test_a_configured_bridge_is_left_by_nobodys_word_but_a_humans(run):
+    async def story(shore: Shore) -> None:
+        shore.configure()
+        await shore.desk.until(relays.bridge_up)
+        shore.carry(LeaveBridge(shore.address))
+        assert [served.address for served in shore.bridges] == [shore.address]
 
     run(story)
 

@@ -11,7 +11,7 @@ import pytest
 
 from p2p_agents.core.api import commands
 from p2p_agents.core.delivery import failures
-from p2p_agents.core.kernel.effects import Asked
+from p2p_agents.core.kernel.effects import Asked, ForCallers
 from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import (
@@ -49,7 +49,8 @@ def play(core: Core, script: Callable[[Calls], Coroutine[Any, Any, Any]]) -> Non
 
         def happen(effects: list[Any]) -> None:
             for effect in effects:
-                calls.happened(effect)
+                if isinstance(effect, ForCallers):
+                    calls.happened(effect)
 
         writer = Writer(core, asyncio.get_running_loop(), happen, lambda: pytest.fail("the writer died"))
         calls = Calls(writer, read)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.kernel.effects import Effect, Kept, Meet, Post, ReadAgain, ReadQueues, TellPlace
+from p2p_agents.core.kernel.effects import ForBridges, Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.core.turn import relays
 from p2p_agents.crypto.outer import seal_blob
 from p2p_agents.wire.bridge_address import BridgeAddress
@@ -124,7 +124,7 @@ class Bridge:
 
     # --- what nodes ask ---
 
-    def carry(self, node: Node, effects: list[Effect]) -> None:
+    def carry(self, node: Node, effects: Sequence[ForBridges]) -> None:
         posts: dict[bytes, list[Post]] = {}
         for effect in effects:
             match effect:
@@ -141,6 +141,8 @@ class Bridge:
                     self._later(lambda e=effect: self._meet(node, e))  # type: ignore[misc]
                 case TellPlace(bridge, place, message) if bridge == self.address:
                     self._later(lambda p=place, m=message: self._tell(node, p, m))  # type: ignore[misc]
+                case LeaveBridge(bridge) if bridge == self.address and self.address not in node.bridges:
+                    self.nodes.pop(node, None)
         for queue, each in posts.items():
             self._later(lambda q=queue, p=each: self._put(node, q, p))  # type: ignore[misc]
 

@@ -10,7 +10,7 @@ import pytest
 
 from p2p_agents.conversation.states import State
 from p2p_agents.core.kernel.core import Core
-from p2p_agents.core.kernel.effects import Connect, Post
+from p2p_agents.core.kernel.effects import Connect, LeaveBridge, Post
 from p2p_agents.core.kernel.state import Link
 from p2p_agents.core.relay import ways
 from p2p_agents.core.turn import relays
@@ -496,6 +496,8 @@ def test_a_contact_may_not_fill_the_table_of_bridges(world: World, monkeypatch: 
         world.run(1.5)
     assert next(made) > 20
     assert len(alice.core.bridges) <= 2
+    left = {effect.bridge for effect in alice.node.effects if isinstance(effect, LeaveBridge)}
+    assert len(left) > 5  # those that it names no more
 
 
 def test_a_bridge_that_a_contact_named_hears_of_no_code(world: World) -> None:

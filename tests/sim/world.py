@@ -26,11 +26,12 @@ from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands, reading
 from p2p_agents.core.contact import consent, directory
 from p2p_agents.core.kernel.core import Core
-from p2p_agents.core.kernel.effects import Announce, Effect
+from p2p_agents.core.kernel.effects import ForBridges, ForCallers, ForEndpoint, Outward
 from p2p_agents.core.kernel.state import Hosted, Link
 from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays, schedule
 from p2p_agents.core.turn.batch import Outcome, run_batch
+from p2p_agents.core.turn.router import route
 from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.errors import StoreUncertain
@@ -138,7 +139,7 @@ class Node:
         self.address = (f"192.0.2.{number}", 4433)
         self.clock = Clock(world.time)
         self.certificate = NodeCertificate.from_seed(bytes([number]) * 32)
-        self.effects: list[Effect] = []  # all that ever happened, for tests to look at
+        self.effects: list[Outward] = []  # all that ever happened, for tests to look at
         self.starts = 0
         self.running = False
         self.bridges: list[str] = []  # configured ones
@@ -235,16 +236,26 @@ class Node:
             self.world.time.at(self.world.time.now + 1.0, self.start)
             return []
         self.world.check(self, outcomes)
-        for effect in effects:
-            self.effects.append(effect)
-            self.lines.carry(effect)
-            if isinstance(effect, Announce):
-                self.world.introduce(self)
-        for bridge in self.world.bridges:
-            bridge.carry(self, effects)
+        self.effects += effects
+        route(effects, self)
         if self.core.ready:  # more to pump: the writer's next batch does
             self.writer.submit(lambda core: None)
         return outcomes
+
+    # --- effects ---
+
+    def to_endpoint(self, effect: ForEndpoint) -> None:
+        self.lines.carry(effect)
+
+    def to_callers(self, effect: ForCallers) -> None:
+        """Nobody waits here; tests look at `effects`."""
+
+    def to_bridges(self, effects: Sequence[ForBridges]) -> None:
+        for bridge in self.world.bridges:
+            bridge.carry(self, effects)
+
+    def announce(self) -> None:
+        self.world.introduce(self)
 
     def hears(self, other: Node) -> None:
         """Multicast DNS brings the other's records."""

@@ -174,26 +174,8 @@ class TellPlace:
     message: bytes
 
 
-Effect = (
-    Transmit
-    | Hangup
-    | Vouch
-    | Proven
-    | Connect
-    | Wake
-    | Moved
-    | Asked
-    | Echoed
-    | Answered
-    | KeysWritten
-    | PairingMoved
-    | PeersChanged
-    | Announce
-    | Post
-    | ReadQueues
-    | ReadAgain
-    | LeaveBridge
-    | Kept
-    | Meet
-    | TellPlace
-)
+ForEndpoint = Transmit | Hangup | Vouch | Proven | Connect
+ForCallers = Wake | Moved | Asked | Echoed | Answered | PairingMoved | PeersChanged
+ForBridges = Post | ReadQueues | ReadAgain | LeaveBridge | Kept | Meet | TellPlace
+Outward = ForEndpoint | ForCallers | ForBridges | Announce  # what leaves the decider
+Effect = Outward | KeysWritten

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import Effect
+    from p2p_agents.core.kernel.effects import Effect, Outward
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Outcome:
     error: P2PError | None = None
 
 
-def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Effect]]:
+def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Outward]]:
     """Run the items and then the pump, commit, and return what may now happen.
 
     When the store fails nothing of the batch has happened, and every item gets the store's error. Only after
@@ -57,18 +57,25 @@ def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[
     core.is_behind = False
     core.undo.clear()
     effects, core.effects = core.effects, []
-    return outcomes, [effect for effect in effects if not _settle_keys(core, effect)]
+    return outcomes, _outward(core, effects)
 
 
-def _settle_keys(core: Core, effect: Effect) -> bool:
-    """Whether it was an effect on key files, which is done at once."""
-    if not isinstance(effect, KeysWritten):
-        return False
+def _outward(core: Core, effects: Sequence[Effect]) -> list[Outward]:
+    """What is left once key files are settled."""
+    outward: list[Outward] = []
+    for effect in effects:
+        if isinstance(effect, KeysWritten):
+            _settle_keys(core, effect)
+        else:
+            outward.append(effect)
+    return outward
+
+
+def _settle_keys(core: Core, effect: KeysWritten) -> None:
     try:
         keyring.settle(core.keys, effect.agent)
     except EnvironmentFault as fault:  # the next start does it
         log.warning("an old key file is still there: %s", fault.message)
-    return True
 
 
 def _open(core: Core) -> None:
@@ -114,7 +121,7 @@ def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
 
 def _failed(
     core: Core, items: Sequence[Callable[[Core], Any]], fault: EnvironmentFault
-) -> tuple[list[Outcome], list[Effect]]:
+) -> tuple[list[Outcome], list[Outward]]:
     log.error("the store failed: %s: %s", fault.code, fault.message)
     effects, core.effects = core.effects, []
-    return [Outcome(error=fault) for _ in items], effects
+    return [Outcome(error=fault) for _ in items], [effect for effect in effects if not isinstance(effect, KeysWritten)]
