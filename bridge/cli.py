@@ -318,7 +318,7 @@ def _check_host(name: str) -> None:
             parse_bridge(str(BridgeAddress(name.strip("[]"), DEFAULT_PORT, bytes(KEY_BYTES))))
     except BadBridge:
         hint = "give a name such as bridge.example.org, or an IP address, without a port"
-        raise Usage(f"--public-host is no host: {name[:80]!r}", hint=hint) from None
+        raise Usage(f"--public-host is not a host: {name[:80]!r}", hint=hint) from None
 
 
 def _checked(make: Callable[[], Quotas]) -> Quotas:

@@ -52,5 +52,5 @@ def tls_context(directory: str, certificate: NodeCertificate, files: tuple[str, 
             context.load_cert_chain(file.name)
     except OSError as error:  # ssl.SSLError is one
         shown = files[0] if files else directory
-        raise StoreBroken(f"no TLS certificate can be had from {shown}: {error.strerror or error}") from error
+        raise StoreBroken(f"cannot get a TLS certificate from {shown}: {error.strerror or error}") from error
     return context

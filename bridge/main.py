@@ -8,7 +8,7 @@ import typer
 
 from bridge import cli, face
 from p2p_agents import exits
-from p2p_agents.errors import P2PError, Usage
+from p2p_agents.errors import P2PError, Usage, as_message
 from p2p_agents.errors.bridge import RedisMissing
 
 EXTRA = "redis"  # what p2p-agents[redis] brings: nothing else of a bridge may be missing
@@ -36,7 +36,7 @@ def _usage(error: typer.TyperException) -> Usage:
     told = getattr(error, "format_message", None)
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "p2p-bridge"
-    return Usage(told() if told is not None else str(error), hint=f"run: {path} --help")
+    return Usage(as_message(told() if told is not None else str(error)), hint=f"run: {path} --help")
 
 
 def _raise(error: P2PError) -> None:

@@ -167,14 +167,14 @@ class Operator:
     def backup(self, target: str) -> Json:
         """Of a store in a file; the bridge may run meanwhile."""
         if self._store:
-            raise Usage("a store in Redis is copied by Redis' own means", hint="see docs/operations.md, backups")
+            raise Usage("copy a store in Redis by Redis' own means", hint="see docs/operations.md, backups")
         path = os.path.join(self._data, STORE_NAME)
         if not os.path.exists(path):
             raise BridgeDataUnusable(f"no bridge's store is here: {path}")
         try:
             sqlite_store.backup(path, target)
         except FileExistsError:
-            raise Usage(f"there is a file already: {target}", hint="name one that does not exist") from None
+            raise Usage(f"the file exists already: {target}", hint="name one that does not exist") from None
         except OSError as error:
             raise BridgeDataUnusable(f"cannot write {target}: {error.strerror}", hint="name another file") from error
         return {"file": target, "bytes": os.path.getsize(target)}

@@ -119,7 +119,7 @@ def _secret(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             return file.read(4_096).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadStore(f"the file of the store's password cannot be read: {path}: {error}") from None
+        raise BadStore(f"cannot read the password file of the store, {path}: {error}") from None
 
 
 class Link:
@@ -230,7 +230,7 @@ class Link:
                     )
                 if policy != "noeviction":
                     raise StoreUnfit(
-                        f"Redis at {self.where.shown} throws keys away when its memory is full: {policy}",
+                        f"Redis at {self.where.shown} evicts keys when its memory is full: {policy}",
                         hint="set its maxmemory-policy to noeviction: a full bridge refuses, it does not forget",
                     )
 

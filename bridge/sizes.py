@@ -17,7 +17,7 @@ def parse_size(text: str, what: str) -> int:
     """`64M` or `64MiB` or `67108864`: bytes. Raises Usage."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise Usage(f"{what} is no size: {text[:40]!r}", hint="write it as 67108864, 64M or 1G")
+        raise Usage(f"{what} is not a size: {text[:40]!r}", hint="write it as 67108864, 64M or 1G")
     return int(found[1]) * _UNITS[(found[2] or "").lower()]
 
 
@@ -39,7 +39,9 @@ def parse_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES or show_key(key).upper() != cleaned:
-        raise Usage(f"no account: {text[:64]!r}", hint="52 letters and digits, as p2p-agents bridge status shows it")
+        raise Usage(
+            f"not an account: {text[:64]!r}", hint="52 letters and digits, as p2p-agents bridge status shows it"
+        )
     return key
 
 

@@ -225,7 +225,7 @@ def _usage(error: typer.TyperException) -> errors.Usage:
     told = getattr(error, "format_message", None)
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "p2p-agents"
-    return errors.Usage(told() if told is not None else str(error), hint=f"run: {path} --help")
+    return errors.Usage(errors.as_message(told() if told is not None else str(error)), hint=f"run: {path} --help")
 
 
 def _raise(error: errors.P2PError) -> None:

@@ -58,7 +58,7 @@ def _look(library: Any, camera: Any, deadline: float) -> str:
         seen, frame = camera.read()
         blanks = 0 if seen else blanks + 1
         if blanks > BLANKS:
-            raise errors.NoCamera("the camera gives no picture any more")
+            raise errors.NoCamera("the camera stopped delivering pictures")
         if not seen:
             continue
         try:

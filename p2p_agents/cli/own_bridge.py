@@ -122,7 +122,7 @@ class OwnBridge:
         while self._is_locked():
             if time.monotonic() > deadline:
                 said = os.path.join(self.data, "ready.log")
-                raise errors.BridgeFailed("the bridge does not stop", hint=f"see {said}")
+                raise errors.BridgeFailed("the bridge did not stop", hint=f"see {said}")
             time.sleep(POLL_S)
         os.unlink(self._state)
         return known

@@ -136,11 +136,11 @@ def _captured(data: bytes) -> list[capture.Raster]:
     """What is drawn in a text. Raises NotAnImage."""
     for mark, name in OTHERS.items():
         if mark in data[:1024]:
-            raise errors.NotAnImage(f"{name} is not read here")
+            raise errors.NotAnImage(f"{name} pictures cannot be read here")
     if b"\0" in data:
         raise errors.NotAnImage
     if len(data) > limits.CAPTURE_BYTES:
-        raise errors.ImageTooLarge(f"a terminal capture of more than {limits.CAPTURE_BYTES // limits.MIB} MiB")
+        raise errors.ImageTooLarge(f"the terminal capture is larger than {limits.CAPTURE_BYTES // limits.MIB} MiB")
     text = data.decode("utf-8-sig", errors="replace")
     if not capture.holds_blocks(text):
         raise errors.NotAnImage

@@ -35,7 +35,7 @@ def ask_code() -> str:
     """A code that a person types at a terminal. Raises HumanRequired without one, BadCode for nothing."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         hint = "give it on standard input: p2p-agents pair -"
-        raise errors.HumanRequired("a code is asked for at a terminal, and there is none", hint=hint)
+        raise errors.HumanRequired("a code can be typed only at a terminal, and there is none", hint=hint)
     sys.stderr.write("The code that the other side shows: ")
     sys.stderr.flush()
     return read_code()
@@ -59,7 +59,7 @@ def take_code(words: list[str], *, gives_agent: bool) -> str:
         return ask_code() if sys.stdin.isatty() and sys.stderr.isatty() else read_code()
     if gives_agent:
         raise errors.Usage(
-            "a code of --link-device gives the whole agent away, and every user of this machine can read an argument",
+            "a code of --link-device gives the whole agent away, and every user of this machine can read arguments",
             hint="take that code back on the other side (Ctrl-C there), show a new one, and type it when asked:"
             " p2p-agents pair --link-device --join",
         )

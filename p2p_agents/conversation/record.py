@@ -158,12 +158,12 @@ def _read_entry(signed: bytes, body: bytes | None) -> Record:
     claims = decode_claims(unverified_payload(signed))
     verify(claims.device, signed, ENTRY_LABEL)
     if claims.kind == VOID:
-        raise Malformed("a void is no kind of entry: it has a label of its own")
+        raise Malformed("a void is not an entry kind: it has a label of its own")
     if body is not None:
         if body_hash(body) != claims.body_hash:
             raise BadSignature("the body is not the one that was signed")
         if len(decode_body(body)) > BODY_BYTES:
-            raise Malformed(f"a body of more than {BODY_BYTES} bytes")
+            raise Malformed(f"the body has more than {BODY_BYTES} bytes")
     return _record(signed, claims, body)
 
 

@@ -82,7 +82,7 @@ class Cost:
         uint(self.passes, at_most=BACKUP_KDF_MAX_PASSES, what="passes")
         uint(self.kib, at_most=BACKUP_KDF_MAX_KIB, what="memory")
         if not (self.lanes and self.passes) or self.kib < _LEAST_KIB * self.lanes:
-            raise Malformed("key derivation that costs less than the least")
+            raise Malformed("the key derivation costs less than the minimum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         if self.entries and replay(self.entries).agent != self.agent:
-            raise BadIdentity("a contact with the identity log of another agent")
+            raise BadIdentity("a contact has another agent's identity log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,10 @@ class Backup:
 
     def __post_init__(self) -> None:
         if SigningKey.from_seed(self.root).public != self.identity.root:
-            raise BadIdentity("a root key that is not the one in force")
+            raise BadIdentity("the root key is not the one in force")
         following = SigningKey.from_seed(self.next_root).public if self.next_root else None
         if following and hashlib.sha256(following).digest() != self.identity.next_root_hash:
-            raise BadIdentity("a next root key that is not the one committed to")
+            raise BadIdentity("the next root key is not the one committed to")
         if len(self.contacts) > BACKUP_CONTACTS:
             raise Malformed(f"a backup holds at most {BACKUP_CONTACTS} contacts")
 
@@ -186,7 +186,7 @@ def _read_header(source: Callable[[int], bytes]) -> tuple[bytes, Cost, bytes, by
     except UnknownVersion:
         raise BackupVersion from None
     except Malformed as error:
-        raise BackupDamaged(f"a backup with a header that is none: {error.message}") from error
+        raise BackupDamaged(f"the backup's header is invalid: {error.message}") from error
     if magic != _MAGIC:
         raise BackupDamaged
     return header, cost, salt, nonce, check
@@ -205,11 +205,11 @@ def _pieces(source: Callable[[int], bytes], stream: Any, header: bytes) -> Itera
             break
         kind = content[:1]
         if kind < before or kind not in (_AGENT, _CONTACT, _LOG):
-            raise BackupDamaged("a backup whose pieces are out of order")
+            raise BackupDamaged("the backup's pieces are out of order")
         before = kind
         yield kind, content[1:]
     if source(1):
-        raise BackupDamaged("a backup that goes on behind its end")
+        raise BackupDamaged("the backup has data after its end")
 
 
 def _read_agent(pieces: Iterator[tuple[bytes, bytes]]) -> tuple[Backup, Iterator[bytes]]:
@@ -224,7 +224,7 @@ def _read_agent(pieces: Iterator[tuple[bytes, bytes]]) -> tuple[Backup, Iterator
         elif kind == _CONTACT and len(contacts) < BACKUP_CONTACTS:
             contacts.append(_shaped(_unpack_pin, content))
         else:
-            raise BackupDamaged("a backup of two agents, or of too many contacts")
+            raise BackupDamaged("the backup holds two agents, or too many contacts")
     return _shaped(lambda fields: _unpack_agent(fields, tuple(contacts)), agent), _log(first, pieces)
 
 
@@ -286,7 +286,7 @@ def _shaped(unpack: Callable[[Any], _T], data: bytes) -> _T:
     except UnknownVersion:
         raise BackupVersion from None
     except (Malformed, BadIdentity) as error:
-        raise BackupDamaged(f"a backup that was written wrong: {error.message}") from error
+        raise BackupDamaged(f"the backup was written wrong: {error.message}") from error
 
 
 def _derive(passphrase: str, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:

@@ -41,7 +41,7 @@ def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
     """The bundle of `device_public`. Raises Malformed, UnknownVersion, BadSignature, or BadSeal when expired."""
     bundle = verify_bundle(signed, device_public)
     if bundle.expires_ms <= now_ms:
-        raise BadSeal("bundle has expired")
+        raise BadSeal("the key bundle has expired")
     return bundle
 
 
@@ -55,5 +55,5 @@ def verify_bundle(signed: bytes, device_public: bytes) -> Bundle:
     version(fields[0] if fields else None)
     bundle = Bundle(*array(fields, 5, what="bundle")[1:])
     if bundle.device != device_public:
-        raise Malformed("bundle names another device than the one that signed it")
+        raise Malformed("the key bundle names another device than the one that signed it")
     return bundle

@@ -40,7 +40,7 @@ class Cut:
         if len(self.tips) > CUT_TIPS or list(self.tips) != sorted(set(self.tips)):
             raise Malformed(f"a cut names at most {CUT_TIPS} tips, in order and each once")
         if self.signer == self.device:
-            raise Malformed("a cut by the device it is about")
+            raise Malformed("the cut is by the device that it is about")
 
 
 def sign_cut(key: SigningKey, agent: bytes, device: bytes, conversation: bytes, tips: Iterable[bytes]) -> bytes:
@@ -56,7 +56,7 @@ def read_cut(signed: bytes, identity: Identity) -> Cut:
     _, agent, signer, device, conversation, tips = array(fields, 6, what="cut")
     cut = Cut(agent, signer, device, conversation, tuple(array(tips, what="tips")))
     if cut.agent != identity.agent or cut.signer not in identity.devices:
-        raise BadIdentity("a cut by none of the agent's live devices")
+        raise BadIdentity("the cut is not by a live device of the agent")
     verify(cut.signer, signed, CUT_LABEL)
     return cut
 

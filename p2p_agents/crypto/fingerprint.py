@@ -36,7 +36,7 @@ def parse_id(text: str) -> bytes:
     except binascii.Error:
         raise Malformed("an agent id has only the characters a-z and 2-7") from None
     if id_text(agent) != text.lower():
-        raise Malformed("an agent id whose last character is impossible")
+        raise Malformed("the last character of the agent id is impossible")
     return agent
 
 

@@ -97,7 +97,7 @@ def initiate(
     a bad offer.
     """
     if key.public != me.device:
-        raise Malformed("an init is signed by its own device")
+        raise Malformed("the INIT must be signed by its own device")
     own, secret = entropy.kem_key(), entropy.draw(KEY_BYTES)
     heal_id, healing = heal or (None, b"")
     hashed = offer_hash(offer)
@@ -118,7 +118,7 @@ def read_init(signed: bytes, peer: Party) -> Init:
     from_agent, from_device, to_agent, to_device, *rest = array(fields, 11, what="init")[1:]
     init = Init(Party(from_agent, from_device), Party(to_agent, to_device), *rest)
     if init.frm != peer:
-        raise Malformed("an init that names another sender than the one who signed it")
+        raise Malformed("the INIT names another sender than the one who signed it")
     return init
 
 
@@ -130,11 +130,11 @@ def accept(
     The caller has checked `init.gen` (PROTOCOL D3) and looks up `heal` by `init.heal_id`. Raises BadSeal.
     """
     if init.to != me:
-        raise BadSeal("an init for another agent or device")
+        raise BadSeal("the INIT is for another agent or device")
     if init.offer_hash != offer_hash(offer_key.public):
-        raise BadSeal("an init sealed to another offer")
+        raise BadSeal("the INIT is sealed to another offer")
     if (init.heal_id is None) != (heal is None):
-        raise BadSeal("an init that heals, and no secret to heal with, or the reverse")
+        raise BadSeal("the INIT heals without a secret to heal with, or the reverse")
     transcript, sid = init.transcript, init.sid
     secret = offer_key.open(init.sealed, transcript)
     root, chain = derive(transcript, secret + (heal or b""), _ROOT_LABEL)

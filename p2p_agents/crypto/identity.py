@@ -116,7 +116,7 @@ def admit_device(identity: Identity, root: SigningKey, device: bytes, name: str,
 def check_consent(identity: Identity, device: bytes, agreed: bytes) -> None:
     """Raises BadIdentity, BadSignature or Malformed unless `device` agreed to be added in the next entry."""
     if verify(device, agreed, DEVICE_LABEL) != encode([identity.agent, identity.n + 1, identity.head]):
-        raise BadIdentity("a device that agreed to something else")
+        raise BadIdentity("the device agreed to something else")
 
 
 def revoke_device(identity: Identity, root: SigningKey, device: bytes) -> bytes:
@@ -152,7 +152,7 @@ def replay(entries: Sequence[bytes]) -> Identity:
     except Malformed as error:
         raise BadIdentity(error.message) from error
     if not log:
-        raise BadIdentity("an identity log without entries")
+        raise BadIdentity("the identity log has no entries")
     return _verified_short(log) if len(log) <= SHORT_LOG else _verified_long(log)
 
 
@@ -173,15 +173,15 @@ def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Ident
     """
     if known is None:
         if start != 0:
-            raise BadIdentity(f"an identity log that starts at entry {start}")
+            raise BadIdentity(f"the identity log starts at entry {start}")
         return replay(offered)
     if not 0 <= start <= known.n + 1:
-        raise BadIdentity(f"identity entries from {start} on, when {known.n} is the last one known")
+        raise BadIdentity(f"identity entries begin at {start}, but {known.n} is the last one known")
     for position, signed in enumerate(offered[: known.n + 1 - start], start):
         if signed != known.entries[position]:
             return _part(known, position, offered[position - start :])
     if start + len(offered) <= known.n:
-        raise IdentityRollback(f"identity log ends before entry {known.n}, which is known")
+        raise IdentityRollback(f"the identity log ends before entry {known.n}, which is known")
     return _extend(known, offered[known.n + 1 - start :])
 
 
@@ -191,7 +191,7 @@ def _part(known: Identity, position: int, branch: Sequence[bytes]) -> Identity:
     Commitments change by rotates alone, so the first rotates of both branches would consume the same one.
     """
     if position == 0:
-        raise BadIdentity("the identity log of another agent")
+        raise BadIdentity("the identity log is another agent's")
     base = replay(known.entries[:position])
     try:
         _root_entry(base, position, branch[0])
@@ -200,9 +200,11 @@ def _part(known: Identity, position: int, branch: Sequence[bytes]) -> Identity:
         raise BadIdentity(why) from error
     other, fault = _as_far(base, branch)
     if other.rotated < position <= known.rotated:
-        raise IdentityRollback(f"an identity log that was superseded by a rotate at entry {known.rotated}")
+        raise IdentityRollback(f"the identity log was superseded by a rotation at entry {known.rotated}")
     if (other.rotated >= position) == (known.rotated >= position):
-        raise IdentityFork(f"two different identity entries {position}", final=bool(known.rotated >= position))
+        raise IdentityFork(
+            f"there are two different identity entries {position}", final=bool(known.rotated >= position)
+        )
     if fault:
         raise fault
     return other
@@ -234,7 +236,7 @@ def _begin(signed: bytes) -> Identity:
     except (Malformed, BadSignature) as error:
         raise BadIdentity(f"identity entry 0: {error.message}") from error
     if kind != _INCEPTION:
-        raise BadIdentity("an identity log that does not begin with its inception")
+        raise BadIdentity("the identity log does not begin with its inception")
     return Identity(_hash(signed), 0, root, next_root_hash, created_ms, (), (signed,))
 
 
@@ -242,7 +244,7 @@ def _follow(identity: Identity, signed: bytes) -> Identity:
     """`identity` after one more entry. Raises BadIdentity, IdentityFork, UnknownVersion."""
     n = identity.n + 1
     if n >= IDENTITY_ENTRIES:
-        raise BadIdentity(f"an identity log of more than {IDENTITY_ENTRIES} entries")
+        raise BadIdentity(f"the identity log has more than {IDENTITY_ENTRIES} entries")
     try:
         prev, kind, said = _root_entry(identity, n, signed)
         if prev != identity.head:
@@ -262,14 +264,14 @@ def _add_device(identity: Identity, said: list[Any]) -> Identity:
     text(name, at_most=NAME_CHARS, what="device name")
     check_consent(identity, device, blob(agreed, what="the device's consent"))
     if device in identity.devices or device in identity.revoked:
-        raise BadIdentity("a device added twice")
+        raise BadIdentity("a device is added twice")
     return replace(identity, devices=(*identity.devices, device))
 
 
 def _revoke_device(identity: Identity, said: list[Any]) -> Identity:
     (device,) = array(said, 1, what=_REVOKE_DEVICE)
     if blob(device, size=32, what="device key") not in identity.devices:
-        raise BadIdentity("a device revoked that is none of the agent's")
+        raise BadIdentity("a device is revoked that is not the agent's")
     devices = tuple(each for each in identity.devices if each != device)
     return replace(identity, devices=devices, revoked=(*identity.revoked, device))
 
@@ -278,11 +280,11 @@ def _rotate(identity: Identity, said: list[Any]) -> Identity:
     root, next_root_hash, agreed = array(said, 3, what=_ROTATE)
     blob(next_root_hash, size=32, what="next root hash")
     if next_root_hash == identity.next_root_hash:
-        raise BadIdentity("a rotate that commits to the key it brings in")
+        raise BadIdentity("the rotation commits to the key that it brings in")
     if blob(agreed, what="the old root's consent") and (
         verify(identity.root, agreed, ROTATE_LABEL) != _succession(identity, root)
     ):
-        raise BadIdentity("an old root that agreed to something else")
+        raise BadIdentity("the old root agreed to something else")
     return replace(identity, root=root, next_root_hash=next_root_hash, rotated=identity.n + 1)
 
 
@@ -303,7 +305,7 @@ def _root_entry(identity: Identity, n: int, signed: bytes) -> tuple[bytes, str, 
 def _committed(identity: Identity, said: list[Any]) -> bytes:
     root = blob(said[0] if said else None, size=32, what="new root key")
     if _hash(root) != identity.next_root_hash:
-        raise BadIdentity("a rotate without the pre-image of the commitment")
+        raise BadIdentity("the rotation does not match the commitment before it")
     return root
 
 
@@ -315,7 +317,7 @@ def _parts(payload: bytes, n: int) -> tuple[bytes, str, list[Any]]:
     fields = array(decode(payload), what="identity entry")
     version(fields[0] if fields else None)
     if len(fields) < _HEAD or fields[1] != n or type(fields[1]) is not int:
-        raise Malformed(f"not an entry {n}")
+        raise Malformed(f"this is not entry {n}")
     prev = blob(fields[2], size=32 if n else 0, what="prev")
     return prev, text(fields[3], at_most=_KIND_CHARS, what="kind"), fields[_HEAD:]
 

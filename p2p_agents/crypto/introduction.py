@@ -52,7 +52,7 @@ class Self:
 
     def __post_init__(self) -> None:
         if self.identity is not None and self.key.public not in self.identity.devices:
-            raise BadIdentity("a device that is none of the agent's")
+            raise BadIdentity("the device is not the agent's")
 
     def introduce(self, salt: bytes) -> bytes:
         """The introduction's bytes, `salt` being 16 fresh ones."""
@@ -94,7 +94,7 @@ class Meeting:
         try:
             return _cipher(self.agreed.key, Side(1 - self.side), step).decrypt(_NONCE, box, None)
         except InvalidTag:
-            raise BadSeal("a pairing message that does not open") from None
+            raise BadSeal("the pairing message does not open") from None
 
     def reveal(self, step: int, me: Self, introduction: bytes, host: Identity | None = None) -> bytes:
         """Our introduction, sealed and signed for this meeting; with our consent to become a device of `host`."""
@@ -107,11 +107,11 @@ class Meeting:
         shown = array(decode(self.open(step, box), limit=PAIRING_MESSAGE_BYTES), 4, what="box")
         introduction, proof, agreed, routes = shown
         if introduction_hash(blob(introduction, what="introduction")) != self.peer_ad:
-            raise BadSeal("another introduction than the one that was confirmed")
+            raise BadSeal("the introduction is not the one that was confirmed")
         peer = _read(introduction, blob(agreed, what="consent"), unpack_routes(routes), now_ms)
         claim = _claim(self.purpose, Side(1 - self.side), self.sid, self.peer_ad, self.ad)
         if verify(peer.device, blob(proof, what="proof"), PAIR_LABEL) != claim:
-            raise BadSignature("a proof for another meeting")
+            raise BadSignature("the proof is for another meeting")
         return peer
 
 
@@ -159,7 +159,7 @@ def _whose(device: bytes, entries: list[Any], bundle: bytes, now_ms: int) -> Ide
         return None
     identity = replay(entries)
     if device not in identity.devices:
-        raise BadIdentity("the device is none of the agent's")
+        raise BadIdentity("the device is not the agent's")
     if read_bundle(blob(bundle, what="bundle"), device, now_ms).agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
     return identity

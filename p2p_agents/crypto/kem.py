@@ -60,7 +60,7 @@ def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
     try:
         return _SUITE.encrypt(plaintext, _parsed(public), info=info)
     except ValueError:  # a low-order X25519 point
-        raise Malformed("KEM public key that must not be used") from None
+        raise Malformed("the KEM public key must not be used") from None
 
 
 def check_public(public: bytes) -> bytes:
@@ -88,5 +88,5 @@ def _parse(public: bytes) -> hpke.MLKEM768X25519PublicKey:
         curve = x25519.X25519PublicKey.from_public_bytes(public[_MLKEM_PUBLIC_BYTES:])
         _PROBE.exchange(curve)
     except ValueError:  # the modulus check, or a low-order point
-        raise Malformed("KEM public key that is not well-formed") from None
+        raise Malformed("the KEM public key is not well-formed") from None
     return hpke.MLKEM768X25519PublicKey(lattice, curve)

@@ -104,7 +104,7 @@ def read(text: str, now_ms: int) -> Invitation:
     try:
         invitation = _parse(unbase32(text[len(PREFIX) :]))
     except Malformed as error:
-        raise BadCode(f"a scanned code that is damaged: {error.message}") from error
+        raise BadCode(f"the scanned code is damaged: {error.message}") from error
     if invitation.expires_ms + OOB_SKEW_MS <= now_ms:
         raise CodeExpired("the scanned code has expired")
     return invitation
@@ -124,7 +124,7 @@ def unbase32(text: str) -> bytes:
     try:
         data = base64.b32decode(text + "=" * (-len(text) % 8))
     except (binascii.Error, ValueError):  # ValueError: characters beyond ASCII
-        raise Malformed("not base32") from None
+        raise Malformed("this is not base32") from None
     if base64.b32encode(data).decode().rstrip("=") != text:
-        raise Malformed("base32 whose spare bits are not zero")
+        raise Malformed("the spare bits of the base32 text are not zero")
     return data

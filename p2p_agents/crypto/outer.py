@@ -53,7 +53,7 @@ def open_blob(key: bytes, queue: bytes, sealed: bytes) -> tuple[int, list[bytes]
     try:
         content = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(ciphertext, H(_LABEL, queue), nonce, key)
     except (nacl.exceptions.CryptoError, ValueError):  # ValueError: too short to hold a nonce and a tag
-        raise BadSeal("a blob that does not open") from None
+        raise BadSeal("the blob does not open") from None
     incarnation, frames = array(decode(unpad(content, BLOB_FLOOR_BYTES), limit=BLOB_BYTES), 2, what="blob")
     found = array_of(frames, BLOB_FRAMES, "frames of a blob")
     return uint(incarnation, what="incarnation"), [blob(frame, what="frame of a blob") for frame in found]

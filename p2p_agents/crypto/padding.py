@@ -18,7 +18,7 @@ def unpad(padded: bytes, floor: int = PADDING_FLOOR) -> bytes:
     """The data that `pad` made into exactly these bytes. Raises Malformed."""
     end = _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES], "big")
     if len(padded) != padded_size(end - _LENGTH_BYTES, floor) or padded.count(0, end) != len(padded) - end:
-        raise Malformed("padding")
+        raise Malformed("the padding is wrong")
     return padded[_LENGTH_BYTES:end]
 
 

@@ -64,7 +64,7 @@ class Run:
     def finish(self, share: bytes, ad: bytes) -> Agreed:
         """The key, given the peer's share and ad. Raises BadSeal for a share that must not be used."""
         if share == self.share:  # a reflection: the peer's tag would be our own
-            raise BadSeal("a pairing share that is our own")
+            raise BadSeal("the pairing share is our own")
         common = _multiply(self._scalar, blob(share, size=SHARE_BYTES, what="pairing share"))
         sides = [lv(self.share, self.ad), lv(share, ad)]
         own, peer = sides
@@ -116,4 +116,4 @@ def _multiply(scalar: bytes, point: bytes) -> bytes:
     try:
         return sodium.crypto_scalarmult(scalar, point)
     except nacl.exceptions.RuntimeError:
-        raise BadSeal("a pairing share of low order") from None
+        raise BadSeal("the pairing share has low order") from None

@@ -65,10 +65,10 @@ def parse_frame(data: bytes) -> Frame:
     uint(turn, what="turn")
     uint(n, what="n")
     if bool(blob(header, at_most=_HEADER_BYTES, what="header")) != (turn > 0 and n == 0):
-        raise Malformed("a header belongs on the first frame of a turn, and there only")
+        raise Malformed("a header must be on the first frame of a turn, and only there")
     blob(nonce, size=NONCE_BYTES, what="nonce")
     if len(blob(ciphertext, what="ciphertext")) < PADDING_FLOOR + TAG_BYTES:
-        raise Malformed("a ciphertext below the padding floor")
+        raise Malformed("the ciphertext is smaller than padding allows")
     return Frame(sid, turn, n, header, nonce, ciphertext, hashlib.sha256(data).digest(), len(data))
 
 
@@ -136,12 +136,12 @@ def _check_position(session: Session, frame: Frame) -> None:
     """Refuse every frame but the one at the next position."""
     into = session.into
     if frame.sid != session.sid or frame.turn % 2 != int(session.initiator):
-        raise BadSeal("a frame of another session or direction")
+        raise BadSeal("the frame is of another session or direction")
     if (frame.turn, frame.n) < (into.turn, into.n):
         raise Replayed
     next_turn, next_n = (into.turn, into.n) if frame.turn == into.turn else (session.out.turn + 1, 0)
     if (frame.turn, frame.n) > (next_turn, next_n):
-        raise Gap(f"turn {frame.turn} frame {frame.n}, when turn {into.turn} has {into.n}")
+        raise Gap(f"turn {frame.turn}, frame {frame.n} came, but turn {into.turn} has {into.n}")
 
 
 def _take_turn(session: Session, now_ms: int, entropy: Entropy) -> tuple[Session, bytes]:
@@ -166,7 +166,7 @@ def _follow_turn(session: Session, frame: Frame) -> Session:
     if pn > into.n:
         raise Gap(f"the peer's turn {into.turn} had {pn} frames; {into.n} were opened")
     if pn < into.n:
-        raise BadSeal("fewer frames in the turn before than were opened")
+        raise BadSeal("the previous turn had fewer frames than were opened")
     info = _step_info(s.sid, frame.turn, s.peer, s.me, s.out.key.public, public, pn)
     root, chain = derive(s.root, s.out.key.open(sealed, info), _RATCHET_LABEL + info)
     moved = Receiving(frame.turn, 0, into.count, into.digest, chain, public)

@@ -46,7 +46,7 @@ class PublicQueue:
         except BadBridge as fault:
             raise Malformed(fault.message) from None
         if str(bridge) != self.bridge:
-            raise Malformed("a bridge's address that is not written as bridges write it")
+            raise Malformed("the bridge's address is not in its canonical form")
         blob(self.queue, size=KEY_BYTES, what="queue")
         blob(self.key, size=KEY_BYTES, what="outer key")
         told_name(self.name)
@@ -100,7 +100,7 @@ def read(word: str, now_ms: int) -> RequestAddress:
     except BadSeal:
         raise AddressExpired from None
     except PeerFault as fault:
-        raise BadAddress(f"an agent's address that is damaged or forged: {fault.message}") from fault
+        raise BadAddress(f"the address is damaged or forged: {fault.message}") from fault
 
 
 def _parse(data: bytes, now_ms: int) -> RequestAddress:
@@ -110,7 +110,7 @@ def _parse(data: bytes, now_ms: int) -> RequestAddress:
     agent, device, at = _signed(blob(signed, what="signed"))
     identity = replay(array(entries, what="identity log"))
     if identity.agent != agent or device not in identity.devices:
-        raise Malformed("the identity log is another agent's, or its device is another")
+        raise Malformed("the identity log is another agent's, or names another device")
     read = read_bundle(blob(bundle, at_most=BUNDLE_BYTES, what="bundle"), device, now_ms)
     if read.agent != agent:
         raise Malformed("the key bundle is another agent's")

@@ -171,7 +171,7 @@ def _load_sending(row: Any) -> Sending:
     *place, chain, seed = array(row, 6, what="sending")
     turn, n, count, digest = _load_place(place)
     if blob(seed, what="seed") and len(seed) != SEED_BYTES:
-        raise Malformed("a KEM seed of a wrong size")
+        raise Malformed("the KEM seed has the wrong size")
     return Sending(turn, n, count, digest, _load_chain(chain, turn), KemKey.from_seed(seed) if seed else None)
 
 

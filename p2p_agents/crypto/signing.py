@@ -64,7 +64,7 @@ def _to_be_signed(label: str, payload: bytes) -> bytes:
 def _parts(signed: bytes) -> tuple[bytes, bytes]:
     protected, unprotected, payload, signature = array(decode(signed), 4, what="COSE_Sign1")
     if protected != _PROTECTED or not _is_empty_map(unprotected):
-        raise Malformed("COSE_Sign1 with other headers than alg: EdDSA")
+        raise Malformed("COSE_Sign1 has headers other than alg: EdDSA")
     blob(payload, what="COSE_Sign1 payload")
     return payload, blob(signature, size=SIGNATURE_BYTES, what="COSE_Sign1 signature")
 

@@ -7,10 +7,12 @@
     └── Bug                what nobody foresaw
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
-peer's branch stands in peer_faults.py, the environment's in environment_faults.py, what concerns consent, identity,
-pairing, pictures of codes and bridges in consent_faults.py, identity_faults.py, pairing_faults.py, scan_faults.py and
-bridge_faults.py.
+peer's branch is in peer.py, the environment's in environment.py; bridge.py, consent.py, identity.py, message.py,
+pairing.py and scan.py hold what concerns those.
 Foreign exceptions are translated into this tree once, at the seam that received them.
+
+A message begins in lower case, unless its first word is a name such as QUIC, and has no full stop: it is printed after
+`p2p-agents: `. What to do about it is the hint's.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ from p2p_agents.errors.environment import (
     StoreUnfit,
     UnsafeHome,
 )
-from p2p_agents.errors.fault import LocalFault, P2PError
+from p2p_agents.errors.fault import LocalFault, P2PError, as_message
 from p2p_agents.errors.identity import (
     AlreadyHere,
     BackupDamaged,
@@ -211,6 +213,7 @@ __all__ = [
     "TunnelMissing",
     "UnknownVersion",
     "UnsafeHome",
+    "as_message",
 ]  # what is imported here to be imported from here; every class below is public too
 
 
@@ -238,7 +241,7 @@ class BadParams(LocalFault):
 
     code = "bad_params"
     exit = exits.USAGE
-    hint = "docs/control.md lists what every method takes"
+    hint = "docs/control.md lists the parameters of every method"
 
 
 class UnknownMethod(LocalFault):
@@ -281,7 +284,7 @@ class PeerAmbiguous(LocalFault):
 
 
 class AddressUnknown(LocalFault):
-    """That address was never added here, or is removed already."""
+    """That address was never added here, or was already removed."""
 
     code = "address_unknown"
     exit = exits.NOT_FOUND
@@ -309,7 +312,7 @@ class IdConflict(LocalFault):
 
     code = "id_conflict"
     exit = exits.REFUSED
-    hint = "use a fresh --id, or none"
+    hint = "use a new --id, or none"
 
 
 class OutboxFull(LocalFault):
@@ -318,7 +321,7 @@ class OutboxFull(LocalFault):
     code = "outbox_full"
     exit = exits.REFUSED
     retryable = True
-    hint = "wait for deliveries: p2p-agents show tells why a message waits"
+    hint = "wait for deliveries: p2p-agents show ID says why a message waits"
 
 
 class WaitTimeout(LocalFault):
@@ -331,7 +334,7 @@ class WaitTimeout(LocalFault):
 
 
 class SendUnconfirmed(LocalFault):
-    """The message is kept and will still be delivered, but did not get that far in time: do not send it again."""
+    """The message is kept and will still be delivered, but did not get that far in time; do not send it again."""
 
     code = "send_unconfirmed"
     exit = exits.TIMEOUT
@@ -343,7 +346,7 @@ class SendFailed(LocalFault):
 
     code = "send_failed"
     exit = exits.REFUSED
-    hint = "run: p2p-agents show ID; send it again once the reason is gone"
+    hint = "run: p2p-agents show ID; send it again once that is solved"
 
 
 class NotReachable(LocalFault):
@@ -373,7 +376,7 @@ class Busy(LocalFault):
 
 
 class Bug(P2PError):
-    """An error inside the node that nobody foresaw; the node logged it and lives on."""
+    """The node failed in a way that nobody foresaw; it logged the error and goes on."""
 
     code = "internal"
     hint = "run: p2p-agents node logs, and report what it says"

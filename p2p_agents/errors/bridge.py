@@ -7,15 +7,15 @@ from p2p_agents.errors.fault import LocalFault
 
 
 class BadBridge(LocalFault):
-    """Not the address of a bridge."""
+    """That is not a bridge's address."""
 
     code = "bad_bridge"
     exit = exits.USAGE
-    hint = "copy it whole, as the bridge printed it: bridge://HOST:PORT#KEY"
+    hint = "copy all of it, as the bridge printed it: bridge://HOST:PORT#KEY"
 
 
 class BridgeUnknown(LocalFault):
-    """No bridge of this node has that address."""
+    """This node uses no bridge with that address."""
 
     code = "bridge_unknown"
     exit = exits.NOT_FOUND
@@ -23,7 +23,7 @@ class BridgeUnknown(LocalFault):
 
 
 class BridgeUnreachable(LocalFault):
-    """The bridge does not answer; messages stay queued and go when it does."""
+    """The bridge does not answer; messages stay queued until it does."""
 
     code = "bridge_unreachable"
     retryable = True
@@ -31,15 +31,15 @@ class BridgeUnreachable(LocalFault):
 
 
 class BridgeImpostor(LocalFault):
-    """The server at that address does not hold the key in the bridge's address."""
+    """The server at that address does not hold the bridge's key."""
 
     code = "bridge_impostor"
     exit = exits.REFUSED
-    hint = "ask the bridge's operator for its address again; nothing was sent"
+    hint = "nothing was sent; ask the bridge's operator for its current address"
 
 
 class BridgeRefused(LocalFault):
-    """The bridge does not admit this node, or takes no more from it."""
+    """The bridge does not admit this node, or accepts no more from it."""
 
     code = "bridge_refused"
     exit = exits.REFUSED
@@ -47,7 +47,7 @@ class BridgeRefused(LocalFault):
 
 
 class BadStore(LocalFault):
-    """Not the address of a bridge's store."""
+    """That is not the address of a bridge's store."""
 
     code = "bad_store"
     exit = exits.USAGE
@@ -55,7 +55,7 @@ class BadStore(LocalFault):
 
 
 class TokenUnknown(LocalFault):
-    """The bridge has no admission token of that id."""
+    """The bridge has no admission token with that id."""
 
     code = "token_unknown"
     exit = exits.NOT_FOUND
@@ -78,7 +78,7 @@ class BridgeDataUnusable(LocalFault):
 
 
 class BridgesFull(LocalFault):
-    """This node uses as many bridges as it may."""
+    """This node already uses as many bridges as it may."""
 
     code = "bridges_full"
     exit = exits.REFUSED
@@ -100,7 +100,7 @@ class TunnelMissing(LocalFault):
 
 
 class RedisMissing(LocalFault):
-    """This installation cannot share a bridge's store: the Redis client is not there."""
+    """The Redis client is not installed, which sharing a bridge's store needs."""
 
     code = "redis_missing"
-    hint = "install it: pip install 'p2p-agents[redis]'; a bridge by itself needs no Redis"
+    hint = "run: pip install 'p2p-agents[redis]'; a bridge on its own needs no Redis"

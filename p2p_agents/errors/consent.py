@@ -23,15 +23,15 @@ class PeerBlocked(LocalFault):
 
 
 class ContactFrozen(PeerBlocked):
-    """That contact is frozen: its identity log forked, and a human must decide whom to believe."""
+    """That contact is frozen: its identity log forked, and a human must decide which one to believe."""
 
     code = "contact_frozen"
     exit = exits.HUMAN
-    hint = "have a human compare and decide: p2p-agents trust show PEER, then p2p-agents trust reset PEER"
+    hint = "have a human compare safety numbers: p2p-agents trust show PEER, then p2p-agents trust reset PEER"
 
 
 class NotAContact(LocalFault):
-    """The peer has not accepted this agent yet, or this agent has not accepted the peer."""
+    """The peer has not accepted this agent, or this agent has not accepted the peer."""
 
     code = "not_a_contact"
     exit = exits.REFUSED
@@ -51,15 +51,15 @@ class AllowlistFull(LocalFault):
 
     code = "allowlist_full"
     exit = exits.REFUSED
-    hint = "take some off: p2p-agents allow remove PEER"
+    hint = "remove one: p2p-agents allow remove PEER"
 
 
 class BadAddress(LocalFault):
-    """Not the address of an agent."""
+    """That is not an agent's address."""
 
     code = "bad_address"
     exit = exits.USAGE
-    hint = "copy it whole, as p2p-agents requests address printed it: P2PA:A/..."
+    hint = "copy all of it, as p2p-agents requests address printed it: P2PA:A/..."
 
 
 class AddressExpired(LocalFault):
@@ -67,11 +67,11 @@ class AddressExpired(LocalFault):
 
     code = "address_expired"
     exit = exits.REFUSED
-    hint = "ask for a fresh one: p2p-agents requests address prints it on the other side"
+    hint = "ask for a new one: p2p-agents requests address prints it on the other side"
 
 
 class AddressTooLong(LocalFault):
-    """The agent's identity log is too long for an address that can be passed on."""
+    """The agent's identity log is too long to fit in an address."""
 
     code = "address_too_long"
     exit = exits.REFUSED

@@ -7,7 +7,7 @@ from p2p_agents.errors.fault import P2PError
 
 
 class EnvironmentFault(P2PError):
-    """This machine stands in the way."""
+    """Something on this machine prevents it."""
 
 
 class NodeUnreachable(EnvironmentFault):
@@ -52,7 +52,7 @@ class NoSocket(EnvironmentFault):
 
 
 class StoreFull(EnvironmentFault):
-    """The disk is full; nothing was half-written."""
+    """The disk is full; nothing was written in part."""
 
     code = "store_full"
     retryable = True
@@ -60,25 +60,25 @@ class StoreFull(EnvironmentFault):
 
 
 class StoreUncertain(EnvironmentFault):
-    """The disk failed while the store was being written: what was asked for may or may not have been done."""
+    """The disk failed during a write; what was asked for may or may not have been done."""
 
     code = "store_uncertain"
     retryable = True
-    hint = "look before repeating it; a send is repeated with the same --id, which never sends twice"
+    hint = "check before you repeat it; repeat a send with the same --id, which never sends twice"
 
 
 class StoreReadOnly(EnvironmentFault):
-    """The store cannot be written; nothing was half-written."""
+    """The store cannot be written; nothing was written in part."""
 
     code = "store_read_only"
     hint = "check the owner and mode of the state directory: p2p-agents doctor"
 
 
 class StoreBroken(EnvironmentFault):
-    """The store cannot be read: it is damaged or not a store."""
+    """The store cannot be read: it is damaged, or is not a store."""
 
     code = "store_broken"
-    hint = "restore it from a copy; keep the broken one"
+    hint = "restore it from a copy, and keep the damaged one"
 
 
 class StoreNewer(EnvironmentFault):
@@ -93,14 +93,14 @@ class StoreAway(EnvironmentFault):
 
     code = "store_away"
     retryable = True
-    hint = "check that it runs, its address and its password"
+    hint = "check that it runs, and that the address and password are right"
 
 
 class StoreUnfit(EnvironmentFault):
-    """The database server that is to keep the store would lose what it was given, or cannot do what is needed."""
+    """The database server would lose data, or lacks what the bridge needs."""
 
     code = "store_unfit"
-    hint = "docs/operations.md says how it is set up"
+    hint = "docs/operations.md says how to set it up"
 
 
 class NoPostQuantum(EnvironmentFault):

@@ -1,4 +1,4 @@
-"""What every error of this project is; errors.py holds the tree."""
+"""What every error of this project is; __init__.py holds the tree."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ class P2PError(Exception):
     hint = ""
 
     def __init__(self, message: str = "", *, hint: str = "", **details: object) -> None:
-        super().__init__(message or (self.__doc__ or self.code).splitlines()[0])
+        super().__init__(message or self.meaning())
         if hint:
             self.hint = hint
         self.details = details
+
+    @classmethod
+    def meaning(cls) -> str:
+        """The message of an error that says nothing more: its docstring's sentence, as messages are written."""
+        return as_message((cls.__doc__ or cls.code).splitlines()[0])
 
     @property
     def message(self) -> str:
@@ -26,3 +31,8 @@ class P2PError(Exception):
 
 class LocalFault(P2PError):
     """The request cannot be carried out as asked."""
+
+
+def as_message(sentence: str) -> str:
+    """A sentence as messages are written: it begins in lower case, and has no full stop."""
+    return sentence[:1].lower() + sentence[1:].rstrip(".")

@@ -15,11 +15,11 @@ class NextRootMissing(LocalFault):
 
 
 class NextRootWrong(LocalFault):
-    """That is not the next root key which the agent's identity log commits to."""
+    """That is not the next root key that the agent's identity log commits to."""
 
     code = "next_root_wrong"
     exit = exits.REFUSED
-    hint = "use the file of the last export; each rotation makes another key the next one"
+    hint = "use the file of the latest export; every rotation commits to a new key"
 
 
 class RootElsewhere(LocalFault):
@@ -27,23 +27,23 @@ class RootElsewhere(LocalFault):
 
     code = "root_elsewhere"
     exit = exits.REFUSED
-    hint = "do it there: on the machine where the agent was made or restored"
+    hint = "run this on the machine where the agent was created or restored"
 
 
 class KeysBroken(LocalFault):
-    """The key file of this agent is missing or damaged: the agent cannot act. Others of this node are not concerned."""
+    """The key file of this agent is missing or damaged, so the agent cannot act; other agents of this node can."""
 
     code = "keys_broken"
     exit = exits.REFUSED
-    hint = "put that file back from a copy of the home, or run: p2p-agents backup import FILE"
+    hint = "restore that file from a copy of the state directory, or run: p2p-agents backup import FILE"
 
 
 class AlreadyHere(LocalFault):
-    """The agent that shows this code lives on this machine already."""
+    """The agent that shows this code already lives on this machine."""
 
     code = "already_here"
     exit = exits.REFUSED
-    hint = "type the code on the machine that is to be added"
+    hint = "type the code on the machine that you want to add"
 
 
 class BadKeyFile(LocalFault):
@@ -51,7 +51,7 @@ class BadKeyFile(LocalFault):
 
     code = "bad_key_file"
     exit = exits.USAGE
-    hint = "give the file that identity export-next-root wrote, unchanged"
+    hint = "give the file exactly as identity export-next-root wrote it"
 
 
 class IdentityFull(LocalFault):
@@ -59,11 +59,11 @@ class IdentityFull(LocalFault):
 
     code = "identity_full"
     exit = exits.REFUSED
-    hint = "make a new agent: p2p-agents init NAME"
+    hint = "create a new agent: p2p-agents init NAME"
 
 
 class DeviceUnknown(LocalFault):
-    """The agent has no live device of that key or name."""
+    """The agent has no live device with that key or name."""
 
     code = "device_unknown"
     exit = exits.NOT_FOUND
@@ -71,7 +71,7 @@ class DeviceUnknown(LocalFault):
 
 
 class OwnDevice(LocalFault):
-    """An installation does not revoke itself: nobody would be left to speak for the agent here."""
+    """An installation cannot revoke itself: nothing would be left to speak for the agent here."""
 
     code = "own_device"
     exit = exits.REFUSED
@@ -79,7 +79,7 @@ class OwnDevice(LocalFault):
 
 
 class FileExists(LocalFault):
-    """A file of that name exists already; nothing is overwritten."""
+    """That file exists already; nothing is overwritten."""
 
     code = "file_exists"
     exit = exits.REFUSED
@@ -94,27 +94,27 @@ class FileUnusable(LocalFault):
 
 
 class BadPassphrase(LocalFault):
-    """A passphrase has 8 to 1,024 characters, and is typed twice alike."""
+    """A passphrase has 8 to 1,024 characters, and must be typed the same twice."""
 
     code = "bad_passphrase"
     exit = exits.USAGE
-    hint = "six random words are a good one"
+    hint = "six random words make a good one"
 
 
 class DeviceRevoked(LocalFault):
-    """This installation of the agent was revoked or replaced: contacts take nothing from it any more."""
+    """This installation of the agent was revoked or replaced; contacts accept nothing from it any more."""
 
     code = "device_revoked"
     exit = exits.HUMAN
-    hint = "write from where the agent lives now; p2p-agents devices list shows its installations"
+    hint = "send from an installation that is live; p2p-agents devices list shows them"
 
 
 class IdentityBehind(LocalFault):
-    """A contact knows a newer identity log of this agent: to rotate this one would freeze every contact for good."""
+    """A contact knows a newer identity log of this agent; rotating this one would freeze the agent at every contact."""
 
     code = "identity_behind"
     exit = exits.HUMAN
-    hint = "act where the agent was restored or rotated; if nobody did, that contact lies: --anyway"
+    hint = "rotate where the agent was last restored or rotated; if nobody did that, the contact lies: use --anyway"
 
 
 class BackupPassphrase(LocalFault):
@@ -122,11 +122,11 @@ class BackupPassphrase(LocalFault):
 
     code = "backup_passphrase"
     exit = exits.REFUSED
-    hint = "type it again; without it nobody can open the file"
+    hint = "type it again; nothing else opens the file"
 
 
 class BackupOutdated(LocalFault):
-    """The agent replaced its root key after this backup was made: contacts would freeze what it restores."""
+    """The agent replaced its root key after this backup was made; contacts would freeze what it restores."""
 
     code = "backup_outdated"
     exit = exits.REFUSED
@@ -134,21 +134,21 @@ class BackupOutdated(LocalFault):
 
 
 class BackupDamaged(LocalFault):
-    """The backup is damaged, or no backup at all."""
+    """The file is damaged, or is not a backup."""
 
     code = "backup_damaged"
     hint = "use another copy of the file"
 
 
 class BackupTruncated(LocalFault):
-    """The backup ends before its end."""
+    """The backup is cut off."""
 
     code = "backup_truncated"
-    hint = "copy the file again, whole"
+    hint = "copy the whole file again"
 
 
 class BackupVersion(LocalFault):
-    """The backup is of a version that this release cannot read."""
+    """This release cannot read a backup of that version."""
 
     code = "backup_version"
     hint = "install the release that wrote it, or a newer one"

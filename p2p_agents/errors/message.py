@@ -15,7 +15,7 @@ class MessageUnknown(LocalFault):
 
 
 class CursorUnknown(LocalFault):
-    """The cursor is not one of this store: the store was replaced, rolled back, or the cursor is garbled."""
+    """The cursor is not from this store: the store was replaced or rolled back, or the cursor is garbled."""
 
     code = "cursor_unknown"
     exit = exits.NOT_FOUND

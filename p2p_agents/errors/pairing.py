@@ -23,7 +23,7 @@ class CodeWrong(LocalFault):
 
 
 class CodeDead(LocalFault):
-    """The pairing code was used, taken back, has expired, or was guessed at too often."""
+    """The pairing code was used, taken back, guessed at too often, or has expired."""
 
     code = "code_dead"
     exit = exits.REFUSED
@@ -31,13 +31,13 @@ class CodeDead(LocalFault):
 
 
 class CodeExpired(CodeDead):
-    """The pairing code has expired: it lives ten minutes."""
+    """The pairing code has expired; it is valid for ten minutes."""
 
     code = "code_expired"
 
 
 class CodeUsed(CodeDead):
-    """The pairing code was used already; each works once."""
+    """The pairing code was already used; each works once."""
 
     code = "code_used"
 
@@ -46,9 +46,7 @@ class CodePurpose(CodeDead):
     """That code is for something else: contacts and linked devices each need a code of their own kind."""
 
     code = "code_purpose"
-    hint = (
-        "p2p-agents pair is for contacts, p2p-agents pair --link-device for devices of one agent: on both sides alike"
-    )
+    hint = "use the same on both sides; a contact: p2p-agents pair; a device: p2p-agents pair --link-device"
 
 
 class NobodyFound(LocalFault):
@@ -58,7 +56,7 @@ class NobodyFound(LocalFault):
     exit = exits.NOT_FOUND
     retryable = True
     hint = (
-        "compare the last five characters; where nodes do not see each other, run: p2p-agents peers add HOST:PORT,"
+        "compare the last five characters; if the nodes cannot see each other, run: p2p-agents peers add HOST:PORT,"
         " or let both use one bridge: p2p-agents bridge add ADDRESS"
     )
 
@@ -72,7 +70,7 @@ class PairFailed(LocalFault):
 
 
 class PairCancelled(LocalFault):
-    """The pairing code was withdrawn before anybody used it."""
+    """The pairing code was taken back before anybody used it."""
 
     code = "pair_cancelled"
     exit = exits.REFUSED
@@ -80,7 +78,7 @@ class PairCancelled(LocalFault):
 
 
 class PairUnknown(LocalFault):
-    """This agent shows no such code; a restart of the node ends codes."""
+    """This agent shows no such code; codes end when the node restarts."""
 
     code = "pair_unknown"
     exit = exits.NOT_FOUND
@@ -92,4 +90,4 @@ class NumberDiffers(LocalFault):
 
     code = "number_differs"
     exit = exits.REFUSED
-    hint = "if the other side shows another number, somebody may stand between you: do not trust this contact"
+    hint = "if the other side shows a different number, somebody may stand between you: do not trust this contact"

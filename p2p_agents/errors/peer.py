@@ -11,60 +11,60 @@ class PeerFault(P2PError):
 
     code = "peer_fault"
     exit = exits.REFUSED
-    hint = "the other side sent something wrong, and nothing of it was kept; see p2p-agents node logs"
+    hint = "nothing of it was kept; p2p-agents node logs says what it was. If it goes on, update both sides"
 
 
 class Malformed(PeerFault):
-    """Bytes that are not what they claim to be: not deterministic CBOR, wrong shape, out of bounds."""
+    """The bytes are not valid: not deterministic CBOR, the wrong shape, or out of bounds."""
 
     code = "malformed"
 
 
 class UnknownVersion(PeerFault):
-    """A protocol version this program does not speak. There is no negotiation: it is refused."""
+    """This program does not speak that protocol version; versions are never negotiated."""
 
     code = "unknown_version"
     hint = "install the same release on both sides"
 
 
 class BadSignature(PeerFault):
-    """A signature that does not verify under the key that must have made it."""
+    """The signature does not verify under the key that should have made it."""
 
     code = "bad_signature"
 
 
 class BadSeal(PeerFault):
-    """A sealed frame, init or sync that does not open."""
+    """The sealed bytes do not open."""
 
     code = "bad_seal"
 
 
 class Replayed(PeerFault):
-    """Something that was accepted before and may be accepted once only."""
+    """This was accepted before, and may be accepted only once."""
 
     code = "replayed"
 
 
 class Gap(PeerFault):
-    """A frame that is ahead of what was received: what is missing is asked for again."""
+    """Frames before this one are missing; they are asked for again."""
 
     code = "gap"
 
 
 class BadIdentity(PeerFault):
-    """An identity log that does not follow from what is known of it."""
+    """The identity log does not follow from the one already known."""
 
     code = "bad_identity"
 
 
 class IdentityRollback(BadIdentity):
-    """An identity log shorter than the one already known."""
+    """The identity log is shorter than the one already known."""
 
     code = "identity_rollback"
 
 
 class IdentityFork(BadIdentity):
-    """Two different identity log entries at one position; the contact is frozen until a human decides."""
+    """Two different identity log entries have the same position; the contact is frozen until a human decides."""
 
     code = "identity_fork"
     exit = exits.HUMAN
@@ -72,7 +72,7 @@ class IdentityFork(BadIdentity):
 
 
 class Flood(PeerFault):
-    """A peer sent more than it was granted."""
+    """The peer sent more than it was allowed to."""
 
     code = "flood"
     retryable = True

@@ -7,14 +7,14 @@ from p2p_agents.errors.fault import LocalFault
 
 
 class ScanUnavailable(LocalFault):
-    """Pictures are read by libraries that are not installed here."""
+    """The libraries that read pictures are not installed here."""
 
     code = "scan_unavailable"
     hint = "run: pip install 'p2p-agents[scan]' (with pipx: pipx inject p2p-agents zxing-cpp pillow); or type the code"
 
 
 class CameraUnavailable(LocalFault):
-    """Cameras are read by a library that is not installed here."""
+    """The library that reads cameras is not installed here."""
 
     code = "camera_unavailable"
     hint = "run: pip install 'p2p-agents[camera]'; or take a picture and use pair --image FILE"
@@ -45,26 +45,28 @@ class NotAnImage(LocalFault):
 
 
 class ImageTooLarge(LocalFault):
-    """The picture is too large to be read."""
+    """The picture is too large to read."""
 
     code = "image_too_large"
     exit = exits.REFUSED
-    hint = "cut the code out of it, or save it smaller"
+    hint = "crop it to the code, or save it smaller"
 
 
 class ImageBroken(LocalFault):
-    """The picture is damaged, or ends before its end."""
+    """The picture is damaged or cut off."""
 
     code = "image_broken"
-    hint = "copy or save it again, whole"
+    hint = "copy or save it again"
 
 
 class NoCodeFound(LocalFault):
-    """No code can be read in the picture."""
+    """No code was found in the picture."""
 
     code = "no_code_found"
     exit = exits.NOT_FOUND
-    hint = "take it straight on, sharp, evenly lit, the code with its border filling half of it; or type the words"
+    hint = (
+        "take a sharp picture from straight ahead, with the code and its border filling half of it; or type the words"
+    )
 
 
 class ForeignCode(LocalFault):
@@ -80,4 +82,4 @@ class SeveralCodes(LocalFault):
 
     code = "several_codes"
     exit = exits.REFUSED
-    hint = "cut the picture down to the one that is meant"
+    hint = "crop the picture to the one you mean"

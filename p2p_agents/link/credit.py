@@ -40,7 +40,7 @@ class Meter:
         """Raises Flood when the peer sent more than it was granted."""
         self.consumed += size
         if self.consumed > self.granted:
-            raise Flood(f"{self.consumed} bytes sent on a link that was granted {self.granted}")
+            raise Flood(f"{self.consumed} bytes came on a link that was granted {self.granted}")
 
     def renew(self) -> int | None:
         """The new total to grant, once half the window is used; else None. Call it after the commit."""

@@ -53,7 +53,7 @@ class Displayer:
 
     def __init__(self, secret: Secret, purpose: Purpose, me: Self, entropy: Entropy, now_ms: int) -> None:
         if me.identity is None:
-            raise BadIdentity("an installation without an agent shows no codes")
+            raise BadIdentity("an installation without an agent cannot show a code")
         self._secret, self._purpose, self._me, self._entropy = secret, purpose, me, entropy
         self._ends_ms = now_ms + PAIRING_CODE_MS
         self._runs: dict[int, _Run] = {}

@@ -73,7 +73,7 @@ def check_asker(frame: Open, server_key: bytes, node_challenge: bytes) -> None:
     """The device that an OPEN names made its proof, here and now. Raises Malformed or BadSignature."""
     said = encode_open(server_key, frame.frm, frame.device, frame.to, frame.challenge, node_challenge, frame.link)
     if verify(frame.device, frame.proof, OPEN_LABEL) != said:
-        raise BadSignature("an OPEN that proves something else")
+        raise BadSignature("the OPEN proves something else")
 
 
 def say(
@@ -140,7 +140,7 @@ def check(
     if identity.agent != channel.peer:
         raise BadIdentity("the identity log is another agent's")
     if identity is not known and (identity.n, identity.head) != (claims.head_n, claims.head):
-        raise BadIdentity("the identity log ends elsewhere than the hello says")
+        raise BadIdentity("the identity log does not end where the HELLO says")
     if claims.device not in identity.devices:
         raise _another_key(claims.device, identity, "its identity log does not bring it in")
     bundle = verify_bundle(hello.bundle, claims.device)
@@ -176,7 +176,7 @@ def _another_key(device: bytes, identity: Identity, why: str) -> BadIdentity:
     """A hard failure, which names what spoke and what should have."""
     named = ", ".join(_fingerprint(each) for each in identity.devices) or "no device any more"
     spoke = "a revoked device" if device in identity.revoked else "another key"
-    return BadIdentity(f"{spoke} spoke for this agent: {_fingerprint(device)}; known is {named}; {why}")
+    return BadIdentity(f"{spoke} spoke for this agent: {_fingerprint(device)}; the one known is {named}; {why}")
 
 
 def _fingerprint(device: bytes) -> str:
@@ -194,8 +194,8 @@ def _check_context(claims: HelloClaims, role: Role, channel: Channel, speaker: S
         challenge,
     )
     if said != meant:
-        raise BadSignature("a hello for another link, connection or agent")
+        raise BadSignature("the HELLO is for another link, connection or agent")
     if channel.peer_node and claims.node != channel.peer_node:
-        raise BadSignature("a hello of an agent that lives at another node")
+        raise BadSignature("the HELLO is of an agent that lives at another node")
     if channel.peer_device and claims.device != channel.peer_device:
-        raise BadSignature("a hello of another device than the one that opened the link")
+        raise BadSignature("the HELLO is of another device than the one that opened the link")

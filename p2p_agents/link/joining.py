@@ -70,7 +70,7 @@ class Joiner:
         barred: Collection[bytes] = (),
     ) -> None:
         if (me.identity is None) != (purpose is Purpose.LINK):
-            raise BadIdentity("agents pair and join rooms; installations without an agent are linked")
+            raise BadIdentity("only agents pair; an installation without an agent is linked")
         self._secret, self._purpose, self._me, self._entropy = secret, purpose, me, entropy
         self._ends_ms = now_ms + PAIRING_CODE_MS
         self._spent, self._barred = spent, barred
@@ -96,7 +96,7 @@ class Joiner:
     def start(self, run: int, now_ms: int) -> list[Action]:
         """Ask a responder; a run that was under way is given up. Raises CodeDead when no try is left."""
         if self._dead or self._ends_ms <= now_ms:
-            raise CodeDead("this code was tried before, and has served or expired")
+            raise CodeDead("this code was tried before, and was used or has expired")
         if self._spent >= PAIRING_WRONG:
             raise CodeDead(f"this code was tried {PAIRING_WRONG} times")
         ended = self._end(self._run.number, Reason.BROKEN) if self._run else []
@@ -167,10 +167,10 @@ class Joiner:
         check_other(peer, self._me)
         assert peer.identity is not None
         if self._secret.agent not in (None, peer.identity.agent):
-            raise BadIdentity("another agent than the scanned code names")
+            raise BadIdentity("the other side is another agent than the scanned code names")
         if peer.identity.agent in self._barred:
             self._met_barred = True
-            raise BadIdentity("an agent that is not to be met")
+            raise BadIdentity("the other side is an agent that must not be paired with")
 
     def _on_done(self, run: _Run, message: Message, now_ms: int) -> list[Action]:
         assert isinstance(message, Done)

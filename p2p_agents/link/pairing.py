@@ -105,13 +105,13 @@ def check_joiner(peer: Peer, purpose: Purpose, me: Self) -> None:
         check_other(peer, me)
         return
     if peer.identity is not None or peer.device in me.identity.revoked:
-        raise BadIdentity("a device that belongs to an agent already")
+        raise BadIdentity("the device already belongs to an agent")
     check_consent(me.identity, peer.device, peer.consent)
 
 
 def check_other(peer: Peer, me: Self) -> None:
     """Raises BadIdentity unless the peer is an agent, and another one."""
     if peer.identity is None:
-        raise BadIdentity("an introduction without an identity")
+        raise BadIdentity("the introduction has no identity")
     if me.identity is not None and peer.identity.agent == me.identity.agent:
-        raise BadIdentity("an agent that pairs with itself")
+        raise BadIdentity("the agent would pair with itself")

@@ -102,5 +102,5 @@ async def resolve(host: str, port: int) -> list[Address]:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):  # UnicodeError: a label no name can have
-        raise BridgeUnreachable(f"{host} does not resolve") from None
+        raise BridgeUnreachable(f"the host name {host} does not resolve") from None
     return list(dict.fromkeys(from_sockaddr(entry[4]) for entry in found))[:CANDIDATES]

@@ -68,17 +68,17 @@ def encode_hint(hint: Hint) -> bytes:
 def decode_hint(data: bytes) -> Hint:
     """Raises Malformed for anything `encode_hint` would not write."""
     if len(data) > HINT_BYTES:
-        raise Malformed("a hint is too large")
+        raise Malformed("the hint is too large")
     try:
         value = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError):
-        raise Malformed("a hint is not JSON") from None
+        raise Malformed("the hint is not JSON") from None
     fields = _exactly(value, HINT_FIELDS)
     if _int(fields["v"]) != VERSION:
-        raise Malformed("a hint of another version")
+        raise Malformed("the hint has another version")
     agents = fields["agents"]
     if not isinstance(agents, list) or not 0 < len(agents) <= ROSTER_AGENTS:
-        raise Malformed("a hint's agents are not a list, or too many")
+        raise Malformed("the hint's agents are not a list, or are too many")
     node, port, incarnation = _id(fields["node"]), _int(fields["port"]), _int(fields["incarnation"])
     adverts = tuple(_advert(agent, node, incarnation, port) for agent in agents)
     place = Place(_str(fields["boot_id"]), _int(fields["netns"]))
@@ -100,20 +100,20 @@ def _advert(value: Any, node: bytes, incarnation: int, port: int) -> Advert:
 
 def _exactly(value: Any, keys: set[str]) -> dict[str, Any]:
     if not isinstance(value, dict) or value.keys() != keys:
-        raise Malformed("a hint's fields are not the expected ones")
+        raise Malformed("the hint's fields are not the expected ones")
     return value
 
 
 def _str(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed("a hint's field is not text")
+        raise Malformed("a field of the hint is not text")
     return value
 
 
 def _int(value: Any) -> int:
     """A non-negative integer: negative process ids would name groups."""
     if type(value) is not int or value < 0:
-        raise Malformed("a hint's field is not a non-negative integer")
+        raise Malformed("a field of the hint is not a non-negative integer")
     return value
 
 
@@ -121,4 +121,4 @@ def _id(value: Any) -> bytes:
     try:
         return bytes.fromhex(_str(value))
     except ValueError:
-        raise Malformed("a hint's id is not hexadecimal") from None
+        raise Malformed("an id in the hint is not hexadecimal") from None

@@ -319,7 +319,7 @@ def _read(path: str, uid: int) -> bytes:
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != uid:
-            raise Malformed("a hint is no regular file of its user")
+            raise Malformed("the hint is not a regular file of its user")
         return file.read(HINT_BYTES + 1)
 
 

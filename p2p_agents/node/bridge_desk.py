@@ -187,7 +187,7 @@ def _is_settled(served: Served, token: str) -> bool:
     if failure is not None and failure.code == BridgeImpostor.code:
         raise BridgeImpostor(f"{host_of(served.address)} does not hold the key in the address: {failure.why}")
     if failure is not None and failure.code == BridgeRefused.code:
-        raise BridgeRefused(f"{host_of(served.address)} accepts nobody: {failure.why}")
+        raise BridgeRefused(f"{host_of(served.address)} admits nobody: {failure.why}")
     if failure is not None and line is None:
         raise _unreachable(served.address, failure.why)
     if line is None or not health.admission:

@@ -126,5 +126,5 @@ def _check_written(path: str, backup: Backup, passphrase: str, log: bytes) -> in
         for chunk in chunks:
             read.update(chunk)
         if found != backup or read.digest() != log:
-            raise FileUnusable(f"what was written to {path} reads differently")
+            raise FileUnusable(f"{path} does not read back as it was written")
         return os.fstat(file.fileno()).st_size

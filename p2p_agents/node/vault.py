@@ -31,7 +31,7 @@ def write_next_root(path: str, agent: bytes, seed: bytes) -> None:
     write_new(path, [text.encode()])
     if read_next_root(path, agent) != seed:
         delete(path)
-        raise FileUnusable(f"what was written to {path} reads differently")
+        raise FileUnusable(f"{path} does not read back as it was written")
 
 
 def read_next_root(path: str, agent: bytes) -> bytes:
@@ -46,7 +46,7 @@ def read_next_root(path: str, agent: bytes) -> bytes:
     except (ValueError, IndexError, Malformed):
         raise BadKeyFile(f"{path} holds no next root key") from None  # the cause would hold the key
     if named != agent:
-        raise NextRootWrong(f"{path} holds the next root key of agent {id_text(named)[:10]}, another one")
+        raise NextRootWrong(f"{path} holds the next root key of agent {id_text(named)[:10]}, not of this one")
     return seed
 
 

@@ -137,7 +137,7 @@ def lines(chunk: bytes) -> list[Line]:
     try:
         return [_unpack(row) for row in array(decode(chunk), what="log")]
     except (Malformed, UnknownVersion, BadSignature, ValueError) as error:
-        raise BackupDamaged("a backup with a log that was written wrong") from error
+        raise BackupDamaged("the backup's log was written wrong") from error
 
 
 def _unpack(row: Any) -> Line:

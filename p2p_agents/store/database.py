@@ -55,7 +55,7 @@ def translated() -> Iterator[None]:
             raise
         raise _translate(error) from error
     except MemoryError as error:  # SQLite has undone the transaction
-        raise StoreFull("there is no memory left to write the store with") from error
+        raise StoreFull("there is no memory left for a write to the store") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull from error
@@ -153,7 +153,7 @@ class Database:
                 raise
         if not is_current:
             connection.close()
-            raise StoreReadOnly("the store is an older release's, and cannot be brought to this one's")
+            raise StoreReadOnly("the store is of an older release, and cannot be upgraded")
         resting = cls(connection, path)
         resting.is_read_only = True
         return resting

@@ -156,7 +156,7 @@ def _readable(path: str, at_least: int, at_most: int) -> Iterator[list[Any]]:
         with open(path, "rb") as file:
             fields = array(decode(file.read(KEY_FILE_BYTES)), at_least, at_most, what="key file")
         if uint(fields[0], what="version") != VERSION:
-            raise Malformed(f"version {fields[0]}")
+            raise Malformed(f"it has version {fields[0]}")
         yield fields[1:]
     except (OSError, Malformed) as error:
         why = getattr(error, "strerror", None) or error

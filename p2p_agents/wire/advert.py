@@ -40,9 +40,9 @@ class Advert:
         told_name(self.name)
         told_kind(self.kind)
         if self.status not in STATUSES:
-            raise Malformed("an advert's status is unknown")
+            raise Malformed("the advert's status is unknown")
         if not 0 <= self.incarnation <= INT_MAX or not 0 < self.port <= PORT_MAX:
-            raise Malformed("an advert's number is out of range")
+            raise Malformed("a number in the advert is out of range")
 
 
 def encode_txt(advert: Advert) -> dict[str, bytes]:
@@ -65,11 +65,11 @@ def decode_txt(properties: Mapping[bytes, bytes | None] | Mapping[str, bytes | N
     """
     values = {_text(key): value for key, value in properties.items()}
     if values.get("v") != VERSION:
-        raise UnknownVersion("an advert of another version")
+        raise UnknownVersion("the advert has another version")
     found = {key: values.get(key) for key in "ankstiv"}
     incarnation = found["i"] or b""
     if NUMBER_RE.fullmatch(incarnation) is None:
-        raise Malformed("an advert's incarnation is not a number")
+        raise Malformed("the advert's incarnation is not a number")
     return Advert(
         agent=found["a"] or b"",
         name=_text(found["n"] or b""),

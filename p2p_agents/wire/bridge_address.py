@@ -49,5 +49,5 @@ def parse_bridge(text: str) -> BridgeAddress:
     host, port, key = found.groups()
     address = BridgeAddress(host.strip("[]"), int(port), base64.b32decode(key.upper() + "===="))
     if not str(address).endswith(key.lower()):  # its last character holds four bits only
-        raise BadBridge("the key in a bridge's address is not whole")
+        raise BadBridge("the key in the bridge's address is incomplete")
     return address

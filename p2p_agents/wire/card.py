@@ -37,7 +37,7 @@ class Place:
         if not 0 < len(self.addresses) <= CARD_ADDRESSES:
             raise Malformed(f"a node in a card has 1 to {CARD_ADDRESSES} addresses")
         if not all(map(may_be_dialled, self.addresses)):
-            raise Malformed("an address in a card that nobody can be dialled at")
+            raise Malformed("the card has an address that nobody can be dialled at")
 
 
 @dataclass(frozen=True, slots=True)

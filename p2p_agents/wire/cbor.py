@@ -28,7 +28,7 @@ def encode(value: Any) -> bytes:
 def decode(data: bytes, *, limit: int = CBOR_BYTES, items: int = CBOR_ITEMS) -> Any:
     """The value whose one encoding is `data`, of at most `items` values. Raises Malformed for anything else."""
     if len(data) > limit:
-        raise Malformed(f"{len(data)} bytes of CBOR; at most {limit} are allowed here")
+        raise Malformed(f"there are {len(data)} bytes of CBOR; at most {limit} are allowed here")
     try:
         value = _loads(
             data,
@@ -39,10 +39,10 @@ def decode(data: bytes, *, limit: int = CBOR_BYTES, items: int = CBOR_ITEMS) -> 
             semantic_decoders=_NO_TAGS,
         )
     except Exception as error:  # the decoder's errors are many, and every one of them means the same
-        raise Malformed(f"not the CBOR we speak: {type(error).__name__}") from None
+        raise Malformed(f"the CBOR cannot be decoded: {type(error).__name__}") from None
     _check_values(value, items)
     if _dumps(value, canonical=True) != data:
-        raise Malformed("CBOR that is not deterministic, or is followed by more bytes")
+        raise Malformed("the CBOR is not deterministic, or is followed by more bytes")
     return value
 
 
@@ -127,7 +127,7 @@ class _NoTags(Mapping[int, Any]):
 
 
 def _refuse_tag(*_: Any) -> NoReturn:
-    raise Malformed("a tag")
+    raise Malformed("the CBOR holds a tag")
 
 
 _NO_TAGS = _NoTags()
@@ -142,7 +142,7 @@ def _check_values(value: Any, at_most: int) -> None:
         items = pending.pop()
         left -= len(items)
         if left < 0:
-            raise Malformed(f"more than {at_most} items of CBOR")
+            raise Malformed(f"the CBOR has more than {at_most} items")
         for item in items:
             kind = type(item)
             if kind in _PLAIN:
@@ -154,7 +154,7 @@ def _check_values(value: Any, at_most: int) -> None:
             elif kind is dict and all(type(key) is str for key in item):
                 pending.append(item.values())
             else:
-                raise Malformed(f"CBOR that holds a value not allowed here: {kind.__name__}")
+                raise Malformed(f"the CBOR holds a value that is not allowed here: {kind.__name__}")
 
 
 def _wrong(what: str, why: str) -> Malformed:

@@ -223,7 +223,7 @@ def decode_request(data: bytes) -> RequestClaims:
     f = _claims(data, 7, "request")
     preview = text(f[5], at_most=TEXT_PREVIEW_BYTES, what="text")
     if len(preview.encode()) > TEXT_PREVIEW_BYTES:
-        raise Malformed(f"request: a text of at most {TEXT_PREVIEW_BYTES} bytes")
+        raise Malformed(f"the request's text has more than {TEXT_PREVIEW_BYTES} bytes")
     return RequestClaims(
         blob(f[1], size=32, what="agent"),
         blob(f[2], size=32, what="device"),

@@ -133,7 +133,7 @@ def _check_place(claims: Claims | Void) -> None:
     blob(claims.conversation, size=ID_BYTES, what="conversation")
     blob(claims.epoch, size=EPOCH_BYTES, what="epoch")
     if not uint(claims.seq, what="seq"):
-        raise Malformed("seq begins at 1")
+        raise Malformed("seq must begin at 1")
     blob(claims.prev, size=ID_BYTES, what="prev")
     uint(claims.lamport, what="lamport")
 

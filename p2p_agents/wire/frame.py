@@ -376,11 +376,11 @@ def decode_frame(data: bytes) -> Frame | None:
     UnknownVersion."""
     fields = decode(data, limit=FRAME_BYTES, items=FRAME_ITEMS)
     if not isinstance(fields, list) or not fields:
-        raise Malformed("a frame is an array that begins with its type")
+        raise Malformed("a frame must be an array that begins with its type")
     reader = _READERS.get(uint(fields[0], what="frame type"))
     if reader is None:
         return None
     if len(fields) < 3:
-        raise Malformed("a frame has a link number and fields")
+        raise Malformed("a frame must have a link number and fields")
     uint(fields[1], what="link")
     return reader(fields)

@@ -14,7 +14,7 @@ PREFIX_BYTES = 4
 def frame_bytes(payload: bytes) -> bytes:
     """One frame as it travels in the stream."""
     if len(payload) > FRAME_BYTES:
-        raise Malformed(f"a frame of {len(payload)} bytes; the bound is {FRAME_BYTES}")
+        raise Malformed(f"the frame has {len(payload)} bytes; the limit is {FRAME_BYTES}")
     return len(payload).to_bytes(PREFIX_BYTES, "big") + payload
 
 
@@ -36,7 +36,7 @@ class Framer:
         while held - start >= PREFIX_BYTES:
             size = int.from_bytes(buffer[start : start + PREFIX_BYTES], "big")
             if size > self.limit:
-                raise Malformed(f"a frame of {size} bytes is announced; the bound is {self.limit}")
+                raise Malformed(f"the frame would have {size} bytes; the limit is {self.limit}")
             end = start + PREFIX_BYTES + size
             if end > held:
                 break

@@ -20,9 +20,9 @@ def pack_address(address: Address) -> list[object]:
     try:
         packed = ipaddress.ip_address(host).packed
     except ValueError:
-        raise Malformed("an address that is no IP address") from None
+        raise Malformed("this is not an IP address") from None
     if "%" in host:
-        raise Malformed("an address with a scope")
+        raise Malformed("the address has a scope")
     return [packed, uint(port, at_most=PORT_MAX, what="port")]
 
 
@@ -30,7 +30,7 @@ def unpack_address(value: Any) -> Address:
     """The inverse. Raises Malformed."""
     host, port = array(value, 2, what="address")
     if len(blob(host, what="IP address")) not in IP_BYTES:
-        raise Malformed("an IP address of another length than 4 or 16 bytes")
+        raise Malformed("an IP address has 4 or 16 bytes")
     return str(ipaddress.ip_address(host)), uint(port, at_most=PORT_MAX, what="port")
 
 

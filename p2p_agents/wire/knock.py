@@ -64,7 +64,7 @@ class KnockClaims:
             blob(getattr(self, what), size=32, what=what)
         preview = text(self.text, at_most=TEXT_PREVIEW_BYTES, what="text")
         if len(preview.encode()) > TEXT_PREVIEW_BYTES:
-            raise Malformed(f"knock: a text of at most {TEXT_PREVIEW_BYTES} bytes")
+            raise Malformed(f"the knock's text has more than {TEXT_PREVIEW_BYTES} bytes")
         uint(self.stamp, what="stamp")
         for entry in array_of(list(self.entries), IDENTITY_ENTRIES, "identity entries"):
             blob(entry, at_most=IDENTITY_ENTRY_BYTES, what="identity entry")

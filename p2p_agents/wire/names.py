@@ -30,7 +30,7 @@ def told_name(value: Any, *, optional: bool = False) -> str:
     if optional and value == "":
         return ""
     if type(value) is not str or NAME_RE.fullmatch(value) is None:
-        raise Malformed("a name that is none")
+        raise Malformed("this is not a valid name")
     return value
 
 
@@ -39,7 +39,7 @@ def told_kind(value: Any, *, optional: bool = False) -> str:
     if optional and value == "":
         return ""
     if type(value) is not str or KIND_RE.fullmatch(value) is None:
-        raise Malformed("a kind that is none")
+        raise Malformed("this is not a valid kind")
     return value
 
 

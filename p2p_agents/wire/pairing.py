@@ -69,7 +69,7 @@ class Ask:
     def unpack(cls, f: list[Any]) -> Ask:
         place, purpose, nonce = array(f, 3, what="ASK")
         if text(purpose, at_most=CODE_CHARS, what="purpose") not in set(Purpose):
-            raise Malformed("ASK for an unknown purpose")
+            raise Malformed("ASK names an unknown purpose")
         return cls(
             text(place, at_most=PLACE_CHARS, what="place"),
             Purpose(purpose),
@@ -193,19 +193,19 @@ def decode_message(data: bytes) -> Message:
     version(fields[0] if fields else None)
     kind = uint(fields[1] if len(fields) > 1 else None, what="type")
     if kind not in _UNPACK:
-        raise Malformed("a pairing message of an unknown type")
+        raise Malformed("the pairing message has an unknown type")
     return _UNPACK[kind](fields[2:])
 
 
 def _share(value: Any) -> bytes:
     share = blob(value, what="share")
     if len(share) not in _SHARE_BYTES:
-        raise Malformed("a share of another size")
+        raise Malformed("the share has the wrong size")
     return share
 
 
 def _tag(value: Any) -> bytes:
     tag = blob(value, what="tag")
     if len(tag) not in _TAG_BYTES:
-        raise Malformed("a tag of another size")
+        raise Malformed("the tag has the wrong size")
     return tag

@@ -126,7 +126,7 @@ def _item(value: Any) -> Item:
     if fields[0] == 0 and len(fields) == 3:
         body = None if fields[2] is None else blob(fields[2], at_most=FRAME_BYTES, what="body")
         return Item(signed, body)
-    raise Malformed("an item is [0, entry, body] or [1, void]")
+    raise Malformed("an item must be [0, entry, body] or [1, void]")
 
 
 def _read(value: Any) -> ReadMark:

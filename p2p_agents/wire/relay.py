@@ -65,12 +65,12 @@ def decode_message(data: bytes) -> Message | None:
     UnknownVersion."""
     fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
     if not isinstance(fields, list) or not fields:
-        raise Malformed("a message is an array that begins with its type")
+        raise Malformed("a message must be an array that begins with its type")
     reader = _READERS.get(uint(fields[0], what="message type"))
     if reader is None:
         return None
     if len(fields) < 3:
-        raise Malformed("a message has a request number and fields")
+        raise Malformed("a message must have a request number and fields")
     uint(fields[1], what="request")
     return reader(fields)
 

@@ -63,7 +63,7 @@ class Terms:
     def unpack(cls, value: Any) -> Terms:
         admission, blob_bytes, queue_blobs, queue_bytes, kept_s, work_bits = array(value, 6, what="terms")
         if text(admission, at_most=CODE_CHARS, what="admission") not in set(Admission):
-            raise Malformed("a bridge with an unknown way of admission")
+            raise Malformed("the bridge has an unknown kind of admission")
         return cls(
             Admission(admission),
             uint(blob_bytes, at_most=BLOB_BYTES, what="blob bytes"),
@@ -157,7 +157,7 @@ class Deliver:
         pairs = [array(pair, 2, what="delivered blob") for pair in array_of(blobs, DELIVERED_BLOBS, "delivered blobs")]
         found = tuple((uint(c, what="cursor"), blob(b, at_most=BLOB_BYTES, what="blob")) for c, b in pairs)
         if any(one >= two for (one, _), (two, _) in pairwise(found)):
-            raise Malformed("a DELIVER whose cursors do not rise")
+            raise Malformed("the cursors of DELIVER do not rise")
         return cls(blob(queue, size=KEY_BYTES, what="queue"), found)
 
 

@@ -33,7 +33,7 @@ class Share:
         if self.petname is not None:
             told_name(self.petname)
             if not self.renamed:
-                raise Malformed("a petname that is not told")
+                raise Malformed("a petname must be text")
 
 
 def encode_share(share: Share) -> bytes:
@@ -48,7 +48,7 @@ def decode_share(data: bytes) -> Share:
     _, card, trust, petname = array(fields, 4, what="share")
     named = array(petname, what="petname")
     if len(named) > 1:
-        raise Malformed("more petnames than one")
+        raise Malformed("there is more than one petname")
     return Share(
         decode_card(blob(card, at_most=BODY_BYTES, what="card")),
         None if trust is None else uint(trust, at_most=HIGHEST_TRUST, what="trust"),

@@ -86,7 +86,7 @@ def test_an_unknown_message_is_skipped(desk: Desk):
 
 
 def test_what_is_no_message_ends_it(desk: Desk):
-    assert closed(desk.session.broken(Malformed("not the CBOR we speak"))) == "not the CBOR we speak"
+    assert closed(desk.session.broken(Malformed("the CBOR cannot be decoded"))) == "the CBOR cannot be decoded"
     assert desk.say(desk.putting(QUEUE, b"x")) == []
 
 

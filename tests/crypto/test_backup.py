@@ -121,7 +121,7 @@ def test_a_file_cut_between_pieces_is_not_taken_for_whole():
 
 
 def test_more_behind_the_end_is_refused():
-    with pytest.raises(BackupDamaged, match="behind"):
+    with pytest.raises(BackupDamaged, match="after its end"):
         taken(WHOLE + b"x")
 
 

@@ -91,7 +91,7 @@ def test_an_expired_one_says_what_to_do():
     read(TEXT, EXPIRES - 1)
     with pytest.raises(AddressExpired) as caught:
         read(TEXT, EXPIRES)
-    assert "fresh" in caught.value.hint
+    assert "new one" in caught.value.hint
 
 
 FORGED = {

@@ -175,7 +175,7 @@ def test_a_name_that_does_not_resolve_is_told(server):
         async with visiting(BridgeAddress("nowhere.invalid", 4433, key("bridge").public)) as visitor:
             await visitor.until(BridgeDown(BridgeUnreachable.code))
             failure = visitor.client.machine.health.failure
-            assert "QUIC: nowhere.invalid does not resolve" in failure.why
+            assert "QUIC: the host name nowhere.invalid does not resolve" in failure.why
 
     run(story())
 

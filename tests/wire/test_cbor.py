@@ -87,7 +87,7 @@ def test_non_deterministic_tagged_deep_duplicate_trailing_cbor_is_refused(data):
         decode(data)
 
 
-BY_THE_DECODER = "not the CBOR we speak"  # while reading, before a value was built from it
+BY_THE_DECODER = "the CBOR cannot be decoded"  # while reading, before a value was built from it
 
 
 @pytest.mark.parametrize("data", [b"\x9f\x01\xff", b"\xa2\x61a\x01\x61a\x02", b"\xa1\x01\x01"])

@@ -146,7 +146,7 @@ def _token(path: str | None) -> str | None:
         ) from None
     token = data.decode("ascii", "replace").strip()
     if not token or len(token) > TOKEN_CHARS or not (token.isascii() and token.isprintable()):
-        raise errors.Usage("there is no token in it", hint=f"one line of at most {TOKEN_CHARS} printable characters")
+        raise errors.Usage("the file holds no token", hint=f"one line of at most {TOKEN_CHARS} printable characters")
     return token
 
 

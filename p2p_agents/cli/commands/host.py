@@ -103,7 +103,7 @@ def stop(json: Json = None) -> int:
 
         known = OwnBridge(Home()).stop()
         if known is None:
-            raise errors.BridgeUnknown("no bridge of this machine runs", hint="run: p2p-agents host")
+            raise errors.BridgeUnknown("no bridge is running on this machine", hint="run: p2p-agents host")
         with suppress(errors.BridgeUnknown):  # it was removed by hand
             face.call("bridge.remove", address=known["address"])
         face.show({"stopped": known["address"]}, lambda result: f"stopped {output.escape(result['stopped'])}")
@@ -234,7 +234,7 @@ def _who_may_use(address: str, token: str | None, *, open_: bool) -> str:
 def _state(result: Mapping[str, Any]) -> str:
     if not result["running"]:
         ended = f"the bridge at {output.escape(result['address'])} has ended" if "address" in result else ""
-        return f"{ended or 'no bridge of this machine runs'}; start one: p2p-agents host"
+        return f"{ended or 'no bridge is running on this machine'}; start one: p2p-agents host"
     from p2p_agents.cli.own_bridge import is_open
 
     through = f", through {result['tunnel']}" if result["tunnel"] else ""

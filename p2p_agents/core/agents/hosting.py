@@ -176,7 +176,7 @@ def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets
     except IdentityRollback:
         return identity
     except BadIdentity as fault:
-        raise KeysBroken(f"two identity logs of agent {local.name}, which contradict each other") from fault
+        raise KeysBroken(f"agent {local.name} has two identity logs that contradict each other") from fault
     if found.head == identity.head:
         return identity
     log.warning("the store knew an older identity log of %s than its key file", local.name)

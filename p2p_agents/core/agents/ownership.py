@@ -167,9 +167,7 @@ def next_root(core: Core, params: Json) -> tuple[bytes, bytes]:
     if not kept.next_root and not kept.root:
         raise RootElsewhere
     if not kept.next_root:
-        raise NextRootMissing(
-            "the next root key was exported before and is on this machine no more", hint="it exists once"
-        )
+        raise NextRootMissing("the next root key was exported, and is no longer on this machine", hint="it exists once")
     return hosted.local.agent, kept.next_root
 
 
@@ -178,7 +176,7 @@ def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     if kept.next_root != seed:
-        raise NextRootWrong("the agent rotated its root key meanwhile", hint="export the next one")
+        raise NextRootWrong("the agent rotated its root key in the meantime", hint="export the next one")
     hosting.write_keys(core, hosted.local.agent, replace(kept, next_root=b""))
     return shown(core, hosted)
 

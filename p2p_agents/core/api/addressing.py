@@ -110,7 +110,7 @@ def _learn(core: Core, hosted: Hosted, word: str) -> tuple[RequestAddress, Known
     try:
         identity = adoption.adopt(core, found.identity)
     except BadIdentity as fault:
-        raise BadAddress(f"an address that contradicts what is known: {fault.message}") from fault
+        raise BadAddress(f"the address contradicts what is known: {fault.message}") from fault
     if found.device not in identity.devices:
         raise BadAddress("the address is of a device that the agent has revoked", hint="ask for a fresh one")
     contact = contacts.contact(core.db, agent, peer) or contacts.save_contact(

@@ -42,7 +42,7 @@ def remove(core: Core, params: Json) -> Json:
     peer = _meant(core, hosted, params["peer"])
     shown = next((shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer)), None)
     if shown is None:
-        raise NotListed(f"{params['peer'][:64]!r} does not stand on the allowlist of {hosted.local.name}")
+        raise NotListed(f"{params['peer'][:64]!r} is not on the allowlist of {hosted.local.name}")
     allowed.remove(core.db, hosted.local.id, peer)
     consent.regard(core, hosted, peer)
     return {"allowed": shown}

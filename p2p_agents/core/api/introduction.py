@@ -38,7 +38,7 @@ def introduce(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
     one, other = (directory.resolve(core, hosted, params[name]) for name in ("peer", "other"))
     if one.agent == other.agent:
-        raise BadParams(f"{_called(one)} and {_called(other)} are one agent", param="other")
+        raise BadParams(f"{_called(one)} and {_called(other)} are the same agent", param="other")
     if core.hosted_id(one.agent) is not None and core.hosted_id(other.agent) is not None:
         raise BadParams("agents of one node know each other already", param="other")
     for known in (one, other):

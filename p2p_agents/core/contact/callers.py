@@ -62,7 +62,7 @@ def _hear(core: Core, hosted: Hosted, own: OwnQueue, frame: Knock) -> None:
         return
     verify(claims.device, signed, KNOCK_LABEL)
     if claims.peer != hosted.local.agent:
-        raise Malformed("a request to another agent")
+        raise Malformed("the request is to another agent")
     if claims.stamp < core.now_ms() - REQUEST_DAYS * DAY_MS:
         return  # its sender gave it up: somebody brings it again
     identity = _identity(core, claims)
@@ -83,7 +83,7 @@ def _identity(core: Core, claims: KnockClaims) -> Identity:
     """The log is the agent's, and the device and its key bundle are in it."""
     identity = replay(claims.entries)
     if identity.agent != claims.agent or claims.device not in identity.devices:
-        raise BadIdentity("a request whose identity log is another agent's, or its device none of the agent's")
+        raise BadIdentity("the identity log of the request is another agent's, or its device is not the agent's")
     if read_bundle(claims.bundle, claims.device, core.now_ms()).agent != claims.agent:
         raise BadIdentity("the key bundle is another agent's")
     return identity
@@ -111,4 +111,4 @@ def _ask(core: Core, hosted: Hosted, identity: Identity, claims: KnockClaims, as
 def _adopt(core: Core, identity: Identity, claims: KnockClaims) -> None:
     """Raises BadIdentity where more is known of the agent: that its device is none any more, or another agent's."""
     if claims.device not in adoption.adopt(core, identity).devices:
-        raise BadIdentity(f"a device that {id_text(claims.agent)[:10]} revoked")
+        raise BadIdentity(f"{id_text(claims.agent)[:10]} has revoked that device")

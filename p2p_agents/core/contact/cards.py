@@ -65,13 +65,13 @@ def _check_identity(core: Core, card: Card) -> None:
         return
     identity = replay(card.entries)
     if identity.agent != card.agent:
-        raise BadIdentity("the identity log of another agent than the one named")
+        raise BadIdentity("the identity log is of another agent than the one named")
     owners = {agents.owner_of(core.db, device) for device in (*identity.devices, *identity.revoked)} - {
         None,
         card.agent,
     }
     if owners:
-        raise BadIdentity("an identity log with another agent's device")
+        raise BadIdentity("the identity log holds another agent's device")
 
 
 def _is_news(core: Core, hosted: Hosted, introducer: bytes, peer: bytes) -> bool:

@@ -74,7 +74,7 @@ def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
     signed = hosted.unseal(frame.payload, petition.request_info(link.peer, hosted.local.agent))
     claims = decode_request(verify(link.peer_device, signed, REQUEST_LABEL))
     if (claims.agent, claims.device, claims.peer) != (link.peer, link.peer_device, hosted.local.agent):
-        raise Malformed("a request that names other agents than its link")
+        raise Malformed("the request names other agents than its link")
     return claims
 
 

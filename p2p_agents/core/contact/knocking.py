@@ -229,7 +229,7 @@ def on_standing(core: Core, link: Link, frame: Stand) -> None:
     """An answer to our request; the queue it came by was named to nobody but the peer."""
     door = doors.door(core.db, link.agent, link.peer)
     if link.way is None or link.way.routes or door is None or door.device != link.peer_device:
-        raise BadIdentity("a STANDING over bridges of somebody who was not asked")
+        raise BadIdentity("a STANDING came over a bridge from somebody who was not asked")
     if frame.standing is Standing.CLOSED:
         doors.forget(core.db, link.agent, link.peer)
         failures.give_up(core, link.agent, link.peer)

@@ -154,7 +154,7 @@ def _believe(core: Core, card: Card) -> None:
         if card.entries:
             identity = replay(card.entries)
             if identity.agent != card.agent:
-                raise Malformed("the identity log of another agent")
+                raise Malformed("the identity log is another agent's")
             adoption.adopt(core, identity)
     except (BadIdentity, Malformed) as fault:
         logger.warning("of %s: %s", id_text(card.agent)[:10], fault.message)

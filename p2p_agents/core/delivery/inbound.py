@@ -47,20 +47,20 @@ REFUSED = "refused"  # begins why an entry failed that the peer will not take
 def on_init(core: Core, link: Link, frame: Init) -> None:
     """A crossing init that loses is dropped (PROTOCOL D3). Raises BadSignature, BadSeal, Malformed or Replayed."""
     if link.phase is not Phase.SYNCED or link.standing is not Standing.ACCEPTS:
-        raise Malformed("an INIT before views were exchanged")
+        raise Malformed("INIT came before SYNC")
     me, peer = core.host(link.agent).party, Party(link.peer, link.peer_device)
     init = handshake.read_init(frame.payload, peer)
     key = core.pair_key(link)
     pair = sessions.pair(core.db, *key)
     if init.gen <= pair.gen_seen:
-        raise Replayed("an INIT that is not newer than the last one accepted")
+        raise Replayed("the INIT is not newer than the last one accepted")
     crossing = [h for h in core.pair_sessions(key) if h.session.initiator and not h.session.confirmed]
     if crossing and me.device < peer.device:
         return
     heal = resets.heal_secret(core, link, key, init)
     offer = link.offer if link.way is None else ways.offered(core, link, init.offer_hash)
     if offer is None:
-        raise BadSeal("an INIT sealed to a key that was used")
+        raise BadSeal("the INIT is sealed to a key that was already used")
     session = handshake.accept(init, me=me, offer_key=offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
     link.offer, link.reset_asked = None, False  # single use
     for held in crossing:
@@ -77,7 +77,7 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
 def on_data(core: Core, link: Link, frame: Data) -> None:
     """One sealed frame. What does not open changes and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
     if not link.up:
-        raise Malformed("DATA before HELLO")
+        raise Malformed("DATA came before HELLO")
     link.meter.take(len(frame.payload))
     parsed = parse_frame(frame.payload)
     key = core.pair_key(link)
@@ -151,7 +151,7 @@ def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext:
     if payload.ack is not None:
         _settle_ack(core, link, held, payload.ack)
     if len(held.verdicts) + len(payload.items) > VERDICTS_HELD:
-        raise Flood("more items than the peer lets us acknowledge")
+        raise Flood("there are more items than the peer lets us acknowledge")
     believed = vouchers.believed(link, payload) if payload.cuts else frozenset()
     for item in payload.items:
         held.verdicts.append(int(_take_item(core, link, item, believed)))

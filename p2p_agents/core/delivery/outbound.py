@@ -64,7 +64,9 @@ def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
     """Log an entry that was written for a contact, and owe it. Raises DeviceRevoked, PeerBlocked or OutboxFull."""
     agent = hosted.local.id
     if hosted.retired:
-        raise DeviceRevoked(f"this installation of {hosted.local.name} was revoked or replaced: nobody takes its word")
+        raise DeviceRevoked(
+            f"this installation of {hosted.local.name} was revoked or replaced; nobody accepts messages from it"
+        )
     _check_outbox(core, agent, peer)
     entry = entries.append(core.db, record)
     cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)

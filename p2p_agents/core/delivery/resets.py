@@ -71,12 +71,12 @@ def heal_secret(core: Core, link: Link, key: PairKey, init: SignedInit) -> bytes
     """What the peer's init must have mixed in. Raises BadSeal when it left out, or claims, what it may not."""
     heal = _heal_of(core, link, key, init.dead)
     if heal.required and init.heal_id != heal.common:
-        raise BadSeal("an init that does not inherit the session it replaces")
+        raise BadSeal("the INIT does not inherit the session that it replaces")
     if init.heal_id is None:
         return None
     secret = dict(heal.heals).get(init.heal_id)
     if secret is None:
-        raise BadSeal("an init that inherits what this side does not hold")
+        raise BadSeal("the INIT inherits a session that this side does not hold")
     return secret
 
 
@@ -122,12 +122,12 @@ def _ask_for_init(core: Core, link: Link) -> None:
 def on_reset(core: Core, link: Link, frame: Reset) -> None:
     """The peer wants a new session sealed to this key. Raises BadSignature or Malformed."""
     if link.phase is not Phase.SYNCED:
-        raise Malformed("a RESET before views were exchanged")
+        raise Malformed("RESET came before SYNC")
     claims = decode_reset(verify(link.peer_device, frame.payload, RESET_LABEL))
     local = core.host(link.agent).local
     said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
     if said != (link.peer, link.peer_device, local.agent, local.device, link.own_challenge):
-        raise Malformed("a RESET of another link")
+        raise Malformed("the RESET is for another link")
     key = core.pair_key(link)
     heal = _heal_of(core, link, key, claims.dead)
     link.heal = Heal(claims.dead, heal.heals, common_heal(tuple(each for each, _ in heal.heals), claims.heals))

@@ -189,7 +189,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         _on_late_sync(core, link, key, claims)
         return
     if claims.stamp <= link.stamp_seen:
-        raise Replayed("a SYNC that is not newer than the last one")
+        raise Replayed("the SYNC is not newer than the last one")
     link.stamp_seen = claims.stamp
     core.trusted.confirm(claims.stamp)
     ways.learn_routes(core, key, link.peer, claims)
@@ -270,7 +270,7 @@ def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
     clock of ours can have given: it would use the counter up."""
     sent = sessions.pair(core.db, *key).gen_sent
     if seen_by_peer > max(sent, core.now_ms() + GEN_LEAP_MS):
-        raise Malformed("a SYNC that names a generation far ahead")
+        raise Malformed("the SYNC names a generation far ahead")
     return max(sent, seen_by_peer)
 
 
@@ -282,7 +282,7 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
     said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
     meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, nonce)
     if said != meant:
-        raise Malformed("a SYNC of another link")
+        raise Malformed("the SYNC is for another link")
     return claims
 
 

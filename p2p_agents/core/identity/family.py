@@ -62,7 +62,7 @@ def check_growth(core: Core, offered: Identity) -> None:
         return
     own = hosted.speaker.identity
     if len(offered.entries) > len(own.entries) and offered.rotated <= own.rotated:
-        raise BadIdentity("an entry of this agent's log that was not made here, where its root key is")
+        raise BadIdentity("this agent's log has an entry that was not made here, although its root key is here")
 
 
 def speak_as(core: Core, identity: Identity) -> None:

@@ -81,7 +81,7 @@ class Hosted:
                 return prekey.open(sealed, info)
             except BadSeal:
                 continue
-        raise BadSeal("sealed to no key of ours")
+        raise BadSeal("it is sealed to no key of ours")
 
 
 @dataclass(frozen=True, slots=True)

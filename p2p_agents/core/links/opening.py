@@ -72,12 +72,12 @@ def announce_roster(core: Core) -> None:
 
 def on_node(core: Core, peering: Peering, frame: Node) -> None:
     if peering.dialed and frame.node != peering.server_key:
-        raise Malformed("a node that names another key than TLS proved")
+        raise Malformed("the node names another key than TLS proved")
     if frame.node == core.node:
         core.hang_up(peering.id, "self")
         return
     if peering.node not in (b"", frame.node):
-        raise Malformed("a node that changes its key")
+        raise Malformed("the node changed its key")
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
     peering.places = frame.places
@@ -230,7 +230,7 @@ def open_link(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None
 def on_open(core: Core, peering: Peering, frame: Open) -> None:
     ours = frame.link % 2 == (0 if peering.dialed else 1)
     if frame.link == 0 or ours or frame.link in peering.links or len(peering.links) >= LINKS_PER_CONNECTION:
-        raise Malformed(f"OPEN of link {frame.link}, which is not free")
+        raise Malformed(f"OPEN names link {frame.link}, which is in use")
     hosted = core.hosted_id(frame.to)
     known = _asker(core, peering, frame)
     if hosted is None or hosted.local.device == frame.device or not _may_ask(core, hosted, frame, known):
@@ -313,7 +313,7 @@ def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
     """The peer's proof: the acceptor's first, then the opener's."""
     roles = {Phase.OPENING: Role.ACCEPTOR, Phase.ANSWERED: Role.OPENER}
     if link.phase not in roles:
-        raise Malformed("a HELLO on a link that is up")
+        raise Malformed("HELLO came on a link that is up")
     role = roles[link.phase]
     hosted = core.host(link.agent)
     link.identity = agents.load_identity(core.db, link.peer)  # it may have grown since the link was asked for
@@ -381,7 +381,7 @@ def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
     if link is None:
         return
     if link.phase is not Phase.OPENING:  # it still stands in the tables, from which the connection's end takes it
-        raise Malformed("REFUSE of a link that was answered")
+        raise Malformed("REFUSE names a link that was already answered")
     del peering.links[frame.link]
     if frame.code == BUSY:
         peering.busy.add((link.agent, link.peer))

@@ -31,12 +31,12 @@ def check(core: Core, link: Link, proven: Proven) -> None:
     BadIdentity."""
     owner = agents.owner_of(core.db, proven.claims.device)
     if owner is not None and owner != link.peer:
-        raise BadIdentity("a device key that belongs to another agent")
+        raise BadIdentity("the device key belongs to another agent")
     family.check_growth(core, proven.identity)
     contact = contacts.contact(core.db, link.agent, link.peer)
     known = link.identity.rotated if link.identity else 0
     if contact is not None and contact.frozen and (contact.final or proven.identity.rotated <= known):
-        raise BadIdentity(f"a contact that is frozen: {contact.frozen}")
+        raise BadIdentity(f"the contact is frozen: {contact.frozen}")
 
 
 def failed(core: Core, link: Link, fault: PeerFault) -> None:

@@ -148,7 +148,7 @@ class Desk:
 def error_of(reason: Reason) -> P2PError:
     """Why a run ended, as the one who typed the code is told."""
     if reason is Reason.IDENTITY:
-        return PairFailed("one side could not keep the other")
+        return PairFailed("one side could not save the other")
     return _ENDED.get(reason, PairFailed)()
 
 

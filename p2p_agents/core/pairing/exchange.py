@@ -102,7 +102,7 @@ def forget_prepared(core: Core) -> None:
 def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
     """A message of the other side of some code. Raises Malformed before NODE."""
     if not peering.node:
-        raise Malformed("PAIR before NODE")
+        raise Malformed("PAIR came before NODE")
     _take(core, peering.id, frame.run, joiner=frame.joiner, data=frame.message)
     _deliver_here(core)
 
@@ -222,7 +222,7 @@ def _meet(core: Core, run: Run, met: Met) -> None:
         hosted, peer, gift = meeting.met(core, owner, met)
     except (PeerFault, meeting.Unwelcome) as fault:
         if isinstance(owner, Join):
-            owner.error = PairFailed(f"the other side cannot be kept: {fault.message}")
+            owner.error = PairFailed(f"the other side cannot be saved: {fault.message}")
         else:
             _act(core, owner, run.machine, owner.machines[_place(owner, run)].rejected(run.number))
         return
@@ -241,7 +241,7 @@ def _place(display: Display, run: Run) -> str:
 def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -> None:
     """A human is to know of every wrong tag (PROTOCOL F1)."""
     if isinstance(owner, Join):
-        owner.error = CodeWrong(f"{CodeWrong().message} {left} tries are left with this code.", left=left)
+        owner.error = CodeWrong(f"{CodeWrong.meaning()}; {left} tries are left with this code", left=left)
         what = "a code that was typed here was not the one the other side shows"
     else:
         owner.tries = min(owner.tries, left)
@@ -404,7 +404,7 @@ def _fall(core: Core, owner: Display | Join) -> None:
     if isinstance(owner, Display):
         owner.state, owner.peer = CodeState.DEAD, b""
     else:
-        owner.over, owner.peer, owner.error = True, b"", PairFailed("this node could not keep what was agreed")
+        owner.over, owner.peer, owner.error = True, b"", PairFailed("this node could not save what was agreed")
     for run in _runs_of(core, owner):
         del core.of(Desk).runs[run.number]
         core.of(Desk).asked.pop((run.connection, run.theirs), None)

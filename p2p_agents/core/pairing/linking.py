@@ -74,7 +74,7 @@ def admit(core: Core, hosted: Hosted, display: Display, peer: Peer) -> bytes:
     before = hosted.speaker.identity
     if peer.device not in before.devices:
         if agents.owner_of(core.db, peer.device) is not None:
-            raise BadIdentity("a device key that was an agent's before")
+            raise BadIdentity("the device key belonged to an agent before")
         secrets = ownership.secrets_of(core, hosted)
         name = f"{hosting.DEVICE_NAME}-{len(before.devices) + len(before.revoked) + 1}"
         entry = identities.admit_device(before, ownership.root_key(secrets), peer.device, name, peer.consent)
@@ -136,7 +136,7 @@ def settle(core: Core, attempt: Join, met: Met) -> Hosted:
     identity = identities.merge(agents.load_identity(core.db, shown.agent), 0, (*shown.entries, *gift.entries))
     key = newcomer(core)
     if key.public not in identity.devices:
-        raise BadIdentity("an identity log that does not bring this device in")
+        raise BadIdentity("the identity log does not add this device")
     hosted = hosting.settle(
         core,
         identity,

@@ -52,7 +52,7 @@ def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
         raise Unwelcome(f"{earlier.name} is {'frozen' if earlier.frozen else 'blocked'} here")
     identity = _merged(core, peer.identity)
     if peer.device not in identity.devices:
-        raise BadIdentity("a device that is no longer the agent's")
+        raise BadIdentity("the device is no longer the agent's")
     with core.db.savepoint():
         adoption.adopt(core, identity)
         trust = max(Trust.PAIRED, earlier.trust) if earlier else Trust.PAIRED

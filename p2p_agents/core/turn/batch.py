@@ -116,7 +116,7 @@ def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
     except Exception as error:  # a bug of ours must not take the node down; it is logged and answered
         log.exception("an item failed")
         core.discard_item(mark)
-        return Outcome(error=Bug(f"{type(error).__name__} inside the node"))
+        return Outcome(error=Bug(f"the node failed: {type(error).__name__}"))
 
 
 def _failed(

@@ -73,7 +73,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
         opening.on_hello(core, peering, link, frame)
         return
     if not link.up and not isinstance(frame, frames.Close):
-        raise Malformed("a frame on a link that has proved nothing yet")
+        raise Malformed("a frame came on a link that has proved nothing yet")
     try:
         _LINK_HANDLERS[type(frame)](core, link, frame)
     except Flood:

@@ -206,7 +206,7 @@ def _take(core: Core, link: Link, data: bytes) -> None:
     if handler is None:
         return
     if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):
-        raise Flood("too many frames that are no messages")
+        raise Flood("too many frames carry no message")
     handler(core, link, frame)
 
 
@@ -214,10 +214,10 @@ def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
     """The peer's identity log, key bundle, and where it may be reached directly. Raises BadIdentity and its kin."""
     offered = replay(frame.entries)
     if offered.agent != link.peer:
-        raise BadIdentity("a greeting of another agent")
+        raise BadIdentity("the greeting is another agent's")
     identity = adoption.adopt(core, offered)
     if link.peer_device not in identity.devices:
-        raise BadIdentity("a greeting of a device that is none of the agent's")
+        raise BadIdentity("the greeting is of a device that is not the agent's")
     bundle = read_bundle(frame.bundle, link.peer_device, core.now_ms())
     if bundle.agent != link.peer:
         raise BadIdentity("the key bundle is another agent's")
