@@ -72,16 +72,24 @@ LINK_CREDIT_LEAST_BYTES = 768 * KIB  # granted to each of many links
 SESSION_FRAME_BYTES = LINK_CREDIT_LEAST_BYTES // 2  # a sealed frame; credit is renewed with half left: a larger waits
 CREDIT_POOL_BYTES = 64 * MIB  # granted to all links of the node together
 CONTROL_FRAMES_BURST = 256  # frames outside credit (hello, sync, presence) at once, per connection
-CONTROL_FRAMES_PER_S = 32  # and sustained
+CONTROL_FRAMES_PER_S = 32  # and sustained; of this machine, and of a contact, more by the work it asks
 CONTROL_FRAME_BYTES = 4 * KIB  # a larger one counts as several
 UNPROVEN_WORK = 64  # that a connection may ask without a contact: two links; 1 is some 0.1 ms of a core
 STRANGERS_WORK_BURST = 20_000  # what connections without a contact may ask beyond that, all together, at once
 STRANGERS_WORK_PER_S = 2_500  # and sustained: a quarter of a core
+CONTACTS_WORK_BURST = (
+    40_000  # of all contacts' connections beyond their frames: two crowds of 400 agents, 4 s of a core
+)
+CONTACTS_WORK_PER_S = 5_000  # and sustained: half a core
 LOG_BYTES_PER_WORK = 256  # of an identity log: an entry of the shortest kind has this much for each of its signatures
 UNPROVEN_FRAME_BYTES = 320 * KIB  # a frame before any HELLO held: the longest identity log fits
 VERDICTS_HELD = 16_384  # not acknowledged because the peer grants no credit for it: it is flooding
 OPENS_BURST = 24  # links we open on a connection at once: each takes some 9 control frames, the peer's opens included
 OPENS_PER_S = 3  # and sustained
+OPENS_NEAR_BURST = (
+    240  # on a connection of this machine, or to a contact's node: each asks for some 60 of work, or less
+)
+OPENS_NEAR_PER_S = 40  # and sustained: two crowds at once stay under what all contacts, or strangers, may ask
 INBOUND_QUEUE_BYTES = 4 * MIB  # of one connection, waiting for the writer: its links' credit and a frame or two
 CONNECTIONS = 512  # one node's QUIC connections
 CONNECTIONS_PER_NETWORK = 64  # without a contact's link, from one IPv4 address or IPv6 /64: a LAN of 128 nodes

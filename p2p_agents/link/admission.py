@@ -59,9 +59,12 @@ class Bucket:
 class Gate:
     """Counts one connection's frames as their bytes arrive, before anything is queued or parsed: by number and size
     against its own allowance, and by the work they ask, until a contact is proven there, against what all such
-    connections share."""
+    connections share. Beyond its own allowance what is of this machine draws on the same, and a contact on what all
+    contacts share: crowds of agents that live on one node come in as fast as there is work for."""
 
     strangers: Bucket
+    contacts: Bucket
+    near: bool = False  # of this machine
     frames: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
     proven: bool = False
     free: float = UNPROVEN_WORK
@@ -89,11 +92,14 @@ class Gate:
         if self.proven and kind in CREDITED:
             return True  # its link's own credit counts it
         share = LIGHT_SHARE if kind in LIGHT else 1.0
-        if not self.frames.take(now, share * (1 + size / CONTROL_FRAME_BYTES)):
-            return False
-        if self.proven:
+        allowed = self.frames.take(now, share * (1 + size / CONTROL_FRAME_BYTES))
+        if allowed and self.proven:
             return True
-        work = WORK.get(kind, share) + (size / LOG_BYTES_PER_WORK if kind in SHOWS_LOG else 0.0)
+        if not (allowed or self.proven or self.near):
+            return False
+        work = WORK.get(kind, share if allowed else 1.0) + (size / LOG_BYTES_PER_WORK if kind in SHOWS_LOG else 0.0)
+        if self.proven:
+            return self.contacts.take(now, work + size / CONTROL_FRAME_BYTES)
         self.free, beyond = max(0.0, self.free - work), max(0.0, work - self.free)
         return not beyond or self.strangers.take(now, beyond)
 

@@ -10,9 +10,16 @@ from p2p_agents.core.kernel.effects import Connect, Hangup, Proven, Transmit, Vo
 from p2p_agents.core.links import opening
 from p2p_agents.core.turn import dispatch
 from p2p_agents.errors import P2PError
-from p2p_agents.limits import INBOUND_QUEUE_BYTES, STRANGER_PATIENCE_S, STRANGERS_WORK_BURST, STRANGERS_WORK_PER_S
+from p2p_agents.limits import (
+    CONTACTS_WORK_BURST,
+    CONTACTS_WORK_PER_S,
+    INBOUND_QUEUE_BYTES,
+    STRANGER_PATIENCE_S,
+    STRANGERS_WORK_BURST,
+    STRANGERS_WORK_PER_S,
+)
 from p2p_agents.link.admission import Bucket, Gate
-from p2p_agents.quic.address import format_address, parse_address
+from p2p_agents.quic.address import format_address, is_loopback, parse_address
 from p2p_agents.quic.admission import Bounds
 from p2p_agents.quic.connection import CLOSE_OWNER
 
@@ -44,6 +51,7 @@ class Lines:
         self._writer = writer
         self._now = now
         self._strangers = Bucket(STRANGERS_WORK_BURST, STRANGERS_WORK_PER_S)
+        self._contacts = Bucket(CONTACTS_WORK_BURST, CONTACTS_WORK_PER_S)
         self._gates: dict[int, Gate] = {}
         self._connections: dict[int, Connection] = {}
         self._targets: dict[int, Target] = {}  # of dials that are under way or succeeded
@@ -58,7 +66,7 @@ class Lines:
         target = self._targets.get(number)
         self._connections[number] = connection
         self._queued[number] = 0
-        self._gates[number] = Gate(self._strangers)
+        self._gates[number] = Gate(self._strangers, self._contacts, near=is_loopback(address))
         if target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
         self._writer.submit(

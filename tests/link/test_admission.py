@@ -68,7 +68,7 @@ def framed(kind: int, size: int = 64) -> bytes:
 
 
 def gate(work: float = 1e6) -> Gate:
-    return Gate(Bucket(work, 0.0))
+    return Gate(Bucket(work, 0.0), Bucket(0.0, 0.0))
 
 
 @pytest.mark.parametrize("piece", [1, 3, 5, 6, 7, 70, 4096])
@@ -101,7 +101,7 @@ def test_data_of_a_contact_is_counted_by_its_credit_alone():
 def test_strangers_share_what_they_may_ask_and_contacts_do_not():
     """C1: by the work that is asked, of all their connections together."""
     shared = Bucket(100.0, 10.0)
-    greedy, newcomer, contact = Gate(shared), Gate(shared), Gate(shared)
+    greedy, newcomer, contact = (Gate(shared, Bucket(0.0, 0.0)) for _ in range(3))
     contact.proven = True
     asked = 0
     while greedy.passes(framed(Open.TYPE), 0.0):
@@ -115,5 +115,21 @@ def test_strangers_share_what_they_may_ask_and_contacts_do_not():
 def test_a_long_identity_log_is_paid_for_by_its_bytes():
     """E1: each of its entries is one or two signatures to verify."""
     shared = Bucket(10_000.0, 0.0)
-    assert Gate(shared).passes(framed(Hello.TYPE, 100_000), 0.0)
+    assert Gate(shared, Bucket(0.0, 0.0)).passes(framed(Hello.TYPE, 100_000), 0.0)
     assert shared.level < 10_000.0 - 300
+
+
+def passed(counting: Gate, kind: int) -> int:
+    """Frames of a kind that pass at once."""
+    return next(number for number in range(100_000) if not counting.passes(framed(kind), 0.0))
+
+
+def test_what_is_near_and_what_contacts_send_is_bounded_by_its_work_beyond_the_frames_of_all():
+    """C1: crowds of agents live on one node, and nothing tells them from a flood but what they ask for."""
+    far, near, contact = (Gate(Bucket(10_000, 0.0), Bucket(20_000, 0.0), near=near) for near in (False, True, False))
+    contact.proven = True
+    frames = passed(gate(), Stand.TYPE)
+    assert passed(far, Open.TYPE) == frames
+    assert passed(near, Open.TYPE) == (UNPROVEN_WORK + 10_000) // WORK[Open.TYPE]
+    assert frames + 20_000 // 13 <= passed(contact, Open.TYPE) <= frames + 20_000 // 12
+    assert passed(Gate(Bucket(10_000, 0.0), Bucket(0.0, 0.0), near=True), Presence.TYPE) < 16 * frames + 10_000

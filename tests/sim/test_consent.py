@@ -11,6 +11,7 @@ from p2p_agents.core.api.showing import CROWDED, ONE_BY_ONE
 from p2p_agents.core.links import opening
 from p2p_agents.errors import PeerBlocked, RequestUnknown
 from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, STRANGER_LINKS, TEXT_PREVIEW_BYTES
+from p2p_agents.node import lines
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
 from tests.sim.test_time import days_pass
@@ -210,18 +211,21 @@ def test_a_crowd_of_strangers_is_heard_of_in_minutes(world):
 @pytest.mark.parametrize("near", [True, False])
 def test_a_crowd_of_one_machine_is_heard_of_and_told_what_it_waits_for(world, monkeypatch, near):
     """B11, C1: many agents of one node on this machine; of a node elsewhere, few at once, and the others know why."""
-    monkeypatch.setattr(opening, "is_loopback", lambda address: near)
+    for module in (opening, lines):
+        monkeypatch.setattr(module, "is_loopback", lambda address: near)
     bob, node = world.agent("bob"), world.node()
     crowd = [world.agent(f"m{number}", node) for number in range(80)]
     world.settle()
     for number, one in enumerate(crowd):
         one.sends(bob, f"{number}")
-    world.run(5)
+    world.run(0.5 if near else 5)
     whys = {one.why(one.history(bob)[0]["id"]) for one in crowd}
-    world.run(115)
+    told = {one.sees(bob).get("why") for one in crowd} - {None}
+    world.run(9.5 if near else 115)
     heard = len(bob.requests())
     assert heard == len(crowd) if near else STRANGER_LINKS <= heard < len(crowd) // 2
     assert whys == {"awaits acceptance", ONE_BY_ONE} | (set() if near else {CROWDED})
+    assert told == whys - {"awaits acceptance"}
 
 
 def test_pending_requests_are_bounded(world):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from p2p_agents.core.api import commands
 from p2p_agents.core.links import opening
 from p2p_agents.core.turn import dispatch
 from p2p_agents.crypto import identity as identities
@@ -89,3 +90,54 @@ def test_contacts_with_many_agents_come_in_while_strangers_use_up_what_they_shar
         node.lines._strangers = Bucket(0, 0)  # strangers use up whatever there is
     world.run(30)
     assert [len(boss.links(worker)) for worker in workers] == [1] * len(workers)
+
+
+@pytest.mark.parametrize("meeting", [True, False])
+def test_a_crowd_of_contacts_on_one_node_comes_in_within_seconds(world, monkeypatch, meeting):
+    """C1, C3: three links a second and 32 frames bounded it, so that 500 took minutes; what it asks bounds it now."""
+    office, home = world.node(), world.node()
+    workers = [world.agent(f"worker{number}", office) for number in range(150)]
+    boss = world.agent("boss", home)
+    for worker in workers:
+        worker.befriends(boss)
+        boss.befriends(worker)
+    world.run(4 if meeting else 60)
+    if not meeting:
+        home.restart()
+        world.run(4)
+    assert sum(bool(boss.links(worker)) for worker in workers) == len(workers)
+    assert {each["why"] for each in boss.call(commands.peers)["peers"] if "why" in each} <= {None}
+
+
+def test_the_links_that_a_crowd_wants_are_looked_for_once_and_not_with_each_of_them(world, monkeypatch):
+    """Each link that came up had all others looked for again: ten seconds of a core for 500."""
+    office, home = world.node(), world.node()
+    workers = [world.agent(f"worker{number}", office) for number in range(60)]
+    boss = world.agent("boss", home)
+    looks, look = [], opening._wanted
+    monkeypatch.setattr(opening, "_wanted", lambda *given: looks.append(given) or look(*given))
+    for worker in workers:
+        worker.befriends(boss)
+        boss.befriends(worker)
+    del looks[:]
+    world.run(4)
+    assert all(boss.links(worker) for worker in workers)
+    assert len(looks) <= 2 * 4 + 4  # a second of each node, and who they are
+
+
+def test_contacts_that_flood_are_cut_off_when_all_of_them_asked_for_enough(world, monkeypatch):
+    """C1: beyond its frames a contact's connection draws on work that all contacts share."""
+    bob, mallory, friend = world.friends("bob", "mallory", "friend")
+    shared = bob.node.lines._contacts
+    shared.burst, shared.per_s = 1_000, 0.0
+    handled, handle = [], dispatch._handle
+    monkeypatch.setattr(dispatch, "_handle", lambda *given: handled.append(given[2]) or handle(*given))
+    link = bob.links(mallory)[0]
+    end = mallory.node.lines._connections[mallory.links(bob)[0].connection]
+    stand = frame_bytes(encode_frame(frames.Stand(link.number, frames.Standing.ACCEPTS)))
+    end.send(stand * 5_000)
+    world.run(0.5)
+    stood = sum(isinstance(frame, frames.Stand) for frame in handled)
+    assert stood <= CONTROL_FRAMES_BURST + 1_000 + 10
+    assert not bob.links(mallory)
+    assert bob.links(friend)

@@ -170,7 +170,7 @@ def shown_state(core: Core, hosted: Hosted, peer_id: bytes, state: State) -> str
 
 
 def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
-    peering = _connection_of(core, peer_id)
+    peering, crowd = _connection_of(core, peer_id), _crowd(core, hosted.local.id, peer_id)
     heard = max(
         (
             sessions.pair(core.db, hosted.local.device, device).heard_ms
@@ -190,7 +190,7 @@ def _stranger_presence(core: Core, hosted: Hosted, peer_id: bytes) -> Json:
         "local": False,
         "path": "direct" if peering else None,
         "addresses": [peering.address] if peering else addresses,
-    }
+    } | ({} if crowd is None else {"why": crowd})
 
 
 def _announced_status(peering: Peering, peer_id: bytes) -> str:
@@ -321,19 +321,23 @@ def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
         return None
     link = next(core.links_to(hosted.local.id, delivery.peer), None)
     if link is None:
-        return ways.trouble(core, delivery.agent, delivery.peer) or _why_no_link(core, delivery)
+        return ways.trouble(core, delivery.agent, delivery.peer) or _why_no_link(core, delivery.agent, delivery.peer)
     return None if link.peer_standing is Standing.ACCEPTS else "awaits acceptance"
 
 
-def _why_no_link(core: Core, delivery: Delivery) -> str:
-    peering = _connection_of(core, delivery.peer)
-    if peering is None:
-        return "peer is away"
-    if (delivery.agent, delivery.peer) in peering.busy:
-        return CROWDED
-    if peering.waiting:
-        return ONE_BY_ONE
-    return "peer does not answer"
+def _why_no_link(core: Core, agent: int, peer_id: bytes) -> str:
+    return _crowd(core, agent, peer_id) or ("peer does not answer" if _connection_of(core, peer_id) else "peer is away")
+
+
+def _crowd(core: Core, agent: int, peer_id: bytes) -> str | None:
+    """Whether it waits for others of its node, be that one of more agents than a connection names."""
+    pair = agent, peer_id
+    for peering in core.peerings.values():
+        if pair in peering.busy:
+            return CROWDED
+        if peering.waiting and (pair in peering.waiting or pair in peering.pairs()):
+            return ONE_BY_ONE
+    return None
 
 
 def last_cursor(core: Core) -> str:

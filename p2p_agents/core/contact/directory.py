@@ -62,7 +62,7 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
     dial_due(core)
     for peering in list(core.peerings.values()):
         if peering.node == advert.node:
-            opening.open_wanted(core, peering)
+            opening.open_to(core, peering, advert.agent)
     core.effect(PeersChanged())
 
 

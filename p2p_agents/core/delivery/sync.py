@@ -202,7 +202,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         _learn(core, link, key, claims)
     link.phase = Phase.SYNCED
     _note_room(core, link, key, claims)
-    core.peerings[link.connection].near = True  # a contact lives there, which accepts us too
+    core.peerings[link.connection].come_near()
     core.mark_ready(key)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from sys import getsizeof
@@ -17,6 +18,8 @@ from p2p_agents.limits import (
     DAY_S,
     EPOCHS_PER_DAY,
     OPENS_BURST,
+    OPENS_NEAR_BURST,
+    OPENS_NEAR_PER_S,
     OPENS_PER_S,
     QUEUE_FRAMES_BURST,
     QUEUE_FRAMES_PER_S,
@@ -239,7 +242,7 @@ class Peering:
     opened: float
     own_challenge: bytes  # told in NODE; OPENs to us sign it
     framer: Framer = field(default_factory=lambda: Framer(UNPROVEN_FRAME_BYTES))
-    bucket: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))
+    strays: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))  # of no link
     opens: Bucket = field(default_factory=lambda: Bucket(OPENS_BURST, OPENS_PER_S))
     node: bytes = b""  # the peer node's key: proven when dialed, else a claim
     challenge: bytes = b""  # of the peer's NODE; our OPENs sign it
@@ -253,11 +256,22 @@ class Peering:
     near: bool = False  # it is of this machine, or of a node where a contact lives
     busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
     seek: bool = True  # a link may be wanted here that was not asked for yet
-    waiting: bool = False  # one waits for others that were asked for
-    seek_at: float = math.inf  # or one that was declined may be asked for again
+    waiting: deque[tuple[int, bytes]] = field(
+        default_factory=deque
+    )  # (agent, peer): for links that are asked for first
+    seek_at: float = math.inf  # one that was declined may be asked for again
     next_number: int = 0
     carried: float = 0.0  # when a link was last up on it, or it began
     vouched: bool = False  # the endpoint knows that it carries a contact's link
+
+    def pairs(self) -> set[tuple[int, bytes]]:
+        """(agent, peer) whose link was asked for here, or is up."""
+        return {(link.agent, link.peer) for link in self.links.values()}
+
+    def come_near(self) -> None:
+        """It is of this machine, or a contact lives there that accepts us too: crowds of agents may meet on it."""
+        if not self.near:
+            self.near, self.opens = True, Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
 
     def claim_number(self) -> int:
         """A free link number of our parity: even when we dialed, odd when not."""

@@ -1,4 +1,5 @@
-"""What a proven link teaches about a contact is kept; strangers stay in memory, or anyone could fill the store."""
+"""What a proven link teaches about a contact is kept, and where it lives by that; strangers stay in memory, or anyone
+could fill the store."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.identity import adoption
 from p2p_agents.errors import AddressUnknown
 from p2p_agents.link.routing import Target
-from p2p_agents.store import contacts, introductions, outbox, queues, sessions
+from p2p_agents.store import agents, contacts, introductions, outbox, queues, sessions
 from p2p_agents.store.contacts import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.state import Link
+    from p2p_agents.core.kernel.state import Hosted, Link, Peering
 
 PLACES_SHOWN = 8  # of the addresses that were added: a hint is a line or two
 
@@ -38,6 +39,27 @@ def remember_peer(core: Core, link: Link) -> None:
     device = core.host(link.agent).local.device
     sessions.note_pair(core.db, device, link.peer_device, link.peer, heard_ms=now_ms)
     outbox.bind_device(core.db, link.agent, link.peer, link.peer_device)
+
+
+def lives_there(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
+    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, and while
+    there is a device of it whose home is not known, it goes where the peer is said to live: to a node that we dialled,
+    or, when something is owed, to one that dialled us."""
+    homes = {node for _, node in contacts.addresses(core.db, peer)}
+    by_hand = peering.target is not None and bool(peering.target.place)
+    if homes and not by_hand and len(agents.live_devices(core.db, peer)) <= len(homes):
+        return peering.dialed and peering.node in homes
+    if not _is_said_to_live(core, peering, peer):
+        return False
+    return peering.dialed or (not hosted.local.hidden and outbox.first_owed(core.db, hosted.local.id, peer) is not None)
+
+
+def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
+    """By the node's roster, by a record or by an introducer: a roster names neither hidden agents nor more than it
+    may."""
+    if peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster):
+        return True
+    return any(node == peering.node for node, _ in introductions.leads(core.db, peer))
 
 
 def forget_peer(core: Core, peer: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
 from p2p_agents.link.routing import Target
 from p2p_agents.quic.address import is_loopback
-from p2p_agents.store import agents, allowed, contacts, introductions, outbox, sessions
+from p2p_agents.store import agents, allowed, contacts, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.claims import Role
 from p2p_agents.wire.frame import BUSY, GHOST, NO_SUCH_AGENT, Credit, Hello, Node, Open, Refuse, RosterAgent
@@ -49,7 +50,8 @@ def connected(
         connection, dialed, address, server_key, target, core.now(), challenge
     )
     peering.carried = peering.opened
-    peering.near = is_loopback(address)
+    if is_loopback(address):
+        peering.come_near()
     core.send(connection, node_frame(core, peering))
 
 
@@ -120,71 +122,69 @@ def _route(core: Core, peering: Peering) -> None:
 
 
 def open_wanted(core: Core, peering: Peering) -> None:
-    """Open a link for every contact that lives here and has none yet."""
+    """Open a link for every contact that lives here and has none yet: of those that let us in before first."""
     if not peering.node:
         return
     peering.declined = {pair: until for pair, until in peering.declined.items() if until > core.now()}
-    peering.seek, peering.waiting, peering.seek_at = False, False, min(peering.declined.values(), default=inf)
-    for hosted, peer in sorted(_wanted(core, peering), key=lambda pair: not _let_in_before(core, *pair)):
-        if not crowds.may_ask(peering) or not peering.opens.take(core.now()):
-            peering.seek = peering.waiting = True
-            return
-        open_link(core, peering, hosted, peer)
+    peering.seek, peering.seek_at = False, min(peering.declined.values(), default=inf)
+    wanted = sorted(
+        _wanted(core, peering), key=lambda pair: not sessions.ever_met(core.db, pair[0].local.device, pair[1])
+    )
+    peering.waiting = deque((hosted.local.id, peer) for hosted, peer in wanted)
+    go_on(core, peering)
 
 
 def _wanted(core: Core, peering: Peering) -> list[tuple[Hosted, bytes]]:
+    there = _there(core, peering)
     return [
         (hosted, peer)
         for hosted in core.hosted.values()
         for peer in contacts.linked(core.db, hosted.local.id)
-        if _lives_here(core, peering, hosted, peer) and _may_open(core, peering, hosted.local.id, peer)
+        if (hosted.local.id, peer) not in there and memory.lives_there(core, peering, hosted, peer)
     ]
 
 
-def _let_in_before(core: Core, hosted: Hosted, peer: bytes) -> bool:
-    return sessions.ever_met(core.db, hosted.local.device, peer)
+def open_to(core: Core, peering: Peering, peer: bytes) -> None:
+    """As `open_wanted`, to one peer that was heard of just now."""
+    there = _there(core, peering).union(peering.waiting)
+    for agent, hosted in core.hosted.items():
+        if (
+            _is_let_in(core, agent, peer)
+            and (agent, peer) not in there
+            and memory.lives_there(core, peering, hosted, peer)
+        ):
+            peering.waiting.append((agent, peer))
+    go_on(core, peering)
 
 
 def go_on(core: Core, peering: Peering) -> None:
-    """A link that others waited for was answered."""
-    if peering.seek:
-        open_wanted(core, peering)
+    """Open those that wait and are wanted still, as many as the other side takes at once."""
+    while peering.waiting and crowds.may_ask(peering):
+        agent, peer = peering.waiting[0]
+        wanted = _is_let_in(core, agent, peer) and (agent, peer) not in _there(core, peering)
+        if wanted and not peering.opens.take(core.now()):
+            return
+        peering.waiting.popleft()
+        if wanted:
+            open_link(core, peering, core.hosted[agent], peer)
+
+
+def _is_let_in(core: Core, agent: int, peer: bytes) -> bool:
+    contact = contacts.contact(core.db, agent, peer)
+    return agent in core.hosted and contact is not None and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
 
 def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
     """Open a link to a peer that was just met on this connection: its HELLO proves whether it lives there."""
-    if _may_open(core, peering, hosted.local.id, peer):
+    if (hosted.local.id, peer) not in _there(core, peering):
         open_link(core, peering, hosted, peer)
 
 
-def _lives_here(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
-    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, and while
-    there is a device of it whose home is not known, it goes where the peer is said to live: to a node that we dialled,
-    or, when something is owed, to one that dialled us."""
-    homes = {node for _, node in contacts.addresses(core.db, peer)}
-    by_hand = peering.target is not None and bool(peering.target.place)
-    if homes and not by_hand and len(agents.live_devices(core.db, peer)) <= len(homes):
-        return peering.dialed and peering.node in homes
-    if not _is_said_to_live(core, peering, peer):
-        return False
-    return peering.dialed or (not hosted.local.hidden and outbox.first_owed(core.db, hosted.local.id, peer) is not None)
-
-
-def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
-    """By the node's roster, by a record or by an introducer: a roster names neither hidden agents nor more than it
-    may."""
-    if peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster):
-        return True
-    return any(node == peering.node for node, _ in introductions.leads(core.db, peer))
-
-
-def _may_open(core: Core, peering: Peering, agent: int, peer: bytes) -> bool:
-    """No link of the two is up to that node or under way, and none was declined a moment ago. An agent may live at
+def _there(core: Core, peering: Peering) -> set[tuple[int, bytes]]:
+    """(agent, peer) whose link is up to that node or under way, or was declined a moment ago. An agent may live at
     several nodes: each of its devices has a link."""
-    pending = any(link.agent == agent and link.peer == peer for link in peering.links.values())
-    declined = core.now() < peering.declined.get((agent, peer), 0.0)
-    linked = any(link.node == peering.node for link in core.links_to(agent, peer))
-    return not (pending or declined or linked)
+    linked = {(link.agent, link.peer) for found in core.links.values() for link in found if link.node == peering.node}
+    return peering.pairs() | linked | {pair for pair, until in peering.declined.items() if core.now() < until}
 
 
 def decline(core: Core, peering: Peering, link: Link) -> None:

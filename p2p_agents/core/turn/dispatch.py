@@ -11,8 +11,7 @@ from p2p_agents.core.kernel.effects import Hangup
 from p2p_agents.core.links import opening, presence
 from p2p_agents.core.pairing import exchange
 from p2p_agents.errors import Flood, Malformed, PeerFault
-from p2p_agents.limits import CONTROL_FRAME_BYTES
-from p2p_agents.link.admission import CREDITED, LIGHT, LIGHT_SHARE
+from p2p_agents.link.admission import LIGHT_SHARE
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
 from p2p_agents.wire.greeting import Greeting
@@ -29,15 +28,18 @@ log = logging.getLogger(__name__)
 
 
 def received(core: Core, connection: int, data: bytes) -> None:
-    """Bytes of a connection's message stream, in order. Raises nothing that a peer can cause."""
+    """Bytes of a connection's message stream, in order, whose frames were counted as they arrived. Raises nothing that
+    a peer can cause."""
     peering = core.peerings.get(connection)
     if peering is None:  # dropped, or never taken in because the store failed
         core.effect(Hangup(connection, "unknown"))
         return
+    spent: set[int] = set()  # links whose credit was used
     try:
         for payload in peering.framer.feed(data):
-            _meter(core, peering, payload)
             frame = decode_frame(payload)
+            if isinstance(frame, frames.Data):
+                spent.add(frame.link)
             if frame is not None:
                 _handle(core, peering, frame)
             if connection not in core.peerings:
@@ -45,17 +47,7 @@ def received(core: Core, connection: int, data: bytes) -> None:
     except PeerFault as fault:
         core.refuse_peer(connection, fault)
         return
-    _renew_credit(core, peering)
-
-
-def _meter(core: Core, peering: Peering, payload: bytes) -> None:
-    """Count a frame before work is spent on it, whatever it turns out to be. Raises Flood."""
-    kind = payload[1] if len(payload) > 1 else -1
-    if kind in CREDITED and any(link.up for link in peering.links.values()):
-        return  # its link's own credit counts it
-    share = LIGHT_SHARE if kind in LIGHT else 1.0
-    if not peering.bucket.take(core.now(), share * (1 + len(payload) / CONTROL_FRAME_BYTES)):
-        raise Flood("too many frames outside credit")
+    _renew_credit(core, peering, spent)
 
 
 def _handle(core: Core, peering: Peering, frame: Frame) -> None:
@@ -66,7 +58,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
     assert not isinstance(frame, frames.OfNode)
     link = peering.links.get(frame.link)
     if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
-        if not peering.bucket.take(core.now(), LIGHT_SHARE):
+        if not peering.strays.take(core.now(), LIGHT_SHARE):
             raise Flood("too many frames for links that are closed")
         return
     if isinstance(frame, frames.Hello):
@@ -97,10 +89,11 @@ def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
         opening.go_on(core, core.peerings[link.connection])
 
 
-def _renew_credit(core: Core, peering: Peering) -> None:
+def _renew_credit(core: Core, peering: Peering, spent: set[int]) -> None:
     """Granted in the batch that consumed it, so it leaves after that batch's commit."""
-    for link in peering.links.values():
-        if link.up and (total := link.meter.renew()) is not None:
+    for number in sorted(spent):
+        link = peering.links.get(number)
+        if link is not None and link.up and (total := link.meter.renew()) is not None:
             core.send_on(link, frames.Credit(link.number, total))
 
 

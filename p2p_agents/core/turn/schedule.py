@@ -45,6 +45,8 @@ def second(core: Core) -> None:
     for peering in list(core.peerings.values()):
         if peering.seek or core.now() >= peering.seek_at:
             opening.open_wanted(core, peering)
+        else:
+            opening.go_on(core, peering)
     for key, found in list(core.links.items()):
         for link in list(found):
             sync.ask_due(core, link)
