@@ -7,9 +7,9 @@ import sys
 import typer
 
 from bridge import cli, face
+from bridge.faults import RedisMissing
 from p2p_agents import exits
 from p2p_agents.errors import P2PError, Usage, as_message
-from p2p_agents.errors.bridge import RedisMissing
 
 EXTRA = "redis"  # what p2p-agents[redis] brings: nothing else of a bridge may be missing
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import keys, sqlite_store
 from bridge.bounds import Quotas
+from bridge.faults import AccountUnknown, BridgeDataUnusable, TokenUnknown
 from bridge.keeping import STORE_NAME, open_store
 from bridge.origins import Origins
 from bridge.sizes import parse_key, show_key
 from bridge.store import LABEL_CHARS, Crowd
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import Usage
-from p2p_agents.errors.bridge import AccountUnknown, BridgeDataUnusable, TokenUnknown
 from p2p_agents.quic.address import canonical_host, network_of
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from bridge import bounds
+from bridge.faults import BadStore, StoreAway, StoreUnfit
 from bridge.store import Refused
-from p2p_agents.errors import BadStore, StoreAway, StoreUnfit
 from p2p_agents.wire.relay_answers import Refusal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@
 
 `code`, `exit` and `retryable` travel to the command line unchanged; docs/errors.md is drawn from these classes. The
 peer's branch is in peer.py, the environment's in environment.py; bridge.py, consent.py, identity.py, message.py,
-pairing.py and scan.py hold what concerns those.
+pairing.py and scan.py hold what concerns those; bridge/faults.py holds what a bridge alone raises.
 Foreign exceptions are translated into this tree once, at the seam that received them.
 
 A message begins in lower case, unless its first word is a name such as QUIC, and has no full stop: it is printed after
@@ -20,14 +20,12 @@ from __future__ import annotations
 from p2p_agents import exits
 from p2p_agents.errors.bridge import (
     BadBridge,
-    BadStore,
     BridgeFailed,
     BridgeImpostor,
     BridgeRefused,
     BridgesFull,
     BridgeUnknown,
     BridgeUnreachable,
-    RedisMissing,
     TunnelMissing,
 )
 from p2p_agents.errors.consent import (
@@ -50,13 +48,11 @@ from p2p_agents.errors.environment import (
     NodeUnreachable,
     NoPostQuantum,
     NoSocket,
-    StoreAway,
     StoreBroken,
     StoreFull,
     StoreNewer,
     StoreReadOnly,
     StoreUncertain,
-    StoreUnfit,
     UnsafeHome,
 )
 from p2p_agents.errors.fault import LocalFault, P2PError, as_message
@@ -140,7 +136,6 @@ __all__ = [
     "BadPassphrase",
     "BadSeal",
     "BadSignature",
-    "BadStore",
     "BridgeFailed",
     "BridgeImpostor",
     "BridgeRefused",
@@ -197,19 +192,16 @@ __all__ = [
     "PeerBlocked",
     "PeerFault",
     "ReaderUnknown",
-    "RedisMissing",
     "Replayed",
     "RequestUnknown",
     "RootElsewhere",
     "ScanUnavailable",
     "SeveralCodes",
-    "StoreAway",
     "StoreBroken",
     "StoreFull",
     "StoreNewer",
     "StoreReadOnly",
     "StoreUncertain",
-    "StoreUnfit",
     "TunnelMissing",
     "UnknownVersion",
     "UnsafeHome",
@@ -385,11 +377,13 @@ class Bug(P2PError):
 BRANCHES: tuple[type[P2PError], ...] = (LocalFault, PeerFault, EnvironmentFault, Bug)
 
 
-def all_errors() -> list[type[P2PError]]:
-    """Every concrete error, in the order of the branches."""
+def all_errors(package: str = "p2p_agents") -> list[type[P2PError]]:
+    """Every concrete error that stands in a package, in the order of the branches: a bridge in the same process has
+    some of its own."""
 
     def walk(kind: type[P2PError]) -> list[type[P2PError]]:
         below = [error for sub in kind.__subclasses__() for error in walk(sub)]
-        return [kind, *below] if "code" in vars(kind) else below
+        here = "code" in vars(kind) and kind.__module__.partition(".")[0] == package
+        return [kind, *below] if here else below
 
     return [error for branch in BRANCHES for error in walk(branch)]

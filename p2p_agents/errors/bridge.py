@@ -46,37 +46,6 @@ class BridgeRefused(LocalFault):
     hint = "ask the bridge's operator for a token: p2p-agents bridge add ADDRESS --token-file FILE"
 
 
-class BadStore(LocalFault):
-    """That is not the address of a bridge's store."""
-
-    code = "bad_store"
-    exit = exits.USAGE
-    hint = "leave --store out for a file in --data, or give one like redis://HOST:6379/0?password_file=FILE"
-
-
-class TokenUnknown(LocalFault):
-    """The bridge has no admission token with that id."""
-
-    code = "token_unknown"
-    exit = exits.NOT_FOUND
-    hint = "run: p2p-bridge token list"
-
-
-class AccountUnknown(LocalFault):
-    """The bridge does not know that account."""
-
-    code = "account_unknown"
-    exit = exits.NOT_FOUND
-    hint = "run: p2p-bridge stats"
-
-
-class BridgeDataUnusable(LocalFault):
-    """The directory holds no bridge's data, or cannot be used."""
-
-    code = "bridge_data"
-    hint = "name the bridge's directory: --data DIR"
-
-
 class BridgesFull(LocalFault):
     """This node already uses as many bridges as it may."""
 
@@ -97,10 +66,3 @@ class TunnelMissing(LocalFault):
 
     code = "tunnel_missing"
     hint = "install one of them, or say how this machine is reached: p2p-agents host --public-host NAME"
-
-
-class RedisMissing(LocalFault):
-    """The Redis client is not installed, which sharing a bridge's store needs."""
-
-    code = "redis_missing"
-    hint = "run: pip install 'p2p-agents[redis]'; a bridge on its own needs no Redis"

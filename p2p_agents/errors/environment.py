@@ -88,21 +88,6 @@ class StoreNewer(EnvironmentFault):
     hint = "install the newer release"
 
 
-class StoreAway(EnvironmentFault):
-    """The database server that keeps the store does not answer."""
-
-    code = "store_away"
-    retryable = True
-    hint = "check that it runs, and that the address and password are right"
-
-
-class StoreUnfit(EnvironmentFault):
-    """The database server would lose data, or lacks what the bridge needs."""
-
-    code = "store_unfit"
-    hint = "docs/operations.md says how to set it up"
-
-
 class NoPostQuantum(EnvironmentFault):
     """The installed cryptography library lacks ML-KEM-768; there is no weaker mode."""
 

@@ -14,11 +14,11 @@ import redis
 
 from bridge import bounds, redis_asked, redis_link
 from bridge.bounds import Quotas
+from bridge.faults import BadStore, StoreAway, StoreUnfit
 from bridge.redis_keys import account_key, list_key, name_of
 from bridge.redis_link import Where, parse_store
 from bridge.redis_store import RedisStore
 from bridge.store import Refused
-from p2p_agents.errors import BadStore, StoreAway, StoreUnfit
 from p2p_agents.wire.relay_answers import Refusal
 from tests.bridge.redis_server import RedisServer, serving
 from tests.bridge.store_contract import *  # noqa: F403 - the contract's tests run here

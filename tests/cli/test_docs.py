@@ -8,11 +8,13 @@ import sys
 
 import pytest
 
+from bridge import faults
 from p2p_agents import errors, exits
 from p2p_agents.cli import app, fast
 from p2p_agents.control import methods
 from tests.cli.pages import ROOT, examples_in, read_helps
 
+EVERY = [*errors.all_errors(), *errors.all_errors("bridge")]
 ALONE = {"pair": ("is", "shows")}  # words of the sentence behind a command
 
 
@@ -55,16 +57,22 @@ def test_every_command_is_a_module_and_every_hot_one_a_command() -> None:
 def test_every_method_and_every_error_is_on_a_page() -> None:
     control, table = ((ROOT / "docs" / name).read_text() for name in ("control.md", "errors.md"))
     assert all(f"## {name}\n" in control for name in methods.METHODS)
-    assert all(f"| `{kind.code}` |" in table for kind in errors.all_errors())
+    assert all(f"| `{kind.code}` |" in table for kind in EVERY)
+
+
+def test_a_code_means_one_thing_at_a_node_and_at_a_bridge() -> None:
+    codes = [kind.code for kind in EVERY]
+    assert len(codes) == len(set(codes))
+    assert {faults.StoreAway, faults.TokenUnknown} <= {*EVERY} - {*errors.all_errors()}
 
 
 def test_every_error_says_what_to_do() -> None:
-    for kind in errors.all_errors():
+    for kind in EVERY:
         assert kind.hint, kind.code
 
 
 def test_commands_that_hints_name_are_commands() -> None:
-    for kind in errors.all_errors():
+    for kind in EVERY:
         for first, second in re.findall(r"(?<!inject )p2p-agents ([a-z]+) ?([a-z][a-z-]*)?", kind.hint):
             assert first in app.COMMANDS, (kind.code, first)
             if second and first in app.GROUPS and second not in ALONE.get(first, ()):
@@ -72,7 +80,7 @@ def test_commands_that_hints_name_are_commands() -> None:
 
 
 def test_every_error_says_what_it_means_in_one_line() -> None:
-    for kind in errors.all_errors():
+    for kind in EVERY:
         assert (kind.__doc__ or "").splitlines()[0].endswith(".")
         assert kind.exit in exits.MEANINGS
 
