@@ -32,7 +32,7 @@ AGENT_FIELDS = (
 )
 PEER_FIELDS = (
     "{id, name, petname, pinned, like, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local,"
-    " path, addresses; why: where it waits for others of its node, or no direct link is to be had}"
+    " path, addresses}"
 )
 CONTACT_FIELDS = "{id, name, petname, kind, trust, accepts, allowed, since, frozen, safety_number}"
 REQUEST_FIELDS = "{id, name, pinned, like, kind, text, time, direction, state, introducer}"
