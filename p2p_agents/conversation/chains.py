@@ -52,7 +52,7 @@ def _hold_ancestors(run: Run, by_epoch: Mapping[bytes, Run], held: dict[bytes, i
 
 
 def runs_in_reach(runs: Sequence[Run], tips: Iterable[Tip], floor: int) -> list[Run]:
-    """My runs that the peer can take more of. What follows an entry up to `floor`, which I never had, is out of reach
+    """My runs of which the peer can take more. What follows an entry up to `floor`, which I never had, is out of reach
     of a peer that lacks that entry too."""
     named = {tip.epoch: tip.seq for tip in tips}
     beyond: set[bytes] = set()

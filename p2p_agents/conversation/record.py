@@ -52,7 +52,7 @@ class Record:
     type: str
     reply_to: bytes | None
     signed: bytes
-    body: bytes | None  # encoded, salt included
+    body: bytes | None  # encoded, with its salt
 
     @property
     def content(self) -> bytes | None:
@@ -60,7 +60,7 @@ class Record:
 
     @property
     def item(self) -> Item:
-        """As a sealed frame carries it."""
+        """The item as a sealed frame carries it."""
         return Item(self.signed, self.body, void=self.kind == VOID)
 
 
@@ -87,7 +87,7 @@ def write_message(
     time_ms: int,
     kind: str = MESSAGE,
 ) -> Record:
-    """Sign an entry. `salt` is 16 fresh random bytes: the body's hash must not betray a guessable body."""
+    """Sign an entry. `salt` is 16 fresh random bytes: so that the hash does not reveal a guessable body."""
     body = encode_body(salt, content)
     headers: dict[str, str | int | bytes] = {"type": content_type}
     if reply_to is not None:
@@ -128,13 +128,13 @@ def write_void(key: SigningKey, voided: Record, reason: str) -> bytes:
 def read_item(item: Item) -> Record:
     """A received item, its signature verified by the device it names. Raises Malformed or BadSignature.
 
-    That the device belongs to the author, and the author to the conversation, is the caller's to check.
+    The caller checks that the device belongs to the author, and the author to the conversation.
     """
     return _read_void(item.signed) if item.void else _read_entry(item.signed, item.body)
 
 
 def is_intact(r: Record) -> bool:
-    """Whether a record that was kept is still what its author signed: a disk may have changed it."""
+    """Whether a stored record is still what its author signed: a disk may have changed it."""
     try:
         if r.kind == VOID:
             return _read_void(r.signed) == r
@@ -145,7 +145,7 @@ def is_intact(r: Record) -> bool:
 
 
 def intact_part(entry_hash: bytes, item: Item) -> Item | None:
-    """What of an item that was kept is still its author's: all of it, the entry without its body, or nothing."""
+    """The part of a stored item that is still as its author signed it: all, the entry without its body, or nothing."""
     if item.void:
         return item
     if hashlib.sha256(item.signed).digest() != entry_hash:
@@ -208,7 +208,7 @@ def _read_void(signed: bytes) -> Record:
 
 
 def _type(headers: Mapping[str, object]) -> str:
-    """Types this version does not know are stored and shown as such."""
+    """Types that this version does not know are stored and shown as such."""
     found = headers.get("type", "")
     return found if isinstance(found, str) else ""
 

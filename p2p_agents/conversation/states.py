@@ -1,10 +1,10 @@
-"""What is known of a message's way to one device of its recipient, and which step may follow which.
+"""The delivery state of a message to one device of its recipient, and which state may follow which.
 
     queued ──► relayed ──► delivered ──► read
        │           │           ▲
        └──► failed ┴───────────┘        an unconfirmed one may turn out delivered after all
 
-A queued message that waits for its recipient to let us in is shown as `asked`: nothing but that human decides.
+A queued message that waits for its recipient to accept us is shown as `asked`: only that person decides.
 
 `delivered` and `read` fall back to `queued` when the peer proves that it no longer holds the entry (PROTOCOL B1).
 """
@@ -26,7 +26,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-ASKED = "asked"  # how a queued one is shown whose recipient has yet to accept us
+ASKED = "asked"  # how a queued message is shown if its recipient has yet to accept us
 
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RELAYED, State.DELIVERED, State.FAILED}),

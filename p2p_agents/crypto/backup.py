@@ -1,4 +1,4 @@
-"""The backup of one agent: a file under a passphrase, holding what a new installation cannot make anew.
+"""The backup of one agent: a file under a passphrase, holding all that a new installation cannot make itself.
 
     file   = frame(header) check SHA-256(header || check) frame(piece)…       frame(x) = length as 4 bytes big-endian, x
     header = [1, "p2pa backup", memory KiB, passes, lanes, salt16, stream header24]
@@ -60,7 +60,7 @@ _MAGIC = "p2pa backup"
 _LENGTH_BYTES = 4
 _HASH_BYTES = 32
 _HEADER_BYTES = 256
-_LEAST_KIB = 8  # Argon2's own floor for one lane
+_LEAST_KIB = 8  # Argon2's own minimum for one lane
 _AGENT, _CONTACT, _LOG = b"a", b"c", b"l"  # in this order
 _PETNAME_CHARS = 2 * NAME_CHARS
 _MESSAGE = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
@@ -71,7 +71,7 @@ _PIECE_BYTES = 1 + BACKUP_CHUNK_BYTES + sodium.crypto_secretstream_xchacha20poly
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one guess at the passphrase costs: Argon2id's parameters. Out of bounds raises Malformed."""
+    """The cost of one guess at the passphrase: Argon2id's parameters. Out of bounds raises Malformed."""
 
     kib: int = BACKUP_KDF_KIB
     passes: int = BACKUP_KDF_PASSES
@@ -106,9 +106,9 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup says of its agent. Keys that do not fit the log raise BadIdentity.
+    """An agent, as its backup describes it. Keys that do not fit the log raise BadIdentity.
 
-    `next_root` is empty when it is kept elsewhere, which is better: this file alone then cannot take the agent over.
+    `next_root` is empty if it is kept elsewhere, which is better: the file alone then cannot take the agent over.
     """
 
     name: str
@@ -280,7 +280,7 @@ def _entries(value: Any) -> tuple[bytes, ...]:
 
 
 def _shaped(unpack: Callable[[Any], _T], data: bytes) -> _T:
-    """What a piece says; it was sealed under the passphrase, so what is wrong with it was wrong when it was written."""
+    """The fields of a piece. It was sealed under the passphrase, so any fault in it was there when it was written."""
     try:
         return unpack(decode(data))
     except UnknownVersion:

@@ -16,7 +16,7 @@ _BUNDLE_BYTES = PUBLIC_BYTES + 256  # the other fields take under 100
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A prekey of `device`, which says it is `agent`'s. Building one out of bounds raises Malformed."""
+    """A prekey of `device`, which claims to be `agent`'s. Building one out of bounds raises Malformed."""
 
     agent: bytes
     device: bytes
@@ -46,9 +46,9 @@ def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
 
 
 def verify_bundle(signed: bytes, device_public: bytes) -> Bundle:
-    """The same from a peer that is there and proved itself: it holds what it shows, whatever the clocks say.
+    """The same from a peer that is connected and proved itself: it holds the key, whatever the clocks say.
 
-    Whether that device is the named agent's, the agent's identity log says.
+    The agent's identity log tells whether the device is the agent's.
     """
     payload = verify(device_public, signed, BUNDLE_LABEL)
     fields = array(decode(payload, limit=_BUNDLE_BYTES), what="bundle")

@@ -1,7 +1,7 @@
-"""Pairing codes: WORD-WORD-XXXXX, as a screen shows them and fingers type them.
+"""Pairing codes: WORD-WORD-XXXXX, as they are shown and typed.
 
 The two words are the secret, drawn from words.py. XXXXX is the place to meet: public, 25 bits, and independent of the
-words, so that whoever sees it learns nothing of them.
+words, so seeing it reveals nothing of them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base32: no I, L, O, 
 _MISREAD = str.maketrans("OIL", "011")
 _PLACE_RE = re.compile(f"[{_ALPHABET}]{{{PLACE_CHARS}}}")
 _SEPARATORS = re.compile(r"[\s\-_.,\u2010-\u2015]+")
-_TYPED_CHARS = 64  # a code has at most 19 characters; what is longer is something else
+_TYPED_CHARS = 64  # a code has at most 19 characters; a longer text is something else
 _DRAW_BYTES = 8  # for an index below 2^11: the bias is under 2^-53
 _NEAREST = 3
-_FAR = 3  # slips of the finger beyond which a word is another word
+_FAR = 3  # with more slips of the finger than this, it is another word
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Code:
 
     @property
     def secret(self) -> bytes:
-        """What CPace is given: never shown, stored or sent."""
+        """The secret that CPace is given: never shown, stored or sent."""
         return f"{self.first}-{self.second}".upper().encode()
 
     @property
@@ -71,9 +71,9 @@ def draw(entropy: Entropy) -> Code:
 
 
 def parse(typed: str) -> Code:
-    """The code somebody typed: any case, spaces or dashes, O for 0, I or L for 1. Raises BadCode.
+    """The code that somebody typed: any case, spaces or dashes, O for 0, I or L for 1. Raises BadCode.
 
-    A word that is not on the list is found here, and costs no try; the error's `nearest` holds what was meant.
+    A word that is not on the list is noticed here, and costs no try; the error's `nearest` holds the likely words.
     """
     if len(typed) > _TYPED_CHARS:
         raise BadCode
@@ -82,14 +82,14 @@ def parse(typed: str) -> Code:
 
 
 def check_place(place: str) -> str:
-    """The place itself when it is one. Raises BadCode."""
+    """The place, if it is one. Raises BadCode."""
     if not _PLACE_RE.fullmatch(place):
         raise BadCode(f"a code ends with {PLACE_CHARS} letters and digits, and has no U among them")
     return place
 
 
 def nearest(word: str) -> tuple[str, ...]:
-    """Up to three words of the list that `word` may have been meant to be, the likeliest first."""
+    """Up to three words of the list that `word` may stand for, the likeliest first."""
     near = sorted((slips(word, known), known) for known in WORDS if abs(len(known) - len(word)) < _FAR)
     return tuple(known for count, known in near[:_NEAREST] if count < _FAR)
 
@@ -117,7 +117,7 @@ def _number(entropy: Entropy) -> int:
 
 
 def _unknown(word: str) -> BadCode:
-    """Names the typed word, which is on no list and therefore no secret of ours."""
+    """It names the typed word: as it is not on the list, it is no part of a secret."""
     if not word.isascii() or not word.isalpha():
         return BadCode(nearest=())
     near = nearest(word)

@@ -1,8 +1,8 @@
-"""What of a revoked device's entries is still believed: the ancestors of a cut that a live device signed (PROTOCOL E3).
+"""Which entries of a revoked device are still believed: the ancestors of a cut signed by a live one (PROTOCOL E3).
 
     cut = Sign(live device, [1, agent, revoked device, conversation, [tip: entry id…]], "p2pa/1 cut")
 
-One cut speaks of one conversation, so that it is shown to its members only. It names the tips of the device's chain,
+A cut concerns one conversation, so that only its members see it. It names the tips of the device's chain,
 one for each epoch that was not continued; what they descend from is believed with them, and nothing else.
 """
 
@@ -44,7 +44,7 @@ class Cut:
 
 
 def sign_cut(key: SigningKey, agent: bytes, device: bytes, conversation: bytes, tips: Iterable[bytes]) -> bytes:
-    """What the live device of `key` holds of a revoked one in a conversation: COSE_Sign1 bytes."""
+    """The cut by the live device of `key` of what it holds of a revoked one in a conversation: COSE_Sign1 bytes."""
     cut = Cut(agent, key.public, device, conversation, tuple(sorted(set(tips))))
     return key.sign(encode([VERSION, cut.agent, key.public, cut.device, cut.conversation, list(cut.tips)]), CUT_LABEL)
 
@@ -72,7 +72,7 @@ def allowed(
     """Whether an entry not held yet may be taken from `device`: it lives, or the entry leads to a cut.
 
     `parents` gives the prev of each entry at hand, by entry id, of that device in that conversation: those offered
-    together. Ids are hashes, so whoever is reached from a tip was there when the tip was signed.
+    together. Ids are hashes, so an entry reached from a tip existed when the tip was signed.
     """
     if device in identity.devices:
         return True
@@ -84,7 +84,7 @@ def allowed(
 
 
 def _descends(tip: bytes, entry: bytes, parents: Mapping[bytes, bytes]) -> bool:
-    """Whether `entry` is `tip` or an ancestor of it. Hashes make no circles, but a caller's mapping might."""
+    """Whether `entry` is `tip` or an ancestor of it. Hashes cannot form a cycle, but a caller's mapping might."""
     at: bytes | None = tip
     for _ in range(len(parents) + 1):
         if at == entry:

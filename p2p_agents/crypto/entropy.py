@@ -1,4 +1,4 @@
-"""Where this ring gets its randomness: from whoever calls it."""
+"""The source of randomness of this ring: its caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Entropy(Protocol):
-    """A source of secrets. Nothing it gives may ever be given twice."""
+    """A source of secrets. It may never return the same one twice."""
 
     def draw(self, size: int) -> bytes:
         """`size` fresh bytes of a cryptographic generator."""

@@ -16,7 +16,7 @@ PREFIX_CHARS = 6  # 30 bits: the shortest prefix that names an agent
 
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")  # RFC 4648 base32, lower case
 _SAFETY_LABEL = "p2pa/1 safety number"
-_TEXTS_KEPT = 1_024  # of ids: those in use are written again with every message
+_TEXTS_KEPT = 1_024  # of ids: those in use are written with every message
 _GROUPS = 12
 _GROUP_BYTES = 5
 
@@ -46,7 +46,7 @@ def is_id_prefix(text: str) -> bool:
 
 
 def safety_number(a: bytes, b: bytes) -> str:
-    """60 digits in 12 groups of 5, the same from both sides: what two humans read to each other."""
+    """60 digits in 12 groups of 5, the same from both sides: two people read it to each other."""
     low, high = sorted((blob(a, size=ID_BYTES, what="agent id"), blob(b, size=ID_BYTES, what="agent id")))
     digest = hashlib.sha512(encode([_SAFETY_LABEL, low, high])).digest()
     chunks = (digest[i : i + _GROUP_BYTES] for i in range(0, _GROUPS * _GROUP_BYTES, _GROUP_BYTES))

@@ -1,7 +1,7 @@
 """Beginning a session: one signed init, sealed to a key that the peer offered, and nothing sent back.
 
-The offer is HELLO's single-use key over a live link, a key in a reset request, or the weekly prekey of one
-who is absent (PROTOCOL D1, D3). A session may replace a dead one and mix in its root, so that whoever stole
+The offer is HELLO's single-use key over a live link, a key in a reset request, or the weekly prekey of an
+absent peer (PROTOCOL D1, D3). A session may replace a dead one and mix in its root, so that whoever stole
 only the offer's private key still learns nothing.
 """
 
@@ -36,7 +36,7 @@ _INIT_BYTES = kem.PUBLIC_BYTES + _SEALED_BYTES + 512  # the other fields take un
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """What an init says. Building one out of bounds raises Malformed."""
+    """The terms of an init. Building one out of bounds raises Malformed."""
 
     frm: Party
     to: Party
@@ -58,7 +58,7 @@ class Init:
 
     @property
     def transcript(self) -> bytes:
-        """The hash of all terms: what the encapsulation and the first root are bound to."""
+        """The hash of all terms: the encapsulation and the first root are bound to it."""
         return _transcript(self._terms())
 
     @property
@@ -75,7 +75,7 @@ class Init:
 
 
 def offer_hash(public: bytes) -> bytes:
-    """What an init calls the offered key by."""
+    """How an init names the offered key."""
     return H(_OFFER_LABEL, public)
 
 
@@ -112,7 +112,7 @@ def initiate(
 
 
 def read_init(signed: bytes, peer: Party) -> Init:
-    """The init that `peer` signed. Raises Malformed, UnknownVersion, or BadSignature."""
+    """The init, signed by `peer`. Raises Malformed, UnknownVersion, or BadSignature."""
     fields = array(decode(verify(peer.device, signed, INIT_LABEL), limit=_INIT_BYTES), what="init")
     version(fields[0] if fields else None)
     from_agent, from_device, to_agent, to_device, *rest = array(fields, 11, what="init")[1:]
@@ -146,7 +146,7 @@ def accept(
 def _terms(
     frm: Party, to: Party, offered: bytes, gen: int, dead: bytes, heal_id: int | None, public: bytes
 ) -> list[object]:
-    """What the parties agree on, in the order it is signed and hashed."""
+    """The terms that both agree on, in the order in which they are signed and hashed."""
     return [frm.agent, frm.device, to.agent, to.device, offered, gen, dead, heal_id, public]
 
 

@@ -1,9 +1,9 @@
 """Identity: a short hash-chained log, signed by a root key, that says which devices are an agent's.
 
 Entry 0 commits to the hash of the next root key, so that a stolen root cannot take the identity over; its own
-hash is the agent id. Every entry is `Sign(root, [1, n, SHA-256(entry n-1), kind, ...])`; the kinds stand in
-one table. A rotate is signed by the key it brings in, which only the commitment's pre-image can be, and settles what a
-thief of the old root wrote (PROTOCOL E2).
+hash is the agent id. Every entry is `Sign(root, [1, n, SHA-256(entry n-1), kind, ...])`; one table lists the kinds.
+A rotate is signed by the key it brings in, which must be the pre-image of the commitment, and overrides what a thief
+of the old root wrote (PROTOCOL E2).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ ADD_DEVICE = "add-device"
 _REVOKE_DEVICE = "revoke-device"
 _ROTATE = "rotate"
 _KIND_CHARS = 32
-_HEAD = 4  # [version, n, prev, kind], then what the kind says
+_HEAD = 4  # [version, n, prev, kind], then the fields of the kind
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a verified log says: agent, last position `n`, root key, live devices in the order they were added."""
+    """The state that a verified log leads to: agent, last position `n`, root key, live devices in order of addition."""
 
     agent: bytes
     n: int
@@ -56,7 +56,7 @@ class Identity:
 
     @property
     def head(self) -> bytes:
-        """SHA-256 of the last entry: what the next one names."""
+        """SHA-256 of the last entry, which the next one names."""
         return _hash(self.entries[-1])
 
     def owed(self, held: int, head: bytes) -> tuple[int, tuple[bytes, ...]]:
@@ -69,7 +69,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one entry of a log says, for people: `device` and `name` where it is about one."""
+    """One entry of a log, for people: with `device` and `name` if it is about a device."""
 
     n: int
     kind: str
@@ -120,14 +120,14 @@ def check_consent(identity: Identity, device: bytes, agreed: bytes) -> None:
 
 
 def revoke_device(identity: Identity, root: SigningKey, device: bytes) -> bytes:
-    """The next entry, revoking `device`: what it signed and nobody holds yet needs a cut (PROTOCOL E3)."""
+    """The next entry, revoking `device`: entries it signed that nobody holds yet need a cut (PROTOCOL E3)."""
     return _next(identity, root, _REVOKE_DEVICE, [blob(device, size=32, what="device key")])
 
 
 def rotate(identity: Identity, new_root: SigningKey, next_root_public: bytes, old_root: SigningKey | None) -> bytes:
     """The next entry, putting the committed root in force and committing to the one after it.
 
-    Signed by the new root, which alone suffices, and by the old one where it is not lost.
+    Signed by the new root, which suffices, and by the old one unless it is lost.
     """
     blob(next_root_public, size=32, what="next root key")
     agreed = old_root.sign(_succession(identity, new_root.public), ROTATE_LABEL) if old_root else b""
@@ -143,9 +143,9 @@ def _next(identity: Identity, root: SigningKey, kind: str, said: list[Any]) -> b
 
 
 def replay(entries: Sequence[bytes]) -> Identity:
-    """The identity that a whole log says. Raises BadIdentity, or UnknownVersion.
+    """The identity that a whole log describes. Raises BadIdentity, or UnknownVersion.
 
-    A log that held before is not verified again: what it says depends on its bytes alone.
+    A log that was verified before is not verified again: the result depends only on its bytes.
     """
     try:
         log = tuple(_bounded(signed) for signed in entries)
@@ -165,11 +165,11 @@ _verified_long = lru_cache(maxsize=LONG_LOGS_KEPT)(_verified)
 
 
 def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Identity:
-    """What is known, extended by a peer's entries from position `start` on, or superseded by a rotate among them.
+    """The known identity, extended by a peer's entries from position `start` on, or superseded by a rotate among them.
 
     Raises IdentityRollback for a log that ends before what is known, or that a rotate has superseded; IdentityFork for
     two rotates of one commitment, which is `final`, or for another entry that the root did sign at a known position
-    when neither branch rotates; BadIdentity for everything that does not follow; UnknownVersion.
+    when neither branch rotates; BadIdentity for anything else that does not follow; UnknownVersion.
     """
     if known is None:
         if start != 0:
@@ -186,9 +186,9 @@ def merge(known: Identity | None, start: int, offered: Sequence[bytes]) -> Ident
 
 
 def _part(known: Identity, position: int, branch: Sequence[bytes]) -> Identity:
-    """What to believe of two branches that part at `position`: the one that rotates (PROTOCOL E2).
+    """Which of two branches that part at `position` to believe: the one that rotates (PROTOCOL E2).
 
-    Commitments change by rotates alone, so the first rotates of both branches would consume the same one.
+    Only rotates change the commitment, so the first rotates of both branches would use the same one.
     """
     if position == 0:
         raise BadIdentity("the identity log is another agent's")
@@ -217,7 +217,7 @@ def _extend(identity: Identity, entries: Sequence[bytes]) -> Identity:
 
 
 def _as_far(identity: Identity, entries: Sequence[bytes]) -> tuple[Identity, BadIdentity | None]:
-    """`identity` after as many entries as follow, and what is wrong with the next."""
+    """`identity` after as many entries as are valid, and the fault of the next one."""
     for signed in entries:
         try:
             identity = _follow(identity, signed)
@@ -248,7 +248,7 @@ def _follow(identity: Identity, signed: bytes) -> Identity:
     try:
         prev, kind, said = _root_entry(identity, n, signed)
         if prev != identity.head:
-            parted = BadIdentity if kind == _ROTATE else IdentityFork  # a rotate may settle it, once all is shown
+            parted = BadIdentity if kind == _ROTATE else IdentityFork  # a rotate may settle it in the end
             raise parted(f"identity entry {n} follows another entry {identity.n} than the one known")
         if kind not in _KINDS:
             raise BadIdentity(f"identity entry {n} is of an unknown kind")
@@ -296,7 +296,7 @@ _KINDS: dict[str, Callable[[Identity, list[Any]], Identity]] = {
 
 
 def _root_entry(identity: Identity, n: int, signed: bytes) -> tuple[bytes, str, list[Any]]:
-    """(prev, kind, what it says) of an entry `n` that the root signed, or for a rotate the committed next root."""
+    """(prev, kind, fields) of an entry `n` that the root signed, or for a rotate the committed next root."""
     _, kind, said = parts = _parts(unverified_payload(_bounded(signed)), n)
     verify(_committed(identity, said) if kind == _ROTATE else identity.root, signed, IDENTITY_LABEL)
     return parts

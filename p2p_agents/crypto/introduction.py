@@ -41,14 +41,14 @@ _NONCE = bytes(12)  # every box has a key of its own
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """What one of our agents, or a new installation that is to become one's device, says of itself."""
+    """How one of our agents, or a new installation that is to become a device of one, presents itself."""
 
     key: SigningKey  # of this installation's device
-    identity: Identity | None  # None: this installation is no agent's yet
+    identity: Identity | None  # None: this installation belongs to no agent yet
     bundle: bytes
     name: str
     kind: str
-    routes: tuple[Route, ...] = ()  # where whoever is met may leave messages
+    routes: tuple[Route, ...] = ()  # where the other side may leave messages
 
     def __post_init__(self) -> None:
         if self.identity is not None and self.key.public not in self.identity.devices:
@@ -63,7 +63,7 @@ class Self:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A peer that proved itself. `identity` is None, and `consent` there, for an installation to be linked."""
+    """A peer that proved itself. `identity` is None, and `consent` is set, for an installation to be linked."""
 
     device: bytes
     identity: Identity | None
@@ -76,7 +76,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """A run both sides agreed in: what is said in it is sealed to it."""
+    """A run that both sides agreed in: all that follows is sealed to it."""
 
     purpose: Purpose
     side: Side
@@ -90,7 +90,7 @@ class Meeting:
         return _cipher(self.agreed.key, self.side, step).encrypt(_NONCE, content, None)
 
     def open(self, step: int, box: bytes) -> bytes:
-        """What the peer sealed. Raises BadSeal."""
+        """The content that the peer sealed. Raises BadSeal."""
         try:
             return _cipher(self.agreed.key, Side(1 - self.side), step).decrypt(_NONCE, box, None)
         except InvalidTag:
@@ -116,13 +116,13 @@ class Meeting:
 
 
 def context(purpose: Purpose) -> bytes:
-    """The ci of an exchange: its purpose and who takes the other in, which is always the displayer (PROTOCOL F1)."""
+    """The ci of an exchange: its purpose, and who admits the other: always the displayer (PROTOCOL F1)."""
     host = None if purpose is Purpose.CONTACT else int(Side.INITIATOR)
     return encode([PAIR_LABEL, str(purpose), host])
 
 
 def session_id(place: str, displayer_nonce: bytes, joiner_nonce: bytes) -> bytes:
-    """The sid of a run: both sides drew for it, so none can bring an old one back."""
+    """The sid of a run: both sides contributed randomness, so neither can repeat an old one."""
     return H(_SID_LABEL, place, displayer_nonce, joiner_nonce)
 
 
@@ -147,13 +147,13 @@ def _read(introduction: bytes, agreed: bytes, routes: tuple[Route, ...], now_ms:
     blob(salt, size=_SALT_BYTES, what="salt")
     blob(device, size=32, what="device key")
     identity = _whose(device, array(entries, what="identity log"), bundle, now_ms)
-    nobody = identity is None  # a new device has no name before it is somebody's
+    nobody = identity is None  # a new device has no name until it belongs to an agent
     name, kind = told_name(name, optional=nobody), told_kind(kind, optional=nobody)
     return Peer(device, identity, bundle, name, kind, agreed, routes)
 
 
 def _whose(device: bytes, entries: list[Any], bundle: bytes, now_ms: int) -> Identity | None:
-    """The identity whose device this is; None when it is nobody's yet."""
+    """The identity whose device this is; None if it has none yet."""
     if not entries:
         blob(bundle, size=0, what="bundle of no agent")
         return None

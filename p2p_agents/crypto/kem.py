@@ -1,6 +1,6 @@
 """Hybrid public-key encryption: HPKE base mode (RFC 9180) with X-Wing, HKDF-SHA256 and ChaCha20-Poly1305.
 
-A secret sealed here falls only to someone who breaks both X25519 and ML-KEM-768. The library draws the
+To open a secret sealed here, an attacker must break both X25519 and ML-KEM-768. The library draws the
 randomness of an encapsulation itself; everything else is a function of the arguments. Context is bound
 through `info`.
 """
@@ -20,7 +20,7 @@ from p2p_agents.wire.cbor import blob
 
 SEED_BYTES = 96  # ML-KEM-768 d || z, then the X25519 scalar
 PUBLIC_BYTES = 1216  # ML-KEM-768 encapsulation key, then the X25519 point
-OVERHEAD_BYTES = 1136  # what sealing adds: 1088 + 32 encapsulated, 16 tag
+OVERHEAD_BYTES = 1136  # added by sealing: 1088 + 32 encapsulated, 16 tag
 
 _MLKEM_SEED_BYTES = 64
 _MLKEM_PUBLIC_BYTES = 1184
@@ -45,14 +45,14 @@ class KemKey:
         return cls(seed, public, hpke.MLKEM768X25519PrivateKey(lattice, curve))
 
     def open(self, sealed: bytes, info: bytes) -> bytes:
-        """What was sealed to this key under `info`. Raises BadSeal."""
+        """The plaintext that was sealed to this key under `info`. Raises BadSeal."""
         try:
             return _SUITE.decrypt(sealed, self._private, info=info)
         except (InvalidTag, ValueError):  # ValueError: a point the library refuses to compute with
             raise BadSeal from None
 
 
-_PROBE = x25519.X25519PrivateKey.from_private_bytes(bytes(32))  # any scalar: what it makes of a low-order point is zero
+_PROBE = x25519.X25519PrivateKey.from_private_bytes(bytes(32))  # any scalar will do: a low-order point gives zero
 
 
 def seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:

@@ -34,7 +34,7 @@ _PLACE_LABEL = "p2pa/1 qr place"
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a displayed picture says. Building one out of bounds raises Malformed."""
+    """The content of a displayed QR code. Building one out of bounds raises Malformed."""
 
     agent: bytes
     secret: bytes = field(repr=False)
@@ -52,7 +52,7 @@ class Invitation:
 
     @property
     def place(self) -> str:
-        """Where the two meet: public, and a hash of the secret, so that it gives nothing away."""
+        """Where the two meet: public; a hash of the secret, so it reveals nothing."""
         return H(_PLACE_LABEL, self.secret)[:10].hex().upper()
 
     def begin(self, side: Side, *, ci: bytes, sid: bytes, ad: bytes, entropy: Entropy) -> Scan:
@@ -62,7 +62,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One side of a run over a scanned secret: what pake.Run is for typed words."""
+    """One side of a run over a scanned secret, as pake.Run is for typed words."""
 
     side: Side
     ci: bytes
@@ -92,12 +92,12 @@ def show(invitation: Invitation) -> str:
 
 
 def is_invitation(text: str) -> bool:
-    """Whether this is meant to be scanned text rather than a typed code."""
+    """Whether this looks like scanned text rather than a typed code."""
     return text.strip()[: len(PREFIX)].upper() == PREFIX
 
 
 def read(text: str, now_ms: int) -> Invitation:
-    """What was scanned, or pasted in either case. Raises BadCode, UnknownVersion, or CodeExpired."""
+    """The invitation that was scanned, or pasted in either case. Raises BadCode, UnknownVersion, or CodeExpired."""
     text = text[: OOB_CHARS + 1].strip().upper()
     if len(text) > OOB_CHARS or not text.startswith(PREFIX):
         raise BadCode(f"a scanned code begins with {PREFIX}")

@@ -2,8 +2,8 @@
 
     blob = nonce24 || XChaCha20-Poly1305(key, nonce, pad([incarnation, [frame…]], floor 4 KiB), aad = H(label, queue))
 
-The key is 32 random bytes that the queue's reader gave away with the write token. Whoever holds them can write; who
-wrote is proven by the session frames inside. The incarnation is the writing node's, as HELLO names it on a connection.
+The key is 32 random bytes that the queue's reader gave away with the write token. Whoever holds them can write; the
+session frames inside prove who wrote. The incarnation is the writing node's, as HELLO names it on a connection.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def queue_name(read_key: bytes) -> bytes:
 
 
 def token_hash(token: bytes) -> bytes:
-    """What the bridge keeps of a write token, or of a side's."""
+    """The hash that the bridge keeps of a write token, or of the token of a side."""
     return H(_TOKEN_LABEL, token)
 
 

@@ -1,4 +1,4 @@
-"""CPace-X25519-SHA512 (draft-irtf-cfrg-cpace-21): two who know a few words agree on a key, and nobody else learns any.
+"""CPace-X25519-SHA512 (draft-irtf-cfrg-cpace-21): two who know a few words agree on a key nobody else learns.
 
 Initiator-responder mode with explicit key confirmation. Who does not know the words gets one guess in each run, and
 learns from it only whether the guess was right. Names follow the draft: prs is the secret, ci the context, sid the run,
@@ -40,14 +40,14 @@ class Side(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What a run ends with: a 64-byte key, the tag to send and the one that must come."""
+    """The result of a run: a 64-byte key, the tag to send and the tag to expect."""
 
     key: bytes = field(repr=False)
     own_tag: bytes = field(repr=False)
     peer_tag: bytes = field(repr=False)
 
     def confirms(self, tag: bytes) -> bool:
-        """Whether the peer's tag is right: it knew the same words. Takes the same time either way."""
+        """Whether the peer's tag is right, so that it knew the same words. Takes the same time either way."""
         return hmac.compare_digest(tag, self.peer_tag)
 
 
@@ -81,14 +81,14 @@ def begin(side: Side, *, prs: bytes, ci: bytes, sid: bytes, ad: bytes, scalar: b
 
 
 def generator(prs: bytes, ci: bytes, sid: bytes) -> bytes:
-    """The point both sides start from (draft, section 7.2): it hides the secret as if it were random."""
+    """The point both sides start from (draft, section 7.2): it hides the secret, as if it were random."""
     padding = max(0, _BLOCK_BYTES - 1 - len(lv(prs)) - len(lv(_DSI)))
     digest = hashlib.sha512(lv(_DSI, prs, bytes(padding), ci, sid)).digest()
     return _elligator2(int.from_bytes(digest[:32], "little") % 2**255)
 
 
 def lv(*parts: bytes) -> bytes:
-    """Each part behind its length as LEB128, so that parts cannot run into each other."""
+    """Each part prefixed with its length as LEB128, so that parts cannot run into each other."""
     return b"".join(_leb128(len(part)) + part for part in parts)
 
 
@@ -103,16 +103,16 @@ def _leb128(number: int) -> bytes:
 def _elligator2(r: int) -> bytes:
     """RFC 9380 section 6.7.1 with Z = 2: the u coordinate of a point on the curve.
 
-    Python's integers take a time that depends on their value; one code lives ten minutes and three tries.
+    The time that Python's integers take depends on their value; but a code lasts ten minutes and three tries.
     """
-    v = -_A * pow(1 + 2 * r * r, -1, _P) % _P  # 1 + 2 r^2 is never 0: -1/2 is no square
+    v = -_A * pow(1 + 2 * r * r, -1, _P) % _P  # 1 + 2 r^2 is never 0: -1/2 is not a square
     on_curve = pow(v * (v * v + _A * v + 1), (_P - 1) // 2, _P) == 1  # nor is it ever 0
     u = v if on_curve else (-v - _A) % _P
     return u.to_bytes(32, "little")
 
 
 def _multiply(scalar: bytes, point: bytes) -> bytes:
-    """X25519. Raises BadSeal for a point of low order, whose product anybody knows."""
+    """X25519. Raises BadSeal for a point of low order: anybody knows its product."""
     try:
         return sodium.crypto_scalarmult(scalar, point)
     except nacl.exceptions.RuntimeError:

@@ -44,7 +44,7 @@ _HEADER_BYTES = 1 + (3 + kem.PUBLIC_BYTES) + (3 + _SEALED_BYTES) + 9  # array, k
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A parsed frame, vouched for by nobody yet. `digest` is SHA-256 of its bytes, `size` their number."""
+    """A parsed frame, not authenticated yet. `digest` is SHA-256 of its bytes, `size` their number."""
 
     sid: bytes
     turn: int
@@ -73,13 +73,13 @@ def parse_frame(data: bytes) -> Frame:
 
 
 def turn_due(session: Session, now_ms: int) -> bool:
-    """Whether the next seal takes a turn: a newer one of the peer is held, and it is time (PROTOCOL D2)."""
+    """Whether the next seal takes a turn: a newer turn of the peer is held, and it is time (PROTOCOL D2)."""
     if session.into.turn <= session.out.turn:
         return False
     return (
         session.out.turn == NO_TURN
         or session.since_step >= TURN_MESSAGES
-        or not 0 <= now_ms - session.last_step_ms < TURN_MS  # a clock set back must not postpone healing
+        or not 0 <= now_ms - session.last_step_ms < TURN_MS  # setting the clock back must not postpone healing
     )
 
 
@@ -106,7 +106,7 @@ def seal(session: Session, plaintext: bytes, now_ms: int, entropy: Entropy) -> t
 def open_frame(session: Session, frame: Frame) -> tuple[Session, bytes]:
     """The plaintext of the peer's next frame.
 
-    Raises Replayed for a position opened before, Gap for one ahead, BadSeal for what does not open.
+    Raises Replayed for a position opened before, Gap for one ahead, BadSeal if it does not open.
     """
     _check_position(session, frame)
     if frame.turn > session.into.turn:
@@ -176,7 +176,7 @@ def _follow_turn(session: Session, frame: Frame) -> Session:
 
 
 def _parse_header(header: bytes) -> tuple[bytes, bytes, int]:
-    """(public key, encapsulation, pn). A header that cannot be read is one that does not open: BadSeal."""
+    """(public key, encapsulation, pn). Raises BadSeal for a header that cannot be read."""
     try:
         public, sealed, pn = array(decode(header, limit=_HEADER_BYTES), 3, what="header")
         kem.check_public(public)
@@ -207,7 +207,7 @@ def _next_chain(chain: bytes) -> bytes:
 
 
 def after(digest: bytes, frame: bytes) -> bytes:
-    """The running hash behind these exact bytes, from the one before them."""
+    """The running hash after these exact bytes, from the one before them."""
     return _running(digest, hashlib.sha256(frame).digest())
 
 

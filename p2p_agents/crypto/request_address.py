@@ -5,7 +5,7 @@
 
 It holds all that a stranger needs to write one sealed request: whose it is, proven by the identity log; the prekey to
 seal to, which gives the address its end; and a public queue at a bridge. Nobody can exchange the queue or the name for
-another's without the device's key. That it is the agent one means, only whoever passed it on can say.
+another's without the device's key. Whether it is the agent one means, only the person who passed it on can tell.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PublicQueue:
 
 @dataclass(frozen=True, slots=True)
 class RequestAddress:
-    """An address that was verified: the device is the agent's, and said all of it."""
+    """A verified address: the device is the agent's, and signed all of it."""
 
     identity: Identity
     bundle: Bundle
@@ -86,7 +86,7 @@ def is_address(word: str) -> bool:
 
 
 def read(word: str, now_ms: int) -> RequestAddress:
-    """What was passed on, in either case, however its lines were broken.
+    """The address that was passed on, in either case, with any line breaks.
 
     Raises BadAddress, AddressExpired or UnknownVersion.
     """
@@ -118,7 +118,7 @@ def _parse(data: bytes, now_ms: int) -> RequestAddress:
 
 
 def _signed(signed: bytes) -> tuple[bytes, bytes, PublicQueue]:
-    """Agent, device, and what it signed."""
+    """Agent, device, and the place it signed."""
     fields: list[Any] = array(decode(unverified_payload(signed)), what="address")
     version(fields[0] if fields else None)
     _, agent, device, *said = array(fields, 8, what="address")

@@ -1,4 +1,4 @@
-"""A session's state: two chains, a root between them, the positions reached. A value; one row when stored."""
+"""A session's state: two chains, a root between them, the positions reached. A value, stored as one row."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Heals = tuple[tuple[int, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of a device pair, as it stands; sealing and opening make a new one."""
+    """The state of one session of a device pair; sealing and opening return a new state."""
 
     sid: bytes
     me: Party
@@ -160,7 +160,7 @@ class Session:
 def heals_after(heals: Heals, root: bytes) -> Heals:
     """`heals` with the secret of a new turn; the oldest falls out.
 
-    Its id is made from it: after a store went back, two ends may have made one turn twice, with different secrets.
+    Its id is made from it: after a rollback of a store, two ends may have made one turn twice, with different secrets.
     """
     secret = hmac.digest(root, _HEAL_LABEL, "sha256")
     identity = int.from_bytes(hmac.digest(secret, _HEAL_ID_LABEL, "sha256")[:_HEAL_ID_BYTES], "big")

@@ -18,7 +18,7 @@ SEED_BYTES = 32
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 
-_PROTECTED = encode({1: -8})  # RFC 9052: alg = EdDSA; the one algorithm there is
+_PROTECTED = encode({1: -8})  # RFC 9052: alg = EdDSA; the only algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def verify(public: bytes, signed: bytes, label: str) -> bytes:
 
 
 def unverified_payload(signed: bytes) -> bytes:
-    """The payload, proven by nobody: read it only to learn whose key must verify it. Raises Malformed."""
+    """The payload, unverified: read it only to learn whose key must verify it. Raises Malformed."""
     return _parts(signed)[0]
 
 

@@ -1,5 +1,5 @@
-"""Proof of work for a public queue, and of newcomers where a bridge grows full: cheap for one request, dear for a
-flood (hashcash, Back 2002).
+"""Proof of work for a public queue, and for newcomers to a bridge that is nearly full: cheap for one request, expensive
+for a flood (hashcash, Back 2002).
 
 A stamp is 32 bytes such that SHA-256(claim || stamp) begins with enough zero bits. The claim names the bridge's
 challenge of this connection, so no work can be done ahead or used twice.
@@ -14,25 +14,25 @@ from p2p_agents.crypto.digest import H
 STAMP_BYTES = 32
 _TRIES = 1 << 16
 
-NEWCOMER_BITS = 4  # more than for a public queue: it is done once, and what it opens stays
-NEWCOMER_BITS_MOST = 22  # unless a public queue takes more
+NEWCOMER_BITS = 4  # more than for a public queue: it is done once, and its effect lasts
+NEWCOMER_BITS_MOST = 22  # unless a public queue asks for more
 
 _LABEL = "p2pa/1 bridge work"
 _NEWCOMER_LABEL = "p2pa/1 bridge newcomer"
 
 
 def work_claim(bridge: bytes, challenge: bytes, queue: bytes, blob: bytes) -> bytes:
-    """What a stamp for that blob is made over."""
+    """The claim that a stamp for that blob is made over."""
     return H(_LABEL, bridge, challenge, queue, blob)
 
 
 def newcomer_claim(bridge: bytes, challenge: bytes, account: bytes, number: int) -> bytes:
-    """What a newcomer's stamp is made over, where the bridge took `number` before it on this connection."""
+    """The claim that a newcomer's stamp is made over, after the bridge accepted `number` on this connection."""
     return H(_NEWCOMER_LABEL, bridge, challenge, account, number.to_bytes(8, "big"))
 
 
 def newcomer_bits(bits: int) -> int:
-    """What it must reach, where a stamp for a public queue must reach `bits`."""
+    """The bits that it must reach, if a stamp for a public queue must reach `bits`."""
     return max(bits, min(bits + NEWCOMER_BITS, NEWCOMER_BITS_MOST))
 
 
@@ -50,7 +50,7 @@ def find_stamp(claim: bytes, bits: int) -> bytes:
 
 
 def seek_stamp(claim: bytes, bits: int, start: int, tries: int) -> bytes | None:
-    """The first such stamp among `tries` from number `start` on; None where there is none."""
+    """The first such stamp among `tries` from number `start` on, or None."""
     known = hashlib.sha256(claim)
     bound = 1 << (256 - bits)
     for number in range(start, start + tries):

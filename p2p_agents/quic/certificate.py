@@ -1,4 +1,4 @@
-"""The node's TLS certificate: a wrapper around one Ed25519 key, which peers pin; the rest is never read."""
+"""The node's TLS certificate: a wrapper around one Ed25519 key, which peers pin; nothing else in it is read."""
 
 from __future__ import annotations
 

@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 
 # Application error codes of CONNECTION_CLOSE. Owners of an endpoint use codes from CLOSE_OWNER up.
 CLOSE_OK = 0
-CLOSE_PROTOCOL = 1  # an unreadable packet; what breaks QUIC's own rules or bounds ends with QUIC's codes
-CLOSE_FLOOD = 2  # the backlog passed its bound
+CLOSE_PROTOCOL = 1  # an unreadable packet; breaking QUIC's own rules or limits ends with QUIC's codes
+CLOSE_FLOOD = 2  # the backlog exceeded its limit
 CLOSE_REFUSED = 3  # the peer is not the one that was dialled
 CLOSE_TIMEOUT = 4  # the handshake took too long, or the peer fell silent
 CLOSE_INTERNAL = 5  # a handler failed
-CLOSE_CROWDED = 6  # another took the place of one that nobody vouched for
+CLOSE_CROWDED = 6  # nobody vouched for it, and another took its place
 CLOSE_OWNER = 16
 
 ACK_EVERY = 2  # datagrams heard, at most, before something is said (RFC 9000 section 13.2.2)
-ROUNDING_S = 1e-6  # exactly at a deadline aioquic's float sums may find nothing due, and be due again at once
+ROUNDING_S = 1e-6  # at exactly a deadline, aioquic's float sums may find nothing due, and then be due again at once
 
 ClosedKind = Literal["closed", "timeout", "refused", "flood", "protocol"]
 _KINDS: dict[int, ClosedKind] = {
@@ -79,7 +79,7 @@ class CidIssued:
 
 @dataclass(frozen=True, slots=True)
 class CidRetired:
-    """Datagrams to this connection id are no longer."""
+    """Datagrams to this connection id no longer are."""
 
     cid: bytes
 
@@ -91,7 +91,7 @@ class Connection:
     """A connection and its one message stream, which the dialer opens with its first `send`.
 
     The owner feeds `receive` and `tick`, then takes `events`, sends `datagrams`, and takes `events` again:
-    what is sent may end the connection. `wake(connection)` asks the owner to do so soon.
+    sending may end the connection. `wake(connection)` asks the owner to do so soon.
     """
 
     __slots__ = (
@@ -203,7 +203,7 @@ class Connection:
         return self._outgoing_bytes + private.send_backlog(self._quic)
 
     def kept(self) -> int:
-        """Bytes of the peer's that wait for what lies before them."""
+        """Bytes from the peer that wait for the bytes before them."""
         return private.reassembly_bytes(self._quic)
 
     def hold(self, held: bool) -> None:
@@ -225,7 +225,7 @@ class Connection:
         idle_before = private.idle_deadline(self._quic)
         try:
             self._quic.receive_datagram(data, address, now)
-        except Exception:  # whatever a hostile packet breaks inside aioquic costs its own connection only
+        except Exception:  # whatever a hostile packet breaks inside aioquic costs only its own connection
             log.exception("connection %d: a datagram from %s broke the QUIC state", self.id, address[0])
             self._end(CLOSE_PROTOCOL, "unreadable packet")
             return
@@ -234,14 +234,14 @@ class Connection:
             self._unanswered += 1
 
     def events(self) -> list[Event]:
-        """What happened since the last call, in order; neighbouring stream data is one event."""
+        """Events since the last call, in order; adjacent stream data is one event."""
         if not self.ended:
             self._pull()
         events, self._events = self._events, []
         return events
 
     def datagrams(self, now: float) -> list[tuple[bytes, Address]]:
-        """What is to be sent now, and to whom."""
+        """The datagrams to send now, each with its address."""
         if self.ended:
             return []
         try:
@@ -249,7 +249,7 @@ class Connection:
                 private.hasten_ack(self._quic)
             self._write_outgoing()
             datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
-        except Exception:  # as in `receive`; what cannot even say goodbye falls silent
+        except Exception:  # as in `receive`; a connection that cannot even say goodbye falls silent
             log.exception("connection %d: the QUIC state is broken", self.id)
             self._finish(Closed(CLOSE_PROTOCOL, "broken state", by_peer=False, kind="protocol"))
             return []
@@ -337,7 +337,7 @@ class Connection:
         self._quic.close(error_code=code, reason_phrase=reason)
 
     def _note_ending(self, datagrams: list[tuple[bytes, Address]]) -> None:
-        """Report the end once, after what it had to say was handed out."""
+        """Report the end once, after everything before it was handed out."""
         ending = private.ending(self._quic)
         if ending is None:
             return

@@ -1,6 +1,6 @@
 """One UDP socket: datagrams in and out, each with both addresses.
 
-A socket that listens on every address of a host answers, left alone, from whichever address the kernel likes best. Who
+A socket that listens on every address of a host answers, by default, from whichever address the kernel prefers. Whoever
 dialled another one drops that answer. So each datagram comes with the local address it was sent to, and an answer
 leaves from there (RFC 3542 section 6, ip(7) IP_PKTINFO).
 """
@@ -20,7 +20,7 @@ from p2p_agents.quic.address import canonical_host, from_sockaddr, to_sockaddr
 if TYPE_CHECKING:
     from p2p_agents.quic.address import Address, SockAddr
 
-ANY = b""  # the local address is the kernel's to choose
+ANY = b""  # the kernel chooses the local address
 
 _ANCILLARY_BYTES = 128  # room for the one control message asked for
 _IP_PKTINFO = 8  # linux/in.h; the socket module names it from 3.14 on
@@ -51,7 +51,7 @@ class Datagrams:
         return data, from_sockaddr(sockaddr), _local(ancillary)
 
     def send(self, data: bytes, address: Address, local: bytes = ANY) -> None:
-        """Raises OSError where there is no route, permission or buffer."""
+        """Raises OSError if there is no route, permission or buffer."""
         sockaddr = to_sockaddr(address, self.family)
         if local == ANY:
             self._socket.sendto(data, sockaddr)
@@ -73,7 +73,7 @@ def _local(ancillary: list[tuple[int, int, bytes]]) -> bytes:
 
 
 def _source(local: bytes) -> tuple[int, int, bytes]:
-    """The control message that makes a datagram leave from there, by whatever interface leads on."""
+    """The control message that makes a datagram leave from that address, by whatever interface the route takes."""
     if len(local) == 4:
         return socket.IPPROTO_IP, _IP_PKTINFO, _V4.pack(0, local, bytes(4))
     return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _V6.pack(local, 0)

@@ -39,7 +39,7 @@ ALPN = "p2pa/1"
 
 
 class Handler(Protocol):
-    """What the owner of an endpoint is told, in the loop's thread; raising costs that connection, no other.
+    """Callbacks to the owner of an endpoint, in the loop's thread; raising costs that connection, and no other.
 
     `closed` is the last word on a connection, and the only one when it never connected. A handler may have
     `probed(data, address)` too, for datagrams that are not QUIC.
@@ -75,9 +75,9 @@ class Endpoint:
         self._open: dict[Connection, _Seat] = {}
         self._placed: dict[Place, Connection] = {}
         self._proofs = Proofs()
-        self._kept = 0  # bytes that wait for what lies before them, of all connections
+        self._kept = 0  # of all connections: bytes that wait for the bytes before them
         self._routes: dict[bytes, Connection] = {}
-        self._last_words: dict[bytes, tuple[list[tuple[bytes, Address]], bytes]] = {}  # and where they leave from
+        self._last_words: dict[bytes, tuple[list[tuple[bytes, Address]], bytes]] = {}  # and the address they leave from
         self._dirty: dict[Connection, None] = {}
         self._flush_due = False
         self._closed = False
@@ -127,14 +127,14 @@ class Endpoint:
         return connection
 
     def vouch(self, connection: Connection, known: bool) -> None:
-        """An accepted connection's owner knows who is there: it makes room for nobody. Ignored for others."""
+        """The owner of an accepted connection knows who is there: it never makes room for others. Else ignored."""
         seat = self._open.get(connection)
         if seat is not None and seat.place is not None:
             seat.known = known
             self._admission.vouch(seat.place, known)
 
     def send(self, data: bytes, address: Address) -> None:
-        """A datagram that is not QUIC, as those that `probed` is told of."""
+        """Send a datagram that is not QUIC, like those given to `probed`."""
         self._send(data, address, ANY)
 
     def _client_config(self, alpn: str) -> QuicConfiguration:
@@ -217,7 +217,7 @@ class Endpoint:
         return connection
 
     def _weigh(self, connection: Connection) -> None:
-        """Bound what all connections keep together: the heaviest ends, those that nobody vouched for first."""
+        """Bound what all connections keep together: the heaviest is closed, those that nobody vouched for first."""
         seat = self._open[connection]
         kept = connection.kept()
         self._kept += kept - seat.kept
@@ -281,7 +281,7 @@ class Endpoint:
     def _repeat_last_words(self, cid: bytes, address: Address, heard: int) -> None:
         """The CONNECTION_CLOSE was lost: say it once more to where it was said (RFC 9000 section 10.2.1).
 
-        The address may never have been proven: what it gets is a multiple of the `heard` bytes (section 8.1).
+        The address may never have been proven: it gets a bounded multiple of the `heard` bytes (section 8.1).
         """
         words, local = self._last_words[cid]
         if sum(len(data) for data, _ in words) > AMPLIFICATION * heard:
@@ -300,7 +300,7 @@ class Endpoint:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Send what every woken connection has to say, including those woken meanwhile."""
+        """Send for every woken connection, including those woken meanwhile."""
         now = self._loop.time()
         self._flush_due = True
         while self._dirty:
@@ -316,7 +316,7 @@ class Endpoint:
     def _send(self, data: bytes, address: Address, local: bytes) -> None:
         try:
             self._socket.send(data, address, local)
-        except OSError as fault:  # no route, no permission, no buffer: QUIC takes it for a lost datagram
+        except OSError as fault:  # no route, no permission, no buffer: to QUIC it is a lost datagram
             log.debug("sending to %s: %s", address[0], fault)
 
     # --- time ---
@@ -347,15 +347,15 @@ class Endpoint:
 
 
 class _Seat:
-    """What the endpoint keeps for an open connection."""
+    """An open connection, as the endpoint keeps it."""
 
     __slots__ = ("cids", "handler", "kept", "known", "local", "place", "timer")
 
     def __init__(self, handler: Handler, place: Place | None) -> None:
         self.handler = handler
         self.place = place  # of an accepted connection
-        self.known = place is None  # who is there: it was dialled, or its owner vouches for it
+        self.known = place is None  # the owner knows who is there: it was dialled, or vouched for
         self.kept = 0
         self.cids: set[bytes] = set()
-        self.local = ANY  # the address of ours that the peer dialled
+        self.local = ANY  # our address that the peer dialled
         self.timer: asyncio.TimerHandle | None = None

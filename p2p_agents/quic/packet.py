@@ -1,4 +1,4 @@
-"""What a datagram says before any key is known: is it QUIC, for which connection, and may it open one."""
+"""Reading a datagram before any key is known: is it QUIC, for which connection, and may it open one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def opens_connection(data: bytes) -> bool:
 
 
 def initial(data: bytes) -> Initial | None:
-    """The header of what `opens_connection`; None where it is cut short (section 17.2.2)."""
+    """The header of a datagram that `opens_connection`; None if it is cut short (section 17.2.2)."""
     start = 6 + data[5]
     frm = data[start + 1 : start + 1 + data[start]]
     token_at = start + 1 + len(frm)

@@ -1,6 +1,6 @@
-"""Every private attribute of aioquic that is relied upon, one small function each; each has a contract test.
+"""Every private attribute of aioquic that we rely on, one small function each; each has a contract test.
 
-Written against aioquic 1.7. What is done here and why:
+Written against aioquic 1.7. What this module does, and why:
 - the peer's certificate key is read, because pinning it is our whole TLS authentication;
 - streams are limited to the one message stream, and its credit follows what was delivered: as shipped, credit
   doubles whenever half of it was *touched*, so a peer could make us allocate without bound (aioquic #589);
@@ -65,9 +65,9 @@ CID_BYTES = 8
 MESSAGE_STREAM = 0  # the first bidirectional stream of the dialer (RFC 9000 section 2.1)
 ACK_DELAY_S = 0.02  # an acknowledgement waits for data to ride with; under the 25 ms that aioquic announces
 ENDING_FRAMES = frozenset({0x04, 0x05, 0x09, 0x0B, 0x0D, 0x0F})  # RESET_STREAM, STOP_SENDING, STREAM with FIN
-INITIAL_RTT_S = 0.03  # a LAN's: a lost first flight costs 60 ms instead of 200
+INITIAL_RTT_S = 0.03  # of a LAN: a lost first flight costs 60 ms instead of 200
 
-logging.getLogger("quic").setLevel(logging.ERROR)  # it quotes peers; how connections end is ours to say
+logging.getLogger("quic").setLevel(logging.ERROR)  # it quotes peers; we say ourselves how connections end
 
 
 def configuration(*, is_client: bool, alpn: str, certificate: NodeCertificate | None) -> QuicConfiguration:
@@ -91,7 +91,7 @@ def configuration(*, is_client: bool, alpn: str, certificate: NodeCertificate | 
 
 
 class SearchedRanges(RangeSet):
-    """A RangeSet that finds its place by halving: aioquic's walks through all ranges before it."""
+    """A RangeSet that finds its place by bisection; aioquic's walks through all ranges before it."""
 
     _ranges: list[range]
 
@@ -120,7 +120,7 @@ _START, _STOP = attrgetter("start"), attrgetter("stop")
 
 
 class BoundedReceiver(QuicStreamReceiver):
-    """Keeps what came, in few pieces, and of a stream of TLS messages no more than a handshake takes."""
+    """Keeps received data in few pieces, and of a TLS stream no more than a handshake takes."""
 
     def __init__(self, stream_id: int | None, most: int | None = None) -> None:
         super().__init__(stream_id, readable=True)
@@ -160,7 +160,7 @@ def _violation(kind: int, reason: str) -> QuicConnectionError:
 class BoundedQuicConnection(QuicConnection):
     """A QuicConnection with one endless stream, whose credit follows what was delivered, and X25519 alone.
 
-    What it does and keeps for a datagram is bounded by the datagram.
+    The work and memory that a datagram costs are bounded by the datagram.
     """
 
     def __init__(self, config: QuicConfiguration, chosen_cid: bytes | None = None, told_cid: bytes = b"") -> None:
@@ -176,7 +176,7 @@ class BoundedQuicConnection(QuicConnection):
         ):
             limit.value = limit.sent = streams
         self._ack_delay = ACK_DELAY_S
-        self.withheld = False  # the owner takes no more for now: the peer may fill its window, not beyond
+        self.withheld = False  # the owner takes no more for now: the peer may fill its window, and no more
         self._keys_updated = 0  # one to read with and one to send with each time
         self._frames = 0  # of the datagram that is being handled
         self._QuicConnection__frame_handlers = _Handlers(self, vars(self)["_QuicConnection__frame_handlers"])
@@ -184,7 +184,7 @@ class BoundedQuicConnection(QuicConnection):
     # --- receiving ---
 
     def receive_datagram(self, data: bytes, addr: NetworkAddress, now: float) -> None:
-        """As in aioquic, but a connection that is ending hears nothing: not first when its goodbye left."""
+        """As in aioquic, but a connection that is ending receives nothing, even before its goodbye has left."""
         if self._close_event is None:
             self._frames = 0
             super().receive_datagram(data, addr, now)
@@ -220,7 +220,7 @@ class BoundedQuicConnection(QuicConnection):
         super()._handle_ack_frame(context, frame_type, buf)
 
     def _handle_new_connection_id_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
-        """Numbers of retired ids are kept to know a repeated frame by: the latest of them serve."""
+        """Numbers of retired ids are kept to recognise repeated frames; the latest suffice."""
         super()._handle_new_connection_id_frame(context, frame_type, buf)
         if len(self._peer_cid_sequence_numbers) > 2 * PEER_CIDS_REMEMBERED:
             self._peer_cid_sequence_numbers = set(sorted(self._peer_cid_sequence_numbers)[-PEER_CIDS_REMEMBERED:])
@@ -240,18 +240,18 @@ class BoundedQuicConnection(QuicConnection):
     # --- sending ---
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, NetworkAddress]]:
-        """As in aioquic, within the bound on an unproven address, and without keeping what nobody will answer."""
+        """As in aioquic, within the limit for an unproven address, and without keeping what nobody will acknowledge."""
         datagrams = self._affordable(super().datagrams_to_send(now))
         for space in self._spaces.values():
             self._forget_unanswered(space)
         return datagrams
 
     def _probe_preferred_address(self) -> None:
-        """A server is where it was dialled: it sends nobody to an address of its choice (RFC 9000 section 9.6)."""
+        """A server stays where it was dialled: it cannot send us to another address (RFC 9000 section 9.6)."""
         self._remote_preferred_address = None
 
     def _affordable(self, datagrams: list[tuple[bytes, NetworkAddress]]) -> list[tuple[bytes, NetworkAddress]]:
-        """aioquic counts its CONNECTION_CLOSE as sent, but does not ask whether it may be."""
+        """aioquic counts its CONNECTION_CLOSE as sent, but does not check whether it may be sent."""
         unproven = {path.addr: path for path in self._network_paths if not path.is_validated}
         kept = []
         for data, address in reversed(datagrams):
@@ -296,7 +296,7 @@ def _bound(stream: QuicStream, most: int | None = None) -> QuicStream:
 
 
 def hasten_ack(quic: QuicConnection) -> None:
-    """What is to be acknowledged is acknowledged by the next datagram, not first when ACK_DELAY_S is over."""
+    """Acknowledge with the next datagram, without waiting for ACK_DELAY_S."""
     space = quic._spaces.get(tls.Epoch.ONE_RTT)
     if space is not None and space.ack_at is not None:
         space.ack_at = 0.0
@@ -316,7 +316,7 @@ def send_backlog(quic: QuicConnection) -> int:
 
 
 def reassembly_bytes(quic: QuicConnection) -> int:
-    """Bytes of the message stream that wait for what lies before them; other streams keep CRYPTO_BYTES at most."""
+    """Bytes of the message stream that wait for the bytes before them; other streams keep CRYPTO_BYTES at most."""
     stream = quic._streams.get(MESSAGE_STREAM)
     receiver = None if stream is None else stream.receiver
     return receiver.pieces.kept if isinstance(receiver, BoundedReceiver) else 0

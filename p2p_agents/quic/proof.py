@@ -1,4 +1,4 @@
-"""Whether a dialer is where it says: it brings back what was sent there (RFC 9000 section 8.1.2). Nothing is kept."""
+"""Whether a dialer is where it says: it returns a token sent there (RFC 9000 section 8.1.2). Nothing is kept."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ TAG_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A dialer's first packet: the connection id it chose at first, and the one it was told to use, if it was."""
+    """A dialer's first packet: the connection id it chose at first, and the one it was told to use, if any."""
 
     chosen: bytes
     told: bytes = b""
 
 
 class Proofs:
-    """Makes and knows the tokens of one endpoint, under a key of this process."""
+    """Makes and checks the tokens of one endpoint, under a key of this process."""
 
     __slots__ = ("_key",)
 
@@ -44,7 +44,7 @@ class Proofs:
         return encode_quic_retry(QuicProtocolVersion.VERSION_1, told, initial.frm, initial.to, token)
 
     def check(self, initial: Initial, address: Address, now: float) -> Opening | None:
-        """What a packet with a token of ours continues; None for any other, whose token is as good as none."""
+        """The opening that a packet with one of our tokens continues; None for any other: its token counts as none."""
         tag, rest = initial.token[:TAG_BYTES], initial.token[TAG_BYTES:]
         time, chosen = rest[:TIME_BYTES], rest[TIME_BYTES:]
         if not hmac.compare_digest(tag, self._tag(time, chosen, initial.to, address)):

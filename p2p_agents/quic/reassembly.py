@@ -1,4 +1,4 @@
-"""The bytes of a stream in any order: kept once, given out in order; what is kept is what came, holes cost nothing."""
+"""The bytes of a stream in any order: kept once, given out in order. Holes take no memory."""
 
 from __future__ import annotations
 

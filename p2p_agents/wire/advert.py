@@ -1,4 +1,4 @@
-"""The mDNS TXT record of one agent (RFC 6763 section 6). It proves nothing: it says whom to ask, where."""
+"""The mDNS TXT record of one agent (RFC 6763 section 6). It proves nothing: it says who may be asked, and where."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NODE_LABEL_CHARS = 10  # 50 bits of the node's key: one agent may live on severa
 
 @dataclass(frozen=True, slots=True)
 class Advert:
-    """What a node announces of one agent. `incarnation` is when the node started, in ms. Raises Malformed."""
+    """One agent as a node announces it. `incarnation` is when the node started, in ms. Raises Malformed."""
 
     agent: bytes
     name: str
@@ -82,7 +82,7 @@ def decode_txt(properties: Mapping[bytes, bytes | None] | Mapping[str, bytes | N
 
 
 def instance_label(agent: bytes, node: bytes) -> str:
-    """The DNS label of an agent on a node, 63 bytes: no other pair has it, so nobody need be asked first."""
+    """The DNS label of an agent on a node, 63 bytes: no other pair has it, so no probing is needed."""
     return f"{_base32(agent)}-{_base32(node)[:NODE_LABEL_CHARS]}"
 
 
@@ -91,5 +91,5 @@ def _base32(data: bytes) -> str:
 
 
 def _text(value: bytes | str) -> str:
-    """ASCII text; anything else becomes what no check accepts."""
+    """ASCII text; anything else becomes text that no check accepts."""
     return value if isinstance(value, str) else value.decode("ascii", "replace")

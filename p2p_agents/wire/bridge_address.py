@@ -1,7 +1,7 @@
 """The address of a bridge as people pass it on: bridge://HOST:PORT#KEY, the key in base32.
 
-One port serves QUIC on UDP and WebSocket over TLS on TCP. The key is the bridge's own, whoever's certificate its
-TLS shows: it is what a client pins.
+One port serves QUIC on UDP and WebSocket over TLS on TCP. The key is the bridge's own, whatever certificate its
+TLS shows: clients pin this key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A contact card: what an introducer says of one agent to another, as the body of an entry of the kind `contact.card`.
+"""A contact card: how an introducer describes one agent to another, as the body of a `contact.card` entry.
 
     card = [1, agent, name, kind, [identity entry…], [[node, [[address, port]…]]…]]
 
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Building one out of bounds raises Malformed. Without identity entries, a HELLO is to show them."""
+    """Building one out of bounds raises Malformed. Without identity entries, a HELLO has to show them."""
 
     agent: bytes
     name: str

@@ -71,12 +71,12 @@ def uint(value: Any, *, at_most: int = INT_MAX, what: str = "") -> int:
 
 
 def date(value: Any, *, what: str = "") -> int:
-    """`value` as milliseconds since 1970 that a calendar has a date for: what people are shown. Raises Malformed."""
+    """`value` as milliseconds since 1970 that have a calendar date, to show to people. Raises Malformed."""
     return uint(value, at_most=DATE_MS_MAX, what=what)
 
 
 def blob(value: Any, *, size: int | None = None, at_most: int | None = None, what: str = "") -> bytes:
-    """`value` as bytes, of exactly `size` or of `at_most` so many. Raises Malformed."""
+    """`value` as bytes: exactly `size`, or at most `at_most`. Raises Malformed."""
     if type(value) is not bytes:
         raise _wrong(what, "must be a byte string")
     if size is not None and len(value) != size:
@@ -135,7 +135,7 @@ _PLAIN = frozenset({bytes, str, bool, type(None)})
 
 
 def _check_values(value: Any, at_most: int) -> None:
-    """Refuse what the decoder lets through: floats, simple values, large integers, other keys, many items."""
+    """Refuse what the decoder accepts and we do not: floats, simple values, large integers, other keys, many items."""
     pending: list[Any] = [(value,)]
     left = at_most
     while pending:

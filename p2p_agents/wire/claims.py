@@ -1,4 +1,4 @@
-"""What the signatures of a link say: OPEN, HELLO, SYNC, RESET and REQUEST, each a CBOR array under its own label.
+"""The signed statements of a link: OPEN, HELLO, SYNC, RESET and REQUEST, each a CBOR array under its own label.
 
     open    = [1, server key, agent, device, peer agent, challenge, peer node's challenge, link]
     hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,

@@ -1,6 +1,6 @@
-"""Entries: what a signed record of a conversation claims, its body beside it, and the void that replaces it.
+"""Entries: the claims of a signed record of a conversation, the body beside it, and the void that may replace it.
 
-The signature itself is crypto's; here are the bytes that are signed. An entry's id is SHA-256 of its
+The signature itself belongs to crypto; this module makes the bytes that are signed. An entry's id is SHA-256 of its
 COSE_Sign1 bytes.
 """
 
@@ -20,7 +20,7 @@ VOID_LABEL = "p2pa/1 void"
 ID_BYTES = 32
 EPOCH_BYTES = 8
 SALT_BYTES = 16
-FIRST_PREV = bytes(ID_BYTES)  # what a chain's first entry names as its predecessor
+FIRST_PREV = bytes(ID_BYTES)  # named as the predecessor by a chain's first entry
 
 _BODY_BYTES = 1 + (1 + SALT_BYTES) + 5 + BODY_BYTES  # array, salt, and the content with its length
 _SIGNATURE_BYTES = 2 + 64  # of a COSE_Sign1 as CBOR: its length in two bytes, and Ed25519's
@@ -29,7 +29,7 @@ _CLAIMS_BYTES = HEADERS_BYTES + 1024  # the fixed fields take under 300 bytes, t
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an author's device signs (PROTOCOL A1). Building one out of bounds raises Malformed."""
+    """The statement that an author's device signs (PROTOCOL A1). Building one out of bounds raises Malformed."""
 
     author: bytes
     device: bytes

@@ -55,12 +55,12 @@ PROTOCOL = 1
 CODE_CHARS = 64
 PROOF_BYTES = 512
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
-PAYLOAD_BYTES = FRAME_BYTES - 256  # what fits a frame beside its own fields
+PAYLOAD_BYTES = FRAME_BYTES - 256  # room in a frame beside its own fields
 
 
 # Codes of REFUSE and CLOSE that more than a log reads; the others are those of errors.
 NO_SUCH_AGENT = "no_such_agent"  # also said for hidden agents, and by those who blocked the asker
-BUSY = "busy"  # a stranger among too many
+BUSY = "busy"  # one stranger too many
 STALLED = "stalled"  # nothing was acknowledged on it for long
 GHOST = "ghost"  # the link belonged to an earlier incarnation: ask for it anew
 
@@ -138,7 +138,7 @@ class Open:
     to: bytes
     challenge: bytes
     held: int
-    proof: bytes  # of the device: who merely names an agent learns nothing of how it is regarded
+    proof: bytes  # by the device: merely naming an agent reveals nothing of how it is regarded
     head: bytes = b""  # SHA-256 of the last of the entries held; empty when none is
 
     def pack(self) -> list[object]:

@@ -1,10 +1,10 @@
-"""What a new device of an agent gets with the last message of the pairing that linked it.
+"""The start that a new device of an agent gets, with the last message of the pairing that linked it.
 
     gift  = [1, [identity entry…], policy, hidden, [floor…]]
     floor = [other side, device, epoch, seq, entry, lamport]
 
 The identity entries follow those that the displayer showed and end with, or before, the one that brings the device in.
-A floor says through which entry a device's chain is left out of the history that will be given.
+A floor names the entry up to which a device's chain is left out of the history that follows.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ ADDRESS_CHARS = 64
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """[14, 0, key bundle, [identity entry…], node key, [address…]]: what a queue lacks that HELLO tells on a link."""
+    """[14, 0, key bundle, [identity entry…], node key, [address…]]: on a link, HELLO says all this."""
 
     TYPE: ClassVar[int] = 14
     bundle: bytes

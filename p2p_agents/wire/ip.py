@@ -15,7 +15,7 @@ Address = tuple[str, int]
 
 
 def pack_address(address: Address) -> list[object]:
-    """Raises Malformed for what is no IP address, or is one with a scope, which means nothing elsewhere."""
+    """Raises Malformed unless it is an IP address without a scope; a scope means nothing on another machine."""
     host, port = address
     try:
         packed = ipaddress.ip_address(host).packed
@@ -35,7 +35,7 @@ def unpack_address(value: Any) -> Address:
 
 
 def may_be_dialled(address: Address) -> bool:
-    """Whether one host may answer there: nobody is to make us talk to groups, or to nowhere."""
+    """Whether a single host may answer there: nobody can make us send to groups, or to nowhere."""
     host, port = address
     ip = ipaddress.ip_address(host)
     return port > 0 and not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))

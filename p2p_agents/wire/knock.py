@@ -1,8 +1,8 @@
-"""KNOCK, the frame by which a stranger asks over a bridge to be let in: it lies in a public queue, and only there.
+"""KNOCK, the frame by which a stranger asks over a bridge to be accepted: it travels in public queues only.
 
     knock = [1, agent, device, peer agent, entry hash, text, stamp, [identity entry…], key bundle, name, kind, [route…]]
 
-Signed by the device and sealed to the peer's prekey: outside, nothing of the sender is to be seen. It holds all that
+Signed by the device and sealed to the peer's prekey: outsiders see nothing of the sender. It holds all that
 HELLO and REQUEST say on a link, and where the answer is to be left.
 """
 
@@ -45,7 +45,7 @@ class Knock:
 
 @dataclass(frozen=True, slots=True)
 class KnockClaims:
-    """What a stranger says. Building one out of bounds raises Malformed."""
+    """A stranger's request. Building one out of bounds raises Malformed."""
 
     agent: bytes
     device: bytes
@@ -74,7 +74,7 @@ class KnockClaims:
 
 
 def encode_knock(c: KnockClaims) -> bytes:
-    """What the device signs."""
+    """The bytes that the device signs."""
     said = [c.agent, c.device, c.peer, c.entry, c.text, c.stamp]
     routes = [route.pack() for route in c.routes]
     return encode([VERSION, *said, list(c.entries), c.bundle, c.name, c.kind, routes])
