@@ -23,7 +23,7 @@ from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
-from p2p_agents.store import contacts, upgrade
+from p2p_agents.store import agents, contacts, upgrade
 from p2p_agents.store.database import Database
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
         what = "1 message is" if broken == 1 else f"{broken} messages are"
         detail = f"{what} damaged on this disk: the words are not shown, and what was owed has failed"
         kept.append(Check("integrity", False, detail, DAMAGED_HINT))
-    frozen = [check for hosted in core.hosted.values() for check in _frozen(core, hosted)]
+    frozen = [check for hosted in core.hosted.values() for check in (*_frozen(core, hosted), *_forgotten(core, hosted))]
     past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]
     return [check.shown() for check in (*kept, *frozen, *past)]
 
@@ -122,6 +122,14 @@ def _frozen(core: Core, hosted: Hosted) -> list[Check]:
         )
         for contact in found
     ]
+
+
+def _forgotten(core: Core, hosted: Hosted) -> list[Check]:
+    """Contacts whose identity log the disk damaged: they show it again when they are next met."""
+    names = Names(core, hosted)
+    found = [each.peer for each in contacts.contacts(core.db, hosted.local.id) if agents.is_damaged(core.db, each.peer)]
+    why = "its identity log is damaged on this disk; it is asked for again, and nothing is exchanged before"
+    return [Check("contact", False, f"{called(names.of(peer))}: {why}", "wait until it is online") for peer in found]
 
 
 def _event(core: Core, event: Event) -> Check:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.crypto.identity import Identity, replay
-from p2p_agents.errors import BadIdentity
+from p2p_agents.errors import BadIdentity, PeerFault
 
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
@@ -94,8 +94,22 @@ def set_introductions(db: Database, agent: int, policy: str) -> None:
 
 
 def load_identity(db: Database, agent: bytes) -> Identity | None:
-    rows = db.all("SELECT entry FROM identities WHERE agent = ? ORDER BY n", (agent,))
-    return replay([row[0] for row in rows]) if rows else None
+    """None for a log that is not known, or that a disk damaged: whoever it is of shows it again, as a stranger does."""
+    rows = _log(db, agent)
+    try:
+        identity = replay(rows) if rows else None
+    except PeerFault:
+        return None
+    return identity if identity is not None and identity.agent == agent else None
+
+
+def is_damaged(db: Database, agent: bytes) -> bool:
+    """Whether there is a log which no longer holds."""
+    return bool(_log(db, agent)) and load_identity(db, agent) is None
+
+
+def _log(db: Database, agent: bytes) -> list[bytes]:
+    return [row[0] for row in db.all("SELECT entry FROM identities WHERE agent = ? ORDER BY n", (agent,))]
 
 
 def owner_of(db: Database, device: bytes) -> bytes | None:
@@ -116,7 +130,10 @@ def gone_devices(db: Database, agent: bytes) -> list[bytes]:
 
 def save_identity(db: Database, identity: Identity) -> None:
     """Keep a log that was merged with what was known: a tail that a rotate superseded is replaced, its devices stay
-    the agent's. Raises BadIdentity for another agent's device (PROTOCOL E1, E2)."""
+    the agent's. Raises BadIdentity for another agent's device, and for one that takes the place of a damaged log and is
+    not that log (PROTOCOL E1, E2)."""
+    if is_damaged(db, identity.agent):
+        _check_remains(identity, _log(db, identity.agent))
     for device in (*identity.devices, *identity.revoked):
         owner = owner_of(db, device)
         if owner is None:
@@ -130,6 +147,14 @@ def save_identity(db: Database, identity: Identity) -> None:
         "INSERT INTO identities VALUES (?, ?, ?)",
         [(identity.agent, n, entry) for n, entry in enumerate(identity.entries)],
     )
+
+
+def _check_remains(identity: Identity, remains: list[bytes]) -> None:
+    """What is left of a log must be part of the one that takes its place, all but one entry: a disk is no reason to
+    believe somebody who shows less than was known, or another branch."""
+    shown = identity.entries[: len(remains)]
+    if len(shown) < len(remains) or sum(one != other for one, other in zip(shown, remains, strict=True)) > 1:
+        raise BadIdentity("the identity log contradicts what the disk left of the known one")
 
 
 def forget_identity(db: Database, agent: bytes) -> None:

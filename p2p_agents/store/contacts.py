@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto.digest import H
 from p2p_agents.errors import ContactFrozen, PeerBlocked
 from p2p_agents.wire.names import skeleton
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from p2p_agents.store.database import Database, Row
 
 
@@ -267,6 +270,9 @@ def places(db: Database) -> list[str]:
 # --- requests ---
 
 
+REQUEST_STATES = ("pending", "accepted", "rejected", "blocked")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     peer: bytes
@@ -278,20 +284,38 @@ class Request:
     state: str
 
 
-_REQUEST = "peer, name, kind, entry, text, time_ms, state"
+_REQUEST_COLUMNS = "digest, peer, name, kind, entry, text, time_ms, state"
+_REQUEST = "p2pa/1 request row"  # what the digests of rows are over: all that was said, but not what became of it
+
+
+def _digest(said: Sequence[bytes | str | int]) -> bytes:
+    return H(_REQUEST, *(each.encode() if isinstance(each, str) else each for each in said))
+
+
+def _requests(rows: list[Row]) -> list[Request]:
+    """Without those that a disk damaged."""
+    return [Request(*row[1:]) for row in rows if not row[0] or row[0] == _digest(row[1:-1])]
 
 
 def request(db: Database, agent: int, peer: bytes) -> Request | None:
-    row = db.one(f"SELECT {_REQUEST} FROM requests WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
-    return Request(*row) if row else None
+    rows = db.all(f"SELECT {_REQUEST_COLUMNS} FROM requests WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
+    return next(iter(_requests(rows)), None)
 
 
 def requests(db: Database, agent: int, state: str = "pending") -> list[Request]:
     rows = db.all(
-        f"SELECT {_REQUEST} FROM requests WHERE agent = ? AND state = ? ORDER BY time_ms",  # noqa: S608 - constant
+        f"SELECT {_REQUEST_COLUMNS} FROM requests WHERE agent = ? AND state = ? ORDER BY time_ms",  # noqa: S608 - constant
         (agent, state),
     )
-    return [Request(*row) for row in rows]
+    return _requests(rows)
+
+
+def drop_damaged_requests(db: Database) -> int:
+    """Who made one asks again."""
+    rows = db.all(f"SELECT {_REQUEST_COLUMNS}, agent FROM requests")  # noqa: S608 - constant
+    damaged = [(row[-1], row[1]) for row in rows if row[-2] not in REQUEST_STATES or not _requests([row[:-1]])]
+    db.many("DELETE FROM requests WHERE agent = ? AND peer = ?", damaged)
+    return len(damaged)
 
 
 def pending_requests(db: Database, agent: int) -> int:
@@ -300,11 +324,12 @@ def pending_requests(db: Database, agent: int) -> int:
 
 
 def save_request(db: Database, agent: int, r: Request) -> None:
+    said = (r.peer, r.name, r.kind, r.entry, r.text, r.time_ms)
     db.run(
-        "INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock)) ON CONFLICT DO UPDATE SET"
+        "INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock),?) ON CONFLICT DO UPDATE SET"
         " name = excluded.name, kind = excluded.kind, entry = excluded.entry, text = excluded.text,"
-        " time_ms = excluded.time_ms, state = excluded.state",
-        (agent, r.peer, r.name, r.kind, r.entry, r.text, r.time_ms, r.state),
+        " time_ms = excluded.time_ms, state = excluded.state, digest = excluded.digest",
+        (agent, *said, r.state, _digest(said)),
     )
 
 

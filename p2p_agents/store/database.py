@@ -14,6 +14,7 @@ import os
 import sqlite3
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -37,6 +38,8 @@ BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold 
 CACHE_KIB = 16 * 1024
 CHECKED_STEPS = 10_000  # of SQLite's machine between two looks at the clock: a millisecond or less
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL before SQLite checkpoints by itself
+
+_text = partial(str, encoding="utf-8", errors="replace")  # what a disk made of one column must not shut the store
 
 _FULL = {sqlite3.SQLITE_FULL}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
@@ -299,6 +302,7 @@ def _open(path: str) -> sqlite3.Connection:
 
 def _connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256, uri=uri)
+    connection.text_factory = _text
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return connection

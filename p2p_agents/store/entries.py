@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import Run
 from p2p_agents.conversation.record import TEXT_TYPES, Place, Record
+from p2p_agents.errors import Malformed
 from p2p_agents.wire.entry import FIRST_PREV, decode_body
 
 if TYPE_CHECKING:
@@ -188,8 +189,7 @@ def index_words(db: Database, limit: int) -> bool:
         (db.remembered(INDEXED), limit),
     )
     for entry, body, content_type in rows:
-        if body is not None and content_type in TEXT_TYPES:
-            text = _text(body)
+        if body is not None and content_type in TEXT_TYPES and (text := _text(body)):
             db.run("INSERT INTO words (rowid, body) VALUES (?, ?)", (entry, text))
     if rows:
         db.remember(INDEXED, rows[-1][0])
@@ -197,4 +197,8 @@ def index_words(db: Database, limit: int) -> bool:
 
 
 def _text(body: bytes) -> str:
-    return decode_body(body).decode("utf-8", errors="replace")
+    """Nothing of a body that a disk damaged so that it is none."""
+    try:
+        return decode_body(body).decode("utf-8", errors="replace")
+    except Malformed:
+        return ""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from p2p_agents.crypto.digest import H
+
 if TYPE_CHECKING:
-    from p2p_agents.store.database import Database
+    from collections.abc import Sequence
+
+    from p2p_agents.store.database import Database, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,36 @@ class Introduction:
     state: str = "pending"
 
 
-_COLUMNS = "peer, introducer, name, kind, card, time_ms, state"
+_COLUMNS = "digest, peer, introducer, name, kind, card, time_ms, state"
+_ROW = "p2pa/1 introduction row"  # what the digests of rows are over: what was said, but not what became of it
+_STATES = ("pending", "accepted", "rejected", "blocked")
+
+
+def _digest(said: Sequence[bytes | str | int]) -> bytes:
+    return H(_ROW, *(each.encode() if isinstance(each, str) else each for each in said))
+
+
+def _read(rows: list[Row]) -> list[Introduction]:
+    """Without those that a disk damaged."""
+    return [Introduction(*row[1:]) for row in rows if not row[0] or row[0] == _digest(row[1:-1])]
+
+
+def drop_damaged(db: Database) -> int:
+    """Who introduced somebody may do so again."""
+    rows = db.all(f"SELECT {_COLUMNS}, agent FROM introductions")  # noqa: S608 - constant
+    damaged = [row for row in rows if row[7] not in _STATES or not _read([row[:-1]])]
+    db.many(
+        "DELETE FROM introductions WHERE agent = ? AND peer = ? AND introducer = ?",
+        [(row[-1], row[1], row[2]) for row in damaged],
+    )
+    return len(damaged)
 
 
 def save(db: Database, agent: int, i: Introduction) -> None:
+    said = (i.peer, i.introducer, i.name, i.kind, i.card, i.time_ms)
     db.run(
-        "INSERT OR REPLACE INTO introductions VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
-        (agent, i.peer, i.introducer, i.name, i.kind, i.card, i.time_ms, i.state),
+        "INSERT OR REPLACE INTO introductions VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock),?)",
+        (agent, *said, i.state, _digest(said)),
     )
 
 
@@ -36,7 +63,7 @@ def pending(db: Database, agent: int, peer: bytes | None = None) -> list[Introdu
     """Of one peer, or of all; in the order they came."""
     only, parameters = ("", ()) if peer is None else (" AND peer = ?", (peer,))
     sql = f"SELECT {_COLUMNS} FROM introductions WHERE agent = ? AND state = 'pending'{only} ORDER BY time_ms"  # noqa: S608 - constants
-    return [Introduction(*row) for row in db.all(sql, (agent, *parameters))]
+    return _read(db.all(sql, (agent, *parameters)))
 
 
 def count_pending(db: Database, agent: int) -> int:

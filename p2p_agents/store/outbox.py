@@ -379,7 +379,7 @@ def peers_owed(db: Database) -> list[tuple[int, bytes]]:
 
 def _delivery(row: Sequence[object]) -> Delivery:
     id_, agent, entry, peer, device, state, why, changed, owed = row
-    return Delivery(id_, agent, entry, peer, device, State(str(state)), why, changed, bool(owed))  # type: ignore[arg-type]  # SQLite's columns are STRICT
+    return Delivery(id_, agent, entry, peer, device, State.nearest(str(state)), why, changed, bool(owed))  # type: ignore[arg-type]  # SQLite's columns are STRICT
 
 
 # --- idempotency keys (PROTOCOL B10) ---

@@ -169,3 +169,40 @@ def test_a_damaged_session_or_kept_frame_costs_no_message(world, table, column, 
     assert bob.heard(alice) == ["before", "one", "two", "three"]
     assert alice.heard(bob)[-1] == "heard you"
     assert all(state == "delivered" for state in alice.states(bob))
+
+
+# --- what is known of a contact ---
+
+
+@pytest.mark.parametrize("entry", [0, 1])
+@pytest.mark.parametrize("bridged", [False, True])
+def test_a_damaged_identity_log_is_asked_for_again(world, entry, bridged):
+    """E2: on a link by HELLO, over a bridge by GREETING; a human is told before and after, and nothing is refused."""
+    alice, bob = world.friends("alice", "bob")
+    if bridged:
+        world.bridge(alice.node, bob.node)
+        world.settle()
+    world.part(alice, bob)
+    world.run(20)
+    owed = alice.sends(bob, "owed")
+    alice.node.crash()
+    bob.sends(alice, "said meanwhile")
+    db = sqlite3.connect(alice.node.store)
+    rows = db.execute("SELECT entry FROM identities WHERE agent = ? AND n = ?", (bob.id, entry)).fetchone()
+    db.execute("UPDATE identities SET entry = ? WHERE entry = ?", (rows[0][:-1] + b"?", rows[0]))
+    db.commit()
+    db.close()
+    alice.node.start()
+    told = alice.node.run(doctor.what_the_store_tells)
+    assert [check["ok"] for check in told if "identity log is damaged" in check["detail"]] == [False]
+    if not bridged:
+        world.join(alice, bob)
+    world.run(400)
+    assert alice.heard(bob) == ["said meanwhile"]
+    assert alice.state(owed) == "delivered"
+    assert bob.heard(alice) == ["owed"]
+    assert [event.detail for event in alice.node.events("damaged")] == [
+        "its identity log was damaged on this disk; it showed it again"
+    ]
+    told = alice.node.run(doctor.what_the_store_tells)
+    assert not [check for check in told if "identity log is damaged" in check["detail"]]

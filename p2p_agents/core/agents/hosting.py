@@ -17,7 +17,7 @@ from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, KeysBroken, PeerFault
 from p2p_agents.link.hello import Speaker
-from p2p_agents.store import agents, keyring, lived, outbox, sessions
+from p2p_agents.store import agents, keyring, lived, mending, outbox, sessions
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -117,6 +117,7 @@ def load_all(core: Core) -> None:
 
     The incarnation rises with every start, whatever the wall clock does.
     """
+    mending.mend(core.db)
     core.incarnation = max(core.now_ms(), core.db.remembered("incarnation") + 1)
     core.db.remember("incarnation", core.incarnation)
     lived.keep(core.db, core.lived.mark())
@@ -158,14 +159,16 @@ def _load(core: Core, local: LocalAgent) -> Hosted:
 
 def _identity(core: Core, local: LocalAgent, kept: AgentSecrets) -> Identity:
     """As the store has it; where that is damaged, as it stands beside the keys."""
+    identity = agents.load_identity(core.db, local.agent)
+    if identity is not None:
+        return identity
     try:
-        identity = agents.load_identity(core.db, local.agent) or identities.replay(kept.entries)
-    except PeerFault:
-        log.warning("the store's identity log of %s is damaged; that of its key file is taken", local.name)
-        try:
-            identity = identities.replay(kept.entries)
-        except PeerFault as fault:
-            raise KeysBroken(f"the identity log of agent {local.name} is damaged: {fault.message}") from fault
+        identity = identities.replay(kept.entries)
+        if not core.db.is_read_only:
+            agents.save_identity(core.db, identity)
+    except PeerFault as fault:
+        raise KeysBroken(f"the identity log of agent {local.name} is damaged: {fault.message}") from fault
+    log.warning("the store's identity log of %s was damaged; that of its key file is taken", local.name)
     return identity
 
 

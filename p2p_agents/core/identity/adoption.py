@@ -46,7 +46,10 @@ def adopt(core: Core, offered: Identity) -> Identity:
         freeze(core, agent, fork)
         return known
     if known is None or identity.head != known.head:
+        damaged = agents.is_damaged(core.db, agent)
         agents.save_identity(core.db, identity)
+        if damaged:
+            _record(core, agent, "damaged", "its identity log was damaged on this disk; it showed it again")
         family.speak_as(core, identity)
         _tell(core, known, identity)
         _obey(core, identity)

@@ -34,8 +34,8 @@ def check(core: Core, link: Link, proven: Proven) -> None:
         raise BadIdentity("the device key belongs to another agent")
     family.check_growth(core, proven.identity)
     contact = contacts.contact(core.db, link.agent, link.peer)
-    known = link.identity.rotated if link.identity else 0
-    if contact is not None and contact.frozen and (contact.final or proven.identity.rotated <= known):
+    rotated = link.identity is not None and proven.identity.rotated > link.identity.rotated
+    if contact is not None and contact.frozen and (contact.final or not rotated):
         raise BadIdentity(f"the contact is frozen: {contact.frozen}")
 
 

@@ -60,7 +60,7 @@ def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
     hosted = next((h for h in core.hosted.values() if h.local.device == key[0]), None)
     contact = contacts.contact(core.db, hosted.local.id, peer) if hosted else None
     identity = agents.load_identity(core.db, peer)
-    if hosted is None or contact is None or not _may_be_used(contact, identity, key[1]):
+    if hosted is None or contact is None or not _may_be_used(core, contact, identity, key[1]):
         core.ways.pop(key, None)
         return None
     link = core.ways.get(key)
@@ -73,9 +73,10 @@ def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
     return link
 
 
-def _may_be_used(contact: Contact, identity: Identity | None, device: bytes) -> bool:
-    live = identity is not None and device in identity.devices
-    return live and contact.trust >= Trust.ACCEPTED and not contact.frozen
+def _may_be_used(core: Core, contact: Contact, identity: Identity | None, device: bytes) -> bool:
+    """Of a contact whose log a disk damaged, the devices are known that it named: they show it again."""
+    live = identity.devices if identity is not None else agents.live_devices(core.db, contact.peer)
+    return device in live and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
 
 def _fresh(agent: int, peer: bytes, device: bytes) -> Link:

@@ -203,8 +203,8 @@ def _take(core: Core, link: Link, data: bytes) -> None:
     assert link.way is not None
     frame = decode_frame(data)
     handler = _HANDLERS.get(type(frame))
-    if handler is None:
-        return
+    if handler is None or (link.identity is None and not isinstance(frame, Greeting)):
+        return  # a disk damaged the peer's log: nothing can be judged by it before a greeting shows it again
     if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):
         raise Flood("too many frames carry no message")
     handler(core, link, frame)

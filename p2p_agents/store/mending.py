@@ -1,0 +1,223 @@
+"""What a disk changed in rows that others vouch for: put right when a store is opened, before anybody reads it.
+
+An id is a hash or a key: two honest ones never differ in a single byte, so one that does is the other one, damaged.
+Which of the two is true, an identity log tells. Chains and conversations are made anew from the entries they sum up.
+Where only a few words are possible, it is the nearest. What nothing vouches for is given up, to be asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import defaultdict
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from p2p_agents.conversation.record import VOID, is_intact
+from p2p_agents.conversation.states import State
+from p2p_agents.limits import INT_MAX
+from p2p_agents.link.admission import Introductions, Policy
+from p2p_agents.store import agents, contacts, entries, introductions
+from p2p_agents.store.upgrade import GENERATION_BYTES
+from p2p_agents.wire.advert import STATUSES
+from p2p_agents.wire.names import KIND_RE, NAME_RE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from p2p_agents.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+_AGENTS = (  # where ids of agents stand, and of which rows
+    ("agents", "agent", "1"),
+    ("identities", "agent", "1"),
+    ("devices", "agent", "1"),
+    ("contacts", "peer", "1"),
+    ("pins", "peer", "1"),
+    ("allowed", "peer", "1"),
+    ("addresses", "peer", "1"),
+    ("pairs", "peer", "1"),
+    ("own_queues", "peer", "1"),
+    ("outbox", "peer", "owed = 1"),
+)
+_DEVICES = (
+    ("agents", "device", "1"),
+    ("devices", "device", "1"),
+    ("prekeys", "device", "1"),
+    ("pairs", "device", "1"),
+    ("pairs", "peer_device", "1"),
+    ("bundles", "device", "1"),
+    ("routes", "device", "1"),
+    ("routes", "peer_device", "1"),
+    ("own_queues", "device", "1"),
+    ("own_queues", "peer_device", "1"),
+    ("outbox", "device", "owed = 1"),
+)
+_WORDS = {  # of an agent of this node, and what stands for a word that is none of them
+    "status": (STATUSES, STATUSES[0]),
+    "policy": (tuple(map(str, Policy)), str(Policy.ASK)),
+    "introductions": (tuple(map(str, Introductions)), str(Introductions.ASK)),
+}
+_ID_BYTES = 32
+
+
+def mend(db: Database) -> int:
+    """How many rows were put right or given up."""
+    mended = sum(part(db) for part in (_meta, _ids, _hosted, _chains, _outbox, _offers))
+    if mended:
+        logger.error("%d rows were damaged on the disk, and were put right or given up", mended)
+    return mended
+
+
+# --- ids ---
+
+
+def _ids(db: Database) -> int:
+    incepted = {hashlib.sha256(row[0]).digest() for row in db.all("SELECT entry FROM identities WHERE n = 0")}
+    mended = _true_ids(db, _AGENTS, lambda one, _: one in incepted)
+    return mended + _true_ids(db, _DEVICES, partial(_is_named, db))
+
+
+def _true_ids(db: Database, places: Sequence[tuple[str, str, str]], is_true: Callable[[bytes, bytes], bool]) -> int:
+    """`is_true` is asked of an id and the one that is like it."""
+    found = {
+        row[0]
+        for table, column, which in places
+        for row in db.all(f"SELECT DISTINCT {column} FROM {table} WHERE {which}")  # noqa: S608 - constants
+    }
+    twins = [(one, other) for pair in _near(found) for one, other in (pair, pair[::-1])]
+    return sum(
+        _replace(db, places, wrong, right)
+        for wrong, right in twins
+        if is_true(right, wrong) and not is_true(wrong, right)
+    )
+
+
+def _near(ids: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """Pairs that differ in one byte. Such have a half in common."""
+    halves: dict[tuple[int, bytes], list[bytes]] = defaultdict(list)
+    for each in ids:
+        if len(each) == _ID_BYTES:
+            halves[0, each[: _ID_BYTES // 2]].append(each)
+            halves[1, each[_ID_BYTES // 2 :]].append(each)
+    return [pair for alike in halves.values() for pair in combinations(alike, 2) if _differing(*pair) == 1]
+
+
+def _differing(one: bytes, other: bytes) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
+def _is_named(db: Database, device: bytes, twin: bytes) -> bool:
+    """Whether the log of the agent that is said to own one of the two brings the first in."""
+    owners = {owner for owner in (agents.owner_of(db, device), agents.owner_of(db, twin)) if owner}
+    logs = [agents.load_identity(db, owner) for owner in owners]
+    return any(log is not None and device in (*log.devices, *log.revoked) for log in logs)
+
+
+def _replace(db: Database, places: Sequence[tuple[str, str, str]], wrong: bytes, right: bytes) -> int:
+    """Where the right row is there too, it is the one that stays."""
+    changed = 0
+    for table, column, which in places:
+        where = f"{column} = ? AND {which}"
+        changed += db.run(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {where}", (right, wrong)).rowcount  # noqa: S608 - constants
+        changed += db.run(f"DELETE FROM {table} WHERE {where}", (wrong,)).rowcount  # noqa: S608 - constants
+    return changed
+
+
+# --- what a word or a number may be ---
+
+
+def _meta(db: Database) -> int:
+    """Without a generation no cursor means anything; a number that no clock or table can have given counts as none."""
+    rows = db.all("SELECT key, value FROM meta")
+    wrong = [(key,) for key, value in rows if len(value) == 8 and int.from_bytes(value, "big") > INT_MAX]
+    db.many("DELETE FROM meta WHERE key = ?", wrong)
+    if not any(key == "generation" for key, _ in rows):
+        db.run("INSERT INTO meta VALUES ('generation', ?)", (os.urandom(GENERATION_BYTES),))
+        return len(wrong) + 1
+    return len(wrong)
+
+
+def _hosted(db: Database) -> int:
+    """Agents of this node are announced under what stands here: it must be a name, a kind and a status."""
+    return sum(_mend_agent(db, local) for local in agents.agents(db))
+
+
+def _mend_agent(db: Database, local: agents.LocalAgent) -> int:
+    right = {column: _nearest(getattr(local, column), words, least) for column, (words, least) in _WORDS.items()}
+    right["name"] = local.name if NAME_RE.fullmatch(local.name) else f"agent-{local.id}"
+    right["kind"] = local.kind if KIND_RE.fullmatch(local.kind) else "other"
+    wrong = {column: word for column, word in right.items() if word != getattr(local, column)}
+    for column, word in wrong.items():
+        db.run(f"UPDATE OR IGNORE agents SET {column} = ? WHERE id = ?", (word, local.id))  # noqa: S608 - constants
+    return len(wrong)
+
+
+def _nearest(word: str, words: Iterable[str], otherwise: str) -> str:
+    """The known word that differs in one letter at most, else what is given."""
+    alike = [each for each in words if len(each) == len(word) and sum(a != b for a, b in zip(each, word)) <= 1]  # noqa: B905 - of one length
+    return alike[0] if alike else otherwise
+
+
+def _outbox(db: Database) -> int:
+    """Of what is owed. A settled row is read as the nearest state."""
+    marks = ",".join("?" * len(State))
+    rows = db.all(f"SELECT id, state FROM outbox WHERE owed = 1 AND state NOT IN ({marks})", tuple(map(str, State)))  # noqa: S608 - marks
+    db.many("UPDATE outbox SET state = ? WHERE id = ?", [(str(State.nearest(state)), row) for row, state in rows])
+    return len(rows)
+
+
+def _offers(db: Database) -> int:
+    """Requests and introductions: who made one makes it again, or says it again when asked."""
+    return contacts.drop_damaged_requests(db) + introductions.drop_damaged(db)
+
+
+# --- chains ---
+
+
+def _chains(db: Database) -> int:
+    mended = sum(_mend_chain(db, *row) for row in db.all(_PARTED))
+    if mended:
+        db.run(_MISSING)
+    return mended + _conversations(db)
+
+
+_PARTED = (  # the last entry of a run is another one than its chain says, or there is none; a floor has none
+    "SELECT c.conversation, c.device, c.epoch, c.hash, e.hash, e.signed, e.kind FROM chains c LEFT JOIN entries e"
+    " ON e.conversation = c.conversation AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.last"
+    " WHERE c.last >= c.first AND e.hash IS NOT c.hash"
+)
+_MISSING = (  # runs of entries that have no chain
+    "INSERT OR IGNORE INTO chains SELECT r.conversation, r.device, r.epoch,"
+    " coalesce((SELECT p.epoch FROM entries p WHERE p.hash = f.prev), x''), r.first, r.last, e.hash, e.lamport"
+    " FROM (SELECT conversation, device, epoch, min(seq) AS first, max(seq) AS last FROM entries GROUP BY 1, 2, 3) r"
+    " JOIN entries f ON (f.conversation, f.device, f.epoch, f.seq) = (r.conversation, r.device, r.epoch, r.first)"
+    " JOIN entries e ON (e.conversation, e.device, e.epoch, e.seq) = (r.conversation, r.device, r.epoch, r.last)"
+)
+
+
+def _mend_chain(
+    db: Database, conversation: bytes, device: bytes, epoch: bytes, said: bytes, held: bytes | None, *entry: Any
+) -> int:
+    """A chain's hash gives way to that of its last entry, where that is one; a chain without entries is none."""
+    which = "WHERE conversation = ? AND device = ? AND epoch = ?"
+    if held is not None:
+        signed, kind = entry
+        if kind != VOID and hashlib.sha256(signed).digest() != held:
+            return 0  # the entry is damaged
+        db.run(f"UPDATE chains SET hash = ? {which}", (held, conversation, device, epoch))  # noqa: S608 - constant
+        return 1
+    found = entries.find(db, said)
+    if found is not None and not is_intact(entries.load(db, found)):
+        return 0  # as here
+    return db.run(f"DELETE FROM chains {which}", (conversation, device, epoch)).rowcount  # noqa: S608 - constant
+
+
+def _conversations(db: Database) -> int:
+    return db.run(
+        "INSERT INTO conversations SELECT conversation, 'direct', max(lamport) FROM chains WHERE true GROUP BY 1"
+        " ON CONFLICT (id) DO UPDATE SET lamport = excluded.lamport WHERE lamport < excluded.lamport"
+    ).rowcount
