@@ -132,6 +132,9 @@ HINT_READS_OF_OTHERS_PER_S = 4  # of all other users together: having many user 
 
 # --- requests ---
 REQUESTS_PENDING = 256  # per agent, over all unknown peers
+REQUESTS_STAY = (
+    192  # of those for two weeks; in the places beyond the newest takes that of who has waited longest there
+)
 REQUESTS_PER_MINUTE = 10  # per agent, over all unknown peers
 REQUESTS_PER_MINUTE_NEAR = 240  # from this machine, and from nodes of contacts: all that may be pending, at once
 REQUEST_AGAIN_S = 60.0  # a request dropped in a crowd is offered again after this, if the link lasts

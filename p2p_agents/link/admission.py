@@ -173,6 +173,6 @@ class RequestDesk:
         if known:
             return Answer.KEEP
         of_crowd = near and pending < REQUESTS_PENDING // 2 and self._near.take(now)  # the rest is for everybody
-        if pending >= REQUESTS_PENDING or not (of_crowd or self._all.take(now)):
+        if not (of_crowd or self._all.take(now)):
             return Answer.DROP
         return Answer.ACCEPT if policy is Policy.OPEN else Answer.KEEP

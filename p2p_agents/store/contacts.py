@@ -337,9 +337,23 @@ def settle_request(db: Database, agent: int, peer: bytes, state: str) -> None:
     db.run("UPDATE requests SET state = ? WHERE agent = ? AND peer = ?", (state, agent, peer))
 
 
+def forget_request(db: Database, agent: int, peer: bytes) -> None:
+    db.run("DELETE FROM requests WHERE agent = ? AND peer = ? AND state = 'pending'", (agent, peer))
+
+
 def forget_requests(db: Database, before_ms: int) -> None:
     """Those that wait since before `before_ms` of the time the node saw pass."""
     db.run("DELETE FROM requests WHERE state = 'pending' AND since_ms < ?", (before_ms,))
+
+
+def longest_pending(db: Database, agent: int, after: int) -> bytes | None:
+    """Who waits longest for an answer, but for so many who wait longer."""
+    row = db.one(
+        "SELECT peer FROM requests WHERE agent = ? AND state = 'pending' ORDER BY since_ms, time_ms, peer"
+        " LIMIT 1 OFFSET ?",
+        (agent, after),
+    )
+    return row[0] if row else None
 
 
 # --- what a human should know ---

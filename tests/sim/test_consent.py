@@ -8,9 +8,18 @@ import pytest
 
 from p2p_agents.core.api import commands, trust
 from p2p_agents.core.api.showing import CROWDED, ONE_BY_ONE
+from p2p_agents.core.contact import consent
 from p2p_agents.core.links import opening
 from p2p_agents.errors import PeerBlocked, RequestUnknown
-from p2p_agents.limits import REQUEST_DAYS, REQUESTS_PENDING, REQUESTS_PER_MINUTE, STRANGER_LINKS, TEXT_PREVIEW_BYTES
+from p2p_agents.limits import (
+    REQUEST_DAYS,
+    REQUESTS_PENDING,
+    REQUESTS_PER_MINUTE,
+    REQUESTS_STAY,
+    STRANGER_LINKS,
+    TEXT_PREVIEW_BYTES,
+)
+from p2p_agents.link.admission import Answer
 from p2p_agents.node import lines
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Request, Trust
@@ -228,18 +237,89 @@ def test_a_crowd_of_one_machine_is_heard_of_and_told_what_it_waits_for(world, mo
     assert told == whys - {"awaits acceptance"}
 
 
-def test_pending_requests_are_bounded(world):
-    """Requests: flood from many identities stays under quota, however patient."""
+def is_asked_by(bob, numbers):
+    """Requests of invented agents, as kept one after the other."""
+    for number in numbers:
+        request = Request(number.to_bytes(32, "big"), "x", "other", b"e" * 32, f"{number}", number, "pending")
+        contacts.save_request(bob.core.db, bob.hosted.local.id, request)
+
+
+def test_pending_requests_are_bounded_and_the_newest_is_always_among_them(world):
+    """Requests: whoever fills all places keeps three quarters of them for two weeks, and nobody out of the others."""
     alice, bob = strangers(world)
-    for number in range(REQUESTS_PENDING):
-        contacts.save_request(
-            bob.core.db,
-            bob.hosted.local.id,
-            Request(number.to_bytes(32, "big"), "x", "other", b"e" * 32, "x", 1, "pending"),
-        )
+    is_asked_by(bob, range(REQUESTS_PENDING))
     alice.sends(bob, "one more")
     world.settle()
-    assert "one more" not in bob.requests()
+    stay, rotate = range(REQUESTS_STAY), range(REQUESTS_STAY + 1, REQUESTS_PENDING)
+    assert bob.requests() == [*map(str, stay), *map(str, rotate), "one more"]
+    bob.accepts(alice)
+    world.settle()
+    assert bob.heard(alice) == ["one more"]
+
+
+def test_a_crowd_displaces_only_those_in_the_places_that_rotate(world):
+    """Requests: one of those has its place for as many newer ones as there are such places."""
+    bob = world.agent("bob")
+    is_asked_by(bob, range(REQUESTS_PENDING))
+    hosted, rotating = bob.hosted, REQUESTS_PENDING - REQUESTS_STAY
+    for number in range(1000, 1000 + rotating):
+        said = consent.Said(number.to_bytes(32, "big"), "x", "other", b"e" * 32, f"{number}")
+        bob.node.run(lambda core, said=said: consent.keep(core, hosted, said, Answer.KEEP))
+        assert len(bob.requests()) == REQUESTS_PENDING
+        assert "1000" in bob.requests()
+    assert bob.requests()[:REQUESTS_STAY] == [*map(str, range(REQUESTS_STAY))]
+    bob.node.run(
+        lambda core: consent.keep(core, hosted, consent.Said(b"n" * 32, "x", "other", b"e" * 32, "n"), Answer.KEEP)
+    )
+    assert "1000" not in bob.requests()
+
+
+def rows_of(node, peer):
+    """What a node's store holds of a peer, by table."""
+    tables = ("contacts", "requests", "askers", "pairs", "addresses", "unshared")
+    found = {table: f"SELECT count(*) FROM {table} WHERE peer = ?" for table in tables}
+    found |= {table: f"SELECT count(*) FROM {table} WHERE agent = ?" for table in ("identities", "devices")}
+    return {table: count for table, sql in found.items() if (count := node.db.one(sql, (peer,))[0])}
+
+
+def test_nothing_stays_of_who_was_displaced(world):
+    """Requests: their identity logs would fill the store, ten of 256 KiB a minute."""
+    bob, mallory = world.agent("bob"), world.agent("mallory")
+    world.settle()
+    mallory.sends(bob, "let me in")
+    world.settle()
+    mallory.node.restart()  # a link to who asked teaches where it lives, too
+    world.settle()
+    assert rows_of(bob.node, mallory.id).keys() >= {"contacts", "requests", "identities", "devices", "addresses"}
+    world.part(mallory, bob)
+    is_asked_by(bob, range(REQUESTS_PENDING - 1))
+    bob.core.db.run("UPDATE requests SET time_ms = ? WHERE peer = ?", (REQUESTS_STAY, mallory.id))
+    bob.core.db.run(
+        "UPDATE requests SET time_ms = time_ms + 1 WHERE time_ms >= ? AND peer <> ?", (REQUESTS_STAY, mallory.id)
+    )
+    said = consent.Said(b"n" * 32, "x", "other", b"e" * 32, "the newest")
+    bob.node.run(lambda core: consent.keep(core, bob.hosted, said, Answer.KEEP))
+    assert rows_of(bob.node, mallory.id) == {}
+    world.join(mallory, bob)
+    world.run(200)
+    assert "let me in" in bob.requests()  # in the place of another
+
+
+def test_who_was_met_is_not_forgotten_with_its_request(world):
+    """Requests: what was said stays, and so does what is known of its keys."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "hello")
+    world.settle()
+    bob.node.run(lambda core: consent.remove(core, bob.hosted, alice.id))
+    said = consent.Said(alice.id, "alice", "other", b"e" * 32, "let me in again")
+    bob.node.run(lambda core: consent.keep(core, bob.hosted, said, Answer.KEEP))
+    before = rows_of(bob.node, alice.id)
+    contacts.forget_request(bob.core.db, bob.hosted.local.id, alice.id)
+    bob.node.run(lambda core: consent._forget(core, bob.hosted.local.id, alice.id))
+    left = rows_of(bob.node, alice.id)
+    assert {table: before[table] for table in ("contacts", "identities", "devices")}.items() <= left.items()
+    assert bob.heard(alice) == ["hello"]
+    assert contacts.contact(bob.core.db, bob.hosted.local.id, alice.id).trust is Trust.UNKNOWN
 
 
 def test_a_request_nobody_answers_is_given_up(world):
@@ -251,6 +331,7 @@ def test_a_request_nobody_answers_is_given_up(world):
     world.run(200)
     assert (alice.state(hello), alice.why(hello)) == ("failed", "not accepted")
     assert bob.requests() == []
+    assert not rows_of(bob.node, alice.id).keys() & {"contacts", "identities", "devices"}
 
 
 def test_nobody_is_accepted_that_did_not_ask(world):

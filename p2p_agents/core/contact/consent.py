@@ -13,8 +13,9 @@ from p2p_agents.core.kernel.state import Phase
 from p2p_agents.core.links import memory, standing
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import Malformed, RequestUnknown
+from p2p_agents.limits import REQUESTS_PENDING, REQUESTS_STAY
 from p2p_agents.link.admission import Answer, Policy
-from p2p_agents.store import allowed, contacts, doors, introductions
+from p2p_agents.store import allowed, contacts, doors, introductions, strangers
 from p2p_agents.store.contacts import Contact, Trust
 from p2p_agents.store.contacts import Request as Kept
 from p2p_agents.wire.claims import REQUEST_LABEL, RequestClaims, decode_request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Link
 
+FORGOTTEN_AT_ONCE = 200  # strangers
 ENTRY_BYTES = 32  # the id of an entry
 REMOVED = "the contact was removed"  # why a message to it failed
 
@@ -94,6 +96,8 @@ def keep(core: Core, hosted: Hosted, said: Said, answer: Answer) -> None:
     """Write a request down that was judged; its sender's identity is kept already."""
     agent, now_ms = hosted.local.id, core.now_ms()
     earlier = contacts.request(core.db, agent, said.peer)
+    if answer is Answer.KEEP and (earlier is None or earlier.state != "pending"):
+        _make_room(core, hosted)
     time_ms = earlier.time_ms if earlier else now_ms
     kept = Kept(said.peer, said.name, said.kind, said.entry, said.text, time_ms, "pending")
     contacts.save_request(core.db, agent, kept)
@@ -105,6 +109,30 @@ def keep(core: Core, hosted: Hosted, said: Said, answer: Answer) -> None:
         core.effect(Asked(agent, said.peer))
     core.effect(PeersChanged())
     core.effect(Wake(agent))
+
+
+def _make_room(core: Core, hosted: Hosted) -> None:
+    """Where all places are taken, who waits longest in those that rotate gives up its own. It may ask again."""
+    agent = hosted.local.id
+    while contacts.pending_requests(core.db, agent) >= REQUESTS_PENDING:
+        peer = contacts.longest_pending(core.db, agent, REQUESTS_STAY)
+        assert peer is not None
+        contacts.forget_request(core.db, agent, peer)
+        doors.forget_asker(core.db, agent, peer)
+        _forget(core, agent, peer)
+
+
+def forget_strangers(core: Core) -> None:
+    """Nothing stays of those whose request nobody answered: their logs would fill the store."""
+    for agent, peer in strangers.only_asked(core.db, FORGOTTEN_AT_ONCE):
+        _forget(core, agent, peer)
+
+
+def _forget(core: Core, agent: int, peer: bytes) -> None:
+    memory.forget_peer(core, peer)
+    if strangers.forget(core.db, agent, peer) and core.hosted_id(peer) is None:
+        strangers.forget_agent(core.db, peer)
+    core.effect(PeersChanged())
 
 
 # --- deciding ---

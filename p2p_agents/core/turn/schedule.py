@@ -128,6 +128,7 @@ def expire(core: Core) -> None:
     contacts.forget_requests(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
     introductions.forget(core.db, lived_ms - REQUEST_DAYS * DAY_MS)
     doors.forget_askers(core.db)
+    consent.forget_strangers(core)
 
 
 def _why(core: Core, row: Delivery) -> str:
