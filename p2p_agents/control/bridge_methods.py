@@ -10,7 +10,7 @@ from p2p_agents.wire.relay_requests import TOKEN_CHARS
 ADDRESS_CHARS = 512  # bridge://, the longest host name, a port and a key
 BRIDGE_FIELDS = (
     "{address, configured, token, added, state, why, way, account, observed, queues, unread, waiting, rtt_ms, heard,"
-    " failures, refusal, refused, next_try_s}"
+    " failures, refusal, refusal_why, refused, next_try_s}"
 )
 _WHICH = "its address, or its host and port"
 

@@ -1,10 +1,41 @@
-"""What the core is told of a bridge."""
+"""What the core is told of a bridge, and what people are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from p2p_agents.errors import BadBridge, BridgeImpostor, BridgeRefused, BridgeUnreachable
+from p2p_agents.wire.relay_answers import Refusal
+
 DOWN = "down"  # the refusal of a blob that the bridge was not reached with, or did not answer for
+WORDS: dict[str, str] = {
+    "": "it has not been reached yet",
+    DOWN: "it does not answer",
+    BadBridge.code: "its address cannot be used",
+    BridgeImpostor.code: "a server with another key answers in its place",
+    BridgeRefused.code: "it accepts no connection of this node",
+    BridgeUnreachable.code: "it cannot be reached",
+    Refusal.BAD: "it did not accept what this node asked for",
+    Refusal.VERSION: "it speaks another version of the protocol",
+    Refusal.ADMISSION: "it does not admit this node",
+    Refusal.TOKEN: "the queue there accepts nothing from this node",
+    Refusal.GONE: "the queue there is gone",
+    Refusal.QUOTA: "the queue there is full until its reader fetches what waits",
+    Refusal.ACCOUNT: "the reader's share of the bridge is used up",
+    Refusal.RATE: "too much at once; it accepts more in a moment",
+    Refusal.LARGE: "it accepts nothing that large",
+    Refusal.WORK: "it asked for more work than was done",
+    Refusal.FULL: "it is full",
+    Refusal.CROWDED: "the meeting place is taken",
+    Refusal.AWAY: "the meeting place is gone",
+    Refusal.RESTARTING: "it is restarting",
+}
+UNKNOWN = "it refused, and this version does not know why"  # the code may be any text: a person is not shown it
+
+
+def in_words(code: str) -> str:
+    """For a person, what a bridge answered or why it is not reached: a code of WORDS, or one of a later version."""
+    return WORDS.get(code, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

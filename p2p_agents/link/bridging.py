@@ -14,7 +14,7 @@ from p2p_agents.errors import BridgeRefused, BridgeUnreachable, PeerFault
 from p2p_agents.limits import BRIDGE_RESTART_S
 from p2p_agents.link.approach import Approach, Dial, Failure, Hangup, Send
 from p2p_agents.link.bridge_line import Line
-from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, News, Refused, Work
+from p2p_agents.link.bridge_news import DOWN, BridgeDown, BridgeUp, News, Refused, Work, in_words
 from p2p_agents.link.bridge_queues import Places, Puts, Readings
 from p2p_agents.link.bridge_toll import Toll
 from p2p_agents.wire.framing import Framer
@@ -258,7 +258,7 @@ class Bridging:
         elif isinstance(message, Fail):
             self.health.refusal, self.health.refused_at = message.code, now
             self._actions.append(Hangup(way))
-            self._end(way, Failure(BridgeRefused.code, f"it refused: {message.code}"), now)
+            self._end(way, Failure(BridgeRefused.code, in_words(message.code)), now)
 
     def _enter(self, way: Way, welcome: Welcome, now: float) -> None:
         """The bridge proved itself on this connection."""

@@ -13,10 +13,11 @@ from p2p_agents.core.relay.ways import host_of
 from p2p_agents.core.turn import relays
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgesFull, BridgeUnknown, BridgeUnreachable
 from p2p_agents.limits import BRIDGES_CONFIGURED
+from p2p_agents.link.bridge_news import in_words
 from p2p_agents.node.doctor import Check
 from p2p_agents.store import bridges as kept
 from p2p_agents.wire.bridge_address import parse_bridge
-from p2p_agents.wire.relay_answers import Admission
+from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,8 @@ class BridgeDesk:
                 while not (machine.reads(queue) or queue in served.unread or health.failure):
                     await self._bridges.changed()
         failure = health.failure.why if health.failure else "the bridge has not answered yet"
-        why = None if machine.reads(queue) else health.admission or served.unread.get(queue) or failure
+        code = health.admission or served.unread.get(queue)
+        why = None if machine.reads(queue) else in_words(code) if code else failure
         return shown | {"open": machine.reads(queue), "why": why}
 
     async def checks(self) -> list[Json]:
@@ -141,7 +143,7 @@ class BridgeDesk:
             "token": bool(entry and entry.token),
             "added": time_text(entry.added_ms) if entry else None,
             "state": _state(served),
-            "why": health.failure.why if health.failure else health.admission or None,
+            "why": health.failure.why if health.failure else in_words(health.admission) if health.admission else None,
             "way": line.way if line else None,
             "account": base64.b32encode(served.account.public).decode().rstrip("=").lower(),
             "observed": health.observed or None,
@@ -152,6 +154,7 @@ class BridgeDesk:
             "heard": _time(health.reached_at, now),
             "failures": health.failures,
             "refusal": health.refusal or None,
+            "refusal_why": in_words(health.refusal) if health.refusal else None,
             "refused": _time(health.refused_at, now) if health.refusal else None,
             "next_try_s": round(max(0.0, due - now), 1) if due is not None else None,
         }
@@ -194,13 +197,14 @@ def _is_settled(served: Served, token: str) -> bool:
         return _state(served) != "connecting"
     account = base64.b32encode(served.account.public).decode().rstrip("=").lower()
     place = host_of(served.address)
+    also = "" if health.admission == Refusal.ADMISSION else f": {in_words(health.admission)}"
     if line.terms.admission is Admission.LIST:
         hint = f"ask its operator to run: p2p-bridge allow add {account}"
-        raise BridgeRefused(f"{place} admits those on its list: {health.admission}", hint=hint, account=account)
+        raise BridgeRefused(f"{place} admits those on its list{also}", hint=hint, account=account)
     if token:
         hint = "it may be mistyped, revoked, or have admitted as many as it may; ask the bridge's operator for another"
-        raise BridgeRefused(f"{place} does not take that token: {health.admission}", hint=hint, account=account)
-    raise BridgeRefused(f"{place} does not admit this node without a token: {health.admission}", account=account)
+        raise BridgeRefused(f"{place} does not take that token{also}", hint=hint, account=account)
+    raise BridgeRefused(f"{place} does not admit this node without a token{also}", account=account)
 
 
 def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> Json:

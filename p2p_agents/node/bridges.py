@@ -16,7 +16,18 @@ from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.crypto.work import seek_stamp
 from p2p_agents.errors import BadBridge
 from p2p_agents.limits import BLOB_BYTES, BRIDGES, INBOUND_QUEUE_BYTES, WORK_TRIES
-from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, Opened, PlaceTold, Refused, Stored, Unread, Work
+from p2p_agents.link.bridge_news import (
+    DOWN,
+    BridgeDown,
+    BridgeUp,
+    Came,
+    Opened,
+    PlaceTold,
+    Refused,
+    Stored,
+    Unread,
+    Work,
+)
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.net.bridge_client import BridgeClient
@@ -209,7 +220,7 @@ class Served:
     async def close(self) -> None:
         """What waits is its senders' again."""
         if posts := self._posting.drain():
-            self._submit(partial(relays.refused, posts=posts, code=relays.DOWN, retry_ms=0))
+            self._submit(partial(relays.refused, posts=posts, code=DOWN, retry_ms=0))
         await self.client.close()
 
     def carry(self, effect: ReadQueues | ReadAgain | Kept | TellPlace) -> None:

@@ -67,6 +67,7 @@ BRIDGE = {
     "heard": "2026-11-20T14:01:00Z",
     "failures": 0,
     "refusal": None,
+    "refusal_why": None,
     "refused": None,
     "next_try_s": None,
 }
@@ -82,6 +83,7 @@ DOWN_BRIDGE = BRIDGE | {
     "waiting": 3,
     "rtt_ms": None,
     "refusal": "queue_full",
+    "refusal_why": "the queue there is full until its reader fetches what waits",
     "refused": "2026-11-20T14:00:30Z",
     "next_try_s": 12.0,
 }
@@ -278,7 +280,7 @@ def _add_bridge(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if not params["address"].startswith("bridge://"):
         return errors.BadBridge()
     if params["token"] == "wrong":
-        return errors.BridgeRefused("bridge.example:4433 does not admit this node: not_admitted")
+        return errors.BridgeRefused("bridge.example:4433 does not admit this node without a token")
     return {"bridge": BRIDGE | {"token": bool(params["token"])}}
 
 

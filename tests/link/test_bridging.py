@@ -217,7 +217,7 @@ def test_a_bridge_may_refuse_whom_it_has_not_welcomed(bridge):
         visit.carry(visit.machine.opened(way, visit.now))
         visit.say(Fail(0, Refusal.VERSION), way)
     assert visit.told() == [BridgeDown(BridgeRefused.code)]
-    assert visit.machine.health.failure.why == "it refused: unknown_version"
+    assert visit.machine.health.failure.why == "it speaks another version of the protocol"
 
 
 # --- admission ---

@@ -19,6 +19,7 @@ from p2p_agents.core.turn.batch import Outcome
 from p2p_agents.crypto.outer import KEY_BYTES, open_blob, queue_name, token_hash
 from p2p_agents.errors import StoreFull
 from p2p_agents.limits import BRIDGE_WAITING_BYTES, BRIDGES, KIB
+from p2p_agents.link.bridge_news import DOWN
 from p2p_agents.node.bridges import Bridges
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.endpoint import Endpoint
@@ -257,7 +258,7 @@ def test_a_bridge_that_nobody_needs_is_left(run):
         await shore.server.until_asked(Put)
         shore.bridges.configure([])
         assert list(shore.bridges) == []
-        assert await shore.desk.until(relays.refused) == {"posts": [post], "code": relays.DOWN, "retry_ms": 0}
+        assert await shore.desk.until(relays.refused) == {"posts": [post], "code": DOWN, "retry_ms": 0}
 
     run(story)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.kernel.effects import ForBridges, Kept, LeaveBridge, Meet, Post, ReadAgain, ReadQueues, TellPlace
 from p2p_agents.core.turn import relays
 from p2p_agents.crypto.outer import seal_blob
+from p2p_agents.link.bridge_news import DOWN
 from p2p_agents.wire.bridge_address import BridgeAddress
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Bridge:
 
     def _put(self, node: Node, queue: bytes, posts: list[Post]) -> None:
         if not (self.up and self.nodes.get(node)):
-            self._submit(node, lambda core: relays.refused(core, posts, relays.DOWN, 0))
+            self._submit(node, lambda core: relays.refused(core, posts, DOWN, 0))
             return
         if queue not in self.queues or queue in self.full:
             code = "queue_full" if queue in self.full else "queue_gone"

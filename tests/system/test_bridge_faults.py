@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents.control.client import Client
+from p2p_agents.link.bridge_news import WORDS
+from p2p_agents.wire.relay_answers import Refusal
 from tests.system.harness import PATIENCE_S, World
 from tests.system.islands import ADDRESS, MIDDLE, BridgeProcess, Islands, pair, use
 from tests.system.talk import arrived, exchange
@@ -81,18 +83,18 @@ def bridge_of(agent: Agent) -> Json:
 def test_a_bridge_whose_disk_is_full_says_so_and_goes_on(
     agents: tuple[Agent, Agent], bridge: BridgeProcess, small_disk: Path
 ) -> None:
-    """The message stays queued, both commands say `bridge_full`, and it goes when there is room."""
+    """The message stays queued, both commands say so, and it goes when there is room."""
     bridge.data = small_disk / "bridge"
     bridge.start("--disk-reserve", "1M")
     alice, bob = meet(agents, bridge)
     ballast = fill(small_disk)
     sent = alice.send(bob, "is there room?")
     with alice.watch("peers.watch") as stream:
-        stream.until(lambda it: "bridge_full" in str(it.get("why")))
+        stream.until(lambda it: "it is full" in str(it.get("why")))
     assert outgoing(alice, sent)["state"] == "queued"
-    assert f"bridge {ADDRESS}:{bridge.port}: bridge_full" in outgoing(alice, sent)["why"]
+    assert f"bridge {ADDRESS}:{bridge.port}: it is full" in outgoing(alice, sent)["why"]
     shown = bridge_of(alice)
-    assert (shown["state"], shown["refusal"]) == ("up", "bridge_full")
+    assert (shown["state"], shown["refusal"], shown["refusal_why"]) == ("up", "bridge_full", "it is full")
     ballast.unlink()
     alice.send(bob, "and now?", wait="delivered", timeout=90)
     assert bob.everything() == ["is there room?", "and now?"]
@@ -101,19 +103,19 @@ def test_a_bridge_whose_disk_is_full_says_so_and_goes_on(
 def test_a_full_queue_takes_the_rest_as_soon_as_its_reader_is_back(
     agents: tuple[Agent, Agent], bridge: BridgeProcess
 ) -> None:
-    """`queue_full` is said of what waits; `ping` and `peers` say it too."""
+    """That the queue is full is said of what waits; `ping` and `peers` say it too."""
     bridge.start("--queue-blobs", "4")
     alice, bob = meet(agents, bridge)
     said: dict[str, list[str]] = {"alice": [], "bob": []}
     arrived(alice, bob, said)
     bob.node.kill()
-    while "queue_full" not in str(alice.call("peers")["peers"][0]["why"]):
+    while "the queue there is full" not in str(alice.call("peers")["peers"][0]["why"]):
         said["alice"].append(f"alice {len(said['alice'])}")
         last = alice.send(bob, said["alice"][-1])
         assert len(said["alice"]) < 100
-    assert outgoing(alice, last)["why"] == f"bridge {ADDRESS}:{bridge.port}: queue_full"
+    assert outgoing(alice, last)["why"] == f"bridge {ADDRESS}:{bridge.port}: {WORDS[Refusal.QUOTA]}"
     pinged = alice.cli("ping", "bob")
-    assert (pinged.code, "queue_full" in pinged.json["error"]["message"]) == ("peer_unreachable", True)
+    assert (pinged.code, "the queue there is full" in pinged.json["error"]["message"]) == ("peer_unreachable", True)
     bob.node.start()
     arrived(alice, bob, said)
 
@@ -199,7 +201,7 @@ def test_what_is_sent_while_its_bridge_is_an_impostor_stays_queued(
     alice.node.process.until("bridge_impostor")
     sent = alice.send(bob, "not for you")
     assert outgoing(alice, sent)["state"] == "queued"
-    assert "bridge_impostor" in outgoing(alice, sent)["why"]
+    assert "a server with another key answers" in outgoing(alice, sent)["why"]
     assert bridge.command("stats")["queues"] == 0
     bridge.stop()
     shutil.rmtree(bridge.data)

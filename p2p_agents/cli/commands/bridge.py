@@ -173,7 +173,7 @@ def _describe(found: Mapping[str, Any]) -> str:
         "queues": _queues(found),
         "waiting": f"{found['waiting']} frames" if found["waiting"] else None,
         "last heard": found["heard"],
-        "last refusal": f"{found['refusal']}, {found['refused']}" if found["refusal"] else None,
+        "last refusal": f"{found['refusal_why']}, {found['refused']}" if found["refusal"] else None,
         "next try": f"in {found['next_try_s']:g} s" if found["next_try_s"] is not None else None,
     }
     return "\n".join(f"{name:<13} {output.escape(str(value))}" for name, value in lines.items() if value)

@@ -20,6 +20,7 @@ from p2p_agents.core.relay import ways
 from p2p_agents.crypto.kem import OVERHEAD_BYTES, seal
 from p2p_agents.errors import BadIdentity
 from p2p_agents.limits import KNOCK_AGAIN_MAX_S, KNOCK_AGAIN_S, KNOCK_BYTES, REQUEST_DAYS
+from p2p_agents.link.bridge_news import in_words
 from p2p_agents.store import contacts, doors, entries, outbox, queues, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Standing, encode_frame
@@ -213,7 +214,7 @@ def refused(core: Core, post: Post, code: str, retry_ms: int, *, down: bool) -> 
         least = DOWN_S
     knocking.failures = min(knocking.failures + 1, 16)
     knocking.due = core.now() + max(retry_ms / 1000, least)
-    knocking.why = f"bridge {ways.host_of(post.route.bridge)}: {code}"
+    knocking.why = f"bridge {ways.host_of(post.route.bridge)}: {in_words(code)}"
     core.effect(PeersChanged())
 
 

@@ -21,6 +21,7 @@ from p2p_agents.crypto.outer import KEY_BYTES, queue_name
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.limits import INT_MAX
 from p2p_agents.link import approach
+from p2p_agents.link.bridge_news import in_words
 from p2p_agents.link.credit import Allowance, Meter
 from p2p_agents.link.reconcile import MyView, Outcome, compare
 from p2p_agents.store import agents, contacts, outbox, queues, sessions
@@ -308,7 +309,7 @@ def trouble(core: Core, agent: int, peer: bytes) -> str | None:
             _, code = link.way.avoid.get(route.bridge, (0.0, ""))
             if bridge.up and not code:
                 return None
-            why = why or f"bridge {host_of(route.bridge)}: {code if bridge.up else bridge.why}"
+            why = why or f"bridge {host_of(route.bridge)}: {in_words(code if bridge.up else bridge.why)}"
     return why
 
 

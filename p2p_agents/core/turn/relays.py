@@ -19,6 +19,7 @@ from p2p_agents.crypto.identity import replay
 from p2p_agents.crypto.outer import open_blob
 from p2p_agents.errors import BadIdentity, Flood, PeerFault, Usage
 from p2p_agents.limits import BACKOFF_MIN_S, DAY_MS
+from p2p_agents.link.bridge_news import DOWN
 from p2p_agents.link.routing import Target
 from p2p_agents.quic.address import format_address, parse_address
 from p2p_agents.store import contacts, outbox, queues, sessions
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOCKS_APART_MS = DAY_MS  # a bridge's clock may be ahead of ours by a day
-DOWN = "down"  # why posts were not kept: there was no bridge to keep them
 REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge says when
 REFUSED_FIRST_S = 0.5  # and at first: a queue that its reader just told of may be a moment from being made
 
