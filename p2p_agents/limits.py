@@ -165,6 +165,7 @@ PAGE = 50  # messages in one answer unless asked otherwise
 PAGE_MAX = 1_000
 CHECKED_ENTRIES = 500  # looked at for damage each minute: some 20 ms
 PURGE_PAGE = 2_000  # messages deleted in one transaction: nobody waits long for the next
+PURGE_S = 600.0  # a command waits so long until everything chosen is deleted: a million messages
 PURGE_IDS_CHARS = 64 * KIB  # ids in one call: a thousand whole ones
 
 # --- control ---
@@ -182,6 +183,7 @@ NODE_START_S = 30.0  # commands wait this long for a starting node: a cold disk 
 WAIT_DEFAULT_S = 60.0
 WAIT_MAX_S = 24 * 3600.0
 CALL_S = 30.0  # a call that waits for nothing is answered within this, or the node is stuck
+ADD_PEER_S = 4.0  # to be answered at an address that was added: a dial may take 3 s
 NODE_STOP_S = 10.0  # a stopping node has left its socket and lock within this
 NODE_LOG_BYTES = 4 * MIB  # node.log turns over at this size; one older file is kept
 

@@ -102,7 +102,7 @@ class Actor:
         return self._client.call(method, params)
 
     def say(self, text: str, to: Actor) -> dict[str, Any]:
-        sent = self.call("send", to=to.id, text=text)
+        sent = self._client.send({"to": to.id, "text": text})
         self._sent.append(sent["id"])
         _say(f"{self.name:<10} → {to.name}: {text}")
         return sent

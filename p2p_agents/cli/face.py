@@ -47,6 +47,10 @@ class Face:
         """The result of a method that acts for this command's agent."""
         return self._noted(self._client.call(method, {"agent": self.agent, **params}))
 
+    def send(self, **params: Any) -> dict[str, Any]:
+        """The result of `send`, for this command's agent, under a key that every error names."""
+        return self._noted(self._client.send({"agent": self.agent, **params}))
+
     def _noted(self, result: dict[str, Any]) -> dict[str, Any]:
         """People are told once, beside the answer, that the node only reads; as JSON it is a field."""
         why = result.get("reads_only")

@@ -31,10 +31,10 @@ def send(
         if not said.strip():
             raise errors.Usage("the message is empty", hint="give it a text; - reads standard input")
         draft = {"to": to, "text": said, "id": key, "type": type, "reply_to": reply_to}
-        sent = face.act("send", **draft)
+        sent = face.send(**draft)
         if wait is not None:
             try:  # under the same key: it is only waited for
-                sent["state"] = face.act("send", **draft, wait=wait, timeout=timeout)["state"]
+                sent["state"] = face.send(**draft, wait=wait, timeout=timeout)["state"]
             except KeyboardInterrupt:
                 hint = f"run: p2p-agents show {sent['id']}"
                 face.show_error(errors.SendUnconfirmed("the message is kept", hint=hint, id=sent["id"], key=key))

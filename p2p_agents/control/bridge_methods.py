@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents import errors, limits
-from p2p_agents.control.method import Method, Param
+from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import STORES
 from p2p_agents.wire.relay_requests import TOKEN_CHARS
 
@@ -32,6 +32,7 @@ BRIDGES = (
             errors.BridgeUnreachable,
             *STORES,
         ),
+        served=Served.BRIDGES,
     ),
     Method(
         "bridge.remove",
@@ -39,13 +40,21 @@ BRIDGES = (
         (Param("address", str, _WHICH, required=True, at_most=ADDRESS_CHARS),),
         "{address, removed: true}",
         (errors.BridgeUnknown, *STORES),
+        served=Served.BRIDGES,
     ),
-    Method("bridge.list", "List the bridges this node was told to use.", (), f"{{bridges: [{BRIDGE_FIELDS}]}}"),
+    Method(
+        "bridge.list",
+        "List the bridges this node was told to use.",
+        (),
+        f"{{bridges: [{BRIDGE_FIELDS}]}}",
+        served=Served.BRIDGES,
+    ),
     Method(
         "bridge.status",
         "How bridges do: those this node was told to use, and those its contacts are reached at.",
         (Param("address", str, f"only this one: {_WHICH}", at_most=ADDRESS_CHARS),),
         f"{{bridges: [{BRIDGE_FIELDS}]}}",
         (errors.BridgeUnknown,),
+        served=Served.BRIDGES,
     ),
 )

@@ -22,14 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from p2p_agents.control.methods import Method
+
 PROTOCOL = 1  # equals methods.PROTOCOL, which a hot command does not import
 RECONNECTS = 5  # one call survives this many lost nodes
-ONCE = frozenset(  # repeated after a lost answer, they mean another
-    {
-        *("node.stop", "pair.start", "pair.join"),
-        *("identity.rotate", "identity.export", "backup.export", "backup.import"),
-    }
-)
 CHUNK_BYTES = 64 * 1024
 KNOCK_S = 0.01  # between two attempts to reach a node whose queue of clients is full
 
@@ -57,15 +53,35 @@ class Client:
         self.close()
 
     def call(self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None) -> dict[str, Any]:
-        """The result of one method; `timeout` is seconds beyond what the method itself waits."""
+        """The result of one method; `timeout` is seconds beyond what the method itself takes.
+
+        After a lost node it is asked again where it may be; with what is left of the time it waits.
+        """
         params = {name: value for name, value in (params or {}).items() if value is not None}
-        if method != "send":
-            return self._call(method, params, timeout)
-        params.setdefault("id", make_key())
+        patience = _Patience(method, params, limits.CALL_S if timeout is None else timeout)
+        for _ in range(RECONNECTS + 1):
+            number = self._request(method, params)
+            try:
+                result = self._answer(number, patience)["result"]
+            except _Lost:
+                known = described(method)
+                if not known.may_repeat(params):
+                    raise errors.NodeUnreachable("the node went away before it answered") from None
+                if waits := known.waits(patience.given):  # the next node waits for what is left of them
+                    self._check_goodbye()
+                    params["timeout"] = max(waits - patience.passed(), 0.0)
+            else:
+                assert isinstance(result, dict)
+                return result
+        raise errors.NodeUnreachable("the connection to the node was lost again and again")
+
+    def send(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The result of `send` under a key, made where none is given, which every error names (PROTOCOL B10)."""
+        key = make_key() if params.get("id") is None else params["id"]
         try:
-            return self._call(method, params, timeout)
+            return self.call("send", params | {"id": key})
         except errors.P2PError as error:
-            error.details.setdefault("key", params["id"])
+            error.details.setdefault("key", key)
             raise
 
     def stream(
@@ -108,7 +124,7 @@ class Client:
 
     def wait_end(self) -> None:
         """After `node.stop`: return when the node has hung up, all of it written. Raises NodeUnreachable."""
-        deadline = time.monotonic() + limits.NODE_STOP_S
+        deadline = _Deadline(limits.NODE_STOP_S)
         try:
             while self._socket is not None:
                 self._read_line(deadline)
@@ -120,25 +136,6 @@ class Client:
         assert self._socket is not None
         given, self._socket = self._socket, None
         return given.detach()
-
-    def _call(self, method: str, params: dict[str, Any], timeout: float | None) -> dict[str, Any]:
-        patience = _own_wait(method, params)
-        deadline = time.monotonic() + patience + (limits.CALL_S if timeout is None else timeout)
-        for _ in range(RECONNECTS + 1):
-            number = self._request(method, params)
-            try:
-                result = self._answer(number, deadline)["result"]
-            except _Lost:
-                if method in ONCE:
-                    raise errors.NodeUnreachable("the node went away before it answered") from None
-                if patience:  # the new node waits for what is left of this call's time
-                    self._check_goodbye()
-                    left = deadline - time.monotonic() - limits.CALL_S
-                    params["timeout"] = min(max(left, 0.0), patience)
-            else:
-                assert isinstance(result, dict)
-                return result
-        raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     def _request(self, method: str, params: dict[str, Any]) -> int:
         """Send one request, over a new connection when the old one is gone; its number."""
@@ -160,7 +157,7 @@ class Client:
             pass  # what the node said before it hung up is still to be read
         return number
 
-    def _answer(self, number: int, deadline: float | None) -> dict[str, Any]:
+    def _answer(self, number: int, deadline: _Deadline | None) -> dict[str, Any]:
         """The next line for that request. Raises its error; _Lost when the node goes first."""
         while True:
             line = self._read_line(deadline)
@@ -178,7 +175,7 @@ class Client:
         if self._goodbye == STOPPING:
             raise stopped() from None
 
-    def _read_line(self, deadline: float | None) -> dict[str, Any]:
+    def _read_line(self, deadline: _Deadline | None) -> dict[str, Any]:
         while (end := self._unread.find(b"\n")) < 0:
             if len(self._unread) > limits.CONTROL_ANSWER_BYTES:
                 self.close()
@@ -188,14 +185,16 @@ class Client:
         del self._unread[: end + 1]
         return decode_line(line)
 
-    def _receive(self, deadline: float | None) -> bytes:
+    def _receive(self, deadline: _Deadline | None) -> bytes:
         assert self._socket is not None
         if deadline is None and self._output is not None:
             _await_either(self._socket.fileno(), self._output)
         try:
-            self._socket.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
+            self._socket.settimeout(None if deadline is None else max(deadline.left(), 0.001))
             chunk = self._socket.recv(CHUNK_BYTES)
         except TimeoutError:
+            if deadline is not None and deadline.moves():
+                return self._receive(deadline)
             self.close()
             raise errors.NodeUnreachable("the node does not answer in time") from None
         except OSError:
@@ -209,7 +208,7 @@ class Client:
 
     def connect(self) -> None:
         """Reach the node: start it when none runs, replace it when it is older. Raises EnvironmentFault."""
-        deadline = time.monotonic() + limits.NODE_START_S
+        deadline = _Deadline(limits.NODE_START_S)
         start = None
         try:
             while not self._reach(deadline):
@@ -219,13 +218,13 @@ class Client:
                     from p2p_agents.control.start import NodeStart
 
                     self.home.create()
-                    start = NodeStart(self.home, deadline)
+                    start = NodeStart(self.home, deadline.at)
                 start.wait()
         finally:
             if start is not None:
                 start.end()
 
-    def _reach(self, deadline: float) -> bool:
+    def _reach(self, deadline: _Deadline) -> bool:
         """Whether a node listens that is one to talk to."""
         if not self._dial():
             return False
@@ -234,7 +233,7 @@ class Client:
                 return True
         except _Lost:  # it was just stopping
             pass
-        if time.monotonic() > deadline:
+        if deadline.left() < 0:
             raise errors.NodeUnreachable("the node accepts connections and closes them at once")
         return False
 
@@ -263,7 +262,7 @@ class Client:
             )
         return True
 
-    def _greet(self, deadline: float) -> bool:
+    def _greet(self, deadline: _Deadline) -> bool:
         """Whether the node that answers is one to talk to; an older one has been stopped otherwise."""
         greeting = self._read_line(deadline)
         protocol = greeting.get("protocol")
@@ -287,7 +286,7 @@ class Client:
         """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld when it stays."""
         number = self._request("node.stop", {"replace": True})
         try:
-            self._answer(number, time.monotonic() + limits.NODE_STOP_S)
+            self._answer(number, _Deadline(limits.NODE_STOP_S))
             self.wait_end()
         except _Lost:
             return
@@ -334,6 +333,54 @@ class _Lost(Exception):
     """The connection ended before the answer."""
 
 
+class _Deadline:
+    """When to give an answer up."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, seconds: float) -> None:
+        self.at = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self.at - time.monotonic()
+
+    def moves(self) -> bool:
+        """Whether the time that is over was not all of it."""
+        return False
+
+
+class _Patience(_Deadline):
+    """Of one call: what any call may take, and then, where the registry says so, what its method may.
+
+    The registry is asked when that is over: to import it costs more than most commands.
+    """
+
+    __slots__ = ("_began", "_method", "_moved", "given")
+
+    def __init__(self, method: str, given: dict[str, Any], seconds: float) -> None:
+        super().__init__(seconds)
+        self._method, self.given, self._moved = method, dict(given), False
+        self._began = self.at - seconds
+
+    def passed(self) -> float:
+        return time.monotonic() - self._began
+
+    def moves(self) -> bool:
+        if self._moved:
+            return False
+        self._moved = True
+        known = described(self._method)
+        self.at += known.waits(self.given) + known.works_s
+        return self.left() > 0
+
+
+def described(method: str) -> Method:
+    """The registry's facts about a method; of one it does not know, which the node will refuse, the plain ones."""
+    from p2p_agents.control.methods import METHODS, Method
+
+    return METHODS.get(method) or Method(method, "", (), "")
+
+
 def _is_pipe(descriptor: int) -> bool:
     """Whether its other end can leave: a pipe or a socket, no file and no terminal."""
     try:
@@ -352,19 +399,6 @@ def _await_either(source: int, output: int) -> None:
     watched.register(output, 0)  # errors and hang-ups are told unasked
     if output in dict(watched.poll()):
         raise BrokenPipeError
-
-
-def _own_wait(method: str, params: dict[str, Any]) -> float:
-    """Seconds the method itself may take: the defaults stand in the registry too."""
-    if method in ("wait", "pair.join"):
-        return float(params.get("timeout", limits.WAIT_DEFAULT_S))
-    if method == "pair.wait":
-        return float(params.get("timeout", limits.PAIRING_CODE_MS / 1000))
-    if method == "send":
-        return float(params.get("timeout", 30.0)) if "wait" in params else 0.0
-    if method.startswith("backup."):
-        return limits.BACKUP_S
-    return float(params.get("timeout", 5.0)) if method == "ping" else 0.0
 
 
 def _release(version: object) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents import errors
-from p2p_agents.control.method import Method, Param
+from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import (
     AGENT,
     CONTACT_FIELDS,
@@ -33,6 +33,7 @@ CONTACTS = (
         (AGENT,),
         f"{{contacts: [{CONTACT_FIELDS}]}}, accepts: whether the peer has accepted this agent; null if it is not known",
         FINDS_AGENT,
+        reads=True,
     ),
     Method(
         "contacts.name",
@@ -58,6 +59,7 @@ REQUESTS = (
         (AGENT,),
         f"{{requests: [{REQUEST_FIELDS}]}}",
         FINDS_AGENT,
+        reads=True,
     ),
     _answer_request("accept", "Accept a peer that asked or was introduced: its messages arrive from now on."),
     _answer_request("reject", "Reject a peer's request, or an introduction of it."),
@@ -75,6 +77,7 @@ REQUESTS = (
         (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
         "{address, bridge, expires, open, why}, open: the bridge takes requests, else why; null once withdrawn",
         (*FINDS_AGENT, errors.NoBridge, errors.AddressTooLong, *STORES),
+        served=Served.BRIDGES,
     ),
 )
 
@@ -119,6 +122,7 @@ INTRODUCTIONS = (
             errors.OutboxFull,
             *STORES,
         ),
+        addresses=True,
     ),
     Method(
         "requests.introductions",

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
-from p2p_agents.control.method import Method, Param, bad_param
+from p2p_agents.control.method import Method, Param, Served, bad_param
 from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, STORES
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ IDENTITY = (
         (AGENT,),
         f"{{{LOG_FIELDS}}}",
         FINDS_AGENT,
+        reads=True,
     ),
     Method(
         "identity.rotate",
@@ -51,6 +52,8 @@ IDENTITY = (
         ),
         f"{{{LOG_FIELDS}}}",
         (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.DeviceRevoked, errors.IdentityBehind, *STORES),
+        served=Served.CALLS,
+        repeats=False,
         body=check_paths,
     ),
     Method(
@@ -59,6 +62,8 @@ IDENTITY = (
         (AGENT, _path("the file to be made")),
         f"{{path, {LOG_FIELDS}}}",
         (*FINDS_AGENT, errors.NextRootMissing, *_FILES, *STORES),
+        served=Served.CALLS,
+        repeats=False,
         body=check_paths,
     ),
     Method(
@@ -67,6 +72,7 @@ IDENTITY = (
         (AGENT,),
         f"{{devices: [{DEVICE_FIELDS}]}}",
         FINDS_AGENT,
+        reads=True,
     ),
     Method(
         "devices.revoke",
@@ -88,6 +94,9 @@ IDENTITY = (
         (AGENT, _path("the file to be made"), _PASSPHRASE),
         "{path, bytes, contacts, next_root}, next_root: exported where the file lacks that key",
         (*FINDS_AGENT, errors.RootElsewhere, errors.BadPassphrase, *_FILES, *STORES),
+        served=Served.CALLS,
+        repeats=False,
+        works_s=limits.BACKUP_S,
         body=check_paths,
     ),
     Method(
@@ -112,6 +121,9 @@ IDENTITY = (
             errors.IdentityFull,
             *STORES,
         ),
+        served=Served.CALLS,
+        repeats=False,
+        works_s=limits.BACKUP_S,
         body=check_paths,
     ),
 )

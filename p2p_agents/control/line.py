@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import p2p_agents
 from p2p_agents import errors, limits
-from p2p_agents.control.client import ONCE, RECONNECTS, Client, stopped
+from p2p_agents.control.client import RECONNECTS, Client, described, stopped
 from p2p_agents.control.wire import STOPPING, decode_error, decode_line, encode_line
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Line:
         self._turns = asyncio.Semaphore(IN_FLIGHT)
 
     async def call(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of one method. Raises P2PError. After a lost node all but ONCE are asked again."""
+        """The result of one method. Raises P2PError. After a lost node it is asked again where it may be."""
         given = {name: value for name, value in params.items() if value is not None}
         began = time.monotonic()
         async with self._turns:
@@ -40,12 +40,13 @@ class Line:
                     return await wire.ask(method, given)
                 except _Lost:
                     self._wire = None if self._wire is wire else self._wire
-                    if method in ONCE:
+                    known = described(method)
+                    if not known.may_repeat(given):
                         raise errors.NodeUnreachable("the node went away before it answered") from None
-                    if wire.goodbye == STOPPING and (method == "wait" or "wait" in given):
-                        raise stopped() from None
-                    if method == "wait" and "timeout" in params:  # what is left of the caller's time
-                        given["timeout"] = max(params["timeout"] - (time.monotonic() - began), 0.0)
+                    if waits := known.waits(params):
+                        if wire.goodbye == STOPPING:
+                            raise stopped() from None
+                        given["timeout"] = max(waits - (time.monotonic() - began), 0.0)
         raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     async def close(self) -> None:

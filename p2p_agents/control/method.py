@@ -1,8 +1,9 @@
-"""What a control method is, and each of its parameters: names, types, bounds, and the errors beyond them."""
+"""A control method and its parameters: names, types, bounds, errors, and how a call of it is served and repeated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors
@@ -66,17 +67,47 @@ class Param:
         return value if whole else float(value)
 
 
+class Served(Enum):
+    """The part of the node that answers a method."""
+
+    CORE = "one item of a batch"
+    CALLS = "several items, or one and what it waits for, or a file"
+    BRIDGES = "the bridges' desk"
+    NODE = "the process itself"
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. `errors` are its own, beyond ALWAYS; `body` checks what no single parameter can."""
+    """One method, with every fact about it that a client or the node goes by."""
 
     name: str
     help: str
     params: tuple[Param, ...]
     result: str
-    errors: tuple[type[P2PError], ...] = ()
+    errors: tuple[type[P2PError], ...] = ()  # its own, beyond ALWAYS
+    served: Served = Served.CORE
     streams: bool = False
-    body: Callable[[Mapping[str, Any]], None] | None = None
+    paged: bool = False  # waits for nothing, and answers with a page of messages
+    reads: bool = False  # needs no write: it is answered also while the disk takes none
+    hurried: bool = True  # whether anybody waits for what it answers
+    addresses: bool = False  # the node adds `addresses`: where it listens
+    repeats: bool = True  # asked again after a lost answer it means the same
+    key: str = ""  # the parameter that makes it so, where nothing else does
+    works_s: float = 0.0  # seconds that it may work, beyond what any call may take
+    waits_if: str = ""  # `timeout` counts only beside this parameter
+    body: Callable[[Mapping[str, Any]], None] | None = None  # checks what no single parameter can
+
+    def may_repeat(self, given: Mapping[str, Any]) -> bool:
+        """Whether the call may be sent again where its answer was lost."""
+        return self.repeats and (not self.key or given.get(self.key) is not None)
+
+    def waits(self, given: Mapping[str, Any]) -> float:
+        """Seconds that the call waits for something to happen."""
+        timeout = next((param for param in self.params if param.name == "timeout"), None)
+        if timeout is None or (self.waits_if and given.get(self.waits_if) is None):
+            return 0.0
+        wanted = given.get(timeout.name)
+        return float(timeout.default if wanted is None else wanted)
 
 
 def schema(method: Method) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from p2p_agents import errors, limits
 from p2p_agents.control.bridge_methods import BRIDGES
 from p2p_agents.control.consent_methods import CONSENT
 from p2p_agents.control.identity_methods import DEVICE_FIELDS, IDENTITY
-from p2p_agents.control.method import NAMES, Method, Param, bad_param, schema
+from p2p_agents.control.method import NAMES, Method, Param, Served, bad_param, schema
 from p2p_agents.control.node_methods import AGENTS, NODE
 from p2p_agents.control.params import (
     ADDRESSEE,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.errors import P2PError
 
-__all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "check_body", "schema", "validate"]
+__all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "Served", "check_body", "schema", "validate"]
 
 PROTOCOL = 1  # raised when an older command could misread a newer node
 ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
@@ -91,13 +91,16 @@ def _timeout(default: float, text: str) -> Param:
 
 
 _PEERS = (
-    Method("peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", FINDS_AGENT),
+    Method(
+        "peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", FINDS_AGENT, reads=True
+    ),
     Method(
         "peers.watch",
         "Follow peers as they come, change and go.",
         (AGENT,),
         '{"type": "ready"}, then {"type": "peer", …the peer\'s fields}',
         FINDS_AGENT,
+        served=Served.CALLS,
         streams=True,
     ),
     Method(
@@ -115,6 +118,8 @@ _PEERS = (
         ),
         f"{{address, agents: [{PEER_FIELDS}]}}",
         (errors.NoAgent, errors.NotReachable, *ADDRESSES),
+        served=Served.CALLS,
+        works_s=limits.ADD_PEER_S,
     ),
     Method(
         "peers.remove",
@@ -130,6 +135,7 @@ _PEERS = (
         ),
         "{removed}, removed: the addresses, as they were dialled",
         (errors.AddressUnknown, errors.NotReachable, errors.Usage, *STORES),
+        served=Served.CALLS,
     ),
     Method(
         "ping",
@@ -137,6 +143,7 @@ _PEERS = (
         (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
         "{to, rtt_ms, path}",
         (*FINDS_PEER, errors.NotReachable),
+        served=Served.CALLS,
     ),
 )
 
@@ -179,6 +186,8 @@ _PAIRING = (
         ),
         "{id, code, uri, link, expires, agent, purpose, withdrew}, withdrew: the last characters of the code before",
         (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.KeysBroken),
+        addresses=True,
+        repeats=False,
     ),
     Method(
         "pair.status",
@@ -198,6 +207,7 @@ _PAIRING = (
         ),
         _PAIR_STATE,
         (errors.NoAgent, errors.PairUnknown, *_ENDED, errors.PairCancelled, errors.WaitTimeout),
+        served=Served.CALLS,
     ),
     Method("pair.cancel", "Take a code back.", (AGENT, _CODE), _PAIR_STATE, (errors.NoAgent, errors.PairUnknown)),
     Method(
@@ -211,6 +221,8 @@ _PAIRING = (
         ),
         f"{{contact: {CONTACT_FIELDS}, trust}}",
         (errors.NoAgent, *_JOINS),
+        served=Served.CALLS,
+        repeats=False,
     ),
     Method(
         "pair.link",
@@ -222,6 +234,8 @@ _PAIRING = (
         ),
         f"{{agent: {AGENT_FIELDS}}}",
         (errors.AgentExists, errors.AlreadyHere, *_JOINS, *STORES),
+        served=Served.CALLS,
+        repeats=False,
     ),
     Method(
         "trust.show",
@@ -230,6 +244,7 @@ _PAIRING = (
         "{peer: {id, name, petname}, trust, accepts, allowed, frozen, safety_number, events: [{kind, detail, time}]},"
         " accepts: whether the peer lets us in, as in peers",
         FINDS_PEER,
+        reads=True,
     ),
     Method(
         "trust.verify",
@@ -292,6 +307,9 @@ _MESSAGES = (
             errors.SendFailed,
             *STORES,
         ),
+        served=Served.CALLS,
+        key="id",
+        waits_if="wait",
         body=check_body,
     ),
     Method(
@@ -300,6 +318,8 @@ _MESSAGES = (
         (AGENT, AFTER, LIMIT, READER, NEW_READER),
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending; {PARTY}",
         (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
+        paged=True,
+        reads=True,
     ),
     Method(
         "claim",
@@ -308,6 +328,7 @@ _MESSAGES = (
         (AGENT, LIMIT, READER, NEW_READER),
         f'{{"type": "claimed", messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, and nothing after it',
         (errors.NoAgent, errors.ReaderUnknown),
+        served=Served.CALLS,
         streams=True,
     ),
     Method(
@@ -321,6 +342,7 @@ _MESSAGES = (
         ),
         "{acked, cursor}",
         (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
+        hurried=False,
     ),
     Method(
         "wait",
@@ -338,6 +360,7 @@ _MESSAGES = (
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests, shared, asking?}}, shared: another process waited as"
         " this reader, and gets them too; asking: the requests that ended the wait",
         (*FINDS_PEER, errors.CursorUnknown, errors.ReaderUnknown, errors.WaitTimeout),
+        served=Served.CALLS,
     ),
     Method(
         "watch",
@@ -346,6 +369,7 @@ _MESSAGES = (
         '{"type": "ready", cursor, requests}, then {"type": "message", message}, {"type": "state", id, state} and'
         ' {"type": "request", …the request\'s fields}',
         (*FINDS_PEER, errors.CursorUnknown),
+        served=Served.CALLS,
         streams=True,
     ),
     Method(
@@ -354,6 +378,8 @@ _MESSAGES = (
         (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
         f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}, cursor: the next after, else the next before",
         (*FINDS_PEER, errors.CursorUnknown),
+        paged=True,
+        reads=True,
     ),
     Method(
         "search",
@@ -361,6 +387,9 @@ _MESSAGES = (
         (AGENT, Param("text", str, "words", required=True, at_most=QUERY_CHARS), LIMIT),
         f"{{messages: [{MESSAGE_FIELDS}]}}",
         FINDS_AGENT,
+        served=Served.CALLS,
+        paged=True,
+        reads=True,
     ),
     Method(
         "purge",
@@ -375,6 +404,8 @@ _MESSAGES = (
         ),
         "{purged, kept, emptied}, kept: still to be delivered; emptied: the files hold nothing of it any more",
         (*FINDS_PEER, errors.MessageUnknown, *STORES),
+        served=Served.CALLS,
+        works_s=limits.PURGE_S,
     ),
     Method(
         "show",
@@ -382,6 +413,7 @@ _MESSAGES = (
         (AGENT, MESSAGE_ID),
         f"{{message: {MESSAGE_FIELDS}, recipients: [{{id, name, pinned, like, device, state, why, time}}]}}",
         (errors.NoAgent, errors.MessageUnknown),
+        reads=True,
     ),
 )
 

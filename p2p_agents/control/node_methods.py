@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents import errors
-from p2p_agents.control.method import Method, Param
+from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, KINDS, NAME, POLICIES, STORES
 from p2p_agents.wire.advert import STATUSES
 
@@ -13,14 +13,25 @@ NODE = (
         "What runs here.",
         (),
         "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
+        served=Served.NODE,
+        reads=True,
     ),
     Method(
         "node.stop",
         "Stop the node.",
         (Param("replace", bool, "another one comes at once: who follows goes on with it", default=False),),
         "{stopping: true}",
+        served=Served.NODE,
+        repeats=False,
     ),
-    Method("doctor", "Check what this machine and network allow.", (), "{checks: [{name, ok, detail, hint, time}]}"),
+    Method(
+        "doctor",
+        "Check what this machine and network allow.",
+        (),
+        "{checks: [{name, ok, detail, hint, time}]}",
+        served=Served.NODE,
+        reads=True,
+    ),
 )
 
 AGENTS = (
@@ -36,9 +47,9 @@ AGENTS = (
         f"{{agent: {AGENT_FIELDS}, created}}",
         (errors.BadName, errors.AgentExists, *STORES),
     ),
-    Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}"),
+    Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}", reads=True),
     Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
-    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
+    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT, reads=True),
     Method(
         "status.set",
         "Say what the agent is doing.",

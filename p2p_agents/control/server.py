@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0  # a stopping node waits this long for clients to read what they were answered
 PENDING_BYTES = PIECE_BYTES  # unsent answers above this pause streams and pages until the client reads
-PAGED = frozenset({"inbox", "history", "search"})  # answers of up to PAGE_MOST bytes that wait for nothing
-PAGE_MOST = limits.PAGE_BYTES + limits.BODY_BYTES  # a page ends with the body that passes its bound
+PAGE_MOST = (
+    limits.PAGE_BYTES + limits.BODY_BYTES
+)  # of an answer that is a page: it ends with the body that passes its bound
 PAGES_AT_ONCE = 4  # of one connection: a client that asks and never reads fills no memory
 BACKLOG = limits.CONTROL_CLIENTS  # clients that may knock at once
 CLIENTS_LEAST = 16  # served whatever the limit of open files
@@ -206,7 +207,7 @@ class Connection(asyncio.Protocol):
             known = methods.METHODS[str(name)]
             if known.streams:
                 await self._stream(number, known.name, params)
-            elif known.name in PAGED:
+            elif known.paged:
                 async with self._pages, self._server.budget.held(PAGE_MOST) as held:
                     page = await self._server.service.call(known.name, params)
                     held.settle(size(page))

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.core.api import addressing
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.relay.ways import host_of
 from p2p_agents.core.turn import relays
@@ -20,7 +21,7 @@ from p2p_agents.wire.bridge_address import parse_bridge
 from p2p_agents.wire.relay_answers import Admission, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.node.bridges import Bridges, Served
@@ -33,25 +34,31 @@ OPEN_S = 3.0  # a queue is made within this, where the bridge is there
 
 
 class BridgeDesk:
-    """The methods `bridge.*`."""
+    """The methods about bridges, and an agent's own address at one."""
 
     def __init__(self, bridges: Bridges, writer: Writer) -> None:
         self._bridges = bridges
         self._writer = writer
+        self._methods: dict[str, Callable[[Json], Awaitable[Json]]] = {
+            "bridge.add": self._add,
+            "bridge.remove": self._remove,
+            "bridge.list": self._list,
+            "bridge.status": self._status,
+            "requests.address": self._address,
+        }
 
     async def call(self, method: str, params: Json) -> Json:
-        match method:
-            case "bridge.add":
-                return await self._add(params)
-            case "bridge.remove":
-                return await self._remove(params)
-            case "bridge.list":
-                return {"bridges": [shown for shown in await self._all() if shown["configured"]]}
-            case _:
-                return {"bridges": await self._some(params["address"])}
+        return await self._methods[method](params)
 
-    async def opened(self, shown: Json) -> Json:
+    async def _list(self, params: Json) -> Json:
+        return {"bridges": [shown for shown in await self._all() if shown["configured"]]}
+
+    async def _status(self, params: Json) -> Json:
+        return {"bridges": await self._some(params["address"])}
+
+    async def _address(self, params: Json) -> Json:
         """An agent's own address, with whether requests can be left there; what was just made is waited for."""
+        shown: Json = await self._writer.call(lambda core: addressing.address(core, params))
         queue, bridge = shown.pop("queue"), shown["bridge"]
         served = self._bridges.get(bridge) if bridge else None
         if served is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import p2p_agents
+from p2p_agents.control.methods import METHODS, Method, Served
 from p2p_agents.control.wire import REPLACED, STOPPING
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands
@@ -73,6 +74,7 @@ class Node:
         self._bridges: Bridges | None = None  # a node without any pays for none
         self._blocked = False  # somebody read from the store when the WAL was to be emptied
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
         self._resting: Resting | None = None  # while the disk takes nothing: only what is there is read
 
     # --- life ---
@@ -310,31 +312,24 @@ class Node:
     # --- control ---
 
     async def call(self, method: str, params: Json) -> Json:
-        own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
-        if self._resting is not None and method != "node.stop":
-            return await self._answer_resting(self._resting, method, params)
-        if method in own:
-            return await own[method](params)
-        if method.startswith("bridge."):
+        known = METHODS[method]
+        if known.served is Served.NODE:
+            return await self._own[method](params)
+        if self._resting is not None:
+            return await self._answer_resting(self._resting, known, params)
+        if known.served is Served.BRIDGES:
             return await self._bridge_desk().call(method, params)
-        if method in ("pair.start", "introduce"):
+        if known.addresses:
             params = params | {"addresses": await asyncio.to_thread(self._shown_addresses)}
-        answer = await self._calls.call(method, params)
-        return await self._bridge_desk().opened(answer) if method == "requests.address" else answer
+        return await self._calls.call(method, params)
 
-    async def _answer_resting(self, resting: Resting, method: str, params: Json) -> Json:
+    async def _answer_resting(self, resting: Resting, method: Method, params: Json) -> Json:
         """What only reads. Raises what keeps the node from writing, for all else."""
-        why = {"reads_only": resting.fault.message}
-        if method == "node.info":
-            return self._described(resting.core, 0, 0) | why
-        if method == "doctor":
-            checks = await asyncio.to_thread(doctor.run_checks, self.home, resting=resting.fault)
-            return {"checks": checks + await self._read(doctor.what_the_store_tells)} | why
-        query = commands.RESTING.get(method)
-        if query is None:
+        if not method.reads:
             raise resting.refusal()
+        query = commands.HANDLERS[method.name]
         found: Json = await self._read(lambda core: query(core, params))
-        return found | why
+        return found | resting.why
 
     def stream(self, method: str, params: Json) -> AsyncIterator[Json]:
         if self._resting is not None:
@@ -342,6 +337,8 @@ class Node:
         return self._calls.stream(method, params)
 
     async def _info(self, params: Json) -> Json:
+        if (resting := self._resting) is not None:
+            return self._described(resting.core, 0, 0) | resting.why
         return self._described(self._core, self._endpoint.port, len(self._endpoint.connections))
 
     def _described(self, core: Core, port: int, connections: int) -> Json:
@@ -368,6 +365,9 @@ class Node:
         return {"stopping": True}
 
     async def _doctor(self, params: Json) -> Json:
+        if (resting := self._resting) is not None:
+            checks = await asyncio.to_thread(doctor.run_checks, self.home, resting=resting.fault)
+            return {"checks": checks + await self._read(doctor.what_the_store_tells)} | resting.why
         live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem, Probe())
         told = await self._writer.call(doctor.what_the_store_tells)
         self._lines.probes.add(live.probe)
@@ -399,6 +399,11 @@ class Resting:
 
     fault: EnvironmentFault
     core: Core
+
+    @property
+    def why(self) -> Json:
+        """What every answer says beside its own."""
+        return {"reads_only": self.fault.message}
 
     def refusal(self) -> EnvironmentFault:
         return type(self.fault)(self.fault.message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
+from p2p_agents.control.methods import METHODS, Served
 from p2p_agents.conversation.states import ASKED, State
 from p2p_agents.core.api import addressing, claiming, commands, invitation, reading
 from p2p_agents.core.kernel.effects import Answered, Asked, Echoed, Moved, PairingMoved, PeersChanged, Wake
@@ -25,7 +26,7 @@ from p2p_agents.errors import (
     StoreUncertain,
     WaitTimeout,
 )
-from p2p_agents.limits import PAGE
+from p2p_agents.limits import ADD_PEER_S, PAGE
 from p2p_agents.node.keeping import Keeping
 from p2p_agents.node.lookup import addresses_of
 from p2p_agents.node.purging import Purging
@@ -45,8 +46,6 @@ AWAITED: dict[str, frozenset[str]] = {
     "read": frozenset({State.READ}),
 }
 KEY_BYTES = 16  # of an idempotency key, where the caller gave none
-READS = frozenset({"inbox", "history", "show"})  # need no write: what `inbox` showed is then not noted for `ack`
-UNHURRIED = frozenset({"ack"})  # its answer tells nothing that anybody waits for
 
 
 class Bell:
@@ -113,14 +112,14 @@ class Calls:
         self._streams = {"watch": self._watch, "peers.watch": self._watch_peers, "claim": self._claim}
 
     async def call(self, method: str, params: Json) -> Json:
-        waiting = self._waiting.get(method)
-        if waiting is not None:
-            return await waiting(params)
+        known = METHODS[method]
+        if known.served is Served.CALLS:
+            return await self._waiting[method](params)
         handler = commands.HANDLERS[method]
         try:
-            result: Json = await self._writer.call(lambda core: handler(core, params), hurry=method not in UNHURRIED)
+            result: Json = await self._writer.call(lambda core: handler(core, params), hurry=known.hurried)
         except (StoreFull, StoreReadOnly, StoreUncertain) as fault:
-            if method not in READS:
+            if not known.reads:  # what `inbox` showed is then not noted for `ack`
                 raise
             result = await self._reader(lambda core: handler(core, params)) | {"reads_only": fault.message}
         return result
@@ -273,7 +272,7 @@ class Calls:
             return kept
         addresses = await addresses_of(params["address"])
         await self._writer.call(lambda core: commands.add_places(core, addresses))
-        deadline = time.monotonic() + commands.ADD_PEER_S
+        deadline = time.monotonic() + ADD_PEER_S
         while True:
             changed = self._bell.event("peers")
             found: tuple[str, list[Json]] | None = await self._writer.call(

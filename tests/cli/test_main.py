@@ -51,6 +51,7 @@ HEAVY = {
         "json",
     ),
 }
+LIGHT = {"p2p_agents.control", *(f"p2p_agents.control.{name}" for name in ("client", "light", "peer", "wire"))}
 PROGRAM = """
 import sys
 from p2p_agents.cli.main import main
@@ -91,6 +92,7 @@ def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, line: str) -> None:
     assert done.returncode == (3 if line == "send no" else 0), done.stderr
     loaded = set(done.stderr.decode().split())
     assert not HEAVY & loaded
+    assert {name for name in loaded if name.startswith("p2p_agents.control")} <= LIGHT
     assert "p2p_agents.control.client" in loaded
 
 

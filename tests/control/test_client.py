@@ -16,6 +16,7 @@ from p2p_agents import errors, exits, limits
 from p2p_agents.control import client as client_module
 from p2p_agents.control import peer
 from p2p_agents.control.client import Client, call
+from p2p_agents.control.methods import METHODS, Method
 from p2p_agents.paths import Home
 from tests.control.fake import FakeService, Served, make_home, message
 
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return make_home(tmp_path)
+
+
+def sample(method: Method) -> dict[str, Any]:
+    """Parameters that the method takes: its required ones."""
+    return {
+        param.name: param.choices[0] if param.choices else "/" + "x" * 8 for param in method.params if param.required
+    }
+
+
+def is_patient(method: Method, given: dict[str, Any]) -> bool:
+    """Whether these parameters are the method's, and it may take longer with them than any call."""
+    known = given.keys() <= {param.name for param in method.params}
+    return known and not method.streams and method.waits(given) + method.works_s > 0
 
 
 SENT = {"id": "m1", "cursor": "c1", "state": "queued", "duplicate": False, "key": "k", "to": "bob"}
@@ -65,7 +79,7 @@ def test_a_send_gets_a_key_that_every_error_names(home: Home) -> None:
         Client(home, start=False) as client,
         pytest.raises(errors.StoreFull) as caught,
     ):
-        client.call("send", {"to": "bob", "text": "hi"})
+        client.send({"to": "bob", "text": "hi"})
     key = service.calls[0][1]["id"]
     assert len(key) == 32
     assert caught.value.details["key"] == key
@@ -76,7 +90,7 @@ def test_a_send_whose_answer_is_lost_is_repeated_under_its_key(home: Home) -> No
     service = FakeService()
     with Served(service, home) as node, Client(home, start=False) as client:
         service.answers["send"] = losing(node, SENT)
-        assert client.call("send", {"to": "bob", "text": "hi"}) == SENT
+        assert client.send({"to": "bob", "text": "hi"}) == SENT
     first, second = (params for _, params in service.calls)
     assert first == second
     assert first["id"]
@@ -132,7 +146,7 @@ def test_a_wait_ends_with_a_node_that_was_stopped(home: Home, method: str) -> No
         await asyncio.Event().wait()
         return {}
 
-    params = {"timeout": 60.0} | ({"to": "bob", "text": "hi", "wait": "read"} if method == "send" else {})
+    params = {"timeout": 60.0} | ({"to": "bob", "text": "hi", "id": "k", "wait": "read"} if method == "send" else {})
     with (
         Served(FakeService(**{method: leave}), home) as node,
         Client(home, start=True) as client,
@@ -160,13 +174,55 @@ async def quiet(params: dict[str, Any], *messages: dict[str, Any]) -> AsyncItera
     await asyncio.Event().wait()
 
 
-def test_what_would_do_it_twice_is_not_repeated(home: Home) -> None:
+NOT_REPEATED = sorted(method.name for method in METHODS.values() if not method.may_repeat({}))
+
+
+@pytest.mark.parametrize("method", NOT_REPEATED)
+def test_what_would_do_it_twice_is_not_repeated(home: Home, method: str) -> None:
     service = FakeService()
     with Served(service, home) as node, Client(home, start=False) as client:
-        service.answers["pair.start"] = losing(node, {})
+        service.answers[method] = losing(node, {})
         with pytest.raises(errors.NodeUnreachable, match="went away before it answered"):
-            client.call("pair.start")
+            client.call(method, sample(METHODS[method]))
     assert len(service.calls) == 1
+
+
+PATIENT = [(m.name, given) for m in METHODS.values() for given in ({}, {"wait": "read"}) if is_patient(m, given)]
+
+
+@pytest.mark.parametrize(("method", "given"), PATIENT)
+def test_a_method_that_may_take_longer_is_given_its_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch, method: str, given: dict[str, Any]
+) -> None:
+    """Whatever waits, as its timeout says, is waited for: it answers here only once the time of any call is over."""
+    late, described = asyncio.Event(), client_module.described
+
+    def look_up(name: str) -> Method:
+        node.call_soon(late.set)
+        return described(name)
+
+    async def answer(params: dict[str, Any]) -> dict[str, Any]:
+        await late.wait()
+        return {"it": "took its time"}
+
+    monkeypatch.setattr(limits, "CALL_S", 0.05)
+    monkeypatch.setattr(client_module, "described", look_up)
+    timeout = {"timeout": 45} if METHODS[method].waits(given) else {}
+    with Served(FakeService(**{method: answer}), home) as node, Client(home, start=False) as client:
+        assert client.call(method, sample(METHODS[method]) | timeout | given) == {"it": "took its time"}
+
+
+def test_a_method_that_waits_is_not_waited_for_without_end(home: Home) -> None:
+    async def never(params: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    with (
+        Served(FakeService(**{"pair.link": never}), home),
+        Client(home, start=False) as client,
+        pytest.raises(errors.NodeUnreachable, match="does not answer in time"),
+    ):
+        client.call("pair.link", {"code": "x", "timeout": 0.05}, timeout=0.05)
 
 
 def test_a_node_lost_at_every_try_is_given_up(home: Home) -> None:
@@ -209,7 +265,7 @@ def test_a_node_that_does_not_answer_in_time(home: Home, monkeypatch: pytest.Mon
 
 def test_what_cannot_fit_a_line_is_refused_here(home: Home) -> None:
     with Client(home, start=False) as client, pytest.raises(errors.TooLarge):
-        client.call("send", {"to": "bob", "text": "x" * limits.CONTROL_LINE_BYTES})
+        client.send({"to": "bob", "text": "x" * limits.CONTROL_LINE_BYTES})
 
 
 # --- nodes of other releases ------------------------------------------------------------------------------
@@ -387,7 +443,7 @@ def test_another_user_in_the_place_of_the_node_is_told_nothing(
     """Text, codes and passphrases go to a process of this user, as the kernel says, or nowhere."""
     monkeypatch.setattr(peer, "peer_uid", lambda connected: os.getuid() + 1)
     with Client(place, start=True) as client, pytest.raises(errors.UnsafeHome, match="another user's program"):
-        client.call("send", {"to": "bob", "text": "the passphrase"})
+        client.send({"to": "bob", "text": "the passphrase"})
     assert trap.met.wait(10)
     trap.close()
     assert trap.heard == b""

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import p2p_agents
 from p2p_agents import errors, limits
 from p2p_agents.control.client import PROTOCOL
-from p2p_agents.control.methods import METHODS, Method, Param, check_body, schema, validate
+from p2p_agents.control.methods import METHODS, Method, Param, Served, check_body, schema, validate
+from p2p_agents.core.api import commands
 
 
 def test_defaults_are_filled_in() -> None:
@@ -127,3 +131,85 @@ def test_client_and_registry_name_one_protocol() -> None:
     assert PROTOCOL == REGISTERED
     assert isinstance(METHODS["watch"], Method)
     assert METHODS["watch"].streams
+
+
+# --- the one registry ---------------------------------------------------------------------------------------
+
+PACKAGE = Path(p2p_agents.__file__).parent
+FACES = PACKAGE / "cli"  # they name commands, of which some are called as a method is
+
+
+def test_waiting_is_a_matter_of_the_timeout_alone() -> None:
+    """A method with a timeout waits as long, a `send` only where it is to wait: no list says it again."""
+    waiting = {name for name, method in METHODS.items() if method.waits({"timeout": 45, "wait": "read"})}
+    assert waiting == {name for name, method in METHODS.items() if "timeout" in {param.name for param in method.params}}
+    assert METHODS["pair.link"].waits({"timeout": 45}) == 45
+    assert METHODS["pair.link"].waits({}) == limits.WAIT_DEFAULT_S
+    assert METHODS["send"].waits({"timeout": 45}) == 0
+
+
+def test_a_send_may_be_repeated_under_its_key_alone() -> None:
+    assert METHODS["send"].may_repeat({"id": "k"})
+    assert not METHODS["send"].may_repeat({"to": "bob"})
+    assert METHODS["inbox"].may_repeat({})
+    assert not METHODS["pair.link"].may_repeat({"code": "x"})
+
+
+def test_the_core_answers_what_the_registry_says_it_does() -> None:
+    """Beside the methods that it serves, those that only read: the writer may be unable to."""
+    core = {name for name, method in METHODS.items() if method.served is Served.CORE}
+    reads = {name for name, method in METHODS.items() if method.reads and method.served is not Served.NODE}
+    assert set(commands.HANDLERS) == core | reads
+
+
+def tables(path: Path) -> list[list[str]]:
+    """The names of methods that one collection, one comparison or one `match` of a file holds as facts.
+
+    A table from names to functions is how they are served, not a fact beside the registry.
+    """
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Set(elts=held) | ast.Tuple(elts=held) | ast.List(elts=held):
+                holds = held
+            case ast.Dict(keys=keys, values=values) if all(isinstance(value, ast.Constant) for value in values):
+                holds = [key for key in keys if key is not None]
+            case ast.Compare(left=ast.Name(id="method") | ast.Attribute(attr="name"), comparators=compared):
+                holds = [compared[0], compared[0]]
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="method"), attr="startswith"), args=args):
+                holds = [
+                    ast.Constant(name)
+                    for name in METHODS
+                    for arg in args
+                    if name.startswith(str(ast.literal_eval(arg)))
+                ]
+            case ast.Match(subject=ast.Name(id="method"), cases=cases):
+                holds = [case.pattern.value for case in cases if isinstance(case.pattern, ast.MatchValue)]
+            case _:
+                continue
+        names = [each.value for each in holds if isinstance(each, ast.Constant) and each.value in METHODS]
+        if len(names) > 1:
+            found.append(names)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_beside_the_registry_lists_methods(path: Path) -> None:
+    """A fact about a method is a field of it: a list of names beside the registry is forgotten when a method comes."""
+    if FACES not in path.parents and path.name != "output.py":
+        assert tables(path) == []
+
+
+def test_a_list_of_methods_would_be_found(tmp_path: Path) -> None:
+    listed = tmp_path / "listed.py"
+    for text in (
+        'ONCE = frozenset({"pair.start", "pair.join"})',
+        'if method == "wait": pass',
+        'if method.startswith("backup."): pass',
+        'match method:\n    case "inbox": pass\n    case "ack": pass',
+        'WAITS = {"wait": 60.0, "ping": 5.0}',
+    ):
+        listed.write_text(text)
+        assert tables(listed), text
+    listed.write_text('HANDLERS = {"inbox": unread, "ack": acknowledge}')
+    assert tables(listed) == []

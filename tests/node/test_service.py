@@ -353,7 +353,7 @@ def test_a_ping_of_an_agent_next_door_needs_no_network(pair: Core) -> None:
 
 
 def test_an_address_where_nobody_answers(pair: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p_agents.core.api.commands.ADD_PEER_S", 0.05)
+    monkeypatch.setattr("p2p_agents.node.service.ADD_PEER_S", 0.05)
 
     async def script(calls: Calls) -> None:
         with pytest.raises(NotReachable, match="it is tried again") as caught:

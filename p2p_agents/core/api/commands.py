@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-ADD_PEER_S = 4.0  # a dial may take 3 s
-
-
 # --- agents ---
 
 
@@ -357,7 +354,6 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "requests.reject": reject,
     "requests.block": block,
     "requests.policy": policy,
-    "requests.address": addressing.address,
     "requests.introductions": introduction.policy,
     "introduce": introduction.introduce,
     "allow.add": allowlist.add,
@@ -378,7 +374,5 @@ HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
     "ack": reading.acknowledge,
     "history": reading.history,
     "show": reading.show,
+    "search": reading.search,
 }
-
-_READS = ("agents", "whoami", "peers", "contacts", "requests.list", "trust.show", "identity.show", "devices.list")
-RESTING = {name: HANDLERS[name] for name in (*_READS, "inbox", "history", "show")} | {"search": reading.search}
