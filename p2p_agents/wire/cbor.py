@@ -104,9 +104,9 @@ def flag(value: Any, what: str = "") -> bool:
     return value
 
 
-def version(value: Any) -> None:
-    """Raises UnknownVersion unless `value` is the integer 1."""
-    if type(value) is not int or value != VERSION:
+def version(value: Any, spoken: int = VERSION) -> None:
+    """Raises UnknownVersion unless `value` is the integer that is spoken here."""
+    if type(value) is not int or value != spoken:
         raise UnknownVersion
 
 

@@ -1,31 +1,23 @@
 """The signed statements of a link: OPEN, HELLO, SYNC, RESET and REQUEST, each a CBOR array under its own label.
 
-    open    = [1, server key, agent, device, peer agent, challenge, peer node's challenge, link]
-    hello   = [1, role, server key, agent, device, peer agent, peer device, peer's challenge, own challenge,
-               head n, head hash, peer entries held, peer hash held, node key, incarnation, offer, standing]
-    sync    = [1, agent, device, peer agent, peer device, nonce, challenge, stamp, gen, [session…], [conversation…],
-               [route…], dead sid, [heal id…], reply]                   what was given up and may be inherited
-    session = [sid, sent, received, H received, [heal id…]]
-    conversation = [id, [[device, [[epoch, seq, hash]…]]…], [[device, epoch, seq]…]]     held tips, read through
-    reset   = [1, agent, device, peer agent, peer device, nonce, offer, dead sid, [heal id…]]
-    request = [1, agent, device, peer agent, entry hash, text, time ms]
-
-`server key` is the key TLS proved on this connection and `peer's challenge` was drawn by the peer for this link: a
-hello is worth nothing on another connection (PROTOCOL C2).
+The server key that they name is the one TLS proved on this connection, and the peer's challenge was drawn by the peer
+for this link: a hello is worth nothing on another connection (PROTOCOL C2).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import IDENTITY_ENTRIES, SYNC_TIPS, TEXT_PREVIEW_BYTES
-from p2p_agents.wire.cbor import array, array_of, blob, date, decode, encode, flag, text, uint, version
-from p2p_agents.wire.frame import Standing
+from p2p_agents.limits import SYNC_TIPS
+from p2p_agents.wire.frame import Lane, LogLength, Regard
+from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, Custom, Date, ListOf, Ms, OneOf, Uint, Uint53
+from p2p_agents.wire.layout import Layout, Versioned
+from p2p_agents.wire.parts import Preview
 from p2p_agents.wire.payload import ReadMark
-from p2p_agents.wire.route import Route, unpack_routes
+from p2p_agents.wire.route import Routes
 
 OPEN_LABEL = "p2pa/1 open"
 HELLO_LABEL = "p2pa/1 hello"
@@ -47,79 +39,115 @@ class Role(IntEnum):
     ACCEPTOR = 1
 
 
-def encode_open(
-    server_key: bytes, agent: bytes, device: bytes, peer: bytes, challenge: bytes, peer_challenge: bytes, link: int
-) -> bytes:
-    """What an OPEN's proof signs; the acceptor knows all of it, so it is compared and never decoded."""
-    return encode([1, server_key, agent, device, peer, challenge, peer_challenge, link])
+Offer = Annotated[bytes, Bytes(OFFER_BYTES)]
+Heals = Annotated[tuple[int, ...], ListOf(Uint(), HEALS, label="heal-id")]
+Dead = Annotated[bytes, Bytes(0, 32)]  # a session that was given up; empty when there is none
+UpTo32 = Annotated[bytes, Bytes(at_most=32)]
 
 
 @dataclass(frozen=True, slots=True)
-class HelloClaims:
-    role: Role
-    server_key: bytes
-    agent: bytes
-    device: bytes
-    peer: bytes
-    peer_device: bytes
-    challenge: bytes  # drawn by the peer
-    own_challenge: bytes  # empty for the opener, whose challenge went in OPEN
-    head_n: int
-    head: bytes
-    held_n: int  # entries of the peer's identity log held, as a count
-    held: bytes  # and the hash of the last of them, empty when none
-    node: bytes  # the TLS key of the speaker's node
-    incarnation: int
-    offer: bytes  # a fresh single-use KEM key
-    standing: Standing
+class OpenClaims(Versioned):
+    """What an OPEN's proof signs; the acceptor knows all of it, so it is compared and never decoded."""
+
+    RULE: ClassVar[str] = "proof"
+    server_key: Bytes32
+    agent: Annotated[Bytes32, "from"]
+    device: Annotated[Bytes32, "from-device"]
+    peer: Annotated[Bytes32, "to"]
+    challenge: Bytes32
+    peer_challenge: Annotated[Bytes32, "node-challenge"]
+    link: Lane
 
 
-def encode_hello(c: HelloClaims) -> bytes:
-    agents = [c.agent, c.device, c.peer, c.peer_device]
-    identities = [c.head_n, c.head, c.held_n, c.held]
-    link = [c.node, c.incarnation, c.offer, int(c.standing)]
-    return encode([1, int(c.role), c.server_key, *agents, c.challenge, c.own_challenge, *identities, *link])
+@dataclass(frozen=True, slots=True)
+class HelloClaims(Versioned):
+    RULE: ClassVar[str] = "signed"
+    WHAT: ClassVar[str] = "hello"
+    role: Annotated[Role, OneOf(Role)]
+    server_key: Bytes32
+    agent: Bytes32
+    device: Bytes32
+    peer: Bytes32
+    peer_device: Bytes32
+    challenge: Bytes32  # drawn by the peer
+    own_challenge: Annotated[bytes, Bytes(0, 32)]  # empty for the opener, whose challenge went in OPEN
+    head_n: LogLength
+    head: Bytes32
+    held_n: LogLength  # entries of the peer's identity log held, as a count
+    held: UpTo32  # and the hash of the last of them, empty when none
+    node: Bytes32  # the TLS key of the speaker's node
+    incarnation: Ms
+    offer: Offer  # a fresh single-use KEM key
+    standing: Regard
+
+
+def encode_open(
+    server_key: bytes, agent: bytes, device: bytes, peer: bytes, challenge: bytes, peer_challenge: bytes, link: int
+) -> bytes:
+    return OpenClaims(server_key, agent, device, peer, challenge, peer_challenge, link).encoded()
+
+
+def encode_hello(claims: HelloClaims) -> bytes:
+    return claims.encoded()
 
 
 def decode_hello(data: bytes) -> HelloClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 17, "hello")
-    role = Role(uint(f[1], at_most=1, what="role"))
-    return HelloClaims(
-        role,
-        blob(f[2], size=32, what="server key"),
-        *_parties(f[3:7]),
-        challenge=blob(f[7], size=32, what="challenge"),
-        own_challenge=blob(f[8], size=32 if role is Role.ACCEPTOR else 0, what="own challenge"),
-        head_n=uint(f[9], at_most=IDENTITY_ENTRIES, what="head n"),
-        head=blob(f[10], size=32, what="head"),
-        held_n=uint(f[11], at_most=IDENTITY_ENTRIES, what="held n"),
-        held=blob(f[12], at_most=32, what="held"),
-        node=blob(f[13], size=32, what="node"),
-        incarnation=uint(f[14], what="incarnation"),
-        offer=blob(f[15], size=OFFER_BYTES, what="offer"),
-        standing=Standing(uint(f[16], at_most=2, what="standing")),
-    )
+    claims = HelloClaims.decoded(data)
+    if bool(claims.own_challenge) is not (claims.role is Role.ACCEPTOR):
+        raise Malformed("own challenge belongs in the acceptor's hello, and there only")
+    return claims
 
 
 @dataclass(frozen=True, slots=True)
-class SessionView:
+class SessionView(Layout):
     """One side's count of a session: frames sealed, frames opened, the running hash over the opened."""
 
-    sid: bytes
-    sent: int
-    received: int
-    received_hash: bytes
-    heals: tuple[int, ...]
+    RULE: ClassVar[str] = "session"
+    sid: Bytes32
+    sent: Uint53
+    received: Uint53
+    received_hash: Annotated[Bytes32, "H"]
+    heals: Heals
 
 
 @dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(Layout):
     """The last entry held of one epoch of a device's chain; everything before it is held too."""
 
-    epoch: bytes
-    seq: int
-    entry: bytes
+    RULE: ClassVar[str] = "tip"
+    epoch: Annotated[bytes, Bytes(8)]
+    seq: Uint53
+    entry: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain(Layout):
+    """What is held of one author device."""
+
+    WHAT: ClassVar[str] = "chain"
+    device: Bytes32
+    tips: Annotated[tuple[Tip, ...], ListOf(Tip, SYNC_TIPS)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Through(Layout):
+    """A read mark, beside the conversation that it is of."""
+
+    WHAT: ClassVar[str] = "read"
+    device: Bytes32
+    epoch: Annotated[bytes, Bytes(8)]
+    seq: Uint53
+
+
+@dataclass(frozen=True, slots=True)
+class HeldParts(Layout):
+    """A holding as it is sent."""
+
+    RULE: ClassVar[str] = "conversation"
+    conversation: Annotated[Bytes32, "id"]
+    chains: Annotated[tuple[_Chain, ...], ListOf(_Chain, SYNC_DEVICES)]
+    reads: Annotated[tuple[_Through, ...], ListOf(_Through, SYNC_DEVICES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,162 +158,87 @@ class Holding:
     tips: dict[bytes, tuple[Tip, ...]]  # by author device
     reads: tuple[ReadMark, ...]
 
+    def pack(self) -> list[object]:
+        chains = [_Chain.packed(device, tips) for device, tips in sorted(self.tips.items())]
+        return [self.conversation, chains, [_Through.packed(r.device, r.epoch, r.seq) for r in self.reads]]
+
+    @classmethod
+    def unpack(cls, value: Any) -> Holding:
+        parts = HeldParts.unpack(value)
+        reads = tuple(ReadMark(parts.conversation, r.device, r.epoch, r.seq) for r in parts.reads)
+        return cls(parts.conversation, {chain.device: chain.tips for chain in parts.chains}, reads)
+
+
+HOLDING = Custom("conversation", Holding.unpack, Holding.pack)
+
 
 @dataclass(frozen=True, slots=True)
-class SyncClaims:
-    agent: bytes
-    device: bytes
-    peer: bytes
-    peer_device: bytes
-    nonce: bytes  # the peer's challenge of this link; over a bridge that of the SYNC this answers, else empty
-    stamp: int  # rises with every sync of this device
-    gen: int  # the highest init generation accepted from the peer's device
-    sessions: tuple[SessionView, ...]
-    holdings: tuple[Holding, ...]
-    reply: bool  # the sender wants the peer's view too
-    challenge: bytes = b""  # over a bridge: an answer that names it was written after this
-    routes: tuple[Route, ...] = ()  # where the peer may leave what it cannot deliver
-    dead: bytes = b""  # the session given up last whose secrets are still held, empty when there is none
-    dead_heals: tuple[int, ...] = ()
+class SyncClaims(Versioned):
+    RULE: ClassVar[str] = "sync-claims"
+    WHAT: ClassVar[str] = "sync"
+    agent: Bytes32
+    device: Bytes32
+    peer: Bytes32
+    peer_device: Bytes32
+    nonce: UpTo32  # the peer's challenge of this link; over a bridge that of the SYNC this answers, else empty
+    challenge: UpTo32  # over a bridge: an answer that names it was written after this
+    stamp: Uint53  # rises with every sync of this device
+    gen: Uint53  # the highest init generation accepted from the peer's device
+    sessions: Annotated[tuple[SessionView, ...], ListOf(SessionView, SYNC_SESSIONS)]
+    holdings: Annotated[tuple[Holding, ...], ListOf(HOLDING, CONVERSATIONS)]
+    routes: Routes  # where the peer may leave what it cannot deliver
+    dead: Dead  # the session given up last whose secrets are still held
+    dead_heals: Heals
+    reply: Bool  # the sender wants the peer's view too
 
 
-def encode_sync(c: SyncClaims) -> bytes:
-    sessions = [[s.sid, s.sent, s.received, s.received_hash, list(s.heals)] for s in c.sessions]
-    agents = [c.agent, c.device, c.peer, c.peer_device]
-    holdings = [_pack_holding(h) for h in c.holdings]
-    routes = [route.pack() for route in c.routes]
-    dead = [c.dead, list(c.dead_heals)]
-    return encode([1, *agents, c.nonce, c.challenge, c.stamp, c.gen, sessions, holdings, routes, *dead, c.reply])
+def encode_sync(claims: SyncClaims) -> bytes:
+    return claims.encoded()
 
 
 def decode_sync(data: bytes) -> SyncClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 15, "sync")
-    return SyncClaims(
-        *_parties(f[1:5]),
-        nonce=blob(f[5], at_most=32, what="nonce"),
-        challenge=blob(f[6], at_most=32, what="challenge"),
-        stamp=uint(f[7], what="stamp"),
-        gen=uint(f[8], what="gen"),
-        sessions=tuple(_session(s) for s in array_of(f[9], SYNC_SESSIONS, "sessions")),
-        holdings=tuple(_holding(h) for h in array_of(f[10], CONVERSATIONS, "conversations")),
-        routes=unpack_routes(f[11]),
-        dead=blob(f[12], at_most=32, what="dead sid"),
-        dead_heals=_heals(f[13]),
-        reply=flag(f[14], what="reply"),
-    )
+    return SyncClaims.decoded(data)
 
 
 @dataclass(frozen=True, slots=True)
-class ResetClaims:
-    agent: bytes
-    device: bytes
-    peer: bytes
-    peer_device: bytes
-    nonce: bytes
-    offer: bytes
-    dead: bytes  # the sid given up, empty when there is none
-    heals: tuple[int, ...]
+class ResetClaims(Versioned):
+    RULE: ClassVar[str] = "reset"
+    agent: Bytes32
+    device: Bytes32
+    peer: Bytes32
+    peer_device: Bytes32
+    nonce: Bytes32
+    offer: Offer
+    dead: Dead
+    heals: Heals
 
 
-def encode_reset(c: ResetClaims) -> bytes:
-    return encode([1, c.agent, c.device, c.peer, c.peer_device, c.nonce, c.offer, c.dead, list(c.heals)])
+def encode_reset(claims: ResetClaims) -> bytes:
+    return claims.encoded()
 
 
 def decode_reset(data: bytes) -> ResetClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 9, "reset")
-    return ResetClaims(
-        *_parties(f[1:5]),
-        nonce=blob(f[5], at_most=32, what="nonce"),
-        offer=blob(f[6], size=OFFER_BYTES, what="offer"),
-        dead=blob(f[7], at_most=32, what="dead sid"),
-        heals=_heals(f[8]),
-    )
+    return ResetClaims.decoded(data)
 
 
 @dataclass(frozen=True, slots=True)
-class RequestClaims:
-    agent: bytes
-    device: bytes
-    peer: bytes
-    entry: bytes  # the first entry that waits to be delivered
-    text: str  # a preview of it, at most TEXT_PREVIEW_BYTES
-    time_ms: int
+class RequestClaims(Versioned):
+    RULE: ClassVar[str] = "request-claims"
+    WHAT: ClassVar[str] = "request"
+    agent: Bytes32
+    device: Bytes32
+    peer: Bytes32
+    entry: Bytes32  # the first entry that waits to be delivered
+    text: Preview  # of it
+    time_ms: Annotated[Date, "time"]
 
 
-def encode_request(c: RequestClaims) -> bytes:
-    return encode([1, c.agent, c.device, c.peer, c.entry, c.text, c.time_ms])
+def encode_request(claims: RequestClaims) -> bytes:
+    return claims.encoded()
 
 
 def decode_request(data: bytes) -> RequestClaims:
     """Raises Malformed or UnknownVersion."""
-    f = _claims(data, 7, "request")
-    preview = text(f[5], at_most=TEXT_PREVIEW_BYTES, what="text")
-    if len(preview.encode()) > TEXT_PREVIEW_BYTES:
-        raise Malformed(f"the request's text has more than {TEXT_PREVIEW_BYTES} bytes")
-    return RequestClaims(
-        blob(f[1], size=32, what="agent"),
-        blob(f[2], size=32, what="device"),
-        blob(f[3], size=32, what="peer"),
-        blob(f[4], size=32, what="entry"),
-        preview,
-        date(f[6], what="time"),
-    )
-
-
-def _claims(data: bytes, length: int, what: str) -> list[Any]:
-    fields = decode(data)
-    if isinstance(fields, list) and fields:
-        version(fields[0])
-    return array(fields, length, what=what)
-
-
-def _parties(f: list[Any]) -> tuple[bytes, bytes, bytes, bytes]:
-    agent, device, peer, peer_device = (blob(v, size=32, what="party") for v in f)
-    return agent, device, peer, peer_device
-
-
-def _heals(value: Any) -> tuple[int, ...]:
-    return tuple(uint(t, what="heal id") for t in array_of(value, HEALS, "heal ids"))
-
-
-def _session(value: Any) -> SessionView:
-    sid, sent, received, digest, heals = array(value, 5, what="session")
-    return SessionView(
-        blob(sid, size=32, what="sid"),
-        uint(sent, what="sent"),
-        uint(received, what="received"),
-        blob(digest, size=32, what="H"),
-        _heals(heals),
-    )
-
-
-def _pack_holding(h: Holding) -> list[object]:
-    tips = [[device, [[t.epoch, t.seq, t.entry] for t in tips]] for device, tips in sorted(h.tips.items())]
-    return [h.conversation, tips, [[r.device, r.epoch, r.seq] for r in h.reads]]
-
-
-def _holding(value: Any) -> Holding:
-    conversation, chains, reads = array(value, 3, what="conversation")
-    conversation = blob(conversation, size=32, what="conversation")
-    tips: dict[bytes, tuple[Tip, ...]] = {}
-    for chain in array_of(chains, SYNC_DEVICES, "devices"):
-        device, found = array(chain, 2, what="chain")
-        tips[blob(device, size=32, what="device")] = tuple(_tip(t) for t in array_of(found, SYNC_TIPS, "tips"))
-    return Holding(conversation, tips, tuple(_read(conversation, r) for r in array_of(reads, SYNC_DEVICES, "reads")))
-
-
-def _tip(value: Any) -> Tip:
-    epoch, seq, entry = array(value, 3, what="tip")
-    return Tip(blob(epoch, size=8, what="epoch"), uint(seq, what="seq"), blob(entry, size=32, what="entry"))
-
-
-def _read(conversation: bytes, value: Any) -> ReadMark:
-    device, epoch, seq = array(value, 3, what="read")
-    return ReadMark(
-        conversation,
-        blob(device, size=32, what="device"),
-        blob(epoch, size=8, what="epoch"),
-        uint(seq, what="seq"),
-    )
+    return RequestClaims.decoded(data)

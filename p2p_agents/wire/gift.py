@@ -1,8 +1,5 @@
 """The start that a new device of an agent gets, with the last message of the pairing that linked it.
 
-    gift  = [1, [identity entry…], policy, hidden, [floor…]]
-    floor = [other side, device, epoch, seq, entry, lamport]
-
 The identity entries follow those that the displayer showed and end with, or before, the one that brings the device in.
 A floor names the entry up to which a device's chain is left out of the history that follows.
 """
@@ -10,60 +7,40 @@ A floor names the entry up to which a device's chain is left out of the history 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, ClassVar
 
-from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES, LINK_FLOORS, NAME_CHARS, PAIRING_MESSAGE_BYTES
-from p2p_agents.wire.cbor import VERSION, array, array_of, blob, decode, encode, flag, text, uint, version
+from p2p_agents.limits import LINK_FLOORS, NAME_CHARS, PAIRING_MESSAGE_BYTES
+from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, ListOf, Text, Uint53
+from p2p_agents.wire.layout import Layout, Versioned
+from p2p_agents.wire.parts import IdentityLog
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class Floor(Layout):
     """`peer` is the other side of the conversation, `device` who wrote the chain."""
 
-    peer: bytes
-    device: bytes
-    epoch: bytes
-    seq: int
-    entry: bytes
-    lamport: int
+    RULE: ClassVar[str] = "floor"
+    peer: Bytes32
+    device: Bytes32
+    epoch: Annotated[bytes, Bytes(8)]
+    seq: Uint53
+    entry: Bytes32
+    lamport: Uint53
 
 
 @dataclass(frozen=True, slots=True)
-class Gift:
-    entries: tuple[bytes, ...]
-    policy: str
-    hidden: bool
-    floors: tuple[Floor, ...]
+class Gift(Versioned):
+    RULE: ClassVar[str] = "gift"
+    entries: IdentityLog
+    policy: Annotated[str, Text(NAME_CHARS)]
+    hidden: Bool
+    floors: Annotated[tuple[Floor, ...], ListOf(Floor, LINK_FLOORS)]
 
 
 def encode_gift(gift: Gift) -> bytes:
-    floors = [[f.peer, f.device, f.epoch, f.seq, f.entry, f.lamport] for f in gift.floors]
-    return encode([VERSION, list(gift.entries), gift.policy, gift.hidden, floors])
+    return gift.encoded()
 
 
 def decode_gift(data: bytes) -> Gift:
     """Raises Malformed or UnknownVersion."""
-    fields = array(decode(data, limit=PAIRING_MESSAGE_BYTES), what="gift")
-    version(fields[0] if fields else None)
-    _, entries, policy, hidden, floors = array(fields, 5, what="gift")
-    return Gift(
-        tuple(
-            blob(entry, at_most=IDENTITY_ENTRY_BYTES, what="identity entry")
-            for entry in array_of(entries, IDENTITY_ENTRIES, "identity log")
-        ),
-        text(policy, at_most=NAME_CHARS, what="policy"),
-        flag(hidden, what="hidden"),
-        tuple(_floor(each) for each in array_of(floors, LINK_FLOORS, "floors")),
-    )
-
-
-def _floor(value: Any) -> Floor:
-    peer, device, epoch, seq, entry, lamport = array(value, 6, what="floor")
-    return Floor(
-        blob(peer, size=32, what="peer"),
-        blob(device, size=32, what="device"),
-        blob(epoch, size=8, what="epoch"),
-        uint(seq, what="seq"),
-        blob(entry, size=32, what="entry"),
-        uint(lamport, what="lamport"),
-    )
+    return Gift.decoded(data, limit=PAIRING_MESSAGE_BYTES)

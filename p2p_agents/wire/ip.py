@@ -7,6 +7,7 @@ from typing import Any
 
 from p2p_agents.errors import Malformed
 from p2p_agents.wire.cbor import array, blob, uint
+from p2p_agents.wire.kinds import Custom
 
 PORT_MAX = 65_535
 IP_BYTES = (4, 16)
@@ -32,6 +33,9 @@ def unpack_address(value: Any) -> Address:
     if len(blob(host, what="IP address")) not in IP_BYTES:
         raise Malformed("an IP address has 4 or 16 bytes")
     return str(ipaddress.ip_address(host)), uint(port, at_most=PORT_MAX, what="port")
+
+
+ADDRESS = Custom("[ip: bytes .size (4 / 16), port: 1..65535]", unpack_address, pack_address)  # of a card
 
 
 def may_be_dialled(address: Address) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Annotated, Any
 
 from p2p_agents.errors import BadName, Malformed
 from p2p_agents.limits import DISCOVERED_AGENTS, NAME_CHARS
+from p2p_agents.wire.kinds import Custom
 
 NAME_RE = re.compile(rf"[A-Za-z][A-Za-z0-9._-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
 KIND_RE = re.compile(rf"[a-z][a-z0-9-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
@@ -41,6 +42,12 @@ def told_kind(value: Any, *, optional: bool = False) -> str:
     if type(value) is not str or KIND_RE.fullmatch(value) is None:
         raise Malformed("this is not a valid kind")
     return value
+
+
+AgentName = Annotated[str, Custom("agent-name", told_name)]
+AgentKind = Annotated[str, Custom("agent-kind", told_kind)]
+NameOrNothing = Annotated[str, Custom('agent-name / ""', partial(told_name, optional=True))]
+KindOrNothing = Annotated[str, Custom('agent-kind / ""', partial(told_kind, optional=True))]
 
 
 def name_or_nothing(text: str) -> str:

@@ -15,22 +15,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import PAIRING_MESSAGE_BYTES
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, uint, version
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from p2p_agents.wire.cbor import VERSION, array, decode, encode, text, uint, version
+from p2p_agents.wire.kinds import Bytes, Bytes32, Custom, OneOf
+from p2p_agents.wire.layout import Layout
+from p2p_agents.wire.parts import Place
 
 NONCE_BYTES = 16
-HASH_BYTES = 32
-PLACE_CHARS = 32
-CODE_CHARS = 64
+REASON_CHARS = 64
 
-_SHARE_BYTES = (0, 32)
-_TAG_BYTES = (32, 64)
+Nonce = Annotated[bytes, Bytes(NONCE_BYTES)]
+SHARE = Bytes(0, 32, name="share")
+TAG = Bytes(32, 64, name="tag")
+Share = Annotated[bytes, SHARE]
+Tag = Annotated[bytes, TAG]
+Box = Annotated[bytes, Bytes()]
 
 
 class Purpose(StrEnum):
@@ -53,159 +55,94 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """[1, 0, place, purpose, nonce]"""
+class Step(Layout):
+    """Base of a message."""
 
+    __slots__ = ()
+    VERSION_AT: ClassVar[int | None] = 0
+    KNOWN_AT: ClassVar[int | None] = 1
+    TYPE: ClassVar[int]
+
+    @classmethod
+    def prefix(cls) -> tuple[int, ...]:
+        return VERSION, cls.TYPE
+
+
+def _reason(value: Any) -> Reason:
+    reason = text(value, at_most=REASON_CHARS, what="reason")
+    return Reason(reason) if reason in set(Reason) else Reason.BROKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Step):
     TYPE: ClassVar[int] = 0
-    place: str
-    purpose: Purpose
-    nonce: bytes
-
-    def pack(self) -> list[object]:
-        return [self.place, str(self.purpose), self.nonce]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Ask:
-        place, purpose, nonce = array(f, 3, what="ASK")
-        if text(purpose, at_most=CODE_CHARS, what="purpose") not in set(Purpose):
-            raise Malformed("ASK names an unknown purpose")
-        return cls(
-            text(place, at_most=PLACE_CHARS, what="place"),
-            Purpose(purpose),
-            blob(nonce, size=NONCE_BYTES, what="nonce"),
-        )
+    RULE: ClassVar[str] = "ask"
+    place: Place
+    purpose: Annotated[Purpose, OneOf(Purpose)]
+    nonce: Nonce
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """[1, 1, nonce, share, ad]"""
-
+class Offer(Step):
     TYPE: ClassVar[int] = 1
-    nonce: bytes
-    share: bytes
-    ad: bytes
-
-    def pack(self) -> list[object]:
-        return [self.nonce, self.share, self.ad]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Offer:
-        nonce, share, ad = array(f, 3, what="OFFER")
-        return cls(blob(nonce, size=NONCE_BYTES, what="nonce"), _share(share), blob(ad, size=HASH_BYTES, what="ad"))
+    RULE: ClassVar[str] = "offer"
+    nonce: Nonce
+    share: Share
+    ad: Bytes32
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """[1, 2, share, ad, tag]"""
-
+class Answer(Step):
     TYPE: ClassVar[int] = 2
-    share: bytes
-    ad: bytes
-    tag: bytes
-
-    def pack(self) -> list[object]:
-        return [self.share, self.ad, self.tag]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Answer:
-        share, ad, tag = array(f, 3, what="ANSWER")
-        return cls(_share(share), blob(ad, size=HASH_BYTES, what="ad"), _tag(tag))
+    RULE: ClassVar[str] = "answer"
+    share: Share
+    ad: Bytes32
+    tag: Tag
 
 
 @dataclass(frozen=True, slots=True)
-class Confirm:
-    """[1, 3, tag, sealed introduction]"""
-
+class Confirm(Step):
     TYPE: ClassVar[int] = 3
-    tag: bytes
-    box: bytes
-
-    def pack(self) -> list[object]:
-        return [self.tag, self.box]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Confirm:
-        tag, box = array(f, 2, what="CONFIRM")
-        return cls(_tag(tag), blob(box, what="introduction"))
+    RULE: ClassVar[str] = "confirm"
+    tag: Tag
+    box: Box  # an introduction
 
 
 @dataclass(frozen=True, slots=True)
-class Reveal:
-    """[1, 4, sealed introduction]"""
-
+class Reveal(Step):
     TYPE: ClassVar[int] = 4
-    box: bytes
-
-    def pack(self) -> list[object]:
-        return [self.box]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Reveal:
-        return cls(blob(*array(f, 1, what="REVEAL"), what="introduction"))
+    RULE: ClassVar[str] = "reveal"
+    box: Box  # an introduction
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """[1, 5, sealed gift]"""
-
+class Done(Step):
     TYPE: ClassVar[int] = 5
-    box: bytes
-
-    def pack(self) -> list[object]:
-        return [self.box]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Done:
-        return cls(blob(*array(f, 1, what="DONE"), what="gift"))
+    RULE: ClassVar[str] = "done"
+    box: Box  # a gift
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
-    """[1, 6, reason]"""
-
+class Refuse(Step):
     TYPE: ClassVar[int] = 6
-    reason: Reason
-
-    def pack(self) -> list[object]:
-        return [str(self.reason)]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Refuse:
-        reason = text(*array(f, 1, what="REFUSE"), at_most=CODE_CHARS, what="reason")
-        return cls(Reason(reason) if reason in set(Reason) else Reason.BROKEN)
+    RULE: ClassVar[str] = "refuse"
+    reason: Annotated[Reason, Custom(f"text .size (0..{REASON_CHARS})", _reason, str)]
 
 
 Message = Ask | Offer | Answer | Confirm | Reveal | Done | Refuse
 
-_UNPACK: dict[int, Callable[[list[Any]], Message]] = {
-    kind.TYPE: kind.unpack for kind in (Ask, Offer, Answer, Confirm, Reveal, Done, Refuse)
-}
+_KINDS: dict[int, type[Message]] = {kind.TYPE: kind for kind in get_args(Message)}
 
 
 def encode_message(message: Message) -> bytes:
-    return encode([VERSION, message.TYPE, *message.pack()])
+    return encode(message.pack())
 
 
 def decode_message(data: bytes) -> Message:
     """Raises Malformed or UnknownVersion."""
     fields = array(decode(data, limit=PAIRING_MESSAGE_BYTES), what="pairing message")
     version(fields[0] if fields else None)
-    kind = uint(fields[1] if len(fields) > 1 else None, what="type")
-    if kind not in _UNPACK:
+    kind = _KINDS.get(uint(fields[1] if len(fields) > 1 else None, what="type"))
+    if kind is None:
         raise Malformed("the pairing message has an unknown type")
-    return _UNPACK[kind](fields[2:])
-
-
-def _share(value: Any) -> bytes:
-    share = blob(value, what="share")
-    if len(share) not in _SHARE_BYTES:
-        raise Malformed("the share has the wrong size")
-    return share
-
-
-def _tag(value: Any) -> bytes:
-    tag = blob(value, what="tag")
-    if len(tag) not in _TAG_BYTES:
-        raise Malformed("the tag has the wrong size")
-    return tag
+    return kind.unpack(fields)

@@ -1,12 +1,5 @@
 """What a sealed session frame carries: acknowledgement, entries, read marks, echoes, cuts.
 
-    payload = [ack or null, [item…], [read…], [echo…], [cut…]]
-    ack     = [turn, n, H, [verdict…]]      cumulative; a verdict per item of the frames since the last ack
-    item    = [0, signed entry, encoded body or null when purged] or [1, signed void]
-    read    = [conversation, device, epoch, seq]      read through here by the reader `default`
-    echo    = [0, nonce] asks, [1, nonce] answers
-    cut     = signed: which of the items beside it are believed though their device was revoked (crypto/cuts.py)
-
 A payload without items and without asking echoes elicits no acknowledgement (PROTOCOL B3).
 """
 
@@ -14,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BATCH_ENTRIES, ECHOES_PER_FRAME, FRAME_BYTES, UNACKED_FRAMES
-from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
+from p2p_agents.wire.cbor import array, blob, decode, encode, uint
+from p2p_agents.wire.kinds import Bytes, Bytes32, Custom, ListOf, Maybe, Nested, Uint53
+from p2p_agents.wire.layout import Layout
 
 ECHO_BYTES = 16
 ECHOES = 2 * ECHOES_PER_FRAME  # asks and answers in one payload
@@ -49,31 +44,75 @@ class Verdict(IntEnum):
         return cls(value) if value < cls.REFUSED else cls.REFUSED
 
 
+VERDICT = Custom("uint53", lambda value: Verdict.of(uint(value, what="verdict")), int)
+
+
 @dataclass(frozen=True, slots=True)
-class Ack:
-    turn: int
-    n: int
-    digest: bytes  # H: the running hash over all frames received in the session, through (turn, n)
-    verdicts: tuple[Verdict, ...]
+class Ack(Layout):
+    """Cumulative: a verdict for each item of the frames since the last one."""
+
+    RULE: ClassVar[str] = "ack"
+    turn: Uint53
+    n: Uint53
+    digest: Annotated[Bytes32, "H"]  # the running hash over all frames received in the session, through (turn, n)
+    verdicts: Annotated[tuple[Verdict, ...], ListOf(VERDICT, VERDICTS, label="verdict")]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """An entry with its encoded body, None when that was purged, or a void."""
+
     signed: bytes
     body: bytes | None
     void: bool = False
 
+    def pack(self) -> list[object]:
+        return [1, self.signed] if self.void else [0, self.signed, self.body]
+
+    @classmethod
+    def unpack(cls, value: Any) -> Item:
+        fields = array(value, 2, 3, what="item")
+        signed = blob(fields[1], at_most=FRAME_BYTES, what="entry")
+        if fields[0] == 1 and len(fields) == 2:
+            return cls(signed, None, void=True)
+        if fields[0] == 0 and len(fields) == 3:
+            return cls(signed, None if fields[2] is None else blob(fields[2], at_most=FRAME_BYTES, what="body"))
+        raise Malformed("an item must be [0, entry, body] or [1, void]")
+
 
 @dataclass(frozen=True, slots=True)
-class ReadMark:
-    conversation: bytes
-    device: bytes
-    epoch: bytes
-    seq: int
+class ReadMark(Layout):
+    """Read through here by the reader `default`."""
+
+    RULE: ClassVar[str] = "read"
+    conversation: Bytes32
+    device: Bytes32
+    epoch: Annotated[bytes, Bytes(8)]
+    seq: Uint53
+
+
+def _echo(value: Any) -> tuple[int, bytes]:
+    kind, nonce = array(value, 2, what="echo")
+    return uint(kind, at_most=1, what="echo kind"), blob(nonce, size=ECHO_BYTES, what="echo")
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadParts(Layout):
+    """A payload as it is sent."""
+
+    RULE: ClassVar[str] = "plaintext"
+    WHAT: ClassVar[str] = "payload"
+    ack: Annotated[Ack | None, Maybe(Nested(Ack)), ""]
+    items: Annotated[tuple[Item, ...], ListOf(Custom("item", Item.unpack, Item.pack), BATCH_ENTRIES)]
+    reads: Annotated[tuple[ReadMark, ...], ListOf(ReadMark, READS)]
+    echoes: Annotated[tuple[tuple[int, bytes], ...], ListOf(Custom("echo", _echo), ECHOES)]  # 0 asks, 1 answers
+    cuts: Annotated[tuple[bytes, ...], ListOf(Bytes(at_most=CUT_BYTES), CUTS, label="cut")]
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
+    """`cuts` say which items beside them are believed though their device was revoked (crypto/cuts.py)."""
+
     ack: Ack | None = None
     items: tuple[Item, ...] = ()
     reads: tuple[ReadMark, ...] = ()
@@ -87,61 +126,13 @@ class Payload:
 
 
 def encode_payload(p: Payload) -> bytes:
-    ack = None if p.ack is None else [p.ack.turn, p.ack.n, p.ack.digest, [int(v) for v in p.ack.verdicts]]
-    items = [[1, i.signed] if i.void else [0, i.signed, i.body] for i in p.items]
-    reads = [[r.conversation, r.device, r.epoch, r.seq] for r in p.reads]
-    echoes = [[0, nonce] for nonce in p.asks] + [[1, nonce] for nonce in p.answers]
-    return encode([ack, items, reads, echoes, list(p.cuts)])
+    echoes = [(0, nonce) for nonce in p.asks] + [(1, nonce) for nonce in p.answers]
+    return encode(PayloadParts.packed(p.ack, p.items, p.reads, echoes, p.cuts))
 
 
 def decode_payload(data: bytes) -> Payload:
     """Raises Malformed."""
-    ack, items, reads, echoes, cuts = array(decode(data, limit=FRAME_BYTES), 5, what="payload")
-    asks, answers = _echoes(echoes)
-    return Payload(
-        None if ack is None else _ack(ack),
-        tuple(_item(i) for i in array_of(items, BATCH_ENTRIES, "items")),
-        tuple(_read(r) for r in array_of(reads, READS, "reads")),
-        asks,
-        answers,
-        tuple(blob(c, at_most=CUT_BYTES, what="cut") for c in array_of(cuts, CUTS, "cuts")),
-    )
-
-
-def _ack(value: Any) -> Ack:
-    turn, n, digest, verdicts = array(value, 4, what="ack")
-    return Ack(
-        uint(turn, what="turn"),
-        uint(n, what="n"),
-        blob(digest, size=32, what="H"),
-        tuple(Verdict.of(uint(v, what="verdict")) for v in array_of(verdicts, VERDICTS, "verdicts")),
-    )
-
-
-def _item(value: Any) -> Item:
-    fields = array(value, 2, 3, what="item")
-    signed = blob(fields[1], at_most=FRAME_BYTES, what="entry")
-    if fields[0] == 1 and len(fields) == 2:
-        return Item(signed, None, void=True)
-    if fields[0] == 0 and len(fields) == 3:
-        body = None if fields[2] is None else blob(fields[2], at_most=FRAME_BYTES, what="body")
-        return Item(signed, body)
-    raise Malformed("an item must be [0, entry, body] or [1, void]")
-
-
-def _read(value: Any) -> ReadMark:
-    conversation, device, epoch, seq = array(value, 4, what="read")
-    return ReadMark(
-        blob(conversation, size=32, what="conversation"),
-        blob(device, size=32, what="device"),
-        blob(epoch, size=8, what="epoch"),
-        uint(seq, what="seq"),
-    )
-
-
-def _echoes(value: Any) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    found: tuple[list[bytes], list[bytes]] = ([], [])
-    for echo in array_of(value, ECHOES, "echoes"):
-        kind, nonce = array(echo, 2, what="echo")
-        found[uint(kind, at_most=1, what="echo kind")].append(blob(nonce, size=ECHO_BYTES, what="echo"))
-    return tuple(found[0]), tuple(found[1])
+    ack, items, reads, echoes, cuts = PayloadParts.parts(decode(data, limit=FRAME_BYTES))
+    asks = tuple([nonce for kind, nonce in echoes if kind == 0])
+    answers = tuple([nonce for kind, nonce in echoes if kind == 1])
+    return Payload(ack, items, reads, asks, answers, cuts)

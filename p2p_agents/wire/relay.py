@@ -27,16 +27,13 @@ key, so whoever made it can make it again elsewhere, and nobody else. Messages o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import FRAME_BYTES
 from p2p_agents.wire.cbor import VERSION, decode, encode, uint
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Notice, Told, Welcome
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Stamp, Tell
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ALPN = "p2pa-bridge/1"  # of QUIC
 WEBSOCKET_PATH = "/bridge"
@@ -50,9 +47,7 @@ READ_LABEL = "p2pa/1 bridge read"
 Request = Login | Create | Put | Read | Ack | Drop | Meet | Tell | Leave | Stamp
 Message = Knock | Welcome | Request | Done | Fail | Deliver | Told | Notice
 
-_ASKED = (Login, Create, Put, Read, Ack, Drop, Meet, Tell, Leave, Stamp)
-_KINDS = (Knock, Welcome, *_ASKED, Done, Fail, Deliver, Told, Notice)
-_READERS: dict[int, Callable[[list[Any]], Message]] = {kind.TYPE: kind.unpack for kind in _KINDS}
+_KINDS: dict[int, type[Message]] = {kind.TYPE: kind for kind in get_args(Message)}
 
 
 def encode_message(message: Message) -> bytes:
@@ -66,13 +61,8 @@ def decode_message(data: bytes) -> Message | None:
     fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
     if not isinstance(fields, list) or not fields:
         raise Malformed("a message must be an array that begins with its type")
-    reader = _READERS.get(uint(fields[0], what="message type"))
-    if reader is None:
-        return None
-    if len(fields) < 3:
-        raise Malformed("a message must have a request number and fields")
-    uint(fields[1], what="request")
-    return reader(fields)
+    kind = _KINDS.get(uint(fields[0], what="message type"))
+    return None if kind is None else kind.unpack(fields)
 
 
 # What the proofs are signed over, each under its own label and with the key it names.

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from p2p_agents.errors import Malformed
-from p2p_agents.limits import BLOB_BYTES, DELIVERED_BLOBS, MEETING_BYTES, WORK_BITS_MAX
-from p2p_agents.wire.cbor import VERSION, array, array_of, blob, flag, text, uint, version
-from p2p_agents.wire.pairing import PLACE_CHARS
-from p2p_agents.wire.relay_requests import KEY_BYTES, SIGNED_BYTES
+from p2p_agents.limits import BLOB_BYTES, DELIVERED_BLOBS, WORK_BITS_MAX
+from p2p_agents.wire.cbor import VERSION, array, blob, uint
+from p2p_agents.wire.kinds import Bool, Bytes32, Custom, ListOf, Ms, OneOf, Text, Uint, Uint53
+from p2p_agents.wire.layout import Layout, Typed
+from p2p_agents.wire.parts import Place
+from p2p_agents.wire.relay_requests import Message, Proof
 
-ADDRESS_CHARS = 64
-CODE_CHARS = 64
+RefusalCode = Annotated[str, Text(64)]
 
 
 class Admission(StrEnum):
@@ -45,156 +46,96 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Layout):
     """What a bridge takes: bounds a client keeps to instead of learning them by refusals."""
 
-    admission: Admission
-    blob_bytes: int
-    queue_blobs: int
-    queue_bytes: int
-    kept_s: int  # a blob nobody acknowledged is forgotten after this
-    work_bits: int  # leading zero bits of a stamp for a public queue
-
-    def pack(self) -> list[object]:
-        bounds = [self.blob_bytes, self.queue_blobs, self.queue_bytes, self.kept_s, self.work_bits]
-        return [str(self.admission), *bounds]
-
-    @classmethod
-    def unpack(cls, value: Any) -> Terms:
-        admission, blob_bytes, queue_blobs, queue_bytes, kept_s, work_bits = array(value, 6, what="terms")
-        if text(admission, at_most=CODE_CHARS, what="admission") not in set(Admission):
-            raise Malformed("the bridge has an unknown kind of admission")
-        return cls(
-            Admission(admission),
-            uint(blob_bytes, at_most=BLOB_BYTES, what="blob bytes"),
-            uint(queue_blobs, what="queue blobs"),
-            uint(queue_bytes, what="queue bytes"),
-            uint(kept_s, what="kept"),
-            uint(work_bits, at_most=WORK_BITS_MAX, what="work bits"),
-        )
+    RULE: ClassVar[str] = "terms"
+    admission: Annotated[Admission, OneOf(Admission)]
+    blob_bytes: Annotated[int, Uint(BLOB_BYTES)]
+    queue_blobs: Uint53
+    queue_bytes: Uint53
+    kept_s: Uint53  # a blob nobody acknowledged is forgotten after this
+    work_bits: Annotated[int, Uint(WORK_BITS_MAX)]  # leading zero bits of a stamp for a public queue
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
-    """[1, 0, version, bridge key, challenge, proof over [nonce, challenge], observed address, terms]"""
-
+class Welcome(Typed):
     TYPE: ClassVar[int] = 1
-    key: bytes
-    challenge: bytes
-    proof: bytes  # the bridge's, so that it is known behind somebody's TLS proxy too
-    observed: str  # where the client's packets come from, host:port; "" where a proxy hides it
+    NEXT: ClassVar[tuple[int, ...]] = (0, VERSION)
+    VERSION_AT: ClassVar[int | None] = 2
+    RULE: ClassVar[str] = "welcome"
+    key: Annotated[Bytes32, "bridge"]
+    challenge: Bytes32
+    proof: Proof  # the bridge's, so that it is known behind somebody's TLS proxy too
+    observed: Annotated[str, Text(64)]  # where the client's packets come from, host:port; "" where a proxy hides it
     terms: Terms
 
-    def pack(self) -> list[object]:
-        return [1, 0, VERSION, self.key, self.challenge, self.proof, self.observed, self.terms.pack()]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Welcome:
-        version(f[2] if len(f) > 2 else None)
-        _, _, _, key, challenge, proof, observed, terms = array(f, 8, what="WELCOME")
-        return cls(
-            blob(key, size=KEY_BYTES, what="bridge key"),
-            blob(challenge, size=KEY_BYTES, what="challenge"),
-            blob(proof, at_most=SIGNED_BYTES, what="proof"),
-            text(observed, at_most=ADDRESS_CHARS, what="observed address"),
-            Terms.unpack(terms),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """[16, request, cursor or 0]"""
-
+class Done(Typed):
     TYPE: ClassVar[int] = 16
-    request: int
-    cursor: int = 0
-
-    def pack(self) -> list[object]:
-        return [16, self.request, self.cursor]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Done:
-        _, request, cursor = array(f, 3, what="DONE")
-        return cls(uint(request, what="request"), uint(cursor, what="cursor"))
+    RULE: ClassVar[str] = "done"
+    request: Uint53
+    cursor: Uint53 = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Fail:
-    """[17, request, code, ms after which it may work, or 0]: the code is a Refusal, or one of a later version."""
+class Fail(Typed):
+    """The code is a Refusal, or one of a later version; in `retry_ms` it may work, or never when that is 0."""
 
     TYPE: ClassVar[int] = 17
-    request: int
-    code: str
-    retry_ms: int = 0
+    RULE: ClassVar[str] = "fail"
+    request: Uint53
+    code: RefusalCode
+    retry_ms: Annotated[Ms, "retry"] = 0
 
-    def pack(self) -> list[object]:
-        return [17, self.request, str(self.code), self.retry_ms]
 
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Fail:
-        _, request, code, retry_ms = array(f, 4, what="FAIL")
-        return cls(
-            uint(request, what="request"),
-            text(code, at_most=CODE_CHARS, what="code"),
-            uint(retry_ms, what="retry"),
-        )
+def _delivered(value: Any) -> tuple[int, bytes]:
+    cursor, content = array(value, 2, what="delivered blob")
+    return uint(cursor, what="cursor"), blob(content, at_most=BLOB_BYTES, what="blob")
+
+
+_BLOB = Custom(f"[cursor: uint53, blob: bytes .size (0..{BLOB_BYTES})]", _delivered, list)
+_BLOBS = ListOf(_BLOB, DELIVERED_BLOBS)
+_read_blobs = _BLOBS.reader("delivered blobs")
+
+
+def _rising(value: Any) -> tuple[tuple[int, bytes], ...]:
+    found: tuple[tuple[int, bytes], ...] = _read_blobs(value)
+    if any(one >= two for (one, _), (two, _) in pairwise(found)):
+        raise Malformed("the cursors of DELIVER do not rise")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
-    """[18, 0, queue, [[cursor, blob]…]]: cursors rise."""
+class Deliver(Typed):
+    """Cursors rise."""
 
     TYPE: ClassVar[int] = 18
-    queue: bytes
-    blobs: tuple[tuple[int, bytes], ...] = field(repr=False)
-
-    def pack(self) -> list[object]:
-        return [18, 0, self.queue, [list(pair) for pair in self.blobs]]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Deliver:
-        _, _, queue, blobs = array(f, 4, what="DELIVER")
-        pairs = [array(pair, 2, what="delivered blob") for pair in array_of(blobs, DELIVERED_BLOBS, "delivered blobs")]
-        found = tuple((uint(c, what="cursor"), blob(b, at_most=BLOB_BYTES, what="blob")) for c, b in pairs)
-        if any(one >= two for (one, _), (two, _) in pairwise(found)):
-            raise Malformed("the cursors of DELIVER do not rise")
-        return cls(blob(queue, size=KEY_BYTES, what="queue"), found)
+    NEXT: ClassVar[tuple[int, ...]] = (0,)
+    RULE: ClassVar[str] = "deliver"
+    queue: Bytes32
+    blobs: Annotated[tuple[tuple[int, bytes], ...], Custom(_BLOBS.drawn(), _rising, _BLOBS.writer())] = field(
+        repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """[19, 0, place, message, gone]: an empty message says that the other side is there, or that the place is gone."""
+class Told(Typed):
+    """An empty message says that the other side is there, or that the place is gone."""
 
     TYPE: ClassVar[int] = 19
-    place: str
-    message: bytes
-    gone: bool = False
-
-    def pack(self) -> list[object]:
-        return [19, 0, self.place, self.message, self.gone]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Told:
-        _, _, place, message, gone = array(f, 5, what="TOLD")
-        return cls(
-            text(place, at_most=PLACE_CHARS, what="place"),
-            blob(message, at_most=MEETING_BYTES, what="message"),
-            flag(gone, what="gone"),
-        )
+    NEXT: ClassVar[tuple[int, ...]] = (0,)
+    RULE: ClassVar[str] = "told"
+    place: Place
+    message: Message
+    gone: Bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """[20, 0, code, ms]"""
-
+class Notice(Typed):
     TYPE: ClassVar[int] = 20
-    code: str
-    after_ms: int
-
-    def pack(self) -> list[object]:
-        return [20, 0, str(self.code), self.after_ms]
-
-    @classmethod
-    def unpack(cls, f: list[Any]) -> Notice:
-        _, _, code, after_ms = array(f, 4, what="NOTICE")
-        return cls(text(code, at_most=CODE_CHARS, what="code"), uint(after_ms, what="after"))
+    NEXT: ClassVar[tuple[int, ...]] = (0,)
+    RULE: ClassVar[str] = "notice"
+    code: RefusalCode
+    after_ms: Annotated[Ms, "after"]

@@ -1,7 +1,5 @@
 """Where one device puts what another is to find: a queue at a bridge, and what opens it.
 
-    route = [bridge address, queue, write token, outer key]
-
 Its reader drew the token and the key and gives them to one device of one contact, sealed: in SYNC, or at the end of a
 pairing.
 """
@@ -9,33 +7,35 @@ pairing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from p2p_agents.wire.bridge_address import ADDRESS_CHARS
-from p2p_agents.wire.cbor import array, array_of, blob, text
+from p2p_agents.wire.kinds import Bytes32, ListOf, Text
+from p2p_agents.wire.layout import Layout
 
 ROUTES = 4  # told to one peer: more bridges than that are no safer
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Route(Layout):
     """Building one out of bounds raises Malformed. Whether the address is one, its user finds out."""
 
-    bridge: str
-    queue: bytes
-    token: bytes = field(repr=False)
-    key: bytes = field(repr=False)
+    RULE: ClassVar[str] = "route"
+    CHECKED: ClassVar[bool] = True
+    bridge: Annotated[str, Text(ADDRESS_CHARS)]
+    queue: Bytes32
+    token: Bytes32 = field(repr=False)
+    key: Bytes32 = field(repr=False)
 
     def __post_init__(self) -> None:
-        text(self.bridge, at_most=ADDRESS_CHARS, what="bridge address")
-        for name in ("queue", "token", "key"):
-            blob(getattr(self, name), size=KEY_BYTES, what=name)
+        self.check()
 
-    def pack(self) -> list[object]:
-        return [self.bridge, self.queue, self.token, self.key]
+
+ROUTE_LIST = ListOf(Route, ROUTES)
+Routes = Annotated[tuple[Route, ...], ROUTE_LIST]
 
 
 def unpack_routes(value: Any) -> tuple[Route, ...]:
     """Raises Malformed."""
-    return tuple(Route(*array(route, 4, what="route")) for route in array_of(value, ROUTES, "routes"))
+    routes: tuple[Route, ...] = ROUTE_LIST.reader("routes")(value)
+    return routes

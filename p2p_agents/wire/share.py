@@ -1,18 +1,19 @@
 """What one device of an agent tells the others of a contact, as the body of an entry of the kind `own.contact`.
 
-    share = [1, card, trust or nothing, [] or [petname or nothing]]
-
 Only what changed is told: whatever is left out stays as it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BODY_BYTES
 from p2p_agents.wire.card import Card, decode_card, encode_card
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.cbor import uint
+from p2p_agents.wire.kinds import Bytes, Custom, ListOf, Maybe, Uint
+from p2p_agents.wire.layout import Versioned
 from p2p_agents.wire.names import told_name
 
 HIGHEST_TRUST = 5
@@ -36,22 +37,23 @@ class Share:
                 raise Malformed("a petname must be text")
 
 
+@dataclass(frozen=True, slots=True)
+class ShareParts(Versioned):
+    """A share as it is sent."""
+
+    RULE: ClassVar[str] = "share"
+    card: Annotated[bytes, Bytes(at_most=BODY_BYTES)]
+    trust: Annotated[int | None, Maybe(Uint(HIGHEST_TRUST))]
+    petname: Annotated[tuple[str | None, ...], ListOf(Maybe(Custom("agent-name", told_name)), 1, label="petname")]
+
+
 def encode_share(share: Share) -> bytes:
     """The content of the entry's body; beyond BODY_BYTES the caller leaves the identity log out."""
-    return encode([VERSION, encode_card(share.card), share.trust, [share.petname] if share.renamed else []])
+    return ShareParts(encode_card(share.card), share.trust, (share.petname,) if share.renamed else ()).encoded()
 
 
 def decode_share(data: bytes) -> Share:
     """Raises Malformed or UnknownVersion."""
-    fields = array(decode(data, limit=BODY_BYTES), what="share")
-    version(fields[0] if fields else None)
-    _, card, trust, petname = array(fields, 4, what="share")
-    named = array(petname, what="petname")
-    if len(named) > 1:
-        raise Malformed("there is more than one petname")
-    return Share(
-        decode_card(blob(card, at_most=BODY_BYTES, what="card")),
-        None if trust is None else uint(trust, at_most=HIGHEST_TRUST, what="trust"),
-        named[0] if named else None,
-        bool(named),
-    )
+    parts = ShareParts.decoded(data, limit=BODY_BYTES)
+    petname = parts.petname[0] if parts.petname else None
+    return Share(decode_card(parts.card), parts.trust, petname, bool(parts.petname))

@@ -1,0 +1,220 @@
+"""One declaration for each structure on the wire: its fields say how it is packed, read, bounded and written down.
+
+    @dataclass(frozen=True, slots=True)
+    class Tip(Layout):
+        epoch: Annotated[bytes, Bytes(8)]
+        seq: Uint53
+        entry: Bytes32
+
+`pack` makes its array and `unpack` reads one, strictly; `rule` is its CDDL (RFC 8610), which docs/protocol.md shows. A
+field is called by its name, in errors and on the page, or by a text in its annotation. What a class does is worked out
+when it is first used: importing one costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter, call
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_type_hints
+
+from p2p_agents.errors import Malformed
+from p2p_agents.limits import CBOR_BYTES, CBOR_ITEMS
+from p2p_agents.wire.cbor import array, decode, encode, version
+from p2p_agents.wire.kinds import Kind, Nested, labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from p2p_agents.wire.kinds import Read
+
+
+class Layout:
+    """Base of a structure: a frozen dataclass whose fields are annotated with kinds, or are structures themselves."""
+
+    __slots__ = ()
+    RULE: ClassVar[str] = ""  # what the page calls it; without a name it stands where it is used
+    WHAT: ClassVar[str] = ""  # what errors call it, if not by that name
+    VERSION_AT: ClassVar[int | None] = None  # where in the head the version stands
+    KNOWN_AT: ClassVar[int | None] = None  # where in the head stands what led to this class
+    CHECKED: ClassVar[bool] = False  # whether its `__post_init__` calls `check`
+
+    @classmethod
+    def prefix(cls) -> tuple[int, ...]:
+        """The integers that its array begins with."""
+        return ()
+
+    def pack(self) -> list[object]:
+        """The array that is sent."""
+        _settle(type(self))
+        return self.pack()
+
+    @classmethod
+    def unpack(cls, value: Any) -> Self:
+        """The inverse, of a decoded value. Raises Malformed, or UnknownVersion before anything else."""
+        _settle(cls)
+        return cls.unpack(value)
+
+    @classmethod
+    def packed(cls, *values: Any) -> list[object]:
+        """The array of one whose fields hold `values`, without building it."""
+        _settle(cls)
+        return cls.packed(*values)
+
+    @classmethod
+    def parts(cls, value: Any) -> Iterable[Any]:
+        """What the fields of one would hold, without building it; reads as it goes. Raises as `unpack` does."""
+        _settle(cls)
+        return cls.parts(value)
+
+    @classmethod
+    def reader(cls) -> Read:
+        """`unpack`, for somebody who keeps it."""
+        _settle(cls)
+        return cls.unpack
+
+    def check(self) -> None:
+        """For those that cannot be built out of bounds. Raises Malformed."""
+        _settle(type(self))
+        self.check()
+
+    def encoded(self) -> bytes:
+        return encode(self.pack())
+
+    @classmethod
+    def decoded(cls, data: bytes, *, limit: int = CBOR_BYTES, items: int = CBOR_ITEMS) -> Self:
+        """Raises Malformed or UnknownVersion."""
+        return cls.unpack(decode(data, limit=limit, items=items))
+
+    @classmethod
+    def rule(cls) -> str:
+        """Its array in CDDL."""
+        drawn = [labelled(field.label, field.kind.drawn()) for field in _fields(cls)]
+        return f"[{', '.join([*map(str, cls.prefix()), *drawn])}]"
+
+
+class Versioned(Layout):
+    """One that begins with its version."""
+
+    __slots__ = ()
+    VERSION: ClassVar[int] = 1
+    VERSION_AT: ClassVar[int | None] = 0
+
+    @classmethod
+    def prefix(cls) -> tuple[int, ...]:
+        return (cls.VERSION,)
+
+
+class Typed(Layout):
+    """One that begins with the number of its type, and what follows that wherever it is sent."""
+
+    __slots__ = ()
+    KNOWN_AT: ClassVar[int | None] = 0
+    TYPE: ClassVar[int]
+    NEXT: ClassVar[tuple[int, ...]] = ()
+
+    @classmethod
+    def prefix(cls) -> tuple[int, ...]:
+        return (cls.TYPE, *cls.NEXT)
+
+
+class _Field(NamedTuple):
+    name: str
+    label: str  # on the page
+    kind: Kind
+
+
+def _fields(cls: type[Layout]) -> list[_Field]:
+    hints = get_type_hints(cls, include_extras=True)
+    return [_field(each.name, hints[each.name]) for each in fields(cls)]  # type: ignore[arg-type]  # a dataclass
+
+
+def _field(name: str, hint: Any) -> _Field:
+    said: tuple[object, ...] = getattr(hint, "__metadata__", ())
+    kind = next((each for each in said if isinstance(each, Kind)), None) or Nested(hint)
+    label = next((each for each in said if isinstance(each, str)), name.replace("_", "-"))
+    return _Field(name, label, kind)
+
+
+def _settle(cls: type[Layout]) -> None:
+    """Give a class its own `pack`, `unpack` and `check`, made from its fields."""
+    found = _fields(cls)
+    arrange, parts = _arranger(cls.prefix(), found), _parter(cls, found)
+    for name, made in (
+        ("pack", _packer(arrange, found)),
+        ("packed", staticmethod(lambda *values: arrange(values))),
+        ("unpack", staticmethod(lambda value: cls(*parts(value)))),
+        ("parts", staticmethod(parts)),
+        ("check", _checker(found)),
+    ):
+        setattr(cls, name, made)
+
+
+def _arranger(head: tuple[int, ...], found: list[_Field]) -> Callable[[Iterable[Any]], list[object]]:
+    conversions = [(at, write) for at, each in enumerate(found, len(head)) if (write := each.kind.writer())]
+    if not conversions:
+        return lambda values: [*head, *values]
+
+    def arrange(values: Iterable[Any]) -> list[object]:
+        packed = [*head, *values]
+        for at, write in conversions:
+            packed[at] = write(packed[at])
+        return packed
+
+    return arrange
+
+
+def _packer(arrange: Callable[[Iterable[Any]], list[object]], found: list[_Field]) -> Callable[[Any], list[object]]:
+    values = _values(found)
+    return lambda self: arrange(values(self))
+
+
+def _values(found: list[_Field]) -> Callable[[Any], tuple[Any, ...]]:
+    """What the fields hold."""
+    names = [each.name for each in found]
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda self: (get(self),)
+
+
+def _parter(cls: type[Layout], found: list[_Field]) -> Callable[[Any], Iterable[Any]]:
+    """Where building one checks it, only what is held otherwise than it is sent is read before."""
+    head, what = cls.prefix(), cls.WHAT or cls.RULE
+    length, skip = len(head) + len(found), len(head)
+    constants = [(at, meant) for at, meant in enumerate(head) if at != cls.KNOWN_AT]
+    readers = [_as_it_is if cls.CHECKED and each.kind.writer() is None else _reader(each) for each in found]
+
+    def parts(value: Any) -> Iterable[Any]:
+        if type(value) is not list or len(value) != length:
+            _refuse(cls, value, length, what)
+        for at, meant in constants:
+            if type(value[at]) is not int or value[at] != meant:
+                _refuse(cls, value, length, what)
+        return map(call, readers, value[skip:])
+
+    return parts
+
+
+def _checker(found: list[_Field]) -> Callable[[Any], None]:
+    values = _values(found)
+    checks = [(_reader(each), each.kind.writer() or _as_it_is) for each in found]
+
+    def check(self: Any) -> None:
+        for (read, write), value in zip(checks, values(self), strict=True):
+            read(write(value))
+
+    return check
+
+
+def _reader(field: _Field) -> Read:
+    return field.kind.reader(field.label.replace("-", " "))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _refuse(cls: type[Layout], value: Any, length: int, what: str) -> None:
+    found, head, at = array(value, what=what), cls.prefix(), cls.VERSION_AT
+    if at is not None and len(found) > at:
+        version(found[at], head[at])
+    array(found, length, what=what)
+    raise Malformed(f"{what} does not begin with {', '.join(map(str, head))}")
