@@ -87,8 +87,9 @@ def _stop_on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -
         with suppress(RuntimeError):  # the loop is closed: the end is near
             loop.call_soon_threadsafe(stopping.set)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, stop)
 
 
 def _allow_many_files() -> None:

@@ -111,8 +111,9 @@ async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
     node = make_node(home)
     stopping = node.stopping
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _tell_to_stop, node)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(number, _tell_to_stop, node)
     control = ControlServer(node, home)
     try:
         await node.start()

@@ -131,15 +131,16 @@ async def test_a_kill_in_mid_flow_loses_nothing_that_was_done(tmp_path: Path, st
     assert found[:-1] == sorted(found[:-1], key=int)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @in_loop
-async def test_a_stop_is_clean_and_says_so(tmp_path: Path, start: Start) -> None:
+async def test_a_stop_is_clean_and_says_so(tmp_path: Path, start: Start, number: int) -> None:
     bridge = start(tmp_path)
     async with (
         met(await by_quic(bridge.address), bridge.address, "bob") as bob,
         met(await by_web(bridge.address), bridge.address) as alice,
     ):
         await bob.create(QUEUE)
-        bridge.process.send_signal(signal.SIGTERM)
+        bridge.process.send_signal(number)
         assert {(await bob.notice()).code, (await alice.notice()).code} == {Refusal.RESTARTING}
         assert await bob.gone() == await alice.gone() == "the bridge restarts"
     status, log = await asyncio.to_thread(bridge.end)  # a second signal, wherever its end has come to

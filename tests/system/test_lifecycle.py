@@ -213,7 +213,7 @@ def test_a_wait_outlives_its_node(world: World) -> None:
     assert waiting.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_node_run_ends_on_a_signal(world: World, number: int) -> None:
     node = world.node("alice")
     process = node.start(["-m", "p2p_agents", "node", "run"])

@@ -141,13 +141,51 @@ def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:
     assert alice.node.cli("trust", "verify", "nobody").code == "peer_unknown"
 
 
-def test_ctrl_c_takes_the_code_back_and_says_so(world: World) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_ctrl_c_takes_the_code_back_and_says_so(world: World, number: int) -> None:
+    """So do a terminal that closes, and whoever ends the command."""
     alice = world.agent("alice")
     waiting = Process(alice.node.command("-m", "p2p_agents", "pair"), alice.node.environ)
     with contextlib.closing(waiting):
         while alice.node.cli("pair", "status").status:
             continue
-        waiting.send_signal(signal.SIGINT)
+        waiting.send_signal(number)
         assert "taken back" in waiting.until("The code")
         assert waiting.end() == 130
     assert alice.node.cli("pair", "status").json["state"] == "cancelled"
+
+
+def test_a_terminal_that_is_gone_takes_the_code_back_too(world: World) -> None:
+    """The signal comes when nothing more can be said."""
+    alice = world.agent("alice")
+    reads, writes = os.pipe()
+    command = alice.node.command("-m", "p2p_agents", "pair", "--text")
+    waiting = subprocess.Popen(command, env=alice.node.environ, stdout=writes, stderr=writes)
+    os.close(writes)
+    while alice.node.cli("pair", "status").status:
+        assert waiting.poll() is None
+    with open(reads, "rb") as shown:
+        while b"until" not in shown.readline():
+            continue
+    waiting.send_signal(signal.SIGHUP)
+    assert waiting.wait(20) == 130
+    assert alice.node.cli("pair", "status").json["state"] == "cancelled"
+
+
+def test_a_command_that_nobody_hangs_up_waits_on(world: World) -> None:
+    """As `nohup` starts it."""
+    alice = world.agent("alice")
+    waiting = subprocess.Popen(
+        ["nohup", *alice.node.command("-m", "p2p_agents", "pair")],
+        env=alice.node.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert waiting.stdout is not None
+    shown = json.loads(waiting.stdout.readline())
+    waiting.send_signal(signal.SIGHUP)
+    assert alice.node.cli("pair", "status").json["state"] == "waiting"
+    alice.call("pair.cancel", code=shown["id"])
+    rest, _ = waiting.communicate(timeout=20)
+    assert (json.loads(rest)["error"]["code"], waiting.returncode) == ("pair_cancelled", 5)

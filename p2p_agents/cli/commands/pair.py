@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -155,6 +156,43 @@ def show_and_wait(
     """Show a fresh code, in every way asked for, and wait until somebody held it. `more` is told beside it,
     `wanted` asked for."""
     shown = {**more, **face.act("pair.start", name=name, **wanted)}
+    try:
+        with _ended_by_signals():
+            _complete(face, shown, link=link)
+            for path, kind in saved.items():
+                _save(shown["uri"], path, kind)
+            if not face.json or sys.stderr.isatty():
+                _show(shown, picture=picture, link=link)
+            if face.json:
+                face.show(shown, output.fields)
+            return _wait(face, shown["id"], timeout) if wait else exits.OK
+    except KeyboardInterrupt:
+        face.close()  # the connection may still wait for an answer
+        ended = face.act("pair.cancel", code=shown["id"])
+        with suppress(OSError):  # the terminal may be gone
+            tell("The code is taken back." if ended["state"] == "cancelled" else output.code_state(ended))
+        return exits.INTERRUPTED
+    except OSError:  # nobody reads what is shown
+        face.close()
+        face.act("pair.cancel", code=shown["id"])
+        raise
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A terminal that closes, and whoever ends this process, stop it as Ctrl-C does; not where they are ignored."""
+    heard = [number for number in (signal.SIGHUP, signal.SIGTERM) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _complete(face: Face, shown: dict[str, Any], *, link: bool) -> None:
+    """The link lets its holder in, and a code that this one replaced is told of. Raises BridgeUnknown, BridgeFailed."""
     if link and shown["link"] is None:
         face.act("pair.cancel", code=shown["id"])
         raise errors.BridgeUnknown("a link leads to a bridge, and this node uses none", hint="run: p2p-agents host")
@@ -162,19 +200,6 @@ def show_and_wait(
         shown["link"] = _admitting(face, shown)
     if shown["withdrew"] is not None:
         tell(f"The code before, which ended with {shown['withdrew']}, is taken back: an agent shows one at a time.")
-    for path, kind in saved.items():
-        _save(shown["uri"], path, kind)
-    try:
-        if not face.json or sys.stderr.isatty():
-            _show(shown, picture=picture, link=link)
-        if face.json:
-            face.show(shown, output.fields)
-        return _wait(face, shown["id"], timeout) if wait else exits.OK
-    except KeyboardInterrupt:
-        face.close()  # the connection may still wait for an answer
-        ended = face.act("pair.cancel", code=shown["id"])
-        tell("The code is taken back." if ended["state"] == "cancelled" else output.code_state(ended))
-        return exits.INTERRUPTED
 
 
 def _admitting(face: Face, shown: Mapping[str, Any]) -> str:
@@ -208,7 +233,8 @@ def _look(image: str | None) -> str:
 
 def _join(face: Face, code: str, name: str | None, timeout: float, *, link: bool) -> int:
     wanted = {"code": code, "name": name, "timeout": timeout}
-    with _over_bridge(face, typed.bridge_in(code)), progress.shown("looking for who shows that code"):
+    over = typed.bridge_in(code)
+    with _ended_by_signals(), _over_bridge(face, over), progress.shown("looking for who shows that code"):
         found = face.call("pair.link", **wanted) if link else face.act("pair.join", **wanted)
     face.show(found, output.linked if link else output.paired)
     return exits.OK
