@@ -16,7 +16,7 @@ from p2p_agents.cli.options import OUTPUTS, BareGroup, Group, examples
 # command: the first line of its help. Its module in `commands` has the same name, dashes apart.
 COMMANDS = {
     "init": "Create an agent on this machine.",
-    "agents": "List the agents of this machine.",
+    "agents": "List the agents of this machine; remove one.",
     "use": "Make an agent the default one.",
     "whoami": "Show the agent acted for.",
     "identity": "Show the identity log; rotate its root key; move the next one away.",
@@ -51,6 +51,7 @@ COMMANDS = {
     "version": "Show the version.",
 }
 GROUPS = {  # commands that have commands of their own
+    "agents": ("list", "remove"),
     "identity": ("show", "rotate", "export-next-root"),
     "devices": ("list", "revoke"),
     "backup": ("export", "import"),

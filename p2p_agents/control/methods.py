@@ -233,7 +233,7 @@ _PAIRING = (
             _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
         ),
         f"{{agent: {AGENT_FIELDS}}}",
-        (errors.AgentExists, errors.AlreadyHere, *_JOINS, *STORES),
+        (errors.AgentExists, errors.AlreadyHere, errors.RemovedHere, *_JOINS, *STORES),
         served=Served.CALLS,
         repeats=False,
     ),

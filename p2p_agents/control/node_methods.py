@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p_agents import errors
+from p2p_agents import errors, limits
 from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, KINDS, NAME, POLICIES, STORES
 from p2p_agents.wire.advert import STATUSES
@@ -48,6 +48,19 @@ AGENTS = (
         (errors.BadName, errors.AgentExists, *STORES),
     ),
     Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}", reads=True),
+    Method(
+        "agents.remove",
+        "Remove an agent from this node, for good: its keys, contacts and sessions, and the words of its messages; it"
+        " is named, and never the default one that is meant. Another one becomes the default.",
+        (NAME, Param("dry", bool, "do nothing, only count", default=False)),
+        "{agent: {id, name}, owed, unread, devices, default, emptied}, owed: messages that fail; devices: its other"
+        " installations, which go on; default: the default agent's name then; emptied: the files hold no word of it"
+        " any more",
+        (errors.NoAgent, *STORES),
+        served=Served.CALLS,
+        repeats=False,  # the name may be another agent's by then
+        works_s=limits.PURGE_S,
+    ),
     Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
     Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT, reads=True),
     Method(

@@ -75,6 +75,7 @@ from p2p_agents.errors.identity import (
     NextRootMissing,
     NextRootWrong,
     OwnDevice,
+    RemovedHere,
     RootElsewhere,
 )
 from p2p_agents.errors.message import CursorUnknown, MessageUnknown, ReaderUnknown
@@ -192,6 +193,7 @@ __all__ = [
     "PeerBlocked",
     "PeerFault",
     "ReaderUnknown",
+    "RemovedHere",
     "Replayed",
     "RequestUnknown",
     "RootElsewhere",

@@ -46,6 +46,14 @@ class AlreadyHere(LocalFault):
     hint = "type the code on the machine that you want to add"
 
 
+class RemovedHere(LocalFault):
+    """The agent that shows this code was removed from this machine, and is not linked to what it left here."""
+
+    code = "removed_here"
+    exit = exits.REFUSED
+    hint = "import a backup of it; or link it under another home: set P2P_AGENTS_HOME to an empty directory"
+
+
 class BadKeyFile(LocalFault):
     """The file holds no next root key."""
 

@@ -74,7 +74,7 @@ class Joiner:
         self._secret, self._purpose, self._me, self._entropy = secret, purpose, me, entropy
         self._ends_ms = now_ms + PAIRING_CODE_MS
         self._spent, self._barred = spent, barred
-        self._met_barred = False
+        self._met_barred = b""
         self._run: _Run | None = None
         self._dead = False
 
@@ -83,8 +83,8 @@ class Joiner:
         return self._dead
 
     @property
-    def met_barred(self) -> bool:
-        """An agent that it was told not to meet held the code."""
+    def met_barred(self) -> bytes:
+        """The agent that it was told not to meet and that held the code; empty for none."""
         return self._met_barred
 
     def deadline_ms(self) -> int | None:
@@ -169,7 +169,7 @@ class Joiner:
         if self._secret.agent not in (None, peer.identity.agent):
             raise BadIdentity("the other side is another agent than the scanned code names")
         if peer.identity.agent in self._barred:
-            self._met_barred = True
+            self._met_barred = peer.identity.agent
             raise BadIdentity("the other side is an agent that must not be paired with")
 
     def _on_done(self, run: _Run, message: Message, now_ms: int) -> list[Action]:

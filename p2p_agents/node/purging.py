@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.api import reading
+from p2p_agents.core.agents import remains
+from p2p_agents.core.api import reading, removal
 from p2p_agents.core.contact.directory import resolve
 from p2p_agents.core.kernel.clock import EPOCH
 from p2p_agents.core.kernel.state import Texts
-from p2p_agents.errors import BadParams
+from p2p_agents.errors import BadParams, EnvironmentFault
 from p2p_agents.limits import PURGE_PAGE
 from p2p_agents.store import purges
 
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 EMPTYING_TRIES = 20  # to empty the write-ahead log while readers come and go
 EMPTYING_S = 0.1  # between two of them
 
 
 class Purging:
-    """The method `purge`: page by page, so that nobody waits long for the writer."""
+    """The methods `purge` and `agents.remove`: page by page, so that nobody waits long for the writer."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -44,9 +48,27 @@ class Purging:
         emptied = chosen["dry"] or not purged or await self._forget()
         return {"purged": purged, "kept": kept, "emptied": emptied}
 
+    async def remove(self, params: Json) -> Json:
+        """As `removal.remove`, and `emptied`: whether the files hold nothing of the agent's words any more."""
+        removed: Json = await self._writer.call(partial(removal.remove, params=params))
+        return removed | {"emptied": not params["dry"] and await self._clear()}
+
+    async def _clear(self) -> bool:
+        """The agent is gone, whatever the disk says now: what is left, the node clears away as soon as it can."""
+        try:
+            while not await self._writer.call(remains.clear):
+                pass
+        except EnvironmentFault as fault:
+            log.warning("messages of a removed agent are still there: %s", fault.message)
+            return False
+        return await self._empty()
+
     async def _forget(self) -> bool:
-        """Whether the write-ahead log is empty; else the node goes on trying."""
         await self._writer.call(forget_words)
+        return await self._empty()
+
+    async def _empty(self) -> bool:
+        """Whether the write-ahead log is empty; else the node goes on trying."""
         for _ in range(EMPTYING_TRIES):
             if await self._truncated():
                 return True

@@ -96,6 +96,7 @@ class Calls:
         self._tickets = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Json]] = {}  # of readers that wait
         self._watchers: list[_Watcher] = []
+        purging = Purging(writer)
         self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {
             "send": self._send,
             "wait": self._wait,
@@ -106,7 +107,8 @@ class Calls:
             "pair.wait": self._wait_for_pairing,
             "pair.join": partial(self._join, invitation.begin_join),
             "pair.link": partial(self._join, invitation.begin_link),
-            "purge": Purging(writer).purge,
+            "purge": purging.purge,
+            "agents.remove": purging.remove,
             **Keeping(writer, reader).methods,
         }
         self._streams = {"watch": self._watch, "peers.watch": self._watch_peers, "claim": self._claim}

@@ -29,6 +29,7 @@ class LocalAgent:
     introductions: str = "ask"
 
 
+REMOVED = "(removed_ms > 0 AND name = 'removed ' || id)"  # two marks: no flaw of a disk alone destroys an agent's keys
 _COLUMNS = "id, agent, device, name, kind, status, policy, hidden, chosen, created_ms, introductions"
 
 
@@ -50,11 +51,16 @@ def add_agent(
     hidden: bool,
     now_ms: int,
 ) -> LocalAgent:
-    """The first agent becomes the default; one that is here already has another device from now on. Raises
-    IntegrityError when the name is taken: check before."""
+    """The first agent becomes the default; one that is here already has another device from now on, and one that was
+    removed is here again. Raises IntegrityError when the name is taken: check before."""
     save_identity(db, identity)
-    first = db.one("SELECT 1 FROM agents LIMIT 1") is None
-    db.insert(
+    first = db.one(f"SELECT 1 FROM agents WHERE NOT {REMOVED} LIMIT 1") is None  # noqa: S608 - constant
+    db.run(
+        "UPDATE agents SET name = ?2, kind = ?3, policy = ?4, hidden = ?5, chosen = ?6, created_ms = ?7,"  # noqa: S608 - constant
+        f" status = 'online', introductions = 'ask', removed_ms = 0 WHERE agent = ?1 AND {REMOVED}",
+        (identity.agent, name, kind, policy, int(hidden), int(first), now_ms),
+    )
+    db.run(
         "INSERT INTO agents (agent, device, name, kind, policy, hidden, chosen, created_ms) VALUES (?,?,?,?,?,?,?,?)"
         " ON CONFLICT (agent) DO UPDATE SET device = excluded.device",
         (identity.agent, device, name, kind, policy, int(hidden), int(first), now_ms),
@@ -65,11 +71,13 @@ def add_agent(
 
 
 def agents(db: Database) -> list[LocalAgent]:
-    return [_agent(row) for row in db.all(f"SELECT {_COLUMNS} FROM agents ORDER BY id")]  # noqa: S608 - constant
+    """Those that live here."""
+    rows = db.all(f"SELECT {_COLUMNS} FROM agents WHERE NOT {REMOVED} ORDER BY id")  # noqa: S608 - constant
+    return [_agent(row) for row in rows]
 
 
 def agent_named(db: Database, name: str) -> LocalAgent | None:
-    row = db.one(f"SELECT {_COLUMNS} FROM agents WHERE name = ?", (name,))  # noqa: S608 - constant
+    row = db.one(f"SELECT {_COLUMNS} FROM agents WHERE name = ? AND NOT {REMOVED}", (name,))  # noqa: S608 - constant
     return _agent(row) if row else None
 
 

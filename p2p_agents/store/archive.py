@@ -13,7 +13,7 @@ from p2p_agents.conversation.record import intact_part, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.errors import BackupDamaged, BadSignature, Malformed, UnknownVersion
 from p2p_agents.limits import BACKUP_CHUNK_BYTES
-from p2p_agents.store import entries, log, outbox, readers
+from p2p_agents.store import entries, log, outbox, purges, readers
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint
 from p2p_agents.wire.payload import Item
@@ -106,24 +106,30 @@ def _pack(line: Line) -> list[Any]:
 # --- in ---
 
 
-def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int) -> int:
-    """Take the lines into this store, as the agent's; how many there were. Unread ones are unread again."""
+def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int, *, revived: bool = False) -> int:
+    """Take the lines into this store, as the agent's; how many there were. Unread ones are unread again. One that was
+    removed from here, and is `revived`, has the words of these lines again; of one that was not, what it deleted stays
+    deleted."""
     count, seen, unread = 0, 0, None
     for line in lines:
-        cursor = _restore(db, agent, line, now_ms)
+        cursor = _restore(db, agent, line, now_ms, revived=revived)
         count += 1
         if line.incoming and not line.read and unread is None:
             unread = seen
         seen = cursor
     readers.start_at(db, agent, readers.DEFAULT, seen if unread is None else unread)
+    if revived:
+        purges.forget_words(db)  # the index passed them by
     return count
 
 
-def _restore(db: Database, agent: int, line: Line, now_ms: int) -> int:
+def _restore(db: Database, agent: int, line: Line, now_ms: int, *, revived: bool) -> int:
     record = read_item(line.item)
     entry = entries.find(db, record.hash)
     if entry is None:
         entry = entries.append(db, record)
+    elif revived and record.body is not None:
+        purges.give_back(db, agent, entry, record.body)
     if line.void is not None:
         entries.set_void(db, entry, line.void)
     for delivery in line.deliveries:

@@ -145,8 +145,13 @@ def _extend_chain(db: Database, r: Record) -> None:
 
 
 def supply_body(db: Database, entry: int, body: bytes) -> None:
-    """Fill in a body that came later than its entry. What an agent deleted does not come back."""
-    if db.one("SELECT 1 FROM purged WHERE entry = ?", (entry,)) is None:
+    """Fill in a body that came later than its entry. What every agent that had it deleted does not come back."""
+    deleted = db.one(
+        "SELECT 1 FROM purged WHERE entry = ?1 AND NOT EXISTS (SELECT 1 FROM log l WHERE l.entry = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = ?1))",
+        (entry,),
+    )
+    if deleted is None:
         db.run("INSERT OR IGNORE INTO bodies VALUES (?, ?)", (entry, body))
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import KeysBroken, Malformed, StoreBroken
 from p2p_agents.files import sync_directory, write_whole
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
@@ -101,11 +102,20 @@ def _read_agent(path: str) -> AgentSecrets:
         )
 
 
-def destroy_agent_key(directory: str, agent: bytes) -> None:
-    """An agent that was not kept after all."""
+def destroy_agent_key(directory: str, agent: bytes, device: bytes = b"") -> None:
+    """An agent that was removed. Its device key goes too where it was kept for the attempt that linked it."""
     settle(directory, agent)
     with translated():
         _unlink(_agent_path(directory, agent))
+        sync_directory(directory)
+    if device and _linking_device(directory) == device:
+        end_linking(directory)
+
+
+def _linking_device(directory: str) -> bytes:
+    """The public part of the key that attempts to be linked offer; empty while there is none."""
+    path = os.path.join(directory, _LINKING)
+    return SigningKey.from_seed(_seed(path, b"")).public if os.path.exists(path) else b""
 
 
 def node_seed(directory: str, fresh: bytes) -> bytes:
@@ -123,6 +133,7 @@ def end_linking(directory: str) -> None:
     """That key serves no other attempt."""
     with translated():
         _unlink(os.path.join(directory, _LINKING))
+        sync_directory(directory)
 
 
 def _seed(path: str, fresh: bytes) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import MESSAGE
-from p2p_agents.store.entries import INDEXED
+from p2p_agents.store.entries import INDEXED, supply_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,12 @@ def purge(db: Database, agent: int, entry_ids: Sequence[int]) -> None:
         " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = l.entry))",
         [(entry,) for entry in entry_ids],
     )
+
+
+def give_back(db: Database, agent: int, entry: int, body: bytes) -> None:
+    """A human brought it back, out of a copy."""
+    db.run("DELETE FROM purged WHERE agent = ? AND entry = ?", (agent, entry))
+    supply_body(db, entry, body)
 
 
 def forget_words(db: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from p2p_agents import errors
 from p2p_agents.paths import Home
+from tests.cli.world import REMOVAL
 
 BOB = {"id": "bobid23456", "name": "bob", "kind": "other", "trust": "paired"}
 
@@ -24,6 +25,7 @@ class Terminal(io.StringIO):
     [
         ("purge", "_ask", {"purged": 2}),
         ("uninstall", "_ask", Home({"P2P_AGENTS_HOME": "/nowhere"})),
+        ("agents", "_ask", REMOVAL),
         ("backup", "_ask", "alice.backup"),
         ("contacts", "_ask", {"contact": BOB, "failed": 1}),
         ("trust", "_decide", {"peer": BOB, "trust": "paired", "safety_number": "12345", "events": []}),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EXAMPLES = [example for text in read_helps().values() for example in examples_in(text)]
 PLACEHOLDERS = {"MESSAGE_ID": "m3", "CURSOR": "c1"}  # a reader sees that these are to be replaced
 HOSTED = {"address": "bridge://bridge.example:4433#" + "a" * 52, "pid": 7, "tunnel": None, "tunnel_pid": None}
+REMOVES = (["agents", "remove"], ["contacts", "remove"])  # that ask first
 PROGRAMS = ("p2p-agents", "p2pa")
 
 
@@ -85,7 +86,7 @@ def test_an_example_can_be_typed(
     for variables, words in commands:
         for name, value in {"P2P_AGENTS_HOME": home, "P2P_AGENTS_NO_START": "1", **variables}.items():
             monkeypatch.setenv(name, value)
-        destroys = "--purge" in words or words[-3:-1] == ["contacts", "remove"] or words[:2] == ["backup", "import"]
+        destroys = "--purge" in words or words[-3:-1] in REMOVES or words[:2] == ["backup", "import"]
         unsaid = destroys and "--yes" not in words
         asks = {"verify", "reset"} & set(words) or unsaid
         wanted = exits.HUMAN if asks else exits.OK  # no terminal is here

@@ -22,6 +22,14 @@ ALICE = {
     "devices": 1,
     "created": "2026-11-20T14:00:00Z",
 }
+REMOVAL = {
+    "agent": {"id": ALICE["id"], "name": "alice"},
+    "owed": 1,
+    "unread": 2,
+    "devices": 0,
+    "default": "bob",
+    "emptied": True,
+}
 BOB = {
     "id": "bobid23456789",
     "name": "bob",
@@ -160,6 +168,7 @@ def make_world() -> FakeService:
             errors.AgentExists() if params["name"] == "alice" else {"agent": ALICE | {"name": params["name"]}}
         ),
         agents={"agents": [ALICE]},
+        agents__remove=lambda params: REMOVAL if params["name"] == "alice" else errors.NoAgent(),
         use=lambda params: (
             {"agent": ALICE} if params["name"] == "alice" else errors.NoAgent("no agent is called " + params["name"])
         ),

@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import KeysBroken, StoreBroken, StoreFull
 from p2p_agents.limits import IDENTITY_ENTRIES, IDENTITY_ENTRY_BYTES
 from p2p_agents.store.keyring import (
     AgentSecrets,
     destroy_agent_key,
+    linking_seed,
     node_seed,
     put_back,
     read_agent_key,
@@ -113,3 +115,14 @@ def test_the_file_of_before_serves_where_the_new_one_is_damaged(tmp_path):
     (tmp_path / f"{AGENT.hex()}.key").write_bytes(b"half")
     assert read_agent_key(place, AGENT) == SECRETS
     assert os.listdir(place) == [f"{AGENT.hex()}.key"]
+
+
+def test_a_removed_agents_device_key_is_nowhere(tmp_path):
+    """D1: not in the file that the attempt which linked it left either; the key of another attempt stays."""
+    seed, other = b"s" * 32, b"o" * 32
+    linking_seed(str(tmp_path), seed)
+    write_agent_key(str(tmp_path), AGENT, replace(SECRETS, device=seed))
+    destroy_agent_key(str(tmp_path), AGENT, SigningKey.from_seed(other).public)
+    assert os.listdir(tmp_path) == ["linking.key"]
+    destroy_agent_key(str(tmp_path), AGENT, SigningKey.from_seed(seed).public)
+    assert os.listdir(tmp_path) == []

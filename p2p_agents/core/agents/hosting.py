@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.identity import family, prekeys
-from p2p_agents.core.kernel.effects import Announce, KeysWritten, PeersChanged
+from p2p_agents.core.kernel.effects import Announce, KeysRemoved, KeysWritten, PeersChanged
 from p2p_agents.core.kernel.state import Hosted, Unusable
 from p2p_agents.core.links import opening
 from p2p_agents.crypto import identity as identities
@@ -17,7 +17,7 @@ from p2p_agents.crypto.kem import KemKey
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BadIdentity, IdentityRollback, KeysBroken, PeerFault
 from p2p_agents.link.hello import Speaker
-from p2p_agents.store import agents, keyring, lived, mending, outbox, sessions
+from p2p_agents.store import agents, keyring, lived, mending, outbox, removals, sessions
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
 
@@ -125,6 +125,8 @@ def load_all(core: Core) -> None:
     for key, sid in sessions.damaged(core.db):
         core.lose(key, sid)
     outbox.unseal_lost(core.db)
+    for agent, device in removals.removed(core.db):
+        core.effect(KeysRemoved(agent, device))
     for hosted in core.hosted.values():
         core.effect(KeysWritten(hosted.local.agent))
         family.gather(core, hosted)
@@ -193,6 +195,8 @@ def reload(core: Core) -> None:
     for each in core.hosted.values():
         core.undo.append(partial(setattr, each, "local", each.local))
         each.local = fresh[each.local.id]
+    core.undo.append(partial(setattr, core, "unusable", core.unusable))
+    core.unusable = {number: replace(each, local=fresh[number]) for number, each in core.unusable.items()}
     changed(core)
 
 

@@ -18,7 +18,7 @@ from p2p_agents.crypto.backup import Backup, Pin
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import AgentExists, BackupOutdated, BadName, IdentityFork, IdentityFull
 from p2p_agents.limits import IDENTITY_ENTRIES, REASON_CHARS
-from p2p_agents.store import agents, archive, contacts, keyring
+from p2p_agents.store import agents, archive, contacts, keyring, removals
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.names import check_name
@@ -90,13 +90,14 @@ def restore(core: Core, params: Json, found: Found) -> Restored:
     ownership.check_next_root(backup.identity, seed)
     secrets = AgentSecrets(seed, core.entropy.draw(keyring.SEED_BYTES), core.entropy.draw(keyring.SEED_BYTES))
     identity = _follow(core, _succeed(backup, secrets))
+    revived = removals.is_removed(core.db, identity.agent)
     hosted = hosting.settle(
         core, identity, secrets, name=name, kind=backup.kind, policy=backup.policy, hidden=backup.hidden
     )
     for pin in backup.contacts:
         _restore_contact(core, hosted, pin)
     lines = (line for chunk in found.log for line in archive.lines(chunk))
-    messages = archive.restore(core.db, hosted.local.id, lines, core.now_ms())
+    messages = archive.restore(core.db, hosted.local.id, lines, core.now_ms(), revived=revived)
     return Restored(hosted, len(backup.contacts), messages)
 
 

@@ -20,7 +20,7 @@ from p2p_agents.core.links import presence
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
+from p2p_agents.errors import NoAgent, NotAContact, NotReachable, PeerAmbiguous, PeerUnknown
 from p2p_agents.link.routing import Target
 from p2p_agents.output import did_you_mean
 from p2p_agents.store import agents as stored
@@ -256,8 +256,10 @@ def _why(core: Core, hosted: Hosted, peer: bytes, sent: Sent) -> str | None:
 
 
 def state_of(core: Core, entry: int) -> tuple[State, str]:
-    """The shown state of one of our messages, and why."""
+    """The shown state of one of our messages, and why. Raises NoAgent once its author was removed."""
     found = [d for h in core.hosted.values() for d in outbox.deliveries(core.db, h.local.id, entry)]
+    if not found:
+        raise NoAgent("the agent that sent it was removed from this node")
     state = best(d.state for d in found)
     return state, next((d.why for d in found if d.state is state), "")
 

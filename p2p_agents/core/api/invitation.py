@@ -18,6 +18,7 @@ from p2p_agents.errors import (
     CodeDead,
     CodeExpired,
     CodeUsed,
+    NoAgent,
     NobodyFound,
     PairCancelled,
     PairUnknown,
@@ -242,7 +243,7 @@ def _begin(
         raise CodeUsed
     if spent >= PAIRING_WRONG:
         raise CodeDead(f"this code was tried {PAIRING_WRONG} times here")
-    barred = [hosted.local.agent for hosted in core.hosted.values()] if purpose is Purpose.LINK else ()
+    barred = linking.barred(core) if purpose is Purpose.LINK else ()
     machine = Joiner(secret, purpose, me, core.entropy, core.now_ms(), spent=spent, barred=barred)
     dialled = tuple(map(format_address, secret.addresses)) if isinstance(secret, oob.Invitation) else ()
     number, names = core.entropy.draw(ID_BYTES).hex(), tuple(own.queue for own in prepared)
@@ -264,7 +265,8 @@ def end_join(core: Core, attempt: str) -> Json | P2PError:
     exchange.leave(core, found)
     if found.peer and found.purpose is Purpose.LINK:
         hosted = core.hosted_id(found.peer)
-        assert hosted is not None
+        if hosted is None:
+            return NoAgent("the agent was removed from this node")
         return {"agent": showing.agent(core, hosted)}
     if found.peer:
         return _contact(core, core.host(found.agent), found.peer)

@@ -160,7 +160,11 @@ class Core:
     # --- agents ---
 
     def host(self, agent: int) -> Hosted:
-        return self.hosted[agent]
+        """Raises NoAgent for one that was removed meanwhile."""
+        found = self.hosted.get(agent)
+        if found is None:
+            raise NoAgent("the agent was removed from this node")
+        return found
 
     def hosted_id(self, agent_id: bytes) -> Hosted | None:
         return next((h for h in self.hosted.values() if h.local.agent == agent_id), None)
@@ -352,6 +356,12 @@ class Core:
         self.heard.pop(sid, None)
         self.gaps.pop(sid, None)
         sessions.drop(self.db, sid)
+
+    def forget_session(self, sid: bytes) -> None:
+        """Its rows are gone, with the agent it was of."""
+        self._sessions.clear()
+        for cache in (self._dirty, self.init_links, self.heard, self.gaps):
+            cache.pop(sid, None)
 
     def settle(self) -> None:
         """Write what the item changed. Called by the driver at the end of each item, inside its savepoint."""

@@ -93,6 +93,14 @@ class KeysWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysRemoved:
+    """The keys of `agent` are to be on this disk no more, nor that of its device here."""
+
+    agent: bytes
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PairingMoved:
     """A code that is shown or tried may have come to something."""
 
@@ -178,4 +186,5 @@ ForEndpoint = Transmit | Hangup | Vouch | Proven | Connect
 ForCallers = Wake | Moved | Asked | Echoed | Answered | PairingMoved | PeersChanged
 ForBridges = Post | ReadQueues | ReadAgain | LeaveBridge | Kept | Meet | TellPlace
 Outward = ForEndpoint | ForCallers | ForBridges | Announce  # what leaves the decider
-Effect = Outward | KeysWritten
+ForKeys = KeysWritten | KeysRemoved
+Effect = Outward | ForKeys

@@ -36,7 +36,9 @@ def reader_came(core: Core, agent: int) -> None:
 
 
 def reader_left(core: Core, agent: int) -> None:
-    hosted = core.host(agent)
+    hosted = core.hosted.get(agent)
+    if hosted is None:  # it was removed meanwhile
+        return
     hosted.readers = max(0, hosted.readers - 1)
     if not hosted.readers:
         hosted.attending_until = core.now() + LINGER_S

@@ -16,7 +16,6 @@ from p2p_agents.core.links import opening
 from p2p_agents.core.pairing import linking, meeting, places
 from p2p_agents.core.pairing.desk import HERE, CodeState, Desk, Display, Join, Run, WrongTry, error_of
 from p2p_agents.errors import (
-    AlreadyHere,
     BadCode,
     CodeDead,
     CodeExpired,
@@ -258,7 +257,7 @@ def _over(core: Core, run: Run, reason: Reason | None) -> None:
     core.of(Desk).asked.pop((run.connection, run.theirs), None)
     owner = run.owner
     if isinstance(owner, Join) and reason is not None and not isinstance(owner.error, CodeWrong):
-        owner.error = AlreadyHere() if owner.machine.met_barred else error_of(reason)
+        owner.error = linking.why_barred(core, owner.machine.met_barred) or error_of(reason)
         if owner.purpose is Purpose.LINK and reason is Reason.IDENTITY:
             linking.refused(core)
 

@@ -19,9 +19,9 @@ from p2p_agents.core.relay import ways
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.introduction import Self
 from p2p_agents.crypto.signing import SigningKey
-from p2p_agents.errors import AgentExists, AlreadyHere, BadIdentity, BadName, BadParams
+from p2p_agents.errors import AgentExists, AlreadyHere, BadIdentity, BadName, BadParams, RemovedHere
 from p2p_agents.limits import DAY_MS, INT_MAX, LINK_FLOORS, LINK_HISTORY_DAYS_MAX, NAME_CHARS
-from p2p_agents.store import agents, keyring
+from p2p_agents.store import agents, keyring, removals
 from p2p_agents.store import family as kept
 from p2p_agents.store.keyring import AgentSecrets
 from p2p_agents.wire.gift import Gift, decode_gift, encode_gift
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.core.pairing.desk import Display, Join
     from p2p_agents.crypto.introduction import Peer
+    from p2p_agents.errors import P2PError
     from p2p_agents.link.pairing import Met
     from p2p_agents.store.queues import OwnQueue
     from p2p_agents.wire.gift import Floor
@@ -121,6 +122,19 @@ def check_free(core: Core, name: str | None, place: str) -> None:
             raise AgentExists(f"an agent named {name!r} already lives on this node", hint="choose another: --name NAME")
     if core.of(Desk).shown_at(place) is not None:
         raise AlreadyHere
+
+
+def barred(core: Core) -> list[bytes]:
+    """Agents that no code brings here: those that live here, and those that were removed. What these left in the store
+    would count as held, contacts above all, and would not be given again."""
+    return [*(hosted.local.agent for hosted in core.hosted.values()), *(a for a, _ in removals.removed(core.db))]
+
+
+def why_barred(core: Core, agent: bytes) -> P2PError | None:
+    """None for nobody."""
+    if not agent:
+        return None
+    return RemovedHere() if removals.is_removed(core.db, agent) else AlreadyHere()
 
 
 def refused(core: Core) -> None:

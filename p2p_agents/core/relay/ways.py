@@ -213,7 +213,7 @@ def take_routes(core: Core, key: PairKey, peer: bytes, routes: tuple[Route, ...]
         log.warning("%s changes its bridges too often", link.name)
         return
     queues.learn(core.db, *key, routes)
-    _leave_unused(core)
+    leave_unused(core)
     for route in routes:
         if route.bridge not in core.bridges:
             core.bridges[route.bridge] = Bridge()
@@ -222,7 +222,7 @@ def take_routes(core: Core, key: PairKey, peer: bytes, routes: tuple[Route, ...]
         core.mark_ready(key)
 
 
-def _leave_unused(core: Core) -> None:
+def leave_unused(core: Core) -> None:
     """Bridges that nobody told us to use, and no contact names any more."""
     used = queues.bridges(core.db)
     for address in [at for at, bridge in core.bridges.items() if not bridge.configured and at not in used]:

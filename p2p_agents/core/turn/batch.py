@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.api import reading
 from p2p_agents.core.delivery import sealing
-from p2p_agents.core.kernel.effects import Answered, KeysWritten
+from p2p_agents.core.kernel.effects import Answered, ForKeys, KeysWritten
 from p2p_agents.core.turn import restart
 from p2p_agents.errors import Bug, EnvironmentFault, P2PError
 from p2p_agents.store import keyring
@@ -64,17 +64,21 @@ def _outward(core: Core, effects: Sequence[Effect]) -> list[Outward]:
     """What is left once key files are settled."""
     outward: list[Outward] = []
     for effect in effects:
-        if isinstance(effect, KeysWritten):
+        if isinstance(effect, ForKeys):
             _settle_keys(core, effect)
         else:
             outward.append(effect)
     return outward
 
 
-def _settle_keys(core: Core, effect: KeysWritten) -> None:
+def _settle_keys(core: Core, effect: ForKeys) -> None:
+    """What fails, the next start does."""
     try:
-        keyring.settle(core.keys, effect.agent)
-    except EnvironmentFault as fault:  # the next start does it
+        if isinstance(effect, KeysWritten):
+            keyring.settle(core.keys, effect.agent)
+        elif core.hosted_id(effect.agent) is None:  # it may have come back in the same batch
+            keyring.destroy_agent_key(core.keys, effect.agent, effect.device)
+    except EnvironmentFault as fault:
         log.warning("an old key file is still there: %s", fault.message)
 
 
@@ -124,4 +128,4 @@ def _failed(
 ) -> tuple[list[Outcome], list[Outward]]:
     log.error("the store failed: %s: %s", fault.code, fault.message)
     effects, core.effects = core.effects, []
-    return [Outcome(error=fault) for _ in items], [effect for effect in effects if not isinstance(effect, KeysWritten)]
+    return [Outcome(error=fault) for _ in items], [effect for effect in effects if not isinstance(effect, ForKeys)]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.agents import hosting
+from p2p_agents.core.api import removal
 from p2p_agents.core.kernel.effects import Wake
 from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays
@@ -21,7 +22,7 @@ def start_over(core: Core) -> None:
     before = core.hosted
     core.undo.append(partial(setattr, core, "hosted", before))
     core.hosted = {}
-    for cache in (core.ways, core.owed, core.heard, core.init_links):
+    for cache in (core.ways, core.owed, core.heard, core.init_links, core.gaps):
         cache.clear()
     hosting.load_all(core)
     for number, hosted in core.hosted.items():
@@ -32,3 +33,4 @@ def start_over(core: Core) -> None:
     seeking.remember_places(core)
     relays.restored(core, [bridge.address for bridge in bridges.everything(core.db)])
     hosting.changed(core)
+    removal.forget_absent(core)

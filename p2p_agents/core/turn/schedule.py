@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.states import State
+from p2p_agents.core.agents import remains
 from p2p_agents.core.contact import consent, knocking, sharing
 from p2p_agents.core.delivery import failures, integrity, quotas, sync
 from p2p_agents.core.identity import prekeys
@@ -55,6 +56,7 @@ def second(core: Core) -> None:
             sync.watch(core, used, key)
     relays.second(core)
     sharing.second(core)
+    remains.clear(core)
 
 
 def minute(core: Core) -> None:

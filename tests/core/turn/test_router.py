@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from p2p_agents.core.kernel.effects import Announce, Effect, ForBridges, Hangup, KeysWritten, LeaveBridge, Wake
+from p2p_agents.core.kernel.effects import Announce, Effect, ForBridges, ForKeys, Hangup, LeaveBridge, Wake
 from p2p_agents.core.turn.router import route
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Everybody:
         self.got.append(("announce", None))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in get_args(Effect) if kind is not KeysWritten])
+@pytest.mark.parametrize("kind", [kind for kind in get_args(Effect) if kind not in get_args(ForKeys)])
 def test_every_effect_goes_to_one_place(kind: type) -> None:
     effect, everybody = kind.__new__(kind), Everybody()
     route([effect], everybody)
