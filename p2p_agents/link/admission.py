@@ -98,8 +98,10 @@ class Gate:
         if not (allowed or self.proven or self.near):
             return False
         work = WORK.get(kind, share if allowed else 1.0) + (size / LOG_BYTES_PER_WORK if kind in SHOWS_LOG else 0.0)
+        if not allowed:
+            work += size / CONTROL_FRAME_BYTES
         if self.proven:
-            return self.contacts.take(now, work + size / CONTROL_FRAME_BYTES)
+            return self.contacts.take(now, work)
         self.free, beyond = max(0.0, self.free - work), max(0.0, work - self.free)
         return not beyond or self.strangers.take(now, beyond)
 

@@ -132,6 +132,8 @@ def test_what_is_near_and_what_contacts_send_is_bounded_by_its_work_beyond_the_f
     contact.proven = True
     frames = passed(gate(), Stand.TYPE)
     assert passed(far, Open.TYPE) == frames
-    assert passed(near, Open.TYPE) == (UNPROVEN_WORK + 10_000) // WORK[Open.TYPE]
+    assert 10_000 // 13 <= passed(near, Open.TYPE) <= (UNPROVEN_WORK + 10_000) // 12
     assert frames + 20_000 // 13 <= passed(contact, Open.TYPE) <= frames + 20_000 // 12
     assert passed(Gate(Bucket(10_000, 0.0), Bucket(0.0, 0.0), near=True), Presence.TYPE) < 16 * frames + 10_000
+    large = Gate(Bucket(10_000, 0.0), Bucket(0.0, 0.0), near=True)  # and by its bytes, whatever it is
+    assert not large.passes(framed(Data.TYPE, 64 * CONTROL_FRAME_BYTES) * 300, 0.0)
