@@ -7,7 +7,7 @@ before it, so holding an entry means holding all its ancestors; naming the last 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.wire.claims import Tip
@@ -67,6 +67,22 @@ def lost(runs: Iterable[Run], tips: Iterable[Tip]) -> bool:
     """Whether the peer holds entries of one of my own devices that my store lacks: it was rolled back."""
     last = {run.epoch: run.last for run in runs}
     return any(tip.seq > last.get(tip.epoch, 0) for tip in tips)
+
+
+def before(runs: Sequence[Run], wanted: Mapping[bytes, tuple[int, bytes]]) -> list[Run]:
+    """My runs as far as they say nothing of entries that I want to be given again: of an epoch, from a seq on, behind
+    the entry with that hash. What follows from them is left out too, or a peer would take them to be held with it."""
+    ends = dict(wanted)
+    kept = []
+    for run in sorted(runs, key=lambda run: run.first):
+        seq, prev = ends.get(run.epoch, (run.last + 1, run.hash))
+        if run.parent in ends and ends[run.parent][0] < run.first:
+            seq = run.first
+        if seq <= run.last:
+            ends[run.epoch] = (seq, prev)
+        if seq > run.first:
+            kept.append(replace(run, last=seq - 1, hash=prev))
+    return kept
 
 
 def tips_of(runs: Sequence[Run], at_most: int) -> tuple[Tip, ...]:

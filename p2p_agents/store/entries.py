@@ -171,6 +171,15 @@ def after(db: Database, entry: int, limit: int) -> list[tuple[int, Record]]:
     return [(row[14], record_of(row)) for row in rows]
 
 
+def count_behind(db: Database, r: Record, at_most: int) -> int:
+    """Entries of the record's device in its conversation from its seq on, as far as they are few."""
+    row = db.one(
+        "SELECT count(*) FROM (SELECT 1 FROM entries WHERE conversation = ? AND device = ? AND seq >= ? LIMIT ?)",
+        (r.conversation, r.device, r.seq, at_most + 1),
+    )
+    return int(row[0]) if row else 0
+
+
 # --- voids ---
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p_agents.conversation.chains import Run, held_through, lost, runs_in_reach, tips_of
+from p2p_agents.conversation.chains import Run, before, held_through, lost, runs_in_reach, tips_of
 from p2p_agents.wire.claims import Tip
 
 FIRST = Run(b"1" * 8, b"", 1, 5, b"h" * 32, 5)
@@ -80,3 +80,19 @@ def test_what_follows_entries_i_never_had_is_given_only_to_who_has_them():
     assert runs_in_reach(runs, [tip(BRANCH, 3)], floor=3) == runs
     assert runs_in_reach(runs, [tip(LATER, 7)], floor=3) == [LATER]
     assert runs_in_reach(runs, [], floor=0) == runs
+
+
+def test_a_view_without_an_entry_names_nothing_that_follows_from_it():
+    """B1: or the peer would take it to be held."""
+    first = Run(b"1" * 8, b"", 1, 9, b"h" * 32, 9)
+    branch = Run(b"2" * 8, b"1" * 8, 6, 8, b"i" * 32, 12)
+    early = Run(b"3" * 8, b"1" * 8, 4, 5, b"j" * 32, 7)
+    later = Run(b"4" * 8, b"2" * 8, 9, 9, b"k" * 32, 13)
+    runs = [later, branch, first, early]
+    kept = before(runs, {first.epoch: (4, b"p" * 32)})
+    assert [(run.epoch, run.last, run.hash) for run in kept] == [
+        (first.epoch, 3, b"p" * 32),
+        (early.epoch, 5, early.hash),
+    ]
+    assert before(runs, {first.epoch: (1, b"")}) == []
+    assert sorted(before(runs, {}), key=lambda run: run.epoch) == [first, branch, early, later]

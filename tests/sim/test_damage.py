@@ -8,6 +8,7 @@ import pytest
 
 from p2p_agents.core.api import reading
 from p2p_agents.core.delivery import integrity
+from p2p_agents.core.kernel.effects import Transmit
 from p2p_agents.node import doctor
 from p2p_agents.store import archive, entries
 from tests.sim.world import settled
@@ -206,3 +207,59 @@ def test_a_damaged_identity_log_is_asked_for_again(world, entry, bridged):
     ]
     told = alice.node.run(doctor.what_the_store_tells)
     assert not [check for check in told if "identity log is damaged" in check["detail"]]
+
+
+# --- what a peer still has ---
+
+
+@pytest.mark.parametrize("bridged", [False, True])
+def test_a_damaged_body_is_given_again_by_who_has_it(world, bridged):
+    """B1: the next view does not name the entry; what a disk damaged of it comes again, and once. In a queue a view may
+    be old, so that it waits for a link."""
+    alice, bob = world.friends("alice", "bob")
+    sent = [alice.sends(bob, text) for text in ("one", "two", "three")]
+    mine = bob.sends(alice, "of bob's own")
+    world.settle()
+    if bridged:
+        world.bridge(alice.node, bob.node)
+        world.settle()
+        world.part(alice, bob)
+        world.run(20)
+    flip(bob, "two")
+    flip(bob, "of bob's own")
+    assert [m["text"] for m in bob.history(alice)].count(None) == 2
+    looked(bob)
+    world.run(20)
+    if bridged:
+        assert [m["text"] for m in bob.history(alice)].count(None) == 2
+        world.join(alice, bob)
+        world.run(20)
+    assert [m["text"] for m in bob.page()["messages"]] == ["one", "two", "three"]
+    assert sorted(m["text"] for m in bob.history(alice)) == ["of bob's own", "one", "three", "two"]
+    world.run(120)
+    assert checks(bob) == []
+    assert [alice.state(message) for message in sent] == ["delivered"] * 3
+    assert bob.state(mine) == "delivered"
+    alice.sends(bob, "four")
+    world.run(120)
+    assert bob.heard(alice) == ["one", "two", "three", "four"]
+    assert alice.heard(bob) == ["of bob's own"]
+
+
+def test_what_nobody_has_is_asked_for_once(world):
+    """The peer purged it, or never had it: views name the entry again, and nothing goes to and fro."""
+    alice, bob = world.friends("alice", "bob")
+    for text in ("one", "two"):
+        alice.sends(bob, text)
+    world.settle()
+    entry = flip(bob, "two")
+    alice.node.run(lambda core: core.db.run("DELETE FROM bodies WHERE entry = ?", (entry,)))
+    for _ in range(3):
+        looked(bob)
+        world.run(60)
+    assert [m["text"] for m in bob.history(alice)] == ["one", None]
+    before = len(alice.node.effects)
+    looked(bob)
+    world.run(2)
+    assert not [effect for effect in alice.node.effects[before:] if isinstance(effect, Transmit)]
+    assert settled(alice.states(bob))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
 from p2p_agents.conversation.direct import direct_id
-from p2p_agents.core.delivery import receipts
+from p2p_agents.core.delivery import integrity, receipts
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Moved
@@ -35,7 +35,7 @@ def told(core: Core, link: Link) -> list[tuple[bytes, bytes]]:
 
 def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
     tips = {
-        device: tips_of(entries.runs(core.db, conversation, device, SYNC_TIPS), SYNC_TIPS)
+        device: tips_of(integrity.told(core, link, conversation, device), SYNC_TIPS)
         for device in entries.authors(core.db, conversation)
     }
     reads = readers.read_through(core.db, link.agent, peer, conversation)

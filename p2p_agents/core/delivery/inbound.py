@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import MESSAGE, VOID, Record, read_item
 from p2p_agents.conversation.states import State
-from p2p_agents.core.delivery import holdings, quotas, receipts, resets, sync, vouchers
+from p2p_agents.core.delivery import holdings, integrity, quotas, receipts, resets, sync, vouchers
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Echoed, Moved, Wake
@@ -331,6 +331,7 @@ def _append_for_agent(core: Core, link: Link, r: Record) -> None:
         return
     if r.body is not None:
         entries.mend_body(core.db, entry, r.body)
+        integrity.mended(core, entry)
     if log.cursor_of(core.db, link.agent, entry) is None:
         _log(core, link, entry, r)
 

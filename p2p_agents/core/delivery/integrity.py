@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from p2p_agents.conversation.chains import before
 from p2p_agents.conversation.record import intact_part, is_intact
 from p2p_agents.core.delivery import failures
 from p2p_agents.core.kernel.effects import Moved
+from p2p_agents.core.kernel.state import Wanted
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.limits import CHECKED_ENTRIES
+from p2p_agents.limits import CHECKED_ENTRIES, GIVEN_AGAIN, SYNC_TIPS
 from p2p_agents.store import contacts, entries, log, outbox
 from p2p_agents.store.contacts import Event
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.chains import Run
+    from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link
     from p2p_agents.store.outbox import Owed
@@ -24,15 +29,17 @@ logger = logging.getLogger(__name__)
 CHECKED = "checked"  # meta: the last entry that was looked at in this round over all of them
 FOUND = "damaged_found"  # meta: damaged ones in this round so far
 DAMAGED = "damaged"  # meta: and in the last whole round; also the kind of an event
+WANTED_S = 30.0  # after a view that left an entry out: by then it came, or nobody has it
 LOST = "damaged on this machine's disk: send it again"
 
 
 def look(core: Core) -> None:
     """At the next CHECKED_ENTRIES entries; from the first again after the last."""
     page = entries.after(core.db, core.db.remembered(CHECKED), CHECKED_ENTRIES)
-    damaged = [(entry, record.hash) for entry, record in page if not is_intact(record)]
-    for entry, entry_hash in damaged:
-        _tell(core, entry, entry_hash)
+    damaged = [(entry, record) for entry, record in page if not is_intact(record)]
+    for entry, record in damaged:
+        _tell(core, entry, record.hash)
+        _want(core, entry, record)
     found = core.db.remembered(FOUND) + len(damaged)
     if len(page) == CHECKED_ENTRIES:
         core.db.remember(CHECKED, page[-1][0])
@@ -41,6 +48,39 @@ def look(core: Core) -> None:
         core.db.remember(CHECKED, 0)
         core.db.remember(FOUND, 0)
         core.db.remember(DAMAGED, found)
+
+
+def _want(core: Core, entry: int, r: Record) -> None:
+    """A body that does not match its entry is asked back, once while the node runs: the next views that are exchanged
+    say that the entry is not held, and whoever has it gives it again (docs/protocol.md, 8.1), with what follows."""
+    only_body = r.body is not None and is_intact(replace(r, body=None))
+    if not only_body or entry in core.wanted or entries.count_behind(core.db, r, GIVEN_AGAIN) > GIVEN_AGAIN:
+        return
+    core.wanted[entry] = Wanted(r)
+    for agent, peer in log.holders(core.db, entry):
+        for link in core.paths_to(agent, peer):
+            link.disagrees = True  # the next second asks
+
+
+def told(core: Core, link: Link, conversation: bytes, device: bytes) -> list[Run]:
+    """The runs of a device to name in a view: nothing of what is wanted back, where the peer knows that it is fresh."""
+    runs = entries.runs(core.db, conversation, device, SYNC_TIPS)
+    if not core.wanted or (link.way is not None and not link.peer_challenge):
+        return runs
+    ends: dict[bytes, tuple[int, bytes]] = {}
+    for each in core.wanted.values():
+        r = each.record
+        if (r.conversation, r.device) != (conversation, device) or core.now() > each.until:
+            continue
+        each.until = min(each.until, core.now() + WANTED_S)
+        ends[r.epoch] = min(ends.get(r.epoch, (r.seq, r.prev)), (r.seq, r.prev))
+    return before(runs, ends)
+
+
+def mended(core: Core, entry: int) -> None:
+    """It was given again."""
+    if (wanted := core.wanted.get(entry)) is not None:
+        wanted.until = -math.inf
 
 
 def count(core: Core) -> int:

@@ -26,6 +26,7 @@ from p2p_agents.core.kernel.state import (
     Texts,
     Unusable,
     Waiter,
+    Wanted,
 )
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
@@ -136,6 +137,7 @@ class Core:
         self.texts = Texts()
         self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
+        self.wanted: dict[int, Wanted] = {}  # entries whose bodies a disk damaged, and that a peer may still have
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.paces: dict[PairKey, Pace] = {}
         self.shares: dict[tuple[int, bytes], Share] = {}  # (agent, contact)

@@ -38,6 +38,7 @@ from p2p_agents.wire.frame import RosterAgent, Standing
 from p2p_agents.wire.framing import Framer
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.record import Record
     from p2p_agents.crypto.bundle import Bundle
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.kem import KemKey
@@ -163,6 +164,14 @@ class Pace:
     epochs: Bucket = field(default_factory=lambda: Bucket(EPOCHS_PER_DAY, EPOCHS_PER_DAY / DAY_S))
     paused: float = 0.0  # it has no room: nothing is offered before
     patience: float = 0.0  # seconds that the last pause took
+
+
+@dataclass(slots=True)
+class Wanted:
+    """An entry that a peer is to give again, as our own views do not name it: until a time after the first of them."""
+
+    record: Record
+    until: float = math.inf
 
 
 @dataclass(slots=True)
