@@ -79,11 +79,11 @@ class BridgeDesk:
 
     async def _add(self, params: Json) -> Json:
         """Raises what `_settle` does; a bridge that is refused with a new token keeps the one it had, or is left."""
-        address, given = str(parse_bridge(params["address"])), params["token"] or ""
+        address, given = str(parse_bridge(params["address"])), params["token"] or None
         everything: list[Configured] = await self._writer.call(lambda core: kept.everything(core.db))
         before = {one.address: one.token for one in everything}
         token = given or before.get(address, "")
-        await self._change(lambda core: kept.add(core.db, address, token, core.now_ms()), room_for=address)
+        await self._change(lambda core: kept.add(core.db, address, given, core.now_ms()), room_for=address)
         self._bridges.admit(address)
         try:
             await self._settle(address, token, params["timeout"])
@@ -96,7 +96,7 @@ class BridgeDesk:
         """A mistake is not kept: neither a bridge that was not used before, nor a token in place of another."""
         if before is None:
             await self._change(lambda core: kept.remove(core.db, address))
-        elif before not in ("", token):
+        elif before != token:
             await self._change(lambda core: kept.add(core.db, address, before, core.now_ms()))
             self._bridges.admit(address)
 

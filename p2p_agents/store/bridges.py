@@ -18,11 +18,11 @@ class Configured:
     added_ms: int
 
 
-def add(db: Database, address: str, token: str, now_ms: int) -> None:
-    """One that is there already keeps its place, and its token where no other is given."""
+def add(db: Database, address: str, token: str | None, now_ms: int) -> None:
+    """One that is there already keeps its place, and its token where `token` is None."""
     db.run(
-        "INSERT INTO bridges (address, token, added_ms) VALUES (?, ?, ?)"
-        " ON CONFLICT (address) DO UPDATE SET token = iif(excluded.token = '', token, excluded.token)",
+        "INSERT INTO bridges (address, token, added_ms) VALUES (?1, coalesce(?2, ''), ?3)"
+        " ON CONFLICT (address) DO UPDATE SET token = coalesce(?2, token)",
         (address, token, now_ms),
     )
 

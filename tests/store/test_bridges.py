@@ -15,6 +15,10 @@ def test_they_keep_their_order_and_take_new_tokens(db):
         (ONE, "one", 5),
         (TWO, "two", 6),
     ]
+    bridges.add(db, ONE, None, 8)
+    assert bridges.everything(db)[0].token == "one"
+    bridges.add(db, ONE, "", 9)
+    assert bridges.everything(db)[0].token == ""
     assert bridges.remove(db, ONE)
     assert not bridges.remove(db, ONE)
     assert [one.address for one in bridges.everything(db)] == [TWO]

@@ -92,6 +92,24 @@ def test_a_link_lets_one_in_and_nobody_else(world: World) -> None:
     assert alice.node.cli("host", "stop").status == 0
 
 
+def test_a_link_lets_in_whom_a_bridge_that_was_open_admits_no_more(world: World) -> None:
+    """What it was used for before goes on, and a link that fails takes nothing away."""
+    alice, bob = world.agent("alice"), world.agent("bob")
+    shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--open", "--no-wait").json
+    assert bob.node.cli("bridge", "add", shown["bridge"]).status == 0
+    closed = alice.node.cli("host", "--invited", "--no-wait").json
+    assert (closed["started"], closed["bridge"]) == (True, shown["bridge"])
+    assert bob.node.cli("bridge", "add", shown["bridge"]).code == "bridge_refused"
+    page, _, behind = closed["link"].partition("#")
+    elsewhere = f"{page.rpartition('/')[0]}/00000#{behind.rpartition('-')[0]}-{'a' * 32}"
+    assert bob.node.cli("pair", "-", "--timeout", "1", stdin=elsewhere.encode()).code == "nobody_found"
+    assert bob.node.cli("bridge", "list").json["bridges"][0]["token"] is False
+    assert place_of(bob.node) == shown["bridge"]
+    assert bob.node.cli("pair", "-", stdin=closed["link"].encode()).json["contact"]["id"] == alice.id
+    assert bob.node.cli("bridge", "list").json["bridges"][0]["state"] == "up"
+    assert alice.node.cli("host", "stop").status == 0
+
+
 def test_a_known_bridge_keeps_its_token_until_it_takes_another(world: World) -> None:
     alice, bob = world.agent("alice"), world.agent("bob")
     shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--invited", "--no-wait").json
