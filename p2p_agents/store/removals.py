@@ -129,13 +129,12 @@ def is_removed(db: Database, agent: bytes) -> bool:
     return db.one(f"SELECT 1 FROM agents WHERE agent = ? AND {REMOVED}", (agent,)) is not None  # noqa: S608 - constant
 
 
-def unemptied(db: Database) -> int | None:
-    """One of those that were removed and left bodies behind."""
-    row = db.one(
-        f"SELECT id FROM agents WHERE {REMOVED}"  # noqa: S608 - constant
+def unemptied(db: Database) -> tuple[int, int] | None:
+    """One of those that were removed and left bodies behind, and the entry up to which it has none."""
+    return db.one(
+        f"SELECT id, emptied FROM agents WHERE {REMOVED}"  # noqa: S608 - constant
         " AND EXISTS (SELECT 1 FROM log l WHERE l.agent = agents.id AND l.entry > agents.emptied) LIMIT 1"
     )
-    return row[0] if row else None
 
 
 def clear(db: Database, agent: int, limit: int) -> None:

@@ -16,7 +16,7 @@ from p2p_agents.core.pairing import linking
 from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto import backup as backups
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import BadParams, KeysBroken, NoAgent, P2PError, RemovedHere, StoreUncertain
+from p2p_agents.errors import BadParams, KeysBroken, NoAgent, P2PError, RemovedHere, StoreFull, StoreUncertain
 from p2p_agents.store import agents, contacts, keyring, removals
 from p2p_agents.wire.frame import Open
 from tests.sim.test_backup import WORDS, restores, saves
@@ -430,6 +430,27 @@ def test_killed_at_any_commit_it_is_whole_or_gone_for_good(world, monkeypatch, w
     carol.sends(bob, "and I")
     world.run(30)
     assert bob.heard(carol)[-1] == "and I"
+
+
+def test_a_disk_that_stays_full_is_not_asked_each_second(world, monkeypatch):
+    """A6: what fails takes its batch with it, and every link: once a minute, until there is room."""
+    alice, bob, carol = talkers(world)
+    removes(alice)
+    asked, clear = [], removals.clear
+
+    def full(*page):
+        asked.append(page)
+        raise StoreFull
+
+    monkeypatch.setattr(removals, "clear", full)
+    world.run(100)
+    assert len(asked) == 2
+    carol.sends(bob, "meanwhile")
+    world.run(15)
+    assert bob.heard(carol)[-1] == "meanwhile"
+    monkeypatch.setattr(removals, "clear", clear)
+    world.run(60)
+    assert removals.unemptied(carol.core.db) is None
 
 
 def test_keys_that_outlived_the_commit_go_with_the_next_start(world, monkeypatch):

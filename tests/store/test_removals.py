@@ -51,8 +51,8 @@ def test_bodies_go_page_by_page_and_each_is_looked_at_once(db, count):
     talk(db, alice.id, count)
     removals.remove(db, alice, 5)
     pages = 0
-    while (agent := removals.unemptied(db)) is not None:
-        removals.clear(db, agent, 2)
+    while (left := removals.unemptied(db)) is not None:
+        removals.clear(db, left[0], 2)
         pages += 1
     assert pages == (count + 1) // 2
     assert rows(db, "SELECT body FROM bodies") == [b"another's"]

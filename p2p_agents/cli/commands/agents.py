@@ -96,6 +96,8 @@ def _removed(result: Mapping[str, Any]) -> str:
     told = [_named(result), "removed" + (f"; {_count(result['owed'], 'message')} not delivered" * bool(result["owed"]))]
     if not result["emptied"]:
         told.append("the words of its messages leave the files as soon as the store's readers are done")
+    if result["devices"]:
+        told.append("run on another installation of it: p2p-agents devices revoke DEVICE")
     if result["default"]:
         told.append(f"the default agent is {output.escape(result['default'])}")
     return "\n".join(told)

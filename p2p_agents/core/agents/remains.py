@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.kernel.state import Texts
@@ -11,13 +12,32 @@ from p2p_agents.store import purges, removals
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
 
+AGAIN_S = 60.0  # before a page that could not be cleared is tried again: what fails takes its whole batch with it
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What was left when a page was last cleared in the background; no sooner than `due` if it still is."""
+
+    left: tuple[int, int] | None = None
+    due: float = 0.0
+
+
+def second(core: Core) -> None:
+    """Once a second: one page, where somebody died or a disk was full before all was gone."""
+    left, attempt = removals.unemptied(core.db), core.of(Attempt)
+    if left is None or (left == attempt.left and core.now() < attempt.due):
+        return
+    attempt.left, attempt.due = left, core.now() + AGAIN_S
+    clear(core)
+
 
 def clear(core: Core) -> bool:
     """One page further; True when nothing is left. The last page takes the word index with it, which fills again."""
-    agent = removals.unemptied(core.db)
-    if agent is None:
+    left = removals.unemptied(core.db)
+    if left is None:
         return True
-    removals.clear(core.db, agent, PURGE_PAGE)
+    removals.clear(core.db, left[0], PURGE_PAGE)
     if removals.unemptied(core.db) is not None:
         return False
     core.texts = Texts()

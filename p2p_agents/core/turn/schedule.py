@@ -56,7 +56,7 @@ def second(core: Core) -> None:
             sync.watch(core, used, key)
     relays.second(core)
     sharing.second(core)
-    remains.clear(core)
+    remains.second(core)
 
 
 def minute(core: Core) -> None:
