@@ -1,4 +1,4 @@
-"""Large answers: what all of them hold at once is bounded, and each is written piece by piece."""
+"""Large answers: the memory of all of them together is bounded, and each is written piece by piece."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Held:
         self.count = count
 
     def settle(self, count: int) -> None:
-        """What the answer really takes, now that it is known; more than was asked for is not waited for."""
+        """Set the share to what the answer really takes; if that is more than reserved, it does not wait."""
         freed, self.count = self.count - count, count
         self._budget.give(freed)
 
@@ -41,7 +41,7 @@ class Budget:
 
     @asynccontextmanager
     async def held(self, count: int) -> AsyncIterator[Held]:
-        """So many bytes while the block lasts. More than there are at all is granted to who is alone."""
+        """Reserve so many bytes while the block lasts. More than the whole budget is granted only to a single one."""
         await self._take(count)
         share = Held(self, count)
         try:
@@ -75,7 +75,7 @@ class Budget:
 
 
 def size(result: Mapping[str, Any]) -> int:
-    """Bytes that the bodies of a page take, as text or as JSON: what is not ASCII takes six a character there."""
+    """Bytes that the bodies of a page take, as text or as JSON: other characters than ASCII take six bytes there."""
     texts = (message["text"] or "" for message in result["messages"])
     return sum(len(text) if text.isascii() else ESCAPED * len(text) for text in texts)
 

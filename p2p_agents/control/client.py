@@ -116,7 +116,7 @@ class Client:
         raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     def close(self) -> None:
-        """Hang up; the node cancels what this connection still waits for."""
+        """Hang up; the node cancels the calls of this connection that still wait."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -154,7 +154,7 @@ class Client:
             self.close()
             raise errors.NodeUnreachable("the node does not take the request") from None
         except OSError:
-            pass  # what the node said before it hung up is still to be read
+            pass  # the node's last words are still to be read
         return number
 
     def _answer(self, number: int, deadline: _Deadline | None) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Client:
             return line
 
     def _check_goodbye(self) -> None:
-        """A node that was told to stop stays so: what only waited does not start another."""
+        """A node that was told to stop stays stopped: a call that only waited does not start another."""
         if self._goodbye == STOPPING:
             raise stopped() from None
 
@@ -238,7 +238,7 @@ class Client:
         return False
 
     def _dial(self) -> bool:
-        """Whether somebody listens. Raises UnsafeHome, with not a byte written, where it is another user."""
+        """Whether somebody listens. Raises UnsafeHome, before a byte is written, if it is another user."""
         if not self.home.is_socket_private():
             return False
         dialled = socket(AF_UNIX, SOCK_STREAM)
@@ -283,7 +283,7 @@ class Client:
         raise errors.NodeTooOld(f"the node is {greeting.get('node')}, this command {p2p_agents.__version__}")
 
     def _replace(self, greeting: dict[str, Any]) -> None:
-        """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld when it stays."""
+        """Stop an older node and wait until it hangs up, its log safe. Raises NodeTooOld if it does not stop."""
         number = self._request("node.stop", {"replace": True})
         try:
             self._answer(number, _Deadline(limits.NODE_STOP_S))
@@ -308,7 +308,7 @@ def call(
 
 
 def stopped() -> errors.NodeUnreachable:
-    """For what only waited when somebody stopped the node."""
+    """The error of a call that only waited when the node was stopped."""
     return errors.NodeUnreachable("the node was stopped", hint="the next command starts it again")
 
 
@@ -318,7 +318,7 @@ def make_key() -> str:
 
 
 def _knock(dialled: socket, path: str) -> None:
-    """Connect; while more clients knock than the kernel queues, try again. Raises OSError."""
+    """Connect; while more clients connect than the kernel queues, try again. Raises OSError."""
     deadline = time.monotonic() + limits.CALL_S
     while True:
         try:
@@ -382,7 +382,7 @@ def described(method: str) -> Method:
 
 
 def _is_pipe(descriptor: int) -> bool:
-    """Whether its other end can leave: a pipe or a socket, no file and no terminal."""
+    """Whether its other end can go away: a pipe or a socket, not a file or a terminal."""
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:
@@ -391,12 +391,12 @@ def _is_pipe(descriptor: int) -> bool:
 
 
 def _await_either(source: int, output: int) -> None:
-    """Until the node said something. Raises BrokenPipeError when nobody reads `output` any more."""
+    """Wait until the node sends something. Raises BrokenPipeError if nobody reads `output` any more."""
     import select
 
     watched = select.poll()
     watched.register(source, select.POLLIN)
-    watched.register(output, 0)  # errors and hang-ups are told unasked
+    watched.register(output, 0)  # errors and hang-ups are always reported
     if output in dict(watched.poll()):
         raise BrokenPipeError
 

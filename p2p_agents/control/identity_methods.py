@@ -1,4 +1,4 @@
-"""The methods of an agent's own identity: its log, its devices, what is kept elsewhere."""
+"""The methods of an agent's own identity: its log, its devices, its backups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, STORES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATH_CHARS = 4_096  # Linux's own bound
+PATH_CHARS = 4_096  # Linux's own limit
 
 LOG_FIELDS = "agent: {id, name}, next_root, entries: [{n, kind, device, time}]"
 DEVICE_FIELDS = "{id, name, state, here, root, n}"

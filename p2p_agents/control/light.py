@@ -1,6 +1,6 @@
 """`socket` and `json` without the Python around their C halves: `re`, `enum`, `selectors` cost a hot command 10 ms.
 
-Where an interpreter has other halves, the modules themselves serve: the names below mean the same either way.
+If an interpreter has none, the modules themselves are used: the names below mean the same either way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ else:
     except ImportError:
         from socket import AF_UNIX, SOCK_STREAM, socket
 
-DEL, DEL_ESCAPED = "\x7f", "\\u007f"  # ASCII, and nothing that is printed; it stands only inside of JSON's strings
+DEL, DEL_ESCAPED = "\x7f", "\\u007f"  # ASCII, but not printable; it can occur only inside JSON strings
 
 __all__ = ["AF_UNIX", "SOCK_STREAM", "decode_json", "make_encoder", "socket"]
 
@@ -24,7 +24,7 @@ __all__ = ["AF_UNIX", "SOCK_STREAM", "decode_json", "make_encoder", "socket"]
 def make_encoder(item_separator: str, key_separator: str) -> Callable[[Any], str]:
     """A function that writes a value as JSON on one line of printable ASCII: U+0085, U+2028 and C1 controls, which JSON
     may hold and readers take for ends of lines or for commands, are escaped, and so is DEL. It raises ValueError or
-    TypeError for what has none."""
+    TypeError for values without a JSON form."""
     try:
         import _json
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.paths import Home
 
-IN_FLIGHT = 512  # calls unanswered at once; more wait their turn, well under what the node allows
+IN_FLIGHT = 512  # unanswered calls at once; more wait their turn. Well under what the node allows
 
 
 class Line:
@@ -50,7 +50,7 @@ class Line:
         raise errors.NodeUnreachable("the connection to the node was lost again and again")
 
     async def close(self) -> None:
-        """Hang up; the node cancels what is still unanswered."""
+        """Hang up; the node cancels calls that are still unanswered."""
         if self._wire is not None:
             wire, self._wire = self._wire, None
             await wire.close()
@@ -141,7 +141,7 @@ class _Wire(asyncio.Protocol):
             waiting.set_exception(decode_error(answer.get("error")))
 
     def _send(self, line: bytes) -> None:
-        """At once when it is alone; else with all that this turn of the loop sends."""
+        """At once if it is alone; else with everything that this turn of the loop sends."""
         if len(self._waiting) == 1 and not self._unsent and self._transport is not None:
             self._transport.write(line)
             return

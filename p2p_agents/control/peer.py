@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, by the kernel's word. Light enough for a hot command to import."""
+"""The user at the other end of a Unix socket, as the kernel knows it. Light enough for a hot command to import."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ UID = slice(4, 8)  # in both
 def is_own_user(connected: Any) -> bool:
     """Whether the process that connected, or that listens, is of this user.
 
-    Where the kernel cannot tell, the directory of the socket guards: it is private, and both sides check that.
+    If the kernel cannot tell, the socket's directory protects it: it is private, and both sides check that.
     """
     uid = peer_uid(connected)
     return uid is None or uid == os.getuid()
 
 
 def peer_uid(connected: Any) -> int | None:
-    """The user of the other process when it connected or listened; None on a platform without a word for it."""
+    """The user of the other process when it connected or listened; None on a platform that cannot tell."""
     known = CREDENTIALS.get(sys.platform.rstrip("0123456789"))
     if known is None:
         return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 1.0  # a stopping node waits this long for clients to read what they were answered
+FLUSH_S = 1.0  # a stopping node waits this long for clients to read their answers
 PENDING_BYTES = PIECE_BYTES  # unsent answers above this pause streams and pages until the client reads
 PAGE_MOST = (
     limits.PAGE_BYTES + limits.BODY_BYTES
@@ -35,7 +35,7 @@ CLIENTS_LEAST = 16  # served whatever the limit of open files
 
 
 class Service(Protocol):
-    """What the node answers. Parameters come validated and complete; a P2PError travels to the client."""
+    """The methods behind the socket. Parameters come validated and complete; a P2PError travels to the client."""
 
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]: ...
 
@@ -67,7 +67,7 @@ class ControlServer:
         self._server = await loop.create_unix_server(lambda: Connection(self), sock=listener, backlog=BACKLOG)
 
     def quiesce(self) -> None:
-        """Accept nobody more, remove the socket, cancel what runs; clients stay until `stop` hangs up."""
+        """Accept no more clients, remove the socket, cancel running calls; clients stay until `stop` hangs up."""
         if self._server is None or self.is_quiet:
             return
         self.is_quiet = True
@@ -77,7 +77,7 @@ class ControlServer:
             connection.cancel()
 
     async def stop(self, goodbye: str | None = None) -> None:
-        """Flush what is answered, say goodbye and hang up: a client that sees the end knows that the node is done."""
+        """Flush the answers, say goodbye and hang up: a client that sees the end knows that the node is done."""
         self.quiesce()
         leaving = list(self.connections)
         last = encode_line({"goodbye": goodbye}) if goodbye else b""
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
             task.cancel()
 
     def close(self, last: bytes = b"") -> list[asyncio.Future[None]]:
-        """Flush, hang up, and cancel what runs; what to wait for is returned."""
+        """Flush, hang up, and cancel running calls; returns what to wait for."""
         self.cancel()
         self._flush(last)
         if self._transport is not None:
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
         return [self._closed, *self._calls]
 
     def drop(self) -> None:
-        """Hang up at once; what is unsent is lost."""
+        """Hang up at once; unsent answers are lost."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
             self._stalled.cancel()
 
     def _request(self, line: bytes | bytearray) -> None:
-        """Start one call. A line that is no request is answered and ends the connection."""
+        """Start one call. A line that is not a request is answered and ends the connection."""
         if self._transport is None or self._transport.is_closing():
             return
         try:
@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol):
             self._answer_error(number, errors.Bug())
 
     async def _give(self, number: int, result: dict[str, Any]) -> None:
-        """A result that nobody could foresee the size of: a page that was waited for, or a small one."""
+        """A result whose size was not known before: a page that was waited for, or a small one."""
         if "messages" in result:
             async with self._server.budget.held(size(result)):
                 await self._write_page(number, result)
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
         self._send(line)
 
     def _send(self, line: bytes) -> None:
-        """At once when it answers the only call; else with all that this turn of the loop answers."""
+        """At once if it answers the only call; else with everything that this turn of the loop answers."""
         if len(self._calls) > 1 or self._pen.locked():
             if not self._unsent:
                 self._loop.call_soon(self._flush)
@@ -300,7 +300,7 @@ class Connection(asyncio.Protocol):
 
 
 def _most_clients() -> int:
-    """As many as are meant to be served, or as open files allow."""
+    """As many as we want to serve, or as open files allow."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     spare = limits.CONTROL_CLIENTS if files == resource.RLIM_INFINITY else files - limits.FILES
     return min(limits.CONTROL_CLIENTS, max(CLIENTS_LEAST, spare))

@@ -36,7 +36,7 @@ class NodeStart:
         self._poll = POLL_MIN_S
 
     def wait(self) -> None:
-        """Launch unless that is done, pause a moment. Raises the node's own reason, or NodeUnreachable.
+        """Launch, unless that is done, and pause a moment. Raises the node's own reason, or NodeUnreachable.
 
         The caller looks for the node between taking the turn and launching: another may have just had it.
         """
@@ -102,7 +102,7 @@ def launch(home: Home) -> int:
 
 def command(*words: str) -> list[str]:
     """The command line of the node's own entry."""
-    # -P: the directory a command happens to run in must not supply the node's modules.
+    # -P: the current directory of a command must not supply the node's modules.
     return [sys.executable, "-P", "-m", "p2p_agents.node", *words]
 
 
@@ -116,14 +116,14 @@ def environment() -> dict[str, str]:
 
 
 def leave_error(home: Home, error: P2PError) -> None:
-    """Keep the reason a node could not start where the command that started it finds it."""
+    """Store the reason why a node could not start where the command that started it finds it."""
     fd = os.open(_error_path(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "w") as file:
         json.dump(encode_error(error), file)
 
 
 def read_error(home: Home) -> P2PError | None:
-    """The reason the last node left, if any."""
+    """The reason that the last node left, if any."""
     try:
         with open(_error_path(home), "rb") as file:
             return decode_error(json.loads(file.read(ERROR_BYTES)))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from p2p_agents.errors import P2PError
 
-STOPPING = "stopping"  # a goodbye for good: who follows ends
-REPLACED = "replaced"  # a newer node comes at once: who follows goes on with it
+STOPPING = "stopping"  # a goodbye for good: followers end
+REPLACED = "replaced"  # a newer node comes at once: followers continue with it
 
 _encode = make_encoder(",", ":")
 

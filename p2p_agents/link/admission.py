@@ -1,4 +1,4 @@
-"""How much of something is let in: token buckets, and the policy towards unknown peers."""
+"""Admission: token buckets, and the policy towards unknown peers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Bucket:
 @dataclass(slots=True)
 class Gate:
     """Counts one connection's frames as their bytes arrive, before anything is queued or parsed: by number and size
-    against its own allowance, and by the work they ask, until a contact is proven there, against what all such
+    against its own allowance, and by the work they cost, until a contact is proven there, against what all such
     connections share. Beyond its own allowance what is of this machine draws on the same, and a contact on what all
     contacts share: crowds of agents that live on one node come in as fast as there is work for."""
 
@@ -72,7 +72,7 @@ class Gate:
     _rest: int = 0  # bytes of the frame that is passing
 
     def passes(self, data: bytes, now: float) -> bool:
-        """Whether the bytes may go on to be worked off."""
+        """Whether the bytes may be passed on."""
         view = memoryview(data)
         while view:
             if self._rest:
@@ -125,7 +125,7 @@ HEAD_BYTES = PREFIX_BYTES + 2  # a frame's length, the head of its array, and it
 
 
 class Policy(StrEnum):
-    """What an agent does with a request of an unknown peer."""
+    """How an agent treats a request of an unknown peer."""
 
     OPEN = "open"  # accept it
     ASK = "ask"  # keep it for the agent or its human to decide
@@ -133,7 +133,7 @@ class Policy(StrEnum):
 
 
 class Introductions(StrEnum):
-    """What an agent does when a contact introduces somebody."""
+    """How an agent treats an introduction by a contact."""
 
     ASK = "ask"  # keep it for the agent or its human to decide
     ACCEPT = "accept"  # accept it, when the introducer is paired or verified; else ask
@@ -141,7 +141,7 @@ class Introductions(StrEnum):
 
 
 class Answer(StrEnum):
-    """What becomes of one request."""
+    """The decision on one request."""
 
     ACCEPT = "accept"
     KEEP = "keep"
@@ -149,14 +149,14 @@ class Answer(StrEnum):
 
 
 def standing_of(policy: Policy, *, accepted: bool) -> Standing:
-    """How an agent regards a peer it has not blocked."""
+    """How an agent regards a peer that it has not blocked."""
     if accepted:
         return Standing.ACCEPTS
     return Standing.CLOSED if policy is Policy.CLOSED else Standing.ASK
 
 
 class RequestDesk:
-    """Decides on requests of unknown peers to one agent; floods from one or many identities end at its bounds."""
+    """Decides on requests of unknown peers to one agent; its limits stop floods from one or many identities."""
 
     def __init__(self) -> None:
         self._all = Bucket(burst=REQUESTS_PER_MINUTE, per_s=REQUESTS_PER_MINUTE / 60)
@@ -164,7 +164,7 @@ class RequestDesk:
         self._knocks = Bucket(burst=KNOCKS_PER_MINUTE, per_s=KNOCKS_PER_MINUTE / 60)
 
     def hears(self, now: float) -> bool:
-        """Whether one more that came over a bridge is looked at: who it is of, nobody knows before."""
+        """Whether to look at one more request from a bridge; before that, nobody knows who sent it."""
         return self._knocks.take(now)
 
     def decide(self, policy: Policy, *, pending: int, known: bool, now: float, near: bool = False) -> Answer:

@@ -1,8 +1,8 @@
-"""Getting through to a bridge: QUIC first, a WebSocket beside it where UDP does not pass, then again with backoff.
+"""Connecting to a bridge: QUIC first, a WebSocket beside it if UDP does not pass, then again with backoff.
 
-While a WebSocket serves, QUIC is tried now and then: only by it does the bridge see where peers may reach us.
+While a WebSocket serves, QUIC is tried now and then: only over it does the bridge see where peers can reach us.
 
-Sans-IO. There is at most one connection of each way; whoever carries the moves out forgets one that was hung up.
+Sans-IO. There is at most one connection each way; whoever carries out the moves forgets one that was hung up.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Way(StrEnum):
-    """Of talking to a bridge."""
+    """How to talk to a bridge."""
 
     QUIC = "quic"
     WEBSOCKET = "websocket"
@@ -65,13 +65,13 @@ Move = Dial | Send | Hangup
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt came to nothing: an error's code, and what happened, for a person."""
+    """Why an attempt failed: an error's code, and what happened, for people."""
 
     code: str
     why: str
 
 
-# Of two failures the graver is shown: that somebody else answers matters more than that nobody does.
+# Of two failures the worse is shown: somebody else answering matters more than nobody answering.
 _GRAVITY = (BridgeImpostor.code, BridgeRefused.code, BridgeUnreachable.code)
 
 
@@ -118,12 +118,12 @@ class Approach:
         return []
 
     def opened(self, way: Way) -> list[Move]:
-        """A connection stands; nobody knows yet to whom."""
+        """A connection is open, but it is not known to whom."""
         nonce = self._nonces[way] = self._draw(KEY_BYTES)
         return [Send(way, (frame_bytes(encode_message(Knock(nonce))),))]
 
     def welcomed(self, way: Way, welcome: Welcome, now: float) -> list[Move]:
-        """Who answered is the bridge, or the way failed; then look at `through`. The slower way is hung up."""
+        """The other end proved to be the bridge, or failed to; then look at `through`. The slower way is hung up."""
         try:
             if welcome.key != self._key:
                 raise BadSignature
@@ -164,7 +164,7 @@ class Approach:
         return [Hangup(way) for way in alive]
 
     def resumed(self, now: float) -> None:
-        """The machine slept, its networks changed, or somebody wants it now."""
+        """The machine slept, its networks changed, or the bridge is wanted now."""
         self._attempts, self.due = 0, min(self.due, now)
 
     def _begin(self, now: float) -> list[Move]:
@@ -173,7 +173,7 @@ class Approach:
         return self._dial(Way.QUIC)
 
     def _widen(self) -> list[Move]:
-        """The other way too, unless it serves already."""
+        """Try the other way too, unless it serves already."""
         return [] if self._through else self._dial(Way.WEBSOCKET)
 
     def _dial(self, way: Way) -> list[Move]:

@@ -1,7 +1,7 @@
 """One connection to a bridge that proved itself: its challenge and terms, and the requests made on it.
 
-Requests are numbered, at most so many are in flight, and each is answered once. They die with the connection: whoever
-asked asks again on the next one.
+Requests are numbered, at most so many are in flight, and each is answered once. They end with the connection, and
+are made again on the next one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def retry_ms(fail: Fail) -> int:
-    """After how long another try may help; what a bridge may make us wait is bounded. 0: it did not say."""
+    """After how long another try may help, bounded whatever the bridge says. 0: it did not say."""
     return min(fail.retry_ms, int(BRIDGE_RESTART_S * 1000))
 
 
@@ -44,7 +44,7 @@ class _Asked:
 
 
 class Line:
-    """`admitted` is None as long as nobody asked to be, or the answer is out."""
+    """`admitted` is None until admission was asked for and answered."""
 
     def __init__(self, way: Way, bridge: bytes, welcome: Welcome, now: float) -> None:
         self.way = way
@@ -66,11 +66,11 @@ class Line:
         self._waiting.append((make, answered))
 
     def again(self, fail: Fail, now: float, ask: Callable[[], None]) -> None:
-        """Do that once the bridge may have changed its mind."""
+        """Call it once the bridge may have changed its mind."""
         self._later.append((now + (retry_ms(fail) / 1000 or BRIDGE_RETRY_S), ask))
 
     def outgoing(self, now: float) -> tuple[bytes, ...]:
-        """The frames that may go now; none to a bridge that restarts."""
+        """The frames that may go now; none to a bridge that is restarting."""
         frames = []
         while self._waiting and self._has_room() and self.restart_at is None:
             make, answered = self._waiting.popleft()
@@ -82,7 +82,7 @@ class Line:
         return tuple(frames)
 
     def answer(self, answer: Done | Fail, now: float) -> None:
-        """An answer to what was not asked, or was answered before, is nobody's."""
+        """An answer to no request, or to one that was answered before, is ignored."""
         asked = self._asked.pop(answer.request, None)
         if asked is not None:
             self._bytes -= asked.size
@@ -90,20 +90,20 @@ class Line:
             asked.answered(answer, now)
 
     def due(self, now: float) -> None:
-        """What was put off is done."""
+        """Do what was put off."""
         ready = [ask for at, ask in self._later if at <= now]
         self._later = [entry for entry in self._later if entry[0] > now]
         for ask in ready:
             ask()
 
     def overdue(self, now: float) -> str:
-        """Why the connection is given up: a bridge that answers nothing, or restarts. "" where it is not."""
+        """Why to give the connection up: the bridge answers nothing, or restarts. "" to keep it."""
         if self.restart_at is not None and now >= self.restart_at:
             return "the bridge restarts"
         return "the bridge answers no more" if self._asked and now >= self._patience() else ""
 
     def deadline(self) -> float | None:
-        """When `due` or `overdue` has news."""
+        """When `due` or `overdue` is to be called."""
         times = [at for at, _ in self._later]
         times += [self._patience()] if self._asked else []
         times += [self.restart_at] if self.restart_at is not None else []

@@ -40,7 +40,7 @@ def in_words(code: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BridgeUp:
-    """It proved itself. `observed` is where it sees our UDP socket, or ""; not admitted, we can write there only."""
+    """It proved itself. `observed` is where it sees our UDP socket, or "". If not admitted, we can only write there."""
 
     observed: str
     admitted: bool
@@ -62,9 +62,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It does not, or nobody knows (DOWN); no later blob of that queue went ahead of this one.
+    """The bridge does not keep it, or nobody knows (DOWN); no later blob of that queue went ahead of this one.
 
-    `code` is a wire.relay_answers.Refusal or DOWN; another try may help after `retry_ms`, 0 when nobody knows.
+    `code` is a wire.relay_answers.Refusal or DOWN; another try may help after `retry_ms`, 0 if unknown.
     """
 
     ticket: int
@@ -85,7 +85,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """Blobs of a queue of ours; cursors rise. After a reconnection they come again, until they were acknowledged."""
+    """Blobs of a queue of ours; cursors rise. After a reconnection they come again until acknowledged."""
 
     queue: bytes
     blobs: tuple[tuple[int, bytes], ...] = field(repr=False)
@@ -93,7 +93,7 @@ class Came:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A queue of ours cannot be made or read now; it is tried again."""
+    """A queue of ours cannot be created or read now; it is tried again."""
 
     queue: bytes
     code: str
@@ -101,14 +101,14 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A public queue of ours is there, and read: its address may be given out."""
+    """A public queue of ours exists and is being read: its address may be given out."""
 
     queue: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceTold:
-    """From the other side of a meeting place. Empty: the other side is there, or the place is gone."""
+    """A message from the other side of a meeting place. Empty: the other side is there, or the place is gone."""
 
     place: str
     message: bytes = field(repr=False)

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     Answer = Done | Fail
     Report = Callable[[News], None]
 
-TELLS_WAITING = 16  # until a place is taken again: more than one run says
-BUSY_MS = 1_000  # when too much waits for a bridge, some of it is through after this
+TELLS_WAITING = 16  # until a place is taken again: more than one run takes
+BUSY_MS = 1_000  # if too much waits for a bridge, some of it has gone after this
 
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """A queue of ours: what reads it, what its writers hold, and the cursor up to which all of it was kept."""
+    """A queue of ours: its read key, what its writers hold, and the cursor up to which everything is stored here."""
 
     key: SigningKey
     token: bytes = field(repr=False)
@@ -58,7 +58,7 @@ class _Reading:
 
 
 class Readings:
-    """Each is made and read again on every connection, from what was kept; it is acknowledged once it is open."""
+    """Each queue is created and read again on every connection, from its last stored cursor; acknowledged once open."""
 
     def __init__(self, report: Report, toll: Toll) -> None:
         self._report = report
@@ -71,7 +71,7 @@ class Readings:
 
     @property
     def open(self) -> int:
-        """Those that are read now."""
+        """The queues that are read now."""
         return sum(reading.open for reading in self._readings.values())
 
     def reads(self, queue: bytes) -> bool:
@@ -79,7 +79,7 @@ class Readings:
         return queue in self._readings and self._readings[queue].open
 
     def want(self, inboxes: Iterable[Inbox]) -> None:
-        """These, and no others: what is left out is dropped at the bridge."""
+        """Read these, and no others: the rest are dropped at the bridge."""
         wanted = {inbox.queue: inbox for inbox in inboxes}
         for queue in self._readings.keys() - wanted.keys():
             self._drop(self._readings.pop(queue))
@@ -96,7 +96,7 @@ class Readings:
             self._acknowledge(reading)
 
     def again(self) -> None:
-        """A READ begins the delivery anew, on the same connection."""
+        """A READ restarts the delivery, on the same connection."""
         for reading in self._readings.values():
             if reading.open:
                 reading.open = False
@@ -109,7 +109,7 @@ class Readings:
             self._report(Came(delivered.queue, fresh))
 
     def up(self, line: Line) -> None:
-        """A connection on which the bridge admitted us, or did not: reading what was made before takes no account."""
+        """A connection on which the bridge admitted us, or did not: reading an existing queue needs no account."""
         self._line = line
         for reading in self._readings.values():
             self._begin(reading)
@@ -128,7 +128,7 @@ class Readings:
             self._read(reading)
 
     def _make(self, reading: _Reading, line: Line) -> None:
-        """Its making changes nothing where it is there already."""
+        """Creating it changes nothing if it exists already."""
         key, hashed, public = reading.inbox.key, token_hash(reading.inbox.token), reading.inbox.public
         proof = key.sign(create_claim(line.bridge, line.challenge, hashed, public), CREATE_LABEL)
 
@@ -166,7 +166,7 @@ class Readings:
         self._line.again(fail, now, lambda: self._begin(reading))
 
     def _acknowledge(self, reading: _Reading) -> None:
-        """One at a time: what is kept meanwhile is told with the next."""
+        """One at a time: what is stored meanwhile is acknowledged with the next."""
         line, cursor = self._line, reading.kept
         if line is None or not reading.open or reading.telling or cursor <= reading.told:
             return
@@ -195,7 +195,7 @@ class _Put:
 
 
 class Puts:
-    """Blobs for others: of one queue one at a time, so that none overtakes one that is refused."""
+    """Blobs for others: one at a time for each queue, so that none overtakes one that is refused."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -224,13 +224,13 @@ class Puts:
             self._ask(queue)
 
     def down(self, code: str, wait_ms: int) -> None:
-        """Whoever waits need not any more."""
+        """Fail everything that waits."""
         self._line = None
         for queue in list(self._queues):
             self._refuse(queue, code, wait_ms)
 
     def _ask(self, queue: bytes) -> None:
-        """The first of a queue."""
+        """Ask for the first blob of a queue."""
         if self._line is None:
             return
         put = self._queues[queue][0]
@@ -242,7 +242,7 @@ class Puts:
             self._report(Work(put.ticket, queue, _claim(self._line, queue, put.blob), self._line.terms.work_bits))
 
     def worked(self, work: Work, stamp: bytes) -> None:
-        """Too late where the connection it was done for is gone: then it was asked for anew."""
+        """Ignored if the connection it was done for is gone: then it was asked for again."""
         put = next(iter(self._queues.get(work.queue, ())), None)
         if put is None or put.ticket != work.ticket or self._line is None:
             return
@@ -269,7 +269,7 @@ class Puts:
         self._report(Stored(put.ticket))
 
     def _refuse(self, queue: bytes, code: str, wait_ms: int) -> None:
-        """The first, and all behind it."""
+        """Refuse the first, and all behind it."""
         for put in self._queues.pop(queue):
             self._bytes -= len(put.blob)
             self._report(Refused(put.ticket, code, wait_ms))
@@ -288,7 +288,7 @@ class _Place:
 
 
 class Places:
-    """Sides of meeting places, taken again on every connection until they are left, or gone."""
+    """Sides of meeting places, taken again on every connection until they are left or gone."""
 
     def __init__(self, report: Report, toll: Toll) -> None:
         self._report = report
@@ -337,13 +337,13 @@ class Places:
         self._ask(name, place, lambda number: Meet(number, name, place.side, place.token), taken)
 
     def _tell(self, name: str, place: _Place) -> None:
-        """What waits; a bridge takes it from whoever has a side of the place."""
+        """Send what waits; a bridge accepts it from whoever has a side of the place."""
         while place.taken and place.tells:
             message = place.tells.popleft()
             self._ask(name, place, partial(Tell, place=name, message=message), lambda: None)
 
     def _ask(self, name: str, place: _Place, make: Callable[[int], Request], done: Callable[[], None]) -> None:
-        """What may work later is asked again later; what is refused for good ends the place."""
+        """A request that may work later is repeated later; one refused for good ends the place."""
         line = self._line
         if line is None or self._places.get(name) is not place:
             return
@@ -366,4 +366,4 @@ class Places:
 
 
 def _done(answer: Answer, now: float) -> None:
-    """The bridge may refuse this: it forgets by itself."""
+    """The bridge may refuse this: it forgets the place by itself."""

@@ -1,4 +1,4 @@
-"""The work that one bridge asks of a newcomer: not before it asks, and not without end."""
+"""The work that one bridge asks of a newcomer: only once it asks, and only so much."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STAMPS = 8  # of a newcomer on one connection: a bridge that wants more keeps us
 
 
 class Toll:
-    """What a bridge that grows full asks of a newcomer: a stamp for a request that it refused. One is made at a time,
-    and then all that wait for one are asked again."""
+    """The stamps that a nearly full bridge asks of a newcomer, for requests that it refused. One is made at a time, and
+    then all requests that wait for one are made again."""
 
     def __init__(self, report: Callable[[News], None], account: bytes) -> None:
         self._report = report
@@ -38,7 +38,7 @@ class Toll:
         self._line = None
 
     def due(self, fail: Fail, again: Callable[[], None]) -> bool:
-        """Whether the refusal is one that a stamp helps against: `again` is called once it was taken."""
+        """Whether a stamp helps against the refusal: `again` is called once it was accepted."""
         line = self._line
         if fail.code != Refusal.WORK or line is None or self._paid >= STAMPS:
             return False
@@ -50,13 +50,13 @@ class Toll:
         return True
 
     def worked(self, work: Work, stamp: bytes) -> None:
-        """Too late where the connection it was done for is gone."""
+        """Ignored if the connection it was done for is gone."""
         line = self._line
         if line is not None and self._waiting and work.claim == self._claim(line):
             line.ask(lambda number: Stamp(number, stamp), self._answered)
 
     def _answered(self, answer: Done | Fail, now: float) -> None:
-        """Where it was not taken, the requests fail as they would have."""
+        """If it was not accepted, the requests fail as they would have."""
         self._paid = self._paid + 1 if isinstance(answer, Done) else STAMPS
         waiting, self._waiting = self._waiting, []
         for again in waiting:

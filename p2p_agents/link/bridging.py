@@ -1,8 +1,8 @@
-"""One node's dealings with one bridge: what it reads there, what it leaves for others, where it meets them.
+"""One node's use of one bridge: queues it reads, blobs it leaves for others, places where it meets them.
 
 Sans-IO: every call is an event at a time (seconds of a monotonic clock) and returns actions, to be carried out in
-their order. What stands in memory here may be lost at any time: nothing is kept for anybody before the bridge said so,
-and nothing is forgotten at the bridge before the core kept it (PROTOCOL B7).
+order. Memory here may be lost at any time: a blob counts as stored only once the bridge says so, and the bridge is told
+to forget one only once the core has stored it (PROTOCOL B7).
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ Action = Dial | Send | Hangup | News
 
 @dataclass(slots=True)
 class Health:
-    """How it goes. Times are of the caller's clock."""
+    """How the bridge is doing. Times are of the caller's clock."""
 
     failures: int = 0  # attempts and connections, since it was last reached
     failure: Failure | None = None  # the last one
-    reached_at: float | None = None  # when it last said something
+    reached_at: float | None = None  # when it was last heard
     round_trip_s: float | None = None
-    observed: str = ""  # where it saw our UDP socket last
-    admission: str = ""  # why it admits us not
-    refusal: str = ""  # the last code it refused something with, and when
+    observed: str = ""  # where it last saw our UDP socket
+    admission: str = ""  # why it does not admit us
+    refusal: str = ""  # the last code of a refusal, and when
     refused_at: float = 0.0
 
 
 class Bridging:
-    """`member`: we log in even with nothing to read. `draw` gives secret bytes, `jitter` draws from [0, 1)."""
+    """`member`: we log in even if there is nothing to read. `draw` gives secret bytes, `jitter` draws from [0, 1)."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Bridging:
         return self._readings.open
 
     def reads(self, queue: bytes) -> bool:
-        """Whether that queue of ours is there, and read."""
+        """Whether that queue of ours exists and is being read."""
         return self._readings.reads(queue)
 
     @property
@@ -97,7 +97,7 @@ class Bridging:
 
     @property
     def idle(self) -> bool:
-        """Nothing here needs the bridge."""
+        """Whether nothing here needs the bridge."""
         return not (self._needs_login() or len(self._puts) or len(self._places))
 
     def next_try(self) -> float | None:
@@ -112,7 +112,7 @@ class Bridging:
     # --- what the core wants ---
 
     def want(self, inboxes: Iterable[Inbox], now: float) -> list[Action]:
-        """Read these queues, all of ours there are: made where they are missing, dropped where they are left out."""
+        """Read exactly these queues of ours: missing ones are created, others dropped."""
         needed = self._needs_login()
         self._readings.want(inboxes)
         if self._line and self._needs_login() and not needed:
@@ -120,7 +120,7 @@ class Bridging:
         return self._take(now)
 
     def read_again(self, now: float) -> list[Action]:
-        """Have everything delivered once more that was not acknowledged."""
+        """Have everything delivered again that was not acknowledged."""
         self._readings.again()
         return self._take(now)
 
@@ -128,7 +128,7 @@ class Bridging:
         self, ticket: int, queue: bytes, token: bytes, blob: bytes, now: float, *, public: bool = False
     ) -> list[Action]:
         """Leave a blob for a queue's reader; Work is asked for where it is `public`, and no token is needed. Stored or
-        Refused follows: at once, where the bridge cannot be had."""
+        Refused follows: at once if the bridge cannot be reached."""
         if self._line is None and not self._approach.trying:
             if now < self._approach.due:
                 return [Refused(ticket, DOWN, self._wait_ms(now))]
@@ -137,7 +137,7 @@ class Bridging:
         return self._take(now)
 
     def worked(self, work: Work, stamp: bytes, now: float) -> list[Action]:
-        """What was asked for with Work is done."""
+        """The stamp that Work asked for."""
         if work.ticket is None:
             self._toll.worked(work, stamp)
         else:
@@ -145,22 +145,22 @@ class Bridging:
         return self._take(now)
 
     def ack(self, queue: bytes, cursor: int, now: float) -> list[Action]:
-        """Blobs of a queue of ours up to the cursor are kept here: the bridge may forget them."""
+        """Blobs of a queue of ours up to the cursor are stored here: the bridge may forget them."""
         self._readings.ack(queue, cursor)
         return self._take(now)
 
     def meet(self, place: str, side: Side, token: bytes, now: float) -> list[Action]:
-        """Take a side of a meeting place, again after every reconnection, until `leave` or it is gone."""
+        """Take a side of a meeting place, again after every reconnection, until `leave` or until it is gone."""
         self._places.meet(place, side, token)
         return self._take(now)
 
     def tell(self, place: str, message: bytes, now: float) -> list[Action]:
-        """A message for the other side; lost where the bridge is down."""
+        """A message for the other side; lost if the bridge is down."""
         self._places.tell(place, message)
         return self._take(now)
 
     def leave(self, place: str, now: float) -> list[Action]:
-        """The place is given up for both."""
+        """Give the place up, for both sides."""
         self._places.leave(place)
         return self._take(now)
 
@@ -177,7 +177,7 @@ class Bridging:
         return self.tick(now)
 
     def leave_off(self, why: str, now: float) -> list[Action]:
-        """Hang up and come again: what came and was not acknowledged comes again too."""
+        """Hang up and reconnect: blobs that were not acknowledged are delivered again."""
         if self._line:
             self._hang_up(why, now)
         return self._take(now)
@@ -190,7 +190,7 @@ class Bridging:
     # --- what happens ---
 
     def tick(self, now: float) -> list[Action]:
-        """The time came that `deadline` told."""
+        """The time given by `deadline` has come."""
         self._actions += self._approach.tick(now)
         if self._line is None:
             self._look(now)
@@ -201,13 +201,13 @@ class Bridging:
         return self._take(now)
 
     def opened(self, way: Way, now: float) -> list[Action]:
-        """A connection that was dialled stands."""
+        """A dialled connection is open."""
         self._framers[way] = Framer()
         self._actions += self._approach.opened(way)
         return self._take(now)
 
     def closed(self, way: Way, failure: Failure, now: float) -> list[Action]:
-        """A connection ended, or a dial came to nothing."""
+        """A connection ended, or a dial failed."""
         self._end(way, failure, now)
         return self._take(now)
 
@@ -247,7 +247,7 @@ class Bridging:
     # --- the door ---
 
     def _knocked(self, way: Way, message: Message, now: float) -> None:
-        """Before its WELCOME a bridge may say only that it takes nobody."""
+        """Before its WELCOME a bridge may say only that it admits nobody."""
         if isinstance(message, Welcome):
             self._actions += self._approach.welcomed(way, message, now)
             if self._approach.through is way:
@@ -277,7 +277,7 @@ class Bridging:
         self._puts.up(self._line)
 
     def _needs_login(self) -> bool:
-        """Writing takes no account."""
+        """Writing needs no account."""
         return self._member or len(self._readings) > 0
 
     def _login(self) -> None:
@@ -316,7 +316,7 @@ class Bridging:
             self._look(now)
 
     def _lose(self, failure: Failure, now: float) -> None:
-        """The connection is no more, and with it what it had not answered."""
+        """The connection is gone, and with it all unanswered requests."""
         assert self._line is not None
         line, self._line = self._line, None
         self._framers.clear()
@@ -327,7 +327,7 @@ class Bridging:
         self._look(now)
 
     def _look(self, now: float) -> None:
-        """If an attempt just failed: nobody need wait for it any more."""
+        """If an attempt just failed, nobody has to wait for it any more."""
         failure = self._approach.failure
         if self._line or self._approach.trying or failure is None or failure is self.health.failure:
             return
@@ -342,7 +342,7 @@ class Bridging:
         return max(1, int((self._approach.due - now) * 1000))
 
     def _take(self, now: float) -> list[Action]:
-        """What is to be done, requests last."""
+        """Collect the actions, requests last."""
         if self._line is not None and (frames := self._line.outgoing(now)):
             self._actions.append(Send(self._line.way, frames))
         actions = list(self._actions)

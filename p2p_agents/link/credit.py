@@ -1,7 +1,7 @@
 """Credit per link, because QUIC offers no backpressure here: DATA bytes a sender may have sent in all (PROTOCOL C1).
 
-The receiver grants after it has committed, from a pool of the whole node; the sender never exceeds what it was
-granted, nor what it may leave unacknowledged.
+The receiver grants after it has committed, from a pool of the whole node; the sender never exceeds its grant,
+nor what it may leave unacknowledged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Allowance:
     sent: int = 0
 
     def grant(self, total: int) -> None:
-        """A grant is never taken back; a late smaller one changes nothing."""
+        """A grant is never taken back; a smaller one that comes late changes nothing."""
         self.granted = max(self.granted, total)
 
     @property

@@ -1,4 +1,4 @@
-"""The side that shows a code and answers whoever holds it; the first right tag takes the code."""
+"""The side that shows a code and answers whoever types it; the first right tag takes the code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Run:
-    """One joiner's run at the displayer; `awaits` is the only message that may come next, None none."""
+    """One joiner's run at the displayer; `awaits` is the only message that may come next, if any."""
 
     number: int
     ends_ms: int
@@ -47,7 +47,7 @@ class _Run:
 
 
 class Displayer:
-    """Shows one code for one purpose; it dies of success, of three wrong tags, or after ten minutes."""
+    """Shows one code for one purpose; it ends with success, with three wrong tags, or after ten minutes."""
 
     _MOVES: ClassVar[dict[type[Message], Callable[[Displayer, _Run, Message, int], list[Action]]]]
 
@@ -71,7 +71,7 @@ class Displayer:
         return self._taken
 
     def end(self) -> list[Action]:
-        """Take the code back; whoever is at it is refused."""
+        """Take the code back; runs under way are refused."""
         return self._die(Reason.DEAD)
 
     def deadline_ms(self) -> int | None:
@@ -98,7 +98,7 @@ class Displayer:
         return [*before, *self._MOVES[type(message)](self, known, message, now_ms)]
 
     def closed(self, run: int) -> list[Action]:
-        """The peer is gone. Who took the code and goes before it was met has used it up."""
+        """The peer is gone. If it had taken the code, and was not met yet, the code is used up."""
         known = self._runs.get(run)
         if known is None or known.awaits is None:
             return []
@@ -106,7 +106,7 @@ class Displayer:
         return [Over(run, Reason.BROKEN), *self._die_if_taken(Reason.BROKEN)]
 
     def tick(self, now_ms: int) -> list[Action]:
-        """What the time ends."""
+        """End what has timed out."""
         late = [run.number for run in self._runs.values() if run.awaits and run.ends_ms <= now_ms]
         actions = [action for run in late for action in self._end(run, Reason.TIMEOUT)]
         if self._ends_ms <= now_ms and not self._taken and not self._dead:
@@ -114,15 +114,15 @@ class Displayer:
         return actions
 
     def kept(self, run: int, gift: bytes = b"") -> list[Action]:
-        """The peer of Met is committed: tell it so, with what it is to have (a device's identity entry, a room)."""
+        """The peer of Met is committed: tell it so, with its gift (a device's identity entry, a room)."""
         met = self._runs.pop(run, None)
-        if met is None or met.meeting is None:  # only a run that is met is kept, and once
+        if met is None or met.meeting is None:  # only a run that is met is kept, and only once
             return []
         self._dead = True
         return [send(run, Done(met.meeting.seal(Done.TYPE, gift))), Over(run, None), Dead(None)]
 
     def rejected(self, run: int) -> list[Action]:
-        """The peer of Met cannot be kept: its device is bound to another agent, or its consent is for an older log."""
+        """The peer of Met cannot be saved: its device is bound to another agent, or its consent is for an older log."""
         return self._end(run, Reason.IDENTITY)
 
     def _on_ask(self, number: int, ask: Ask, now_ms: int) -> list[Action]:
@@ -145,7 +145,7 @@ class Displayer:
         return Reason.TAKEN if self._taken else None
 
     def _make_room(self) -> list[Action]:
-        """An honest joiner answers at once: whoever has waited longest gives way."""
+        """An honest joiner answers at once, so the run that has waited longest gives way."""
         if len(self._runs) < PAIRING_RUNS:
             return []
         return self._end(next(iter(self._runs)), Reason.TIMEOUT)

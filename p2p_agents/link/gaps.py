@@ -1,4 +1,4 @@
-"""Frames that came early, kept as ciphertext until what is before them came (PROTOCOL B5).
+"""Frames that came early, kept as ciphertext until those before them have come (PROTOCOL B5).
 
 Several candidates may be kept for one position: only the ratchet can tell which of them is real, so a forgery must
 not displace another.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GapBuffer:
-    """Early frames of one session, bounded in positions, candidates and bytes; beyond a bound a frame is dropped."""
+    """Early frames of one session, bounded in positions, candidates and bytes; a frame beyond a bound is dropped."""
 
     def __init__(self) -> None:
         self._slots: dict[tuple[int, int], list[Frame]] = {}
@@ -23,11 +23,11 @@ class GapBuffer:
 
     @property
     def size(self) -> int:
-        """Bytes of all that is kept."""
+        """Bytes kept."""
         return self._bytes
 
     def keep(self, frame: Frame) -> bool:
-        """Whether it was kept; what was dropped comes again."""
+        """Whether it was kept; a dropped frame is sent again."""
         slot = self._slots.get((frame.turn, frame.n), [])
         if any(held.digest == frame.digest for held in slot):
             return True
@@ -40,7 +40,7 @@ class GapBuffer:
         return True
 
     def take(self, positions: tuple[tuple[int, int], ...]) -> list[Frame]:
-        """The candidates for any of `positions`, removed, and with them what lies before the first: that was opened."""
+        """The candidates for any of `positions`, removed, and with them all before the first: those were opened."""
         found = [frame for position in positions for frame in self._slots.pop(position, [])]
         passed = [frame for slot in list(self._slots) if slot < positions[0] for frame in self._slots.pop(slot)]
         self._bytes -= sum(frame.size for frame in (*found, *passed))

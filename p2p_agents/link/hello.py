@@ -1,8 +1,8 @@
 """HELLO: each side proves its device to the other, on this connection and for this link only (PROTOCOL C2).
 
 The acceptor proves itself first, over the challenge that came with OPEN; the opener answers over the acceptor's.
-Both name the key that TLS proved for the connection's server, so that a hello relayed by somebody in the middle, who
-can only prove a TLS key of his own, fits nowhere.
+Both name the key that TLS proved for the connection's server, so that a HELLO is useless to somebody in the middle, who
+can only prove a TLS key of his own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from p2p_agents.wire.claims import (
 )
 from p2p_agents.wire.frame import Hello, Open, Standing
 
-FINGERPRINT_CHARS = 20  # of a device key in base32, 100 bits: what a human compares
+FINGERPRINT_CHARS = 20  # of a device key in base32, 100 bits: people compare these
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What both sides know of the link before a HELLO: it must be said in it."""
+    """The facts of a link that both sides know before a HELLO, which must repeat them."""
 
     server_key: bytes
     peer: bytes
-    peer_device: bytes  # empty for the opener until the acceptor told it
+    peer_device: bytes  # empty for the opener until the acceptor has told it
     node: bytes  # our own node's TLS key
     incarnation: int
-    peer_node: bytes = b""  # the TLS key proved for the peer's node, where it is the connection's server
+    peer_node: bytes = b""  # the TLS key that the peer's node proved, if it is the connection's server
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A peer whose HELLO held."""
+    """A peer whose HELLO was valid."""
 
     identity: Identity
     claims: HelloClaims
@@ -70,7 +70,7 @@ def ask(speaker: Speaker, channel: Channel, *, challenge: bytes, node_challenge:
 
 
 def check_asker(frame: Open, server_key: bytes, node_challenge: bytes) -> None:
-    """The device that an OPEN names made its proof, here and now. Raises Malformed or BadSignature."""
+    """Check that the device named by an OPEN made its proof for this connection. Raises Malformed or BadSignature."""
     said = encode_open(server_key, frame.frm, frame.device, frame.to, frame.challenge, node_challenge, frame.link)
     if verify(frame.device, frame.proof, OPEN_LABEL) != said:
         raise BadSignature("the OPEN proves something else")
@@ -150,8 +150,8 @@ def check(
 
 
 def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:
-    """A contact whose key changed shows the log entry that says so, or it is not the contact. Of several devices one
-    may not have heard yet what another one added."""
+    """A contact whose key changed must show the log entry that says so. One of several devices may not have heard yet
+    of an entry that another one added."""
     try:
         return merge(known, hello.start, hello.entries)
     except IdentityFork:
@@ -167,13 +167,13 @@ def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:
 
 
 def _begins(known: Identity, hello: Hello) -> bool:
-    """Whether what is offered is the beginning of the known log."""
+    """Whether the offered entries are the beginning of the known log."""
     end = hello.start + len(hello.entries)
     return 0 < end <= len(known.entries) and known.entries[hello.start : end] == tuple(hello.entries)
 
 
 def _another_key(device: bytes, identity: Identity, why: str) -> BadIdentity:
-    """A hard failure, which names what spoke and what should have."""
+    """A hard failure, which names the device that spoke and the known ones."""
     named = ", ".join(_fingerprint(each) for each in identity.devices) or "no device any more"
     spoke = "a revoked device" if device in identity.revoked else "another key"
     return BadIdentity(f"{spoke} spoke for this agent: {_fingerprint(device)}; the one known is {named}; {why}")

@@ -51,9 +51,9 @@ class _Run:
 
 
 class Joiner:
-    """Asks with one code for one purpose; it dies of success, of three runs, or after ten minutes.
+    """Asks with one code for one purpose; it ends with success, after three runs, or after ten minutes.
 
-    `spent` is what Spend last said of this place, 0 for a place never heard of; `barred` are agents not to be met.
+    `spent` is the last count of Spend for this place, 0 for a new place; `barred` are agents not to pair with.
     """
 
     _MOVES: ClassVar[dict[type[Message], Callable[[Joiner, _Run, Message, int], list[Action]]]]
@@ -122,13 +122,13 @@ class Joiner:
         return [*before, *self._MOVES[type(message)](self, known, message, now_ms)]
 
     def closed(self, run: int) -> list[Action]:
-        """The responder is gone; what was spent stays spent."""
+        """The responder is gone; spent tries stay spent."""
         if self._run is None or self._run.number != run:
             return []
         return self._over(self._run, Reason.BROKEN)
 
     def tick(self, now_ms: int) -> list[Action]:
-        """What the time ends."""
+        """End what has timed out."""
         if self._run and self._run.ends_ms <= now_ms:
             return self._end(self._run.number, Reason.TIMEOUT)
         if self._run is None and self._ends_ms <= now_ms:
@@ -184,17 +184,17 @@ class Joiner:
         return [Met(run.number, run.peer, gift), Over(run.number, None), Dead(None)]
 
     def _end(self, number: int, reason: Reason) -> list[Action]:
-        """Give a run up, and say so."""
+        """Give a run up, and tell the other side."""
         assert self._run is not None
         return [send(number, Refuse(reason)), *self._over(self._run, reason)]
 
     def _over(self, run: _Run, reason: Reason) -> list[Action]:
-        """The run is gone; a human is to know of a wrong tag, and of the last try."""
+        """The run is over; people are told of a wrong tag, and of the last try."""
         self._run = None
         actions: list[Action] = [Over(run.number, reason)]
         if reason is Reason.WRONG and run.meeting:
             actions.insert(0, Wrong(run.number, PAIRING_WRONG - self._spent))
-        if run.peer is not None:  # the code was right, and a code serves once
+        if run.peer is not None:  # the code was right, and a code works once
             return [*actions, *self._die(reason)]
         return [*actions, *self._die(Reason.WRONG)] if self._spent >= PAIRING_WRONG else actions
 

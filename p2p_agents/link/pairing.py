@@ -1,8 +1,8 @@
-"""Pairing over a typed or a scanned code: what its two machines, displaying.py and joining.py, have in common.
+"""Pairing over a typed or a scanned code: the common part of its two machines, displaying.py and joining.py.
 
-Each is (event, now) -> [actions]. Times are milliseconds of the wall clock. Actions are carried out in their order, and
-what an action asks to be kept is committed before the ones behind it leave (PROTOCOL A6, F1). A run is one exchange
-with one peer; its number is the caller's, for the connection or mailbox it goes by.
+Each is (event, now) -> [actions]. Times are milliseconds of the wall clock. Actions are carried out in order, and
+what one asks to be stored is committed before later ones leave (PROTOCOL A6, F1). A run is one exchange
+with one peer; the caller numbers it, by the connection or mailbox it uses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Exchange(Protocol):
 
 
 class Secret(Protocol):
-    """What both sides hold: a codes.Code that was typed, or an oob.Invitation that was scanned."""
+    """The secret of both sides: a codes.Code that was typed, or an oob.Invitation that was scanned."""
 
     @property
     def place(self) -> str: ...
@@ -53,7 +53,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Keep that `runs` runs were made for the code of `place`, before anything behind this leaves (PROTOCOL F1)."""
+    """Store that `runs` runs were made for the code of `place`, before any later action leaves (PROTOCOL F1)."""
 
     place: str
     runs: int
@@ -61,7 +61,7 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The peer is who it says and held the code: keep it. `gift` is what a displayer sent with DONE."""
+    """The peer proved itself and knew the code: keep it. `gift` is what a displayer sent with DONE."""
 
     run: int
     peer: Peer
@@ -70,7 +70,7 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """A tag was wrong: a human is to know that, and whose, so it comes before Over. `left` tries remain."""
+    """A tag was wrong: people are told so, and whose it was, so this comes before Over. `left` tries remain."""
 
     run: int
     left: int
@@ -78,7 +78,7 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The run has ended; reason None: well."""
+    """The run has ended; reason None: with success."""
 
     run: int
     reason: Reason | None
@@ -86,7 +86,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """The code serves no more; reason None: it has served."""
+    """The code is no longer valid; reason None: it was used."""
 
     reason: Reason | None
 
@@ -99,7 +99,7 @@ def send(run: int, message: Message) -> Send:
 
 
 def check_joiner(peer: Peer, purpose: Purpose, me: Self) -> None:
-    """Raises BadIdentity, BadSignature or Malformed for a joiner whom this purpose has no use for."""
+    """Raises BadIdentity, BadSignature or Malformed for a joiner that does not fit the purpose."""
     assert me.identity is not None
     if purpose is not Purpose.LINK:
         check_other(peer, me)

@@ -1,4 +1,4 @@
-"""What two views of one session mean: go on, or give it up and why (PROTOCOL B1, B5, D3).
+"""Comparing two views of one session: go on, or give it up, and why (PROTOCOL B1, B5, D3).
 
 The views come in authenticated SYNCs. A store that was rolled back shows itself here, on whichever side it happened:
 counts that went backwards, or two histories under one count.
@@ -52,5 +52,5 @@ def compare(mine: MyView, theirs: SessionView | None) -> Outcome:
 
 
 def common_heal(mine: tuple[int, ...], theirs: tuple[int, ...]) -> int | None:
-    """The newest secret that both still hold, by its id, to be mixed into the next session; None when there is none."""
+    """The id of the newest secret that both still hold, to be mixed into the next session; None if there is none."""
     return next((each for each in reversed(mine) if each in theirs), None)

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 CANDIDATES = 12  # addresses dialled in parallel for one target, beside those that are proven
-SECOND_DIALER_S = 1.0  # a dial on a LAN takes some 5 ms; this long without one, the other side cannot reach us
+SECOND_DIALER_S = 1.0  # a dial on a LAN takes some 5 ms; after this long without one, the other side cannot reach us
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is dialled: a node by its key, or a bare address whose node is not known yet (empty key)."""
+    """The target of a dial: a node by its key, or a bare address whose node is not known yet (empty key)."""
 
     node: bytes
     place: str = ""
@@ -47,7 +47,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of dialling a node since it was last reached, or heard of anew."""
+    """The dials to a node since it was last reached, or was heard of again."""
 
     under_way: bool = False
     failed: bool = False  # at least once, to the end
@@ -56,15 +56,15 @@ class Tried:
 @dataclass(slots=True)
 class _State:
     links: dict[bytes, list[str]] = field(default_factory=dict)  # peer -> where they came to life, the last first
-    heard: list[str] = field(default_factory=list)  # what somebody says: a record, an introducer, the peer itself
-    turn: int = 0  # of the next dial: where it begins among what was heard
+    heard: list[str] = field(default_factory=list)  # by hearsay: a record, an introducer, the peer itself
+    turn: int = 0  # of the next dial: where it begins among `heard`
     incarnation: int = 0  # of the node we are connected to
     rumour: int = 0  # the newest one that a record claims
-    attempts: int = 0  # for the backoff, which a resume forgives
-    dials: int = 0  # since it was last reached, or where it is was told anew
+    attempts: int = 0  # for the backoff; a resume resets them
+    dials: int = 0  # since it was last reached, or was said to be elsewhere
     due: float = 0.0
     dialing: int = 0  # dials under way
-    over: float = 0.0  # by then they have ended, whether or not anybody said so
+    over: float = 0.0  # by then they have ended, reported or not
     connections: set[int] = field(default_factory=set)
     claims: set[int] = field(default_factory=set)  # connections whose other end says it is the node
     wanted: bool = False
@@ -73,7 +73,7 @@ class _State:
     def idle(self, missed: bool) -> bool:
         """Worth a dial: somebody asks for it, and no connection to its newest known incarnation stands.
 
-        A claim is left the dialling as long as nothing is `missed`.
+        While a claim stands, the other side does the dialling, unless something is `missed`.
         """
         reached = bool(self.connections) and self.rumour <= self.incarnation
         if reached or self.dialing or not (self.links or self.heard):
@@ -81,12 +81,12 @@ class _State:
         return (self.wanted and missed) or (not self.claims and (self.wanted or self.announced))
 
     def hear(self, addresses: Iterable[str]) -> None:
-        """The newest first; what is beyond the bound has been tried many times."""
+        """The newest first; those beyond the limit have been tried many times."""
         told = list(dict.fromkeys(addresses))
         self.heard = [*told, *(a for a in self.heard if a not in told)][:HEARD_ADDRESSES]
 
     def reach(self, peer: bytes, addresses: Iterable[str]) -> None:
-        """Links to the peer came to life there. That it lives at this node may be its word alone: each has its list."""
+        """Links to the peer came to life there. That it lives here may be only its claim: each peer has its own list."""
         if peer in self.links or len(self.links) < ROSTER_AGENTS:
             self.links[peer] = list(dict.fromkeys(addresses))[:PROVEN_ADDRESSES]
 
@@ -96,7 +96,7 @@ class _State:
         return list(dict.fromkeys(a for turn in turns for a in turn if a is not None))[:PROVEN_ADDRESSES]
 
     def candidates(self) -> list[str]:
-        """What is proven, and some of what was heard: the next ones in every dial, so that all have their turn."""
+        """The proven addresses, and some of those heard: each dial takes the next ones, so that all have their turn."""
         proven = self.proven()
         rumours = [address for address in self.heard if address not in proven]
         begin = self.turn % len(rumours) if rumours else 0
@@ -114,7 +114,7 @@ class Router:
     # --- what happens ---
 
     def found(self, node: bytes, incarnation: int, addresses: Iterable[str], now: float) -> None:
-        """A record of a node, proving nothing: a newer incarnation is dialled, not believed."""
+        """A record of a node, which proves nothing: a newer incarnation is dialled, but not believed."""
         if node == self._own:
             return
         state = self._target(Target(node))
@@ -125,7 +125,7 @@ class Router:
         state.announced = True
 
     def lost(self, node: bytes) -> None:
-        """A goodbye: nothing is dialled any more, unless it is wanted for what is owed to it."""
+        """A goodbye: it is not dialled any more, unless something is owed to it."""
         state = self._targets.get(Target(node))
         if state:
             state.announced = False
@@ -135,7 +135,7 @@ class Router:
     def want(
         self, target: Target, addresses: Iterable[str], now: float, *, peer: bytes = b"", proven: Iterable[str] = ()
     ) -> None:
-        """Keep trying to reach it, at the addresses and, whatever else is said, where `peer` was reached before."""
+        """Keep trying to reach it, at the addresses and in any case where `peer` was reached before."""
         if target.node == self._own and not target.place:
             return
         state = self._target(target)
@@ -147,30 +147,30 @@ class Router:
             state.reach(peer, [*state.links.get(peer, ()), *before])
 
     def reached(self, node: bytes, peer: bytes, address: str) -> None:
-        """A link to `peer` came to life there: it is dialled from now on, whatever records say."""
+        """A link to `peer` came to life there: that address is dialled from now on, whatever records say."""
         state = self._targets.get(Target(node))
         if state:
             state.reach(peer, [address, *state.links.get(peer, ())])
 
     def urge(self, target: Target, addresses: Iterable[str], now: float) -> None:
-        """It says that it is there now, and dials from its side at this moment: wait for nothing."""
+        """It says that it is there now, and is dialling us at this moment: do not wait."""
         if target.node == self._own:
             return
         state = self._target(target)
         told = list(addresses)
         if not set(told) <= {*state.proven(), *state.heard}:
-            state.dialing = state.dials = 0  # of what is dialled now, nothing may lead there
+            state.dialing = state.dials = 0  # none of the dials under way may lead there
         state.hear(told)
         state.wanted, state.attempts, state.due, state.turn = True, 0, now, 0
 
     def leave(self, target: Target) -> None:
-        """Nobody asks for it any more."""
+        """It is not wanted any more."""
         state = self._targets.get(target)
         if state:
             state.wanted = False
 
     def connected(self, target: Target, connection: int, incarnation: int) -> list[int]:
-        """A connection stands to the node, as TLS proved. Returns ghosts to close: those to an earlier incarnation."""
+        """A connection to the node is open, as TLS proved. Returns ghosts to close: those to an earlier incarnation."""
         state = self._target(target)
         ghosts = [c for c in state.connections if c != connection] if incarnation > state.incarnation > 0 else []
         state.incarnation = max(incarnation, state.incarnation)
@@ -181,7 +181,7 @@ class Router:
         return ghosts
 
     def claimed(self, node: bytes, connection: int) -> None:
-        """Who dialled us says it is `node`: it is left the dialling for as long as nothing is missed there."""
+        """Whoever dialled us claims to be `node`: the dialling is left to it as long as nothing is missed there."""
         for target, state in self._targets.items():
             state.claims.discard(connection)
             if target == Target(node):
@@ -217,7 +217,7 @@ class Router:
                 state.dialing = 0
         under_way = sum(state.dialing for state in self._targets.values())
         due = [(target, state) for target, state in self._targets.items() if state.due <= now]
-        due.sort(key=lambda one: (not one[1].wanted, one[1].due))  # who is wanted waits for no rumour
+        due.sort(key=lambda one: (not one[1].wanted, one[1].due))  # wanted nodes come before rumours
         for target, state in due:
             if not state.idle(bool(state.claims) and missed(target.node)):
                 continue
@@ -235,7 +235,7 @@ class Router:
         return dials
 
     def announced(self, node: bytes) -> bool:
-        """Whether a record of it stands, proving nothing."""
+        """Whether there is a record of it, which proves nothing."""
         state = self._targets.get(Target(node))
         return state is not None and state.announced
 
@@ -255,7 +255,7 @@ class Router:
         return tuple(dict.fromkeys((*state.proven(), *state.heard)))[:CANDIDATES] if state else ()
 
     def _target(self, target: Target) -> _State:
-        """Its state, made when it is new; among too many, one that nobody needs makes room."""
+        """Its state, created if new; if there are too many, one that nobody needs makes room."""
         if target not in self._targets and len(self._targets) >= DISCOVERED_AGENTS:
             idle = (t for t, s in self._targets.items() if not (s.wanted or s.connections or s.dialing))
             if (spare := next(idle, None)) is not None:
@@ -263,5 +263,5 @@ class Router:
         return self._targets.setdefault(target, _State())
 
     def _patience(self, node: bytes) -> float:
-        """Of two nodes that find each other, the smaller key dials at once, the other only if nothing came."""
+        """Of two nodes that find each other, the smaller key dials at once, the other only if no connection came."""
         return 0.0 if self._own < node else SECOND_DIALER_S

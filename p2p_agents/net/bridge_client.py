@@ -1,4 +1,4 @@
-"""A node's connection to one bridge: carries out what the machine decides, on the node's UDP socket or a WebSocket."""
+"""A node's connection to one bridge: carries out the machine's decisions, on the node's UDP socket or a WebSocket."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from p2p_agents.quic.endpoint import Endpoint
 
     class Wire(Protocol):
-        """A connection of one way, from the dial on. It tells its client `opened`, `received` and, once, `closed`."""
+        """One connection attempt, from the dial on. It tells its client `opened`, `received` and, once, `closed`."""
 
         way: Way
 
         async def run(self) -> None:
-            """Dial. Whatever goes wrong is told, not raised."""
+            """Dial. Faults are reported, not raised."""
 
         def send(self, frames: tuple[bytes, ...]) -> None: ...
 
@@ -56,7 +56,7 @@ class BridgeClient:
         self._closed = False
 
     def ask(self, event: Callable[[Bridging, float], list[Action]]) -> None:
-        """Have the machine told something, at this time, and do what it answers."""
+        """Give the machine an event at this time, and carry out its answer."""
         if not self._closed:
             self._do(event(self.machine, self._loop.time()))
 
@@ -64,14 +64,14 @@ class BridgeClient:
         self.ask(lambda machine, now: machine.tick(now))
 
     def hold(self, held: bool) -> None:
-        """While held, the bridge is taken no more from than is on its way."""
+        """While held, no more is read from the bridge than is already on its way."""
         if held is not self._held:
             self._held = held
             for wire in self._wires.values():
                 wire.hold(held)
 
     async def close(self) -> None:
-        """Nothing is told any more, and every connection is closed."""
+        """Close every connection; nothing is reported any more."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -104,7 +104,7 @@ class BridgeClient:
     # --- to the wires ---
 
     def _do(self, actions: list[Action]) -> None:
-        """In their order: what follows from one waits for those before it."""
+        """In order: what follows from one waits for those before it."""
         self._actions += actions
         if self._busy:
             return
@@ -148,7 +148,7 @@ class BridgeClient:
             log.error("%s failed", task.get_name(), exc_info=error)
 
     def _arm(self) -> None:
-        """Have the machine told when its time comes."""
+        """Wake the machine at its deadline."""
         due = self.machine.deadline()
         if self._timer is not None:
             if not self._timer.cancelled() and self._timer.when() == due:

@@ -23,7 +23,7 @@ CANDIDATES = 4  # addresses of one name that are dialled at once
 
 
 class QuicWire:
-    """All addresses of the name at once; the first that proves the bridge's key in TLS is kept."""
+    """Dials all addresses of the name at once, and keeps the first that proves the bridge's key in TLS."""
 
     way = Way.QUIC
 
@@ -101,6 +101,6 @@ async def resolve(host: str, port: int) -> list[Address]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):  # UnicodeError: a label no name can have
+    except (OSError, UnicodeError):  # UnicodeError: a label that no name can have
         raise BridgeUnreachable(f"the host name {host} does not resolve") from None
     return list(dict.fromkeys(from_sockaddr(entry[4]) for entry in found))[:CANDIDATES]

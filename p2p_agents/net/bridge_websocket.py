@@ -1,8 +1,8 @@
 """A WebSocket over TLS to a bridge, for networks where UDP does not pass.
 
-Whose certificate TLS shows decides less than elsewhere: the bridge proves its key by WELCOME. But a WELCOME could be
+The TLS certificate matters less than elsewhere: the bridge proves its key by WELCOME. But a WELCOME could be
 fetched from the real bridge by somebody in between, so TLS must lead to the same place. Two things show that: the
-certificate is the bridge's own, or, where a proxy ends TLS for it, one that this system trusts for its name.
+certificate is the bridge's own, or, where a proxy ends TLS for it, one that this system trusts for that name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from p2p_agents.net.bridge_client import BridgeClient
     from p2p_agents.wire.bridge_address import BridgeAddress
 
-QUEUE_MESSAGES = 4  # received and not looked at: beyond, TCP holds the bridge back
+QUEUE_MESSAGES = 4  # received and not processed: beyond this, TCP holds the bridge back
 CLOSE_S = 0.5  # for the goodbye of a connection that is hung up
 WHY_CHARS = 160
 
@@ -36,7 +36,7 @@ class _Foreign(Exception):
 
 
 class WebSocketWire:
-    """One attempt and the connection that comes of it."""
+    """One attempt, and the connection that it leads to."""
 
     way = Way.WEBSOCKET
 
@@ -68,7 +68,7 @@ class WebSocketWire:
             self._task.cancel()
 
     async def _live(self) -> Failure:
-        """Until it ends, and why."""
+        """Run until it ends; returns why."""
         # A third of a second's import, which only such networks pay; off the loop, which must not wait for a disk.
         client = await asyncio.to_thread(importlib.import_module, "websockets.asyncio.client")
         faults = await asyncio.to_thread(importlib.import_module, "websockets.exceptions")
@@ -88,7 +88,7 @@ class WebSocketWire:
             await _hang_up(connection)
 
     async def _connect(self, connect: Any) -> ClientConnection:
-        """The bridge's own certificate, or one the system trusts."""
+        """Connect, accepting the bridge's own certificate, or one that the system trusts."""
         try:
             return await self._open(connect, _unverified(), own=True)
         except _Foreign:
@@ -100,7 +100,7 @@ class WebSocketWire:
             f"wss://{f'[{host}]' if ':' in host else host}:{port}{WEBSOCKET_PATH}",
             ssl=context,
             server_hostname=host.partition("%")[0],
-            compression=None,  # sealed blobs do not shrink
+            compression=None,  # sealed blobs do not compress
             user_agent_header=None,
             max_size=BRIDGE_MESSAGE_BYTES,
             max_queue=QUEUE_MESSAGES,
@@ -138,7 +138,7 @@ class WebSocketWire:
                 while self._outgoing:
                     await connection.send(self._message())
         except ended:
-            return  # the reader says why
+            return  # the reader reports why
 
     def _message(self) -> bytes:
         frames, size = [self._outgoing.popleft()], 0
@@ -148,7 +148,7 @@ class WebSocketWire:
 
 
 def _unverified() -> ssl.SSLContext:
-    """For a certificate that is compared, not verified."""
+    """A context for a certificate that is compared, not verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -157,7 +157,7 @@ def _unverified() -> ssl.SSLContext:
 
 
 async def _hang_up(connection: ClientConnection) -> None:
-    """Say goodbye; who does not answer in time is left."""
+    """Say goodbye, and wait only so long for the answer."""
     try:
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -166,7 +166,7 @@ async def _hang_up(connection: ClientConnection) -> None:
 
 
 def _said(fault: BaseException) -> str:
-    if isinstance(fault, OSError) and fault.errno:  # asyncio's own text is of calls and tuples
+    if isinstance(fault, OSError) and fault.errno:  # asyncio's own text shows calls and tuples
         return os.strerror(fault.errno)
     text = str(fault) or type(fault).__name__
     return text[:WHY_CHARS]

@@ -22,7 +22,7 @@ AGENT_FIELDS = {"agent", "name", "kind", "status"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a hint must agree with to be about this host: one boot, one network namespace."""
+    """The place of a hint, which must be this host: one boot, one network namespace."""
 
     boot_id: str
     netns: int
@@ -66,7 +66,7 @@ def encode_hint(hint: Hint) -> bytes:
 
 
 def decode_hint(data: bytes) -> Hint:
-    """Raises Malformed for anything `encode_hint` would not write."""
+    """Raises Malformed for anything that `encode_hint` would not write."""
     if len(data) > HINT_BYTES:
         raise Malformed("the hint is too large")
     try:

@@ -1,6 +1,6 @@
 """Discovery on one host without multicast: a directory all users may write to, one small file per node.
 
-Nobody hides another's file, whatever he puts there: files are counted by owner, and work is paced by owner.
+Nobody can hide another user's files: files are counted, and work is paced, by owner.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ NEVER = (0, 0, 0)  # the version of a file that was not read
 class Hints:
     """Publishes our adverts in `directory` and reports those of other nodes on this host.
 
-    A thread of its own polls: a quarter of what handing each look to an executor costs.
+    A thread of its own polls: this costs a quarter of handing each look to an executor.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Hints:
         self._thread.start()
 
     async def publish(self, adverts: Sequence[Advert]) -> None:
-        """Announce exactly these; none withdraws the file."""
+        """Announce exactly these; with none, the file is withdrawn."""
         self.problem = await asyncio.to_thread(self._folder.publish, tuple(adverts)[:ROSTER_AGENTS])
 
     async def stop(self) -> None:
-        """Withdraw our file and stop. What cannot be removed dies with our pid."""
+        """Withdraw our file and stop. A file that cannot be removed is void once our process ends."""
         self._stopping.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -124,7 +124,7 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a look at the directory showed, our own user's first, or why it did not."""
+    """The result of a look at the directory, our own user's adverts first, or why there is none."""
 
     adverts: tuple[Advert, ...]
     problem: str | None
@@ -132,7 +132,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One file of another node as it was when it was last read: its owner and version, and what it said."""
+    """One file of another node as it was when it was last read: its owner, version and content."""
 
     uid: int
     stamp: tuple[int, int, int]
@@ -140,8 +140,8 @@ class _File:
 
 
 class _Pass:
-    """One walk through the directory, as many entries in one look as are cheap: however many there are, every one is
-    come to, and nobody waits for all of them."""
+    """One walk through the directory, a bounded number of entries in each look: every entry is reached, however many
+    there are, and no look takes long."""
 
     def __init__(self, path: str, stamp: int) -> None:
         settled = time.time_ns() - stamp > MTIME_GRAIN_NS  # else a change might still share the stamp
@@ -200,13 +200,13 @@ class _Folder:
         return tuple(islice(found, HINT_AGENTS_OF_OTHERS))
 
     def _adverts_of(self, uid: int, most: int) -> Iterator[Advert]:
-        """What one user's living nodes in this place announce."""
+        """The adverts of one user's live nodes in this place."""
         hints = (file.hint for file in self._files.values() if file.uid == uid and file.hint is not None)
         here = (hint for hint in hints if hint.place == self._place and _alive(hint.pid))
         return islice((advert for hint in here for advert in hint.adverts), most)
 
     def publish(self, adverts: tuple[Advert, ...]) -> str | None:
-        """Have our file say `adverts`, or be gone. Returns what stands in the way."""
+        """Write `adverts` to our file, or remove it if there are none. Returns what prevents it."""
         with self._lock:
             self._adverts = adverts
             try:
@@ -217,7 +217,7 @@ class _Folder:
         return None
 
     def close(self) -> None:
-        """Withdraw our file; nobody looks any more."""
+        """Withdraw our file, and end the walk."""
         self.publish(())
         self._end_pass()
 
@@ -225,7 +225,7 @@ class _Folder:
         return f"cannot use the hint directory {self._path}: {fault.strerror}"
 
     def _read(self) -> None:
-        """Go on with the walk through the directory, or begin one when something changed."""
+        """Continue the walk through the directory, or begin one if something changed."""
         if self._pass is None:
             stamp = os.stat(self._path).st_mtime_ns
             if stamp == self._stamp and not self._late:
@@ -239,7 +239,7 @@ class _Folder:
             self._files, self._stamp = self._pass.files, self._pass.stamp
             self._end_pass()
         else:
-            self._files |= self._pass.files  # what is gone is known at the end
+            self._files |= self._pass.files  # which files are gone is known at the end
 
     def _end_pass(self) -> None:
         if self._pass is not None:
@@ -247,7 +247,7 @@ class _Folder:
             self._pass = None
 
     def _write(self) -> None:
-        """Make our file say `adverts`; it is written again when somebody cleaned it away."""
+        """Write `adverts` to our file, again if somebody removed it."""
         path = os.path.join(self._path, self._file)
         if not self._adverts:
             with contextlib.suppress(FileNotFoundError):
@@ -273,7 +273,7 @@ class _Folder:
             os.chmod(self._path, DIRECTORY_MODE)
 
     def _take(self, walk: _Pass, entry: os.DirEntry[str]) -> None:
-        """Note one entry, when its owner has not too many already: nobody crowds out another's."""
+        """Note one entry, unless its owner has too many already: nobody can crowd out another user."""
         if FILE_RE.fullmatch(entry.name) is None or entry.name == self._file:
             return
         with contextlib.suppress(OSError):  # gone, a symbolic link, not ours to read: no hint
@@ -285,7 +285,7 @@ class _Folder:
                 walk.files[entry.name] = self._read_file(entry, found)
 
     def _read_file(self, entry: os.DirEntry[str], found: os.stat_result) -> _File:
-        """What it says, or what it said, when its owner changes files faster than they are worth reading."""
+        """Its content, or its earlier content if its owner changes files faster than we read them."""
         stamp = found.st_ino, found.st_mtime_ns, found.st_size
         known = self._files.get(entry.name)
         if known is not None and (known.uid, known.stamp) == (found.st_uid, stamp):
@@ -299,11 +299,11 @@ class _Folder:
             log.debug("ignoring hint %s: %s", entry.name, fault)
             return _File(found.st_uid, stamp, None)
         if found.st_uid == os.getuid() and not _alive(hint.pid):
-            os.unlink(entry.path)  # left behind by a node of ours that was killed
+            os.unlink(entry.path)  # left behind by a node of our user that was killed
         return _File(found.st_uid, stamp, hint)
 
     def _may_read(self, uid: int) -> bool:
-        """Our own user's files always: whoever writes them owns the node."""
+        """Our own user's files may always be read: whoever writes them owns the node."""
         if uid == os.getuid():
             return True
         if uid not in self._reads and len(self._reads) > 2 * HINT_USERS:

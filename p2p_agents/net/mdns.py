@@ -1,4 +1,4 @@
-"""Discovery by multicast DNS. What is found here is a rumour: only a QUIC handshake says who is there."""
+"""Discovery by multicast DNS. Anything found here is a rumour: only a QUIC handshake proves who is there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns at length of e
 
 SERVICE = "_p2p-agents._udp.local."
 RESOLVE_MS = 3_000
-RESOLVING = 64  # questions in flight: beyond that, a name is asked about when it is next announced
+RESOLVING = 64  # questions in flight: beyond that, a name is resolved when it is next announced
 ADDRESSES_PER_ADVERT = 16
 
 LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
@@ -64,20 +64,20 @@ class Mdns:
         self._goodbyes: set[asyncio.Future[Any]] = set()
 
     async def start(self) -> None:
-        """Announce and browse; what this machine does not allow is in `problem`, and tried again."""
+        """Announce and browse; anything that this machine does not allow is in `problem`, and tried again."""
         await self._watch.start()
         await self.refresh()
         self._keep(self._follow_interfaces(), self._tasks)
 
     async def advertise(self, adverts: Sequence[Advert]) -> None:
-        """Announce exactly these: register what is new, update what changed in place, withdraw the rest."""
+        """Announce exactly these: register new ones, update changed ones in place, withdraw the rest."""
         self._wanted = {instance_label(advert.agent, advert.node): advert for advert in adverts}
         self._own |= {advert.node for advert in adverts}
         async with self._turn:
             await self._reconcile()
 
     async def refresh(self) -> None:
-        """Take up the interfaces of this moment."""
+        """Use the interfaces that exist now."""
         async with self._turn:
             try:
                 self._hosts = await asyncio.to_thread(_announced_hosts)
@@ -92,7 +92,7 @@ class Mdns:
             await self._reconcile()
 
     async def stop(self) -> None:
-        """Withdraw every advert, saying so to the network, and stop."""
+        """Withdraw every advert on the network, and stop."""
         await self._watch.stop()
         for task in self._tasks:
             task.cancel()
@@ -135,7 +135,7 @@ class Mdns:
             await self.refresh()
 
     async def _reconcile(self) -> None:
-        """Make what is registered what is wanted. Runs under `_turn`."""
+        """Make the registered adverts the wanted ones. Runs under `_turn`."""
         if self._zeroconf is None:
             return
         try:
@@ -151,7 +151,7 @@ class Mdns:
     async def _register(self, zc: AsyncZeroconf, label: str, info: AsyncServiceInfo) -> None:
         before = self._registered.get(label)
         if before is None:
-            # Our labels are unique, so nobody is asked whether they are taken: it would cost a second.
+            # Our labels are unique, so we do not probe whether they are taken: it would cost a second.
             self._keep(await zc.async_register_service(info, cooperating_responders=True), self._tasks)
         elif _same(before, info):
             return
@@ -171,7 +171,7 @@ class Mdns:
         )
 
     def _keep(self, work: Awaitable[Any], among: set[asyncio.Future[Any]]) -> asyncio.Future[Any]:
-        """Hold what runs on by itself (announcements repeat for a second), and log what it dies of."""
+        """Hold a task that runs on by itself (announcements repeat for a second), and log its failure."""
         task = asyncio.ensure_future(work)  # noqa: TID251 - held in `among`; zeroconf's are tasks already
         among.add(task)
         task.add_done_callback(among.discard)
@@ -233,7 +233,7 @@ def _open_zeroconf() -> AsyncZeroconf:
 
 
 def _announced_hosts() -> tuple[str, ...]:
-    """Without scopes, which mean nothing elsewhere; loopback only where there is nothing else."""
+    """Without scopes, which mean nothing elsewhere; loopback only if there is nothing else."""
     hosts = local_addresses() or loopback_addresses()
     return tuple(dict.fromkeys(host.partition("%")[0] for host in hosts))[:ADDRESSES_PER_ADVERT]
 
@@ -247,7 +247,7 @@ def _same(before: AsyncServiceInfo, after: AsyncServiceInfo) -> bool:
 
 
 def _addresses(info: AsyncServiceInfo, port: int) -> tuple[Address, ...]:
-    """Where the advert says it is, as far as that can be dialled."""
+    """The addresses of the advert that can be dialled."""
     hosts = info.parsed_scoped_addresses()[:ADDRESSES_PER_ADVERT]
     return tuple((canonical_host(host), port) for host in hosts if _can_be_dialled(host))
 

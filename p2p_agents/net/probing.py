@@ -1,8 +1,8 @@
-"""What really passes between this machine and itself, on the ways that peers use: questions to the multicast group,
-datagrams to a node's port. Nothing is concluded from a socket that could be opened.
+"""Tests what this machine can send to itself, in the ways that peers use: questions to the multicast group, datagrams
+to a node's port. That a socket can be opened proves nothing.
 
-Every function blocks for at most PROBE_S, and says of each place why nothing came through, or None. What other machines
-or a switch between them drop, nobody can see from here.
+Every function blocks for at most PROBE_S, and returns for each place why nothing came through, or None. What other
+machines, or a switch between them, drop cannot be seen from here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GROUP_V4, GROUP_V6 = "224.0.0.251", "ff02::fb"  # RFC 6762, section 3
 MDNS_PORT = 5353
 SERVICE = (b"_p2p-agents", b"_udp", b"local")
-MARK = b"\0p2pa probe "  # its first byte is no QUIC packet's
+MARK = b"\0p2pa probe "  # its first byte is never that of a QUIC packet
 SECRET_BYTES = 16
 ECHO = b"echo "
 QUESTION = struct.Struct("!HH")  # type, class
@@ -39,18 +39,18 @@ Found = dict[str, str | None]
 
 
 class Probe:
-    """A secret that one look at this machine sends to itself, and knows again. Nobody else's is answered."""
+    """A secret that one check of this machine sends to itself and recognises. No other is answered."""
 
     def __init__(self) -> None:
         self.token = MARK + secrets.token_hex(SECRET_BYTES).encode()
 
     def answer(self, data: bytes) -> bytes | None:
-        """What a node says to it, as long as what it heard."""
+        """A node's answer to it, as long as the question."""
         return ECHO + data[len(ECHO) :] if data.startswith(self.token) and len(data) <= PROBE_BYTES else None
 
 
 class StandIn:
-    """Answers the probe where no node runs, on a port of its own."""
+    """Answers the probe if no node runs, on a port of its own."""
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
@@ -70,7 +70,7 @@ class StandIn:
 
     def _serve(self) -> None:
         while not self._ended.is_set():
-            with suppress(OSError):  # nothing came: look whether that is all
+            with suppress(OSError):  # nothing came: see whether that was all
                 data, sender = self._socket.recvfrom(PROBE_BYTES)
                 if answer := self._probe.answer(data):
                     self._socket.sendto(answer, sender)
@@ -100,7 +100,7 @@ def multicast(hosts: Sequence[str]) -> Found:
 
 
 def round_trips(hosts: Sequence[str], port: int, probe: Probe) -> Found:
-    """Whether a datagram to each address of this machine reaches who answers the probe at `port`, and is answered."""
+    """Whether a datagram to each address of this machine reaches the answering probe at `port`, and is answered."""
     return _told_and_answered({host: (host, port) for host in hosts[:PROBED_PLACES]}, probe, _plain)
 
 
@@ -149,7 +149,7 @@ def _exchange(
     send: Callable[[socket.socket], None],
     is_answer: Callable[[socket.socket, bytes], bool],
 ) -> dict[socket.socket, str | None]:
-    """Send on each, again now and then, until each heard its answer or time is up."""
+    """Send on each, and again now and then, until each got its answer or time is up."""
     open_: dict[socket.socket, str] = dict.fromkeys(socks, DROPPED)
     found: dict[socket.socket, str | None] = {}
     end, again = time.monotonic() + PROBE_S, 0.0
@@ -180,7 +180,7 @@ def _hears(sock: socket.socket, is_answer: Callable[[socket.socket, bytes], bool
 
 
 def _member(host: str) -> socket.socket:
-    """Of the group of multicast DNS, on the interface with that address. Raises OSError."""
+    """A member of the multicast DNS group, on the interface with that address. Raises OSError."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
@@ -200,7 +200,7 @@ def _member(host: str) -> socket.socket:
 
 
 def _bound() -> socket.socket:
-    """On every address of both IP versions, or of IPv4 alone. Raises OSError."""
+    """A socket on every address of both IP versions, or of IPv4 alone. Raises OSError."""
     if socket.has_dualstack_ipv6():
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -249,6 +249,6 @@ def _interfaces() -> dict[str, int]:
 
 
 def _question(token: bytes) -> bytes:
-    """Who is called like this? Nobody is."""
+    """A question for a name that nobody has."""
     labels = b"".join(bytes([len(label)]) + label for label in (token, *SERVICE))
     return struct.pack("!6H", 0, 0, 1, 0, 0, 0) + labels + b"\0" + QUESTION.pack(TYPE_PTR, CLASS_IN)
