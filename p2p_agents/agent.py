@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from types import TracebackType
 
-MESSAGES_WAIT_S = 300.0  # one wait of `messages`; it only bounds how often an idle agent asks
+MESSAGES_WAIT_S = 300.0  # one wait of `messages`; it only limits how often an idle agent asks
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message as the node gives it. `sender` is the author's name, `sender_id` its id; `text` is data.
 
-    `sender_pinned` is False where the name is only what the author says of itself: then the id says who it is.
+    `sender_pinned` is False if the name is only the author's own claim: then only the id says who it is.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What `send` was answered: the message is kept. `duplicate` means its key was used before."""
+    """The answer to `send`: the message is stored. `duplicate` means that its key was used before."""
 
     id: str
     cursor: str
@@ -83,7 +83,7 @@ class Peer:
     name: str
     petname: str | None
     pinned: bool  # the name was given here, or is the one this id was accepted by
-    like: str | None  # a name here that it may be taken for
+    like: str | None  # a name here that it may be mistaken for
     kind: str
     trust: str
     accepts: bool | None  # whether it has accepted us; None while there is no link to it
@@ -99,7 +99,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wants to write (`direction` "in"), or waits to be accepted ("out"). `id` is the peer's."""
+    """A peer that wants to write (`direction` "in"), or that has yet to accept us ("out"). `id` is the peer's."""
 
     id: str
     name: str
@@ -108,8 +108,8 @@ class Request:
     time: str
     direction: str
     state: str
-    introducer: Mapping[str, Any] | None = None  # id and name of the contact whose word this is
-    like: str | None = None  # a name here that its own may be taken for
+    introducer: Mapping[str, Any] | None = None  # id and name of the contact that made the introduction
+    like: str | None = None  # a name here that its own may be mistaken for
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
@@ -118,7 +118,7 @@ class Request:
 
 
 class Agent:
-    """One local agent, made first with `create`; without a name the default one."""
+    """One local agent, created with `create`; without a name the default one."""
 
     def __init__(
         self, name: str | None = None, *, create: bool = False, kind: str = "other", home: Home | None = None
@@ -169,7 +169,7 @@ class Agent:
         return Sent(raw["id"], raw["cursor"], raw["state"], raw["duplicate"], key)
 
     async def messages(self, *, reader: str = "default", sender: str | None = None) -> AsyncIterator[Message]:
-        """Unread messages for ever, each acknowledged when the next is asked for: at least once."""
+        """Unread messages without end, each acknowledged when the next is asked for: at-least-once delivery."""
         after: str | None = None
         acks = self._acks.setdefault(reader, _Acks(self, reader))
         await acks.settle()  # an earlier loop's last one decides what is still unread
@@ -257,7 +257,7 @@ class _Acks:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, cursor: str) -> None:
-        """Acknowledge up to here, soon. Raises what kept an earlier one from being taken."""
+        """Acknowledge up to here, soon. Raises the error of an earlier one that failed."""
         self._next = cursor
         if self._task is not None and self._task.done():
             ended, self._task = self._task, None
@@ -266,7 +266,7 @@ class _Acks:
             self._task = asyncio.get_running_loop().create_task(self._run())  # held here until settled
 
     async def settle(self) -> None:
-        """Wait for what was started. Raises what kept it from being taken."""
+        """Wait for those under way. Raises the error of one that failed."""
         if self._task is not None:
             last, self._task = self._task, None
             await last

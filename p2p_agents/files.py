@@ -1,4 +1,4 @@
-"""Files that matter: of this user alone, whole or as they were before, and there after a loss of power."""
+"""Files that matter: private to this user, written whole or not at all, and safe after a loss of power."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_whole(path: str, content: bytes) -> None:
 
 
 def sync_directory(path: str) -> None:
-    """A name that was made or moved in a directory outlives a loss of power."""
+    """Make a created or moved name in a directory survive a loss of power."""
     descriptor = os.open(path or ".", os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

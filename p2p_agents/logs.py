@@ -1,5 +1,5 @@
-"""How log lines look, for the node and the bridge: what peers, the LAN or a file name brought into one stays in its
-line and is spelled out, so that none can forge another line or speak to the terminal that shows the log."""
+"""The format of log lines, for the node and the bridge: text from peers, the LAN or file names stays within its line
+and is escaped, so that it can neither forge another line nor control the terminal that shows the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read. Text of peers is shown escaped: it must not move the cursor, hide itself or pose as ours.
+"""Output for people. Text from peers is escaped: it must not move the cursor, hide itself or pose as ours.
 
 Standard library only, and little of it: a hot command imports this.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def clock(stamp: str | None) -> str:
-    """An RFC 3339 time as local `HH:MM` today, else with its date; what is no time is shown as it came."""
+    """An RFC 3339 time as local `HH:MM` today, else with its date; anything else is shown as it is."""
     if not stamp:
         return "-"
     from datetime import datetime
@@ -34,12 +34,12 @@ def clock(stamp: str | None) -> str:
 
 
 def short(identity: str) -> str:
-    """An id as people compare it at a glance."""
+    """The beginning of an id, for people to compare at a glance."""
     return escape(identity[:10])
 
 
 def called(party: Mapping[str, Any]) -> str:
-    """A name, and beside one that does not say who it is the id that does; unescaped."""
+    """A name, with the id beside it if the name alone does not say who it is; unescaped."""
     name = party.get("petname") or party["name"].partition("~")[0] or "(no name)"
     if not party.get("pinned", True) or party.get("like"):
         name += f" {party['id'][:10]}"
@@ -89,7 +89,7 @@ def message(item: Mapping[str, Any]) -> str:
 
 
 def awaited(result: Mapping[str, Any]) -> str:
-    """What ended a wait: messages, or somebody who asks to be let in."""
+    """The end of a wait: messages, or somebody who asks to be accepted."""
     asking = result.get("asking")
     if not asking:
         return messages(result)
@@ -97,7 +97,7 @@ def awaited(result: Mapping[str, Any]) -> str:
 
 
 def sent(result: Mapping[str, Any]) -> str:
-    """Its id short, as `show` takes it, where a person reads it; whole where it goes on to a program."""
+    """With a short id, which `show` accepts, on a terminal; with the whole id elsewhere."""
     again = " (sent before)" if result.get("duplicate") else ""
     plain = f"{escape(result['state'])} to {escape(called(result['to']))}"
     told = _asked(result) if result["state"] == "asked" else plain
@@ -118,7 +118,7 @@ def acked(result: Mapping[str, Any]) -> str:
 
 
 def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by themselves on one network") -> str:
-    """With a line below for those that are not reached directly: why."""
+    """A table, and below it why some are not reached directly."""
     listed = result.get("peers", result.get("agents", ()))
     if not listed:
         return none
@@ -133,7 +133,7 @@ def peers(result: Mapping[str, Any], none: str = "no peers yet; they appear by t
 
 
 PEER_HEAD = ("NAME", "ID", "KIND", "TRUST", "REACHABLE", "SEEN", "STATUS")
-PEER_WIDTHS = (16, 10, 11, 9, 9, 6)  # of a list that grows: nothing is known yet of the names that come
+PEER_WIDTHS = (16, 10, 11, 9, 9, 6)  # of a list that grows: later names are not known yet
 
 
 def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def peer_cells(peer: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _standing(peer: Mapping[str, Any]) -> str:
-    """How far a peer is trusted; one that has yet to accept us was only asked."""
+    """How far a peer is trusted; `asked` if it has yet to accept us."""
     asked = peer.get("accepts") is False and peer["trust"] not in ("blocked", "unknown", "requested")
     return "asked" if asked else str(peer["trust"])
 
@@ -177,7 +177,7 @@ def created(result: Mapping[str, Any]) -> str:
 
 
 def _warnings(item: Mapping[str, Any]) -> list[str]:
-    """That this installation is no longer the agent's, or seems not to be."""
+    """Warnings that this installation is no longer the agent's, or seems not to be."""
     return [style(text, "red") for key, text in _GONE.items() if item.get(key)]
 
 
@@ -193,7 +193,7 @@ def _agent_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def identity(result: Mapping[str, Any]) -> str:
-    """An identity log, and where the key is that replaces the root key."""
+    """An identity log, and where the next root key is."""
     rows = [(str(e["n"]), e["kind"], (e["device"] or "")[:20], clock(e["time"])) for e in result["entries"]]
     elsewhere = "not on this machine: it belongs to the installation with the root key"
     where = {"here": "on this machine too", "exported": "exported"}.get(result["next_root"], elsewhere)
@@ -268,7 +268,7 @@ def linked(result: Mapping[str, Any]) -> str:
 
 
 def paired(result: Mapping[str, Any]) -> str:
-    """Whom a code brought: a contact, or an installation of the agent itself."""
+    """The result of a code: a new contact, or an installation of the agent itself."""
     if "device" in result:
         return f"linked {style(escape(result['device']['name']), 'bold')}  {short(result['device']['id'])}"
     found = result["contact"]
@@ -278,7 +278,7 @@ def paired(result: Mapping[str, Any]) -> str:
 
 
 def code_state(result: Mapping[str, Any]) -> str:
-    """How a code stands, and who tried it in vain."""
+    """The state of a code, and the wrong tries."""
     wrong = [wrong_try(item) for item in result["wrong"]]
     if result["state"] == "paired":
         return "\n".join([*wrong, paired(result)])
@@ -289,7 +289,7 @@ def code_state(result: Mapping[str, Any]) -> str:
 
 
 def wrong_try(item: Mapping[str, Any]) -> str:
-    """A warning: a slip of the tongue, or somebody who guesses."""
+    """A warning: a typing error, or somebody who is guessing."""
     end = f"{_tries(item['left'])} left" if item["left"] else "it is dead now"
     return f"{clock(item['time'])}  somebody at {escape(item['from'])} tried this code with wrong words: {end}"
 
@@ -299,7 +299,7 @@ def _tries(count: int) -> str:
 
 
 def trust(result: Mapping[str, Any]) -> str:
-    """What a human compares and decides by."""
+    """The facts that a human compares and decides by."""
     peer = result["peer"]
     allowed = " · allowed" if result.get("allowed") else ""
     frozen = [f"frozen: {escape(result['frozen'])}"] if result.get("frozen") else []
@@ -334,7 +334,7 @@ def request(item: Mapping[str, Any]) -> str:
 
 
 def request_address(result: Mapping[str, Any]) -> str:
-    """The address alone, so that it can be copied or piped, unless it is of no use yet."""
+    """The address alone, so that it can be copied or piped, and why it cannot be used yet if so."""
     if not result["address"]:
         return "withdrawn: nobody can ask over a bridge any more"
     shut = "" if result["open"] else f"\n\nno request can be left there yet: {escape(result['why'] or 'ask again')}"
@@ -367,7 +367,7 @@ def pong(result: Mapping[str, Any]) -> str:
 
 
 def checks(result: Mapping[str, Any]) -> str:
-    """One line per check, and what to do about those that failed; what happened once comes with its time."""
+    """One line per check, and what to do about those that failed; past events come with their time."""
     lines = []
     for check in result["checks"]:
         then = check.get("time")

@@ -1,7 +1,7 @@
 """Where things are: the state directory, the store, the key files, the lock, the control socket.
 
-The home is `$P2P_AGENTS_HOME`, or `p2p-agents` under the XDG state directory. Names never become paths: files of an
-agent carry its id. The socket lies in the runtime directory under a hash of the home, because a Unix socket's path
+The home is `$P2P_AGENTS_HOME`, or `p2p-agents` under the XDG state directory. Names never become paths: an agent's
+files bear its id. The socket lies in the runtime directory under a hash of the home, because a Unix socket's path
 may have 107 bytes at most.
 """
 
@@ -59,16 +59,16 @@ class Home:
         return shared
 
     def _is_elsewhere(self, shared: str) -> bool:
-        """Whether the home takes no socket, or a node that began when it took none still listens at `shared`."""
+        """Whether no socket can be in the home, or a node that started when that was so still listens at `shared`."""
         return not self.is_writable or (_is_own(os.path.dirname(shared)) and os.path.exists(shared))
 
     @property
     def is_writable(self) -> bool:
-        """Whether a file can be made in the home, as far as its mode and its mount say; true where there is none."""
+        """Whether a file can be created in the home, by its mode and mount; true if there is no home yet."""
         return not os.path.isdir(self.path) or os.access(self.path, os.W_OK | os.X_OK)
 
     def create(self) -> None:
-        """Make the directories, 0700. Raises UnsafeHome when one cannot be, or when others own or may enter it."""
+        """Make the directories, 0700. Raises UnsafeHome if that fails, or if others own or may enter one."""
         for directory in (self.path, self.keys, os.path.dirname(self.socket)):
             try:
                 os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -78,7 +78,7 @@ class Home:
                 raise UnsafeHome(f"{directory} was removed just now")
 
     def is_socket_private(self) -> bool:
-        """Whether the directory of the control socket is there. Raises UnsafeHome when others own or may enter it.
+        """Whether the directory of the control socket exists. Raises UnsafeHome if others own or may enter it.
 
         In a directory that all users share, anybody may have put something where this user's socket would be.
         """
@@ -86,7 +86,7 @@ class Home:
 
 
 def unusable(path: str, what: str, error: OSError) -> UnsafeHome:
-    """What the system says of a place of ours, and the way out: its mode is not what is wrong with a read-only disk."""
+    """The error for a path of ours, with a fitting hint: on a read-only disk, its mode is not the problem."""
     hint = "choose a directory that this user can write, on a disk that is not full or read-only: P2P_AGENTS_HOME"
     return UnsafeHome(f"{path} cannot be {what}: {error.strerror}", hint=hint)
 

@@ -1,4 +1,4 @@
-"""What a terminal shows: text of peers escaped, lines broken between words, columns, colours.
+"""Text for terminals: peers' text escaped, lines broken between words, columns, colours.
 
 Standard library only, and little of it: a hot command imports this.
 """
@@ -41,7 +41,7 @@ def block(text: str, indent: str = "  ") -> str:
 
 
 def fold(line: str, indent: str = "", descriptor: int = 1) -> str:
-    """A line that is too long for the terminal, broken between words; what follows is indented. Elsewhere as it is."""
+    """A line that is too long for the terminal, broken between words, the rest indented. Elsewhere it is unchanged."""
     columns = _columns(descriptor)
     if not columns or width(line) <= columns:
         return line
@@ -93,7 +93,7 @@ def _spell(char: str) -> str:
 
 
 def _columns(descriptor: int) -> int:
-    """Of the terminal; 0 where there is none, or it does not say."""
+    """The columns of the terminal; 0 if there is none, or it does not say."""
     if not os.isatty(descriptor):
         return 0
     try:

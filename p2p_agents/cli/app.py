@@ -23,14 +23,14 @@ COMMANDS = {
     "devices": "List the installations of an agent; revoke one.",
     "backup": "Export an agent to a file, or import one, under a passphrase.",
     "peers": "List peers; follow them; add an address to dial, or remove it.",
-    "requests": "Answer those who want to write or were introduced: list, accept, reject, block; policies.",
+    "requests": "Answer peers that want to write or were introduced: list, accept, reject, block; policies.",
     "allow": "Keep the allowlist: who may write without a request.",
     "introduce": "Introduce two contacts to each other.",
     "pair": "Become contacts by a code: show one, or type the one that the other side shows.",
     "trust": "Compare safety numbers; verify, block, unblock and reset peers.",
     "contacts": "List contacts; give them names; remove them.",
-    "host": "Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.",
-    "bridge": "Reach peers on other networks through bridges: use them, see how they do, run one.",
+    "host": "Be reachable from other networks: run a bridge unless one is in use, and show a code that works over it.",
+    "bridge": "Reach peers on other networks through bridges: use them, check them, run one.",
     "send": "Send a message.",
     "inbox": "Show unread messages and leave them unread.",
     "ack": "Mark what was shown as read.",
@@ -40,14 +40,14 @@ COMMANDS = {
     "history": "Show the conversation with a peer.",
     "search": "Find messages by their words.",
     "show": "Show a message and where it stands with each recipient.",
-    "purge": "Delete what messages say, for good.",
-    "ping": "Measure the way to a peer and back.",
-    "status": "Show or say what the agent is doing.",
+    "purge": "Delete the content of messages, for good.",
+    "ping": "Measure the round trip to a peer.",
+    "status": "Show or set what the agent is doing.",
     "node": "Run, stop or inspect the background node.",
     "doctor": "Check what this machine and network allow.",
     "demo": "Watch two throw-away agents find each other and talk.",
     "uninstall": "Stop everything and remove what was left outside the package.",
-    "help": "Explain a command, the exit codes or the errors; alone, list the commands.",
+    "help": "Explain a command, the exit codes or the errors; without an argument, list the commands.",
     "version": "Show the version.",
 }
 GROUPS = {  # commands that have commands of their own
@@ -68,7 +68,7 @@ GROUPS = {  # commands that have commands of their own
 }
 
 
-PANELS = {  # how the root help groups them; what is named nowhere stands in the last
+PANELS = {  # how the root help groups them; commands that are not named here are in the last group
     "Agents": ("init", "agents", "use", "whoami", "status", "identity", "devices", "backup"),
     "People": ("peers", "pair", "requests", "contacts", "trust", "allow", "introduce"),
     "Messages": ("send", "inbox", "ack", "poll", "wait", "watch", "history", "search", "show", "purge"),
@@ -78,7 +78,7 @@ PANELS = {  # how the root help groups them; what is named nowhere stands in the
 
 
 class LazyGroup(Group):
-    """Lists commands from the table above; imports the one that is named."""
+    """Lists commands from the table above, and imports the one that is named."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -100,7 +100,7 @@ class LazyGroup(Group):
                 formatter.write_dl([(name, COMMANDS[name]) for name in (*names, *rest)])
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """From the table too: a shell waits for it."""
+        """From the table too: the shell is waiting."""
         from typer._click.shell_completion import CompletionItem
 
         return [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
@@ -195,12 +195,12 @@ def run(argv: list[str]) -> int:
 
 
 def group() -> Any:
-    """The root as Typer runs it."""
+    """The root command, as Typer runs it."""
     return typer.main.get_command(root)
 
 
 def _show_bare(bare: BareGroup, face: face.Face) -> int:
-    """People read its help; a program left something out. The status says usage to both."""
+    """People are shown the group's help; a program gets an error. The exit status is that of usage for both."""
     if face.json:
         listed = ", ".join(bare.commands)
         raise errors.Usage(f"{bare.path} needs one of its commands: {listed}", hint=f"run: {bare.path} --help")
@@ -209,7 +209,7 @@ def _show_bare(bare: BareGroup, face: face.Face) -> int:
 
 
 def settle(argv: list[str]) -> list[str]:
-    """`--as NAME`, `--json` and `--text` before a command mean the same as behind it: they move there."""
+    """`--as NAME`, `--json` and `--text` before a command mean the same as after it, so they are moved there."""
     moved: list[str] = []
     rest = list(argv)
     while rest and (rest[0] in OUTPUTS or rest[0].startswith("--as=") or (rest[0] == "--as" and len(rest) > 1)):

@@ -1,4 +1,4 @@
-"""A pairing code held before a camera. Needs the extra `camera`: OpenCV, beside what scan.py needs."""
+"""Reads a pairing code held in front of a camera. Needs the extra `camera`: OpenCV, beside what scan.py needs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from p2p_agents.cli import scan
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEVICES = 4  # numbers that are tried: one camera may have several, some without a picture
-BLANKS = 30  # frames without a picture, one after the other, until a camera counts as gone
+DEVICES = 4  # device numbers to try: one camera may have several, some without a picture
+BLANKS = 30  # consecutive frames without a picture after which a camera counts as gone
 
 
 def read(ready: Callable[[], object]) -> str:
-    """The first pairing code that is seen, once a camera is `ready`. Raises an error of scan_faults.py."""
+    """The first pairing code that is seen, once a camera is `ready`. Raises an error of errors/scan.py."""
     library = _library()
     camera = _open(library)
     try:
@@ -30,7 +30,7 @@ def read(ready: Callable[[], object]) -> str:
 
 
 def _library() -> Any:
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # it talks on stderr of every device that is none
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")  # it complains on stderr about every device that is not a camera
     try:
         return importlib.import_module("cv2")
     except ImportError as error:
@@ -38,7 +38,7 @@ def _library() -> Any:
 
 
 def _open(library: Any) -> Any:
-    """The first camera that gives a picture."""
+    """The first camera that delivers a picture."""
     for number in range(DEVICES):
         camera = library.VideoCapture(number)
         if camera.isOpened() and camera.read()[0]:
@@ -51,7 +51,7 @@ def _open(library: Any) -> Any:
 
 
 def _look(library: Any, camera: Any, deadline: float) -> str:
-    """What is wrong with what was seen last counts when the time is over."""
+    """When the time is over, the fault of the last code seen is raised."""
     wrong: errors.P2PError = errors.NoCodeFound(f"no code was seen within {limits.CAMERA_S:g} s")
     blanks = 0
     while time.monotonic() < deadline:

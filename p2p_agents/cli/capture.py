@@ -1,6 +1,6 @@
-"""Terminal captures: a code that was drawn with block characters, copied as text or recorded, as pixels again.
+"""Terminal captures: turns a code drawn with block characters, copied as text or recorded, back into pixels.
 
-Colours are followed where the capture has them. Without any, characters are light on dark; scanners read both.
+Colours are used if the capture has them. Without any, characters are light on dark; scanners read both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BLOCKS = {"█": (True, True), "▀": (True, False), "▄": (False, True)}  # whether the upper and lower half are inked
 LIGHT, DARK = 255, 0
-COLUMNS = 512  # the widest line that is looked at
+COLUMNS = 512  # the widest line that is read
 LEAST_LINES, MOST_LINES = 10, 200  # the smallest code in half blocks, the largest in whole ones
 PICTURES = 16  # of one capture: the latest ones
 BASIC = (0, 61, 120, 182, 27, 88, 144, 229, 127, 76, 150, 226, 112, 105, 179, 255)  # xterm's 16 colours, as luminance
@@ -40,7 +40,7 @@ class Raster:
 
 @dataclass(slots=True)
 class _Pen:
-    """Colours that characters are drawn in, as luminance."""
+    """The colours that characters are drawn in, as luminance."""
 
     ink: int = LIGHT
     paper: int = DARK
@@ -74,7 +74,7 @@ class _Pen:
 
 @dataclass(slots=True)
 class _Screen:
-    """Lines as they are drawn: in each the luminance of every cell's halves, by column."""
+    """Lines as they were drawn: the luminance of the halves of every cell, by column."""
 
     pen: _Pen = field(default_factory=_Pen)
     column: int = 0
@@ -99,7 +99,7 @@ class _Screen:
             self.column += max(1, _number(params))
 
     def line(self) -> dict[int, tuple[int, int]]:
-        """What the line held; a new one begins."""
+        """End the line and return what it held."""
         drawn, self.cells, self.column = self.cells, {}, 0
         return drawn
 
@@ -110,7 +110,7 @@ def holds_blocks(text: str) -> bool:
 
 
 def pictures(text: str) -> list[Raster]:
-    """Whatever is drawn in neighbouring lines, the latest last."""
+    """The pictures drawn in adjacent lines, the latest last."""
     found: list[Raster] = []
     run: list[dict[int, tuple[int, int]]] = []
     for line in (*_lines(text), {}):
@@ -174,5 +174,5 @@ def _luminance(red: int, green: int, blue: int) -> int:
 
 
 def _number(text: str) -> int:
-    """A parameter's value; what is missing or too long to be one is 0."""
+    """A parameter's value; 0 if it is missing or too long."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0

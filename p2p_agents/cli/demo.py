@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from p2p_agents.cli.face import Face
 
-FIND_S = 3.0  # discovery by announcement; beyond it the demo dials bob by address
+FIND_S = 3.0  # to discover bob by announcement; after that the demo dials his address
 STEP_S = 15.0  # any other step
 POLL_S = 0.05
 
 
 def run(json: bool | None) -> int:
-    """Tell the story on stderr as it happens, its summary on stdout; status 0 when all of it held."""
+    """Tell the story on stderr as it happens, and its summary on stdout; the status is 0 if every step worked."""
     return face.run(_play, None, json, start=False)
 
 
@@ -45,7 +45,7 @@ def _play(view: Face) -> None:
 
 
 def _find(alice: Actor, bob: Actor) -> str:
-    """How alice found bob: by his announcement, or where the network carries none, by his address."""
+    """How alice found bob: by his announcement or, if the network carries none, by his address."""
     try:
         alice.until(lambda: alice.sees(bob), "bob's announcement", FIND_S)
         found = "announcement"
@@ -125,7 +125,7 @@ class Actor:
         return [str(self.call("show", id=id)["message"]["state"]) for id in self._sent]
 
     def until(self, look: Callable[[], Any], what: str, within: float = STEP_S) -> Any:
-        """What is seen first. Raises WaitTimeout."""
+        """The first value seen. Raises WaitTimeout."""
         deadline = time.monotonic() + within
         while not (seen := look()):
             if time.monotonic() > deadline:
@@ -143,7 +143,7 @@ class Actor:
 
 
 def _await_end(pid: int) -> None:
-    """Reap the node, which is a child of this process; what does not end by itself is killed."""
+    """Reap the node, which is a child of this process; kill it if it does not end by itself."""
     deadline = time.monotonic() + limits.NODE_STOP_S
     with suppress(ChildProcessError):  # started by another process after all
         while os.waitpid(pid, os.WNOHANG) == (0, 0):

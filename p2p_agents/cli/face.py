@@ -1,4 +1,4 @@
-"""What every command shares: whom it acts for, how results and errors leave, how it ends."""
+"""Common to all commands: whom they act for, how results and errors are printed, how they end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Face:
         self._told = False  # that the node only reads
 
     def choose(self, fields: str | None, compact: bool) -> None:
-        """Show these fields alone, and with `compact` nothing that says nothing; both mean JSON. Raises Usage."""
+        """Show only these fields, and with `compact` no empty values; both mean JSON. Raises Usage."""
         if fields is not None or compact:
             from p2p_agents.cli.selection import Selection
 
@@ -101,7 +101,7 @@ class Face:
         sys.stderr.write(output.fold(f"p2p-agents: {output.escape(text)}", "  ", STDERR) + "\n")
 
     def stop_node(self) -> dict[str, Any]:
-        """Stop the node and see it go."""
+        """Stop the node and wait until it has ended."""
         result = self._client.call("node.stop")
         self._client.wait_end()
         return result
@@ -119,7 +119,7 @@ def run(
     fields: str | None = None,
     compact: bool = False,
 ) -> int:
-    """Carry out one command; its exit status. Nothing but a P2PError, a hang-up or Ctrl-C is expected."""
+    """Carry out one command; returns its exit status. Only a P2PError, a hang-up or Ctrl-C is expected."""
     face = Face(as_, json, start=start)
     try:
         face.choose(fields, compact)
@@ -135,7 +135,7 @@ def run(
 
 
 def encode(value: Mapping[str, Any], *, compact: bool = False) -> str:
-    """JSON in printable ASCII: no line ends, and no terminal obeys, where a peer would like it to."""
+    """JSON in printable ASCII: a peer's text can neither end the line nor control the terminal."""
     return make_encoder(*((",", ":") if compact else (", ", ": ")))(value)
 
 
@@ -161,7 +161,7 @@ def _report(face: Face, error: P2PError) -> int:
 
 
 def _hang_up(error: OSError) -> int:
-    """The reader of stdout left: end quietly; or it takes nothing: say so. Keep the interpreter from flushing there."""
+    """The reader of stdout left: end quietly. Or writing failed: say so. Keep the interpreter from flushing there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return exits.INTERRUPTED

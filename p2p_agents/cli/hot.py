@@ -23,7 +23,7 @@ def send(
     as_: str | None = None,
     json: bool | None = None,
 ) -> int:
-    """Send one message. The exit status is 0 once it is accepted, or with `wait` once it got there."""
+    """Send one message. The exit status is 0 once it is stored, or with `wait` once it has arrived."""
 
     def act(face: Face) -> int:
         key = make_key() if id is None else id
@@ -33,7 +33,7 @@ def send(
         draft = {"to": to, "text": said, "id": key, "type": type, "reply_to": reply_to}
         sent = face.send(**draft)
         if wait is not None:
-            try:  # under the same key: it is only waited for
+            try:  # under the same key, so it is only waited for
                 sent["state"] = face.send(**draft, wait=wait, timeout=timeout)["state"]
             except KeyboardInterrupt:
                 hint = f"run: p2p-agents show {sent['id']}"
@@ -179,7 +179,7 @@ def peers(
 
 
 def _watch_peers(face: Face) -> None:
-    """For people: a head, then a line whenever one looks different from before."""
+    """For people: a head, then a line whenever a peer's line changes."""
     face.show_event({}, lambda _: output.style(output.peer_line(None), "dim"))
     shown: dict[str, str] = {}
     for event in face.follow("peers.watch"):

@@ -1,4 +1,4 @@
-"""What this program leaves on a machine beside its package, found and removed: sockets, hints, completion, the home."""
+"""Finds and removes what this program leaves on a machine beside its package: sockets, hints, completion, the home."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RC_BYTES = 1024 * 1024  # a shell's start file is never longer
 
 
 def remove_traces(home: Home) -> list[str]:
-    """Remove sockets, hints of nodes that have ended, and completion; the paths that went."""
+    """Remove sockets, hints of nodes that have ended, and completion; returns the removed paths."""
     return [path for path in (home.socket, *_hints(), *_completions()) if _unlink(path)] + _strip_rc() + _emptied(home)
 
 
@@ -51,7 +51,7 @@ def remove_home(home: Home) -> list[str]:
 
 
 def package_line() -> str:
-    """What removes the package itself, by the installer that brought it."""
+    """The command that removes the package itself, by the installer that installed it."""
     prefix = sys.prefix.replace(os.sep, "/")
     if "/pipx/venvs/" in prefix:
         return "pipx uninstall p2p-agents"
@@ -62,7 +62,7 @@ def package_line() -> str:
 
 @contextmanager
 def _held(home: Home) -> Iterator[None]:
-    """No node runs and none is started meanwhile."""
+    """While the block lasts, no node runs and none is started."""
     held = []
     try:
         for path, flags in ((home.path, os.O_RDONLY | os.O_DIRECTORY), (home.lock, os.O_RDWR | os.O_CREAT)):
@@ -77,7 +77,7 @@ def _held(home: Home) -> Iterator[None]:
 
 
 def _lock(descriptor: int, home: Home) -> None:
-    """A node that was stopped has hung up a moment before it lets go. Raises AlreadyRunning."""
+    """A stopped node hangs up a moment before it releases the lock. Raises AlreadyRunning."""
     deadline = time.monotonic() + limits.NODE_STOP_S
     while True:
         try:

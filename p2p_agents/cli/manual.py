@@ -1,4 +1,4 @@
-"""The commands as data, for programs: what each takes, what it may answer, by the same objects that draw the help."""
+"""The commands as data, for programs: their parameters and possible answers, from the same objects as the help."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _option(param: Any) -> Json:
 
 
 def _value(param: Any) -> Json:
-    """What a value may be; its default, where it has one."""
+    """The allowed values, and the default if there is one."""
     kind = param.type
     described: Json = {"type": kind.name}
     if getattr(kind, "choices", None):

@@ -1,4 +1,4 @@
-"""Names for the shell to complete: agents of this machine, and peers. It starts no node, and says nothing."""
+"""Names for the shell to complete: agents of this machine, and peers. It starts no node, and prints no errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p2p_agents import errors
 from p2p_agents.control.client import Client
 
 PATIENCE_S = 1.0  # a shell waits for this
-PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")  # a peer chooses its name: nothing that a shell would take for more
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")  # peers choose their names: none with a meaning to a shell
 
 
 def agents(incomplete: str) -> list[str]:

@@ -51,7 +51,7 @@ OUTPUTS = {"--json", "--text"}
 
 
 def check_number(value: float | None) -> float | None:
-    """NaN passes every bound."""
+    """Refuse NaN, which passes every bound."""
     if value is not None and math.isnan(value):
         raise typer.BadParameter("nan is not a number of seconds.")
     return value
@@ -66,7 +66,7 @@ Timeout = Annotated[
 
 
 def absolute(path: str) -> str:
-    """As the node, whose directory is another, finds it."""
+    """The path as the node finds it, which runs in another directory."""
     return os.path.abspath(os.path.expanduser(path))
 
 
@@ -91,7 +91,7 @@ class Listed(TyperGroup):
 
 
 class Group(Listed):
-    """Commands under one word: a slip is answered with what is like it, the bare word with its help."""
+    """Commands under one word: a slip is answered with similar commands, the bare word with its help."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not self.invoke_without_command and not ctx.resilient_parsing and set(args) <= OUTPUTS:
@@ -105,7 +105,7 @@ class Group(Listed):
 
 
 def unknown_command(word: str, group: Any, ctx: Any) -> errors.Usage:
-    """No such command: what may have been meant, and where to look."""
+    """There is no such command: suggest similar ones, and where to look."""
     known = group.list_commands(ctx) if hasattr(group, "list_commands") else []
     near = output.did_you_mean(word, known)
     return errors.Usage(
@@ -120,5 +120,5 @@ def application(**settings: Any) -> typer.Typer:
 
 
 def examples(*lines: str) -> str:
-    """The end of a `--help`: what to type, exactly so."""
+    """The end of a `--help`: examples that can be typed exactly as they are."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

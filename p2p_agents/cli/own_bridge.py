@@ -1,7 +1,7 @@
-"""A bridge of one's own beside the node: started in the background, found again, stopped; with a tunnel if asked.
+"""A bridge of our own beside the node: started in the background, found again, stopped; with a tunnel if wanted.
 
-Everything of it lies in the node's home, under `bridge`: what the bridge keeps, its log, and `host.json`, which says
-what was started. The bridge holds a lock while it runs, so a process id is never trusted alone.
+All its files are in the node's home, under `bridge`: the bridge's data, its log, and `host.json`, which records what
+was started. The bridge holds a lock while it runs, so a process id is never trusted alone.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class OwnBridge:
         return known
 
     def _open_tunnel(self, tool: str, address: str) -> dict[str, Any]:
-        """The address at which the tunnel's other end is reached, and what keeps it open."""
+        """The address of the tunnel's other end, and the process that keeps it open."""
         port, key = port_of(address), address.partition("#")[2]
         if tool == "cloudflared":
             url = f"https://127.0.0.1:{port}"
@@ -144,7 +144,7 @@ class OwnBridge:
     def _launch(
         self, words: list[str], name: str, read: Callable[[bytes, int], dict[str, Any] | None]
     ) -> dict[str, Any]:
-        """Run a program in a session of its own until its output says what is waited for. Raises BridgeFailed."""
+        """Run a program in a session of its own until its output has the awaited line. Raises BridgeFailed."""
         path = os.path.join(self.data, f"{name}.log")
         with open(path, "wb", opener=lambda at, flags: os.open(at, flags, 0o600)) as log:
             child = subprocess.Popen(  # noqa: S603 - no shell, and words of ours
@@ -217,7 +217,7 @@ def _cloudflared_name(said: bytes, pid: int) -> dict[str, Any] | None:
 
 
 def _last_words(said: bytes) -> str:
-    """What a program said last; a bridge says it as JSON."""
+    """The last words of a program; a bridge writes them as JSON."""
     last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
     try:
         return str(json.loads(last)["error"]["message"])
@@ -235,14 +235,14 @@ def _end(pid: int | None) -> None:
 
 
 def _is_program(pid: int, name: str) -> bool:
-    """Whether a process is there and was started as this program: ids are given to others after an end."""
+    """Whether a process exists and was started as this program: process ids are used again."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             return name.encode() in file.read(READY_BYTES)
     except FileNotFoundError:
         if os.path.isdir("/proc/self"):
             return False
-    try:  # a system without /proc: that somebody is there has to do
+    try:  # a system without /proc: that the process exists has to do
         os.kill(pid, 0)
     except OSError:
         return False

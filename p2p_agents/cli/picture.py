@@ -1,4 +1,4 @@
-"""Pairing codes as QR pictures: in a terminal of 80 by 24, and as files."""
+"""Pairing codes as QR codes: in a terminal of 80 by 24, and as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line at a terminal that says what is waited for, and for how long already."""
+"""A line at a terminal that says what the command waits for, and for how long already."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STEP_S = 1.0  # what is there within this needs no word
+STEP_S = 1.0  # a wait shorter than this needs no line
 CLEAR = "\r\x1b[K"
 
 
 @contextmanager
 def shown(what: str) -> Iterator[None]:
-    """While the block runs; nothing where stderr is no terminal."""
+    """Show it while the block runs; nothing if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield
         return

@@ -1,6 +1,6 @@
 """A pairing code out of a file: a photo, a screenshot, or a terminal capture. Needs the extra `scan`.
 
-Every byte of the file is foreign: it is bounded before it is decoded, and decoders of five formats are tried, no more.
+Every byte of the file is hostile: its size is checked before it is decoded, and only five formats are tried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFIX = "P2PA:P/"  # of a scanned pairing code
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8|BM....\0\0\0\0", re.DOTALL)
 SIDE = 4_000  # pixels: larger pictures are looked at scaled down
-REDUCED = (2_000, 1_200, 700)  # a code that fills a large photo, its noise averaged away
+REDUCED = (2_000, 1_200, 700)  # for a code that fills a large photo: noise is averaged away
 SMALL = 1_500  # what is smaller is enlarged, and may be a screenshot
 ENLARGED = (2, 3)
 CALM = 1.5  # pixels of blur that take grain away
@@ -42,7 +42,7 @@ OTHERS = {
 
 
 def read(path: str) -> str:
-    """The text of the one pairing code in a file. Raises an error of scan_faults.py."""
+    """The text of the one pairing code in a file. Raises an error of errors/scan.py."""
     data = _load(path)
     if SIGNATURE.match(data):
         return choose(map(codes, _views(_open(data))))
@@ -51,7 +51,7 @@ def read(path: str) -> str:
 
 
 def choose(found: Iterable[set[str]]) -> str:
-    """The one text of ours among what several looks found. Raises SeveralCodes, ForeignCode or NoCodeFound."""
+    """The one pairing code among the texts of several passes. Raises SeveralCodes, ForeignCode or NoCodeFound."""
     foreign: set[str] = set()
     for texts in found:
         ours = {text.upper() for text in texts if text.upper().startswith(PREFIX)}
@@ -66,14 +66,14 @@ def choose(found: Iterable[set[str]]) -> str:
 
 
 def _described(text: str) -> str:
-    """A foreign code by its kind alone: what it says may be a secret."""
+    """A foreign code by its kind only: its text may be a secret."""
     scheme, colon, _ = text.partition(":")
     known = colon and scheme.isascii() and scheme.isalnum() and len(scheme) <= 12
     return f"a code of another kind ({scheme.lower()}:)" if known else "a code of another kind"
 
 
 def codes(view: object) -> set[str]:
-    """What the codes in one view say: an image, or a buffer of luminance with two dimensions."""
+    """The texts of the codes in one view: an image, or a buffer of luminance with two dimensions."""
     formats = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
     return {code.text for code in zxingcpp.read_barcodes(view, formats=formats) if code.valid}
 
@@ -93,7 +93,7 @@ def _load(path: str) -> bytes:
 
 
 def _open(data: bytes) -> Image.Image:
-    """The picture in grey. Its size is judged by its header, before a pixel is decoded."""
+    """The picture in grey. Its size is checked by its header, before a pixel is decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are bounded here
@@ -105,7 +105,7 @@ def _open(data: bytes) -> Image.Image:
         raise
     except Image.DecompressionBombError as error:
         raise _too_many(limits.IMAGE_PIXELS) from error
-    except Exception as error:  # decoders of foreign bytes trip in ways of their own
+    except Exception as error:  # decoders fail on hostile bytes in many ways
         raise errors.ImageBroken(f"the picture cannot be decoded: {type(error).__name__}") from error
 
 
@@ -133,7 +133,7 @@ def _grey(picture: Image.Image) -> Image.Image:
 
 
 def _captured(data: bytes) -> list[capture.Raster]:
-    """What is drawn in a text. Raises NotAnImage."""
+    """The pictures drawn in a text. Raises NotAnImage."""
     for mark, name in OTHERS.items():
         if mark in data[:1024]:
             raise errors.NotAnImage(f"{name} pictures cannot be read here")
@@ -174,7 +174,7 @@ def _binarised(view: Image.Image) -> Iterator[Image.Image]:
 
 
 def _mended(view: Image.Image) -> Iterator[Image.Image]:
-    """Without the thin dark, then the thin light lines: terminals leave some between their lines."""
+    """Without thin dark lines, then without thin light ones: terminals leave some between their lines."""
     wider, narrower = ImageFilter.MaxFilter(GAP), ImageFilter.MinFilter(GAP)
     yield view.filter(wider).filter(narrower)
     yield view.filter(narrower).filter(wider)

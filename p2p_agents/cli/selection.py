@@ -1,4 +1,4 @@
-"""Less JSON for whoever pays by the byte: chosen fields of messages and peers, and nothing that says nothing."""
+"""Shorter JSON for those who pay by the byte: chosen fields of messages and peers, without empty values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 SINGLE = "message"  # the field that holds one of them; lists stand under a plural noun
 LISTS = ("messages", "peers", "contacts", "requests")
-ASSUMED = {"type": "text/plain"}  # what an absent field means, beside null, false, 0 and empty
+ASSUMED = {"type": "text/plain"}  # the meaning of an absent field, beside null, false, 0 and empty
 
 
 class Selection:
-    """What of a result is wanted. Without fields and not compact: all of it."""
+    """The wanted part of a result. Without fields and not compact: all of it."""
 
     def __init__(self, fields: str | None = None, compact: bool = False) -> None:
         paths = [name.strip() for name in (fields or "").split(",")] if fields is not None else []
@@ -25,7 +25,7 @@ class Selection:
         self.compact = compact
 
     def of(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The result without what is not wanted. Raises Usage for a field that nothing in it has."""
+        """The wanted part of the result. Raises Usage for a field that nothing in it has."""
         chosen = dict(result)
         if self._paths:
             for name in LISTS:
@@ -55,7 +55,7 @@ class Selection:
 
 
 def _spare(value: Any) -> Any:
-    """Without fields that are null, false, zero, empty or what is assumed; lists of LISTS stay."""
+    """Without fields that are null, false, zero, empty or the assumed value; lists of LISTS stay."""
     if isinstance(value, list):
         return [_spare(item) for item in value]
     if not isinstance(value, dict):
@@ -65,7 +65,7 @@ def _spare(value: Any) -> Any:
 
 
 def _check(path: tuple[str, ...], items: list[Any]) -> None:
-    """Raises Usage where objects stand at a part of the path, and none has a field of that name."""
+    """Raises Usage if there are objects at a part of the path, and none has a field of that name."""
     for depth, name in enumerate(path):
         items = [item for item in items if isinstance(item, dict)]
         known = {field for item in items for field in item}

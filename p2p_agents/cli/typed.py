@@ -1,4 +1,4 @@
-"""What a person types and nobody else is to see: asked for at a terminal, or read from standard input.
+"""Secrets that a person types: asked for at a terminal, or read from standard input.
 
 Never an argument: every user of a machine can read the arguments of every program that runs on it.
 """

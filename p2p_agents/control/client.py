@@ -43,7 +43,7 @@ class Client:
         self._socket: socket | None = None
         self._unread = bytearray()
         self._number = 0
-        self._goodbye = ""  # what the node said before it hung up
+        self._goodbye = ""  # the node's last words before it hung up
         self._output: int | None = None  # the pipe into which a stream's events go
 
     def __enter__(self) -> Client:
@@ -225,7 +225,7 @@ class Client:
                 start.end()
 
     def _reach(self, deadline: _Deadline) -> bool:
-        """Whether a node listens that is one to talk to."""
+        """Whether a node listens that we can talk to."""
         if not self._dial():
             return False
         try:
@@ -263,7 +263,7 @@ class Client:
         return True
 
     def _greet(self, deadline: _Deadline) -> bool:
-        """Whether the node that answers is one to talk to; an older one has been stopped otherwise."""
+        """Whether we can talk to the node that answers; if it was an older one, it has been stopped."""
         greeting = self._read_line(deadline)
         protocol = greeting.get("protocol")
         if type(protocol) is not int:

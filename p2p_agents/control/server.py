@@ -29,8 +29,8 @@ PENDING_BYTES = PIECE_BYTES  # unsent answers above this pause streams and pages
 PAGE_MOST = (
     limits.PAGE_BYTES + limits.BODY_BYTES
 )  # of an answer that is a page: it ends with the body that passes its bound
-PAGES_AT_ONCE = 4  # of one connection: a client that asks and never reads fills no memory
-BACKLOG = limits.CONTROL_CLIENTS  # clients that may knock at once
+PAGES_AT_ONCE = 4  # of one connection: a client that asks and never reads cannot fill memory
+BACKLOG = limits.CONTROL_CLIENTS  # clients that may connect at once
 CLIENTS_LEAST = 16  # served whatever the limit of open files
 
 

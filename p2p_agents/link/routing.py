@@ -86,7 +86,7 @@ class _State:
         self.heard = [*told, *(a for a in self.heard if a not in told)][:HEARD_ADDRESSES]
 
     def reach(self, peer: bytes, addresses: Iterable[str]) -> None:
-        """Links to the peer came to life there. That it lives here may be only its claim: each peer has its own list."""
+        """Links to the peer came to life there. That it lives here may be its claim: each peer has its own list."""
         if peer in self.links or len(self.links) < ROSTER_AGENTS:
             self.links[peer] = list(dict.fromkeys(addresses))[:PROVEN_ADDRESSES]
 

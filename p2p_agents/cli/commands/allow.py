@@ -22,8 +22,8 @@ app = application()
 def allow(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     """Keep the allowlist: who may write without a request.
 
-    Whoever stands on it is accepted the moment it proves that it is that id, also where the policy is ask or closed,
-    and may reach a hidden agent that knows its keys. Blocked counts for more than allowed.
+    A peer on it is accepted as soon as it proves its id, even if the policy is ask or closed, and may reach a hidden
+    agent if it knows its keys. Blocked counts for more than allowed.
     """
     return 0 if ctx.invoked_subcommand else list_(as_, json)
 
@@ -36,7 +36,7 @@ def allow(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     )
 )
 def add(peer: Whom, as_: As = None, json: Json = None) -> int:
-    """Put a peer on the allowlist: it needs no request. Once accepted it is a contact like any other."""
+    """Put a peer on the allowlist: it needs no request. Once accepted, it is a contact like any other."""
     return run(lambda face: face.show(face.act("allow.add", peer=peer), output.allowed), as_, json)
 
 
@@ -46,7 +46,7 @@ def add(peer: Whom, as_: As = None, json: Json = None) -> int:
     )
 )
 def remove(peer: Whom, as_: As = None, json: Json = None) -> int:
-    """Take a peer off the allowlist; who was accepted stays a contact."""
+    """Take a peer off the allowlist; if it was accepted, it stays a contact."""
     return run(lambda face: face.show(face.act("allow.remove", peer=peer), output.allowed), as_, json)
 
 

@@ -32,7 +32,7 @@ app = application()
 def backup() -> None:
     """Export an agent to a file, or import one, under a passphrase.
 
-    The passphrase is asked for at a terminal, or read from a file: never given as an argument.
+    The passphrase is asked for at a terminal, or read from a file; it is never an argument.
     """
 
 
@@ -44,10 +44,10 @@ def backup() -> None:
     )
 )
 def export(file: File, passphrase_file: PassphraseFile = None, as_: As = None, json: Json = None) -> int:
-    """Write keys, contacts with their pins, and the log into a new file of mode 0600, and read it again.
+    """Write keys, contacts with their pins, and the log to a new file of mode 0600, and read it back.
 
-    Not in it: device keys and sessions. The next root key only while it was not exported: then the file and its
-    passphrase are all it takes to be this agent.
+    It does not hold device keys and sessions. It holds the next root key unless that was exported: then the file and
+    its passphrase are all it takes to become this agent.
     """
 
     def act(face: Face) -> None:

@@ -30,9 +30,10 @@ app = application()
     epilog=examples("p2p-agents bridge", "p2p-agents bridge list", "p2p-agents bridge status --json"),
 )
 def bridge(ctx: typer.Context, json: Json = None) -> int:
-    """Reach peers on other networks through bridges: use them, see how they do, run one.
+    """Reach peers on other networks through bridges: use them, check them, run one.
 
-    A bridge carries what it cannot read. It sees when who puts how much where, and addresses; no names, no content.
+    A bridge carries what it cannot read. It sees who sends how much to which queue and when, and network addresses; no
+    names, and no content.
     All agents of this machine's node use the same bridges.
     """
     return 0 if ctx.invoked_subcommand else list_(json)
@@ -58,10 +59,10 @@ def add(
     ] = 10.0,
     json: Json = None,
 ) -> int:
-    """Use a bridge from now on, and wait until it answered.
+    """Use a bridge from now on, and wait until it answers.
 
     One that does not answer is kept and tried again. One that holds another key, or does not admit this node, is not.
-    A bridge that is known already takes the new token; it keeps its own where none is given, or where that is refused.
+    For a bridge that is known already, the new token replaces the old one, unless there is none or it is refused.
     """
 
     def act(face: Face) -> None:
@@ -90,7 +91,7 @@ def list_(json: Json = None) -> int:
     )
 )
 def remove(which: Which, json: Json = None) -> int:
-    """Use a bridge no longer. What contacts still leave there is read until they know better."""
+    """Stop using a bridge. Messages that contacts still leave there are read until they have been told."""
 
     def act(face: Face) -> None:
         face.show(face.call("bridge.remove", address=which), lambda result: f"removed {output.escape(which)}")
@@ -109,7 +110,7 @@ def status(
     which: Annotated[str | None, typer.Argument(metavar="[BRIDGE]", help="Only this one: address or host.")] = None,
     json: Json = None,
 ) -> int:
-    """Show how bridges do: one's own, and those that contacts are reached at."""
+    """Show the state of bridges: your own, and those that contacts are reached at."""
     return run(lambda face: face.show(face.call("bridge.status", address=which), _details), None, json)
 
 
@@ -131,7 +132,7 @@ def run_(ctx: typer.Context) -> int:
 
 
 def _token(path: str | None) -> str | None:
-    """The file's one line. Never an argument: those are seen by everybody on the machine."""
+    """The file's only line. It is never an argument: everybody on the machine can read those."""
     if path is None:
         return None
     try:
@@ -161,7 +162,7 @@ def _details(result: Mapping[str, Any]) -> str:
 
 
 def _describe(found: Mapping[str, Any]) -> str:
-    """One line for each thing that is known."""
+    """One line for each known fact."""
     lines = {
         "address": found["address"],
         "use": "configured" + (", with a token" if found["token"] else "") if found["configured"] else "by contacts",

@@ -71,10 +71,10 @@ def remove(
 ) -> int:
     """Remove a contact: it is a stranger again, and has to ask before it may write.
 
-    Trust, its name here, addresses, queues at bridges and sessions are forgotten, and messages that it was not given
-    yet fail. What was said stays readable; `purge --with` deletes it. What is known of its keys stays; `trust reset`
-    forgets that. Other agents of this machine keep it as theirs. A blocked one is refused: it would be let ask again.
-    Without --yes it asks first, at a terminal only.
+    Trust, its name here, addresses, queues at bridges and sessions are forgotten, and messages that were not delivered
+    yet fail. The conversation stays readable; `purge --with` deletes it. Its pinned keys stay; `trust reset` forgets
+    them. Other agents of this machine keep it as a contact. A blocked contact is refused, because removing it would
+    let it ask again. Without --yes it asks first, at a terminal only.
     """
 
     def act(face: Face) -> None:

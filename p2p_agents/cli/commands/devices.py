@@ -31,7 +31,7 @@ def devices(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
     epilog=examples("p2p-agents devices list", "p2p-agents devices list --json", "p2p-agents --as alice devices list"),
 )
 def list_(as_: As = None, json: Json = None) -> int:
-    """List the installations that are or were the agent's."""
+    """List the agent's installations, present and past."""
     return _list(as_, json)
 
 
@@ -47,5 +47,5 @@ def revoke(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """End another installation for good: contacts close its links and take nothing new of it."""
+    """Revoke another installation for good: contacts close its links and accept nothing new from it."""
     return run(lambda face: face.show(face.act("devices.revoke", device=device), output.devices), as_, json)

@@ -21,7 +21,7 @@ app = application()
 def doctor(json: Json = None) -> int:
     """Check what this machine and network allow.
 
-    Works without a node too, and starts none. Status 1 when a check failed; each failed one says what to do.
+    Works without a node too, and starts none. The exit status is 1 if a check failed; each failed one says what to do.
     """
 
     def act(face: Face) -> int:
@@ -34,7 +34,7 @@ def doctor(json: Json = None) -> int:
 
 
 def _ask(face: Face) -> dict[str, Any]:
-    """The node's checks; where it is out of reach, why, and the same checks from a process of their own."""
+    """The node's checks; if it cannot be reached, why, and the same checks from a process of their own."""
     try:
         return face.call("doctor")
     except NoNode:

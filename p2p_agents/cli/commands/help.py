@@ -24,7 +24,7 @@ def help_(
     ] = None,
     json: Json = None,
 ) -> int:
-    """Explain a command, the exit codes or the errors; alone, list the commands.
+    """Explain a command, the exit codes or the errors; without an argument, list the commands.
 
     As JSON, which a pipe gets, `help` describes every command with its arguments and options, every exit code and
     every error. `--help` is always text.

@@ -31,7 +31,8 @@ def history(
 ) -> int:
     """Show the conversation with a peer.
 
-    Without --after its end, and the cursor of the answer is the next --before; with --after the next --after.
+    Without --after it shows the end, and the cursor of the answer is for the next --before; with --after it is for the
+    next --after.
     """
     return hot.history(
         to=to, before=before, after=after, limit=limit, fields=fields, compact=compact, as_=as_, json=json

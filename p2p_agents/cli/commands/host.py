@@ -54,16 +54,16 @@ def host(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Be reachable from other networks: run a bridge if none is used yet, and show a code that works over it.
+    """Be reachable from other networks: run a bridge unless one is in use, and show a code that works over it.
 
-    One that it started before, and that ended since, is started again as it was. Other options than then, or another
-    address of this machine, start it anew in their place, and links of before serve no longer.
+    A bridge that it started before, and that has ended, is started again with the same options. With other options, or
+    at another address of this machine, a new one takes its place, and earlier links no longer work.
 
-    Only this machine and those you invite may use that bridge: the link lets one other in, once, while the code lives;
-    --invited shows a token that lets in 16. With --open anybody may who reaches it, within bounds.
+    Only this machine and those you invite may use that bridge: the link admits one other, once, while its code lives;
+    --invited shows a token that admits 16. With --open anybody who can reach it may use it, within limits.
 
-    The bridge runs in the background and keeps what it is given in this node's home, until `host stop`. Others reach
-    it where this machine can be reached: at --public-host, or through a tunnel program that is installed already.
+    The bridge runs in the background, with its data in this node's home, until `host stop`. Others reach it where this
+    machine can be reached: at --public-host, or through a tunnel program that is already installed.
     """
     if ctx.invoked_subcommand:
         return exits.OK
@@ -96,7 +96,7 @@ def status(json: Json = None) -> int:
 
 @app.command(epilog=examples("p2p-agents host stop", "p2p-agents host stop --json", "p2p-agents host status"))
 def stop(json: Json = None) -> int:
-    """Stop the bridge that `host` started, and use it no longer. What it keeps stays on disk for the next start."""
+    """Stop the bridge that `host` started, and stop using it. Its data stays on disk for the next start."""
 
     def act(face: Face) -> None:
         from p2p_agents.cli.own_bridge import OwnBridge
@@ -187,7 +187,7 @@ def _use(face: Face, known: Mapping[str, Any], last: Mapping[str, Any] | None) -
     """The node uses it, and not where it was before."""
     try:
         face.call("bridge.add", address=known["address"], token=known.get("token"))
-    except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while
+    except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while to appear
         tell(f"The bridge runs and is not reached yet at that address: {output.escape(error.message)}")
     if last is not None and last["address"] != known["address"]:
         with suppress(errors.BridgeUnknown):

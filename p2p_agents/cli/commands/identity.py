@@ -27,7 +27,7 @@ app = application()
 def identity() -> None:
     """Show the identity log; rotate its root key; move the next one away.
 
-    The root key adds and revokes devices. Each commits to the hash of the next one, which alone can replace it.
+    The root key adds and revokes devices. It commits to the hash of the next root key, which alone can replace it.
     """
 
 
@@ -54,10 +54,10 @@ def rotate(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Replace the root key by the next one, as after a theft: what a thief of the old one wrote is superseded.
+    """Replace the root key by the next one, as after a theft: entries by a thief of the old key are superseded.
 
-    Contacts follow by themselves and lift a freeze. Older backups can restore the agent no more: make a new one. Where
-    the agent was restored or rotated elsewhere, a second rotation would freeze every contact for good: it is refused
+    Contacts follow by themselves and lift a freeze. Older backups can no longer restore the agent: make a new one. If
+    the agent was restored or rotated elsewhere, a second rotation would freeze every contact for good; it is refused
     once a contact shows that it knows of the other, unless --anyway says that this contact lies.
     """
     path = None if next_root is None else absolute(next_root)
@@ -74,9 +74,9 @@ def rotate(
     )
 )
 def export_next_root(file: File, as_: As = None, json: Json = None) -> int:
-    """Move the next root key into a new file of mode 0600, and off this machine's own ones.
+    """Move the next root key to a new file of mode 0600, and delete it from this machine's key files.
 
-    From then on whoever steals what is here cannot rotate; you can, with the file. It is the only copy: keep it
-    elsewhere, printed or on a stick. Without it the agent can be neither rotated nor restored.
+    From then on a thief of this machine cannot rotate; you can, with the file. It is the only copy: keep it elsewhere,
+    printed or on a USB stick. Without it the agent can be neither rotated nor restored.
     """
     return run(lambda face: face.show(face.act("identity.export", path=absolute(file)), output.exported), as_, json)

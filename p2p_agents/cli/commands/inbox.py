@@ -27,7 +27,7 @@ def inbox(
 ) -> int:
     """Show unread messages and leave them unread.
 
-    The cursor of the answer goes to `ack`, once the messages are dealt with.
+    Pass the cursor of the answer to `ack` once you have dealt with the messages.
     """
     return hot.inbox(
         after=after,

@@ -28,7 +28,7 @@ def introduce(
 ) -> int:
     """Introduce two contacts to each other.
 
-    Each is sent the other's name, id, keys and addresses, as your word. What becomes of it they decide; once both have
-    accepted they reach each other without a request.
+    Each is sent the other's name, id, keys and addresses, on your word. Both decide for themselves; once both have
+    accepted, they can write to each other without a request.
     """
     return run(lambda face: face.show(face.act("introduce", peer=peer, other=other), output.introduced), as_, json)

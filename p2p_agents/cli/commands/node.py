@@ -27,7 +27,7 @@ LINES_MAX = 10_000  # of the log, in one answer
 def node() -> None:
     """Run, stop or inspect the background node.
 
-    It starts by itself on first use; these are for looking after it.
+    It starts by itself on first use; these commands look after it.
     """
 
 
@@ -50,7 +50,7 @@ def run_() -> None:
     )
 )
 def status(json: Json = None) -> int:
-    """Show what runs; status 7 when nothing does, and it is not started."""
+    """Show whether the node runs, without starting it; the exit status is 7 if it does not."""
     return run(lambda face: face.show(face.call("node.info"), output.fields), None, json, start=False)
 
 
@@ -62,7 +62,7 @@ def status(json: Json = None) -> int:
     )
 )
 def stop(json: Json = None) -> int:
-    """Stop the node and see it go; a success too when none runs. Messages are kept."""
+    """Stop the node and wait until it has ended; if none runs, that is a success too. Messages are kept."""
 
     def act(face: Face) -> None:
         try:
@@ -84,7 +84,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", metavar="N", min=1, max=LINES_MAX, help="Lines at most.")] = 100,
     json: Json = None,
 ) -> int:
-    """Show the end of the node's log; it need not run."""
+    """Show the end of the node's log, even if it does not run."""
 
     def act(face: Face) -> None:
         path = Home().log

@@ -153,8 +153,8 @@ def show_and_wait(
     more: Mapping[str, Any] = MappingProxyType({}),
     wanted: Mapping[str, Any] = MappingProxyType({}),
 ) -> int:
-    """Show a fresh code, in every way asked for, and wait until somebody held it. `more` is told beside it,
-    `wanted` asked for."""
+    """Show a new code, in every way asked for, and wait until somebody has used it. `more` is shown beside it,
+    `wanted` are parameters of the code."""
     shown = {**more, **face.act("pair.start", name=name, **wanted)}
     try:
         with _ended_by_signals():
@@ -216,7 +216,7 @@ def _admitting(face: Face, shown: Mapping[str, Any]) -> str:
 
 
 def _look(image: str | None) -> str:
-    """The code in a file, or before the camera. Raises an error of scan_faults.py."""
+    """The code in a file, or in front of the camera. Raises an error of errors/scan.py."""
     try:
         from p2p_agents.cli import scan
     except ImportError as error:
@@ -255,7 +255,7 @@ def _over_bridge(face: Face, over: tuple[str, str | None] | None) -> Iterator[No
     try:
         face.call("bridge.add", address=address, token=token)
         tell(f"This machine uses the bridge of the link now. To end that: p2p-agents bridge remove {place}")
-    except (errors.BridgeUnreachable, errors.BridgeRefused, errors.BridgeImpostor) as error:  # perhaps it is near
+    except (errors.BridgeUnreachable, errors.BridgeRefused, errors.BridgeImpostor) as error:  # perhaps it is nearby
         tell(f"The bridge of the link is of no use: {output.escape(error.message)}\n  {output.escape(error.hint)}")
     try:
         yield
@@ -268,7 +268,7 @@ def _over_bridge(face: Face, over: tuple[str, str | None] | None) -> Iterator[No
 
 
 def _wait(face: Face, code: str, timeout: float | None) -> int:
-    """Until somebody held it, telling of each wrong try as it is made."""
+    """Wait until somebody has used it, reporting each wrong try as it is made."""
     deadline = time.monotonic() + (limits.PAIRING_CODE_MS / 1000 if timeout is None else timeout)
     seen, state = 0, "waiting"
     while state != "paired":
@@ -284,7 +284,7 @@ def _wait(face: Face, code: str, timeout: float | None) -> int:
 
 
 def tell(line: str) -> None:
-    """What a human is to know at once, whatever stdout is for. A line that is indented is a command to copy."""
+    """Tell people something at once, on stderr. An indented line is a command to copy."""
     lines = (part if part.startswith(" ") else output.fold(part, "  ", STDERR) for part in line.split("\n"))
     _put("\n".join(lines))
 
@@ -295,7 +295,7 @@ def _put(text: str) -> None:
 
 
 def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
-    """For people, on stderr: the picture, the words, and what the other side does with them."""
+    """For people, on stderr: the picture, the words, and what the other side has to do."""
     from p2p_agents.cli import picture as pictures
 
     lines = []
@@ -368,7 +368,7 @@ def cancel(code: Which = None, as_: As = None, json: Json = None) -> int:
 
 
 def _named(word: str | None) -> str | None:
-    """An id and the last characters are public; more is the code itself."""
+    """Ids and last characters are public; anything longer is the code itself, so warn."""
     if word is not None and not word.isalnum():
         typed.warn_seen()
     return word

@@ -17,5 +17,5 @@ app = application()
     )
 )
 def ping(to: To, timeout: Timeout = 5.0, as_: As = None, json: Json = None) -> int:
-    """Measure the way to a peer and back."""
+    """Measure the round trip to a peer."""
     return run(lambda face: face.show(face.act("ping", to=to, timeout=timeout), output.pong), as_, json)

@@ -25,8 +25,9 @@ def poll(
 ) -> int:
     """Show unread messages and mark them as read.
 
-    They are marked only after the output was written: a reader that breaks off sees them again. With --claim several
-    processes share one reader: what one was given no other is, unless that one ends before its output was written.
+    They are marked only after the output was written, so a reader that breaks off sees them again. With --claim several
+    processes share one reader: each message goes to one of them, and to another only if that one ends before its
+    output was written.
     """
     return hot.poll(
         limit=limit,

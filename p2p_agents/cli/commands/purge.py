@@ -38,11 +38,11 @@ def purge(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Delete what messages say, for good.
+    """Delete the content of messages, for good.
 
-    It leaves the store, the word index and the files. Ids, sender and date stay, so that chains can still be verified;
-    other sides keep their copies. What is still to be delivered is kept. Without --yes it asks first, at a terminal
-    only.
+    It is removed from the store, the word index and the files. Ids, sender and date stay, so that chains can still be
+    verified; the other sides keep their copies. Messages that are still to be delivered are kept. Without --yes it
+    asks first, at a terminal only.
     """
     if not (ids or with_ or before):
         raise errors.Usage("say what to delete: ids, --with PEER, --before DATE", hint="run: p2p-agents purge --help")

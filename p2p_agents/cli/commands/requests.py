@@ -18,10 +18,10 @@ app = application()
     epilog=examples("p2p-agents requests list", "p2p-agents requests accept bob", "p2p-agents requests policy open"),
 )
 def requests(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
-    """Answer those who want to write or were introduced: list, accept, reject, block; policies.
+    """Answer peers that want to write or were introduced: list, accept, reject, block; policies.
 
-    An unknown peer gets one request of 1 KiB through; nothing else of it arrives until it is accepted. A contact may
-    introduce somebody: what it says of the other is its word, until that one proves its id.
+    An unknown peer may send one request of 1 KiB; nothing else arrives from it until it is accepted. A contact may
+    introduce somebody: its description of the other is hearsay until the other proves its id.
     """
     return 0 if ctx.invoked_subcommand else list_(as_, json)
 
@@ -67,7 +67,7 @@ def reject(peer: Peer, as_: As = None, json: Json = None) -> int:
     )
 )
 def block(peer: Peer, as_: As = None, json: Json = None) -> int:
-    """Block a peer: nothing of it is shown any more."""
+    """Block a peer: nothing from it is shown any more."""
     return _answer("block", peer, as_, json)
 
 
@@ -82,7 +82,7 @@ def policy(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Say, or ask, who may write first."""
+    """Show or set who may write first."""
     return run(lambda face: face.show(face.act("requests.policy", policy=policy), output.fields), as_, json)
 
 
@@ -101,9 +101,10 @@ def introductions(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Say, or ask, what becomes of introductions.
+    """Show or set how introductions are treated.
 
-    ask lists them; accept takes in at once whom a paired or verified contact introduces, and asks for the others.
+    ask lists them; accept accepts at once anybody that a paired or verified contact introduces, and lists the others;
+    ignore drops them.
     """
     return run(
         lambda face: face.show(face.act("requests.introductions", introductions=policy), output.fields), as_, json
@@ -126,9 +127,9 @@ def address(
 ) -> int:
     """Print an address of this agent that anybody may pass on.
 
-    Who has it may ask over a bridge to be let in, from any network: p2p-agents send ADDRESS TEXT. It holds the
-    agent's name, id and keys and its bridge, and no secret; it ends when its key does, 30 to 37 days on. Needs a
-    bridge: p2p-agents bridge add.
+    Anybody who has it can send a request over a bridge, from any network: p2p-agents send ADDRESS TEXT. It holds the
+    agent's name, id, keys and bridge, and no secret; it expires with its key, after 30 to 37 days. Needs a bridge:
+    p2p-agents bridge add.
     """
     return run(lambda face: face.show(face.act("requests.address", off=off), output.request_address), as_, json)
 

@@ -41,11 +41,11 @@ def send(
 ) -> int:
     """Send a message.
 
-    Once this ends with status 0 the message is kept and will be delivered, or its state says why not. The first
+    Once this ends with status 0, the message is stored and will be delivered, or its state says why not. The first
     message to a peer is a request to be accepted. Other users of this machine can read arguments while a command runs;
-    what they must not see comes from standard input: TEXT is then `-`.
+    pass text that they must not see on standard input, with `-` as TEXT.
 
-    With --wait, status 4 means accepted but not there yet: do not send it again.
+    With --wait, status 4 means that it is stored but has not arrived yet: do not send it again.
     """
     return hot.send(
         to=to,

@@ -18,7 +18,7 @@ app = application()
     epilog=examples("p2p-agents status", "p2p-agents status set busy", "p2p-agents --as bob status set idle"),
 )
 def status(ctx: typer.Context, as_: As = None, json: Json = None) -> int:
-    """Show or say what the agent is doing."""
+    """Show or set what the agent is doing."""
     if ctx.invoked_subcommand:
         return 0
 
@@ -45,5 +45,5 @@ def set_(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Set what peers see beside the name."""
+    """Set the status that peers see beside the name."""
     return run(lambda face: face.show(face.act("status.set", status=status), output.fields), as_, json)

@@ -23,7 +23,7 @@ app = application()
 def trust() -> None:
     """Compare safety numbers; verify, block, unblock and reset peers.
 
-    From low to high: blocked, unknown, requested, accepted, paired (over a code), verified (by a human).
+    From low to high: blocked, unknown, requested, accepted, paired (by a code), verified (by a human).
     """
 
 
@@ -52,7 +52,7 @@ def verify(
     as_: As = None,
     json: Json = None,
 ) -> int:
-    """Compare the digits with the other side, and say so: the contact is verified. At a terminal only."""
+    """Mark a contact as verified, after comparing the digits with the other side. At a terminal only."""
 
     def act(face: Face) -> None:
         shown = face.act("trust.show", peer=peer)
@@ -83,7 +83,7 @@ def _ask(number: str) -> None:
     )
 )
 def block(peer: Peer, as_: As = None, json: Json = None) -> int:
-    """Block a peer: nothing of it is shown any more."""
+    """Block a peer: nothing from it is shown any more."""
     return run(lambda face: face.show(face.act("trust.block", peer=peer), output.contact), as_, json)
 
 
@@ -110,8 +110,8 @@ def reset(
 ) -> int:
     """Forget the pinned identity of a peer, frozen or not: it is a stranger again. At a terminal only.
 
-    For every agent of this node. Whoever shows its id next is believed as any stranger is: pair again, or compare the
-    safety number. Messages stay; a blocked peer stays blocked.
+    This holds for every agent of this node. Whoever shows its id next is treated as a stranger: pair again, or compare
+    the safety number. Messages stay; a blocked peer stays blocked.
     """
 
     def act(face: Face) -> None:

@@ -34,8 +34,8 @@ def uninstall(
     """Stop everything and remove what was left outside the package.
 
     The node and a bridge that `host` started are stopped; sockets, hint files and shell completion are removed. Agents,
-    keys and messages stay unless --purge is given, which asks first: they cannot be brought back without a backup.
-    The last line of the answer removes the package itself.
+    keys and messages stay unless --purge is given, which asks first: without a backup they are lost. The last line of
+    the answer is the command that removes the package itself.
     """
 
     def act(face: Face) -> None:

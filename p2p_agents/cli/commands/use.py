@@ -25,5 +25,5 @@ def use(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=names.agents, help="A local agent.")],
     json: Json = None,
 ) -> int:
-    """Make an agent the default one."""
+    """Make an agent the default."""
     return run(lambda face: face.show(face.call("use", name=name), output.agent), None, json)

@@ -29,8 +29,8 @@ def watch(
 ) -> int:
     """Follow messages as they come.
 
-    A line per event: {"type": "ready", "cursor", "requests"}, then {"type": "message", "message"}, of one's own
-    messages {"type": "state", "id", "state"}, and {"type": "request"} with the fields of `requests list` when
+    One line per event: {"type": "ready", "cursor", "requests"}, then {"type": "message", "message"}; for your own
+    messages {"type": "state", "id", "state"}; and {"type": "request"} with the fields of `requests list` when
     somebody asks to be accepted. Nothing is marked as read. Ends with Ctrl-C.
     """
 

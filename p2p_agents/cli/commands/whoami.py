@@ -17,5 +17,5 @@ app = application()
     )
 )
 def whoami(as_: As = None, json: Json = None) -> int:
-    """Show the agent acted for."""
+    """Show the agent that commands act for."""
     return run(lambda face: face.show(face.act("whoami"), output.agent), as_, json)
