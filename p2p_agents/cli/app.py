@@ -17,8 +17,8 @@ from p2p_agents.cli.options import OUTPUTS, BareGroup, Group, examples
 COMMANDS = {
     "init": "Create an agent on this machine.",
     "agents": "List the agents of this machine; remove one.",
-    "use": "Make an agent the default one.",
-    "whoami": "Show the agent acted for.",
+    "use": "Make an agent the default.",
+    "whoami": "Show the agent that commands act for.",
     "identity": "Show the identity log; rotate its root key; move the next one away.",
     "devices": "List the installations of an agent; revoke one.",
     "backup": "Export an agent to a file, or import one, under a passphrase.",
