@@ -23,6 +23,7 @@ from bridge.session import End, Pool, Session
 from bridge.store import Guest, Placed, Refused, Stats
 from bridge.visit import Visit
 from p2p_agents.crypto.outer import queue_name, token_hash
+from p2p_agents.errors import StoreUncertain
 from p2p_agents.quic.address import network_of
 from p2p_agents.wire.relay_answers import Admission, Refusal, Terms
 from p2p_agents.wire.relay_requests import KEY_BYTES, Ack, Create, Drop, Leave, Login, Meet, Put, Read, Tell
@@ -205,7 +206,10 @@ class Hub:
 
     def _answered(self, visit: Visit, message: Request, future: Future[Any]) -> None:
         session, found = visit.session, _outcome(future)
-        if isinstance(found, Refused):
+        if isinstance(found, StoreUncertain):
+            if not session.ended:
+                visit.close(End.UNCERTAIN, "the bridge's disk failed: look what was done")
+        elif isinstance(found, Refused):
             visit.act(session.settled(message.request, found))
         elif isinstance(found, Guest):
             self._welcome(visit, found)
@@ -305,7 +309,7 @@ class Hub:
 
     def _expired(self, future: Future[Any]) -> None:
         found = _outcome(future)
-        if not isinstance(found, Refused) and found >= bounds.EXPIRE_BLOBS and not self._stopping:
+        if isinstance(found, int) and found >= bounds.EXPIRE_BLOBS and not self._stopping:
             self._expire()
         self._done()
 
@@ -352,11 +356,11 @@ class Hub:
 
 
 def _outcome(future: Future[Any]) -> Any:
-    """What a future holds, or the Refused that it ended with; what nobody foresaw is one too."""
+    """What a future holds, or the Refused or StoreUncertain that it ended with; what nobody foresaw is refused too."""
     error = future.exception()
     if error is None:
         return future.result()
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | StoreUncertain):
         return error
     log.error("a request failed", exc_info=error)
     return Refused(Refusal.FULL, bounds.RETRY_FULL_MS)

@@ -40,6 +40,7 @@ class End(IntEnum):
     FULL = 20  # the bridge has no memory for what was begun
     RESTARTING = 21
     FLOOD = 22  # it asks on and on for what is refused
+    UNCERTAIN = 23  # the bridge's disk failed: what was asked for may or may not have been done
 
 
 @dataclass(frozen=True, slots=True)

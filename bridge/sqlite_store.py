@@ -1,7 +1,9 @@
 """The store of one bridge process: SQLite, one writer thread, many requests in one durable commit.
 
-DONE means kept: nothing is answered before a commit with synchronous=FULL. When a commit fails, all of it is undone and
-its requests are tried again one by one, so that those that make room succeed where those that need it do not.
+DONE means kept: nothing is answered before a commit with synchronous=FULL. When a transaction fails before that, all of
+it is undone and its requests are tried again one by one: those that make room succeed where those that need it do not.
+When the disk fails in the commit itself, nobody knows what was kept: its requests end with StoreUncertain, nothing goes
+on over that connection, and what a new one finds is what was done.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bridge import bounds, queries
 from bridge.rows import Rows
 from bridge.store import Allowed, Crowd, Guest, Placed, Refused, Stats, Token, Usage
-from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly
+from p2p_agents.errors import EnvironmentFault, StoreBroken, StoreFull, StoreNewer, StoreReadOnly, StoreUncertain
 from p2p_agents.files import sync_directory
 from p2p_agents.wire.relay_answers import Refusal
 
@@ -56,6 +58,7 @@ class SqliteStore:
         self._connection = _connect(path)
         self._reader = _connect(path, read_only=True)
         self._quiet_until = 0.0
+        self._lost = False  # a commit failed: the writer's connection is to be opened anew
         self._rows = Rows(self._connection, quotas)
         self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         self._writer.start()
@@ -190,19 +193,44 @@ class SqliteStore:
     def _transact(self, items: list[Item]) -> list[Any]:
         """What each item answers: a value or an exception."""
         try:
+            self._reopen()
             self._connection.execute("BEGIN IMMEDIATE")
             reserved = self._reserved()
             answers = [self._do(work, full=reserved and size > 0) for work, _, size in items]
             self._rows.flush()
-            self._connection.execute("COMMIT")
+            self._commit()
             self._rows.kept()
+        except StoreUncertain as uncertain:
+            log.error("%s", uncertain.message)
+            return [uncertain] * len(items)
         except Exception as error:
             self._undo()
-            if len(items) > 1:
+            if len(items) > 1 and not self._lost:
                 return [answer for item in items for answer in self._transact([item])]
             self._complain(error)
             return [Refused(Refusal.FULL, bounds.RETRY_FULL_MS)]
         return answers
+
+    def _commit(self) -> None:
+        """Raises StoreUncertain when it may yet take effect; after any other error it has not and will not."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+                raise
+            self._lost = True
+            raise StoreUncertain(f"the disk failed in a commit of the bridge's store: {error}") from error
+
+    def _reopen(self) -> None:
+        """After a commit of unknown outcome: a further one, over another connection, makes final what is found."""
+        if self._lost:
+            self._connection.close()
+            self._connection = _connect(self._path)
+            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            self._connection.execute(f"PRAGMA user_version = {version}")
+            self._rows = Rows(self._connection, self._quotas)
+            self._lost = False
+            log.warning("the store was opened anew, and what it holds is what was done")
 
     def _complain(self, error: Exception) -> None:
         """In the log, now and then: a full disk refuses many times a second."""
@@ -220,7 +248,7 @@ class SqliteStore:
 
     def _undo(self) -> None:
         self._rows.undone()
-        if self._connection.in_transaction:
+        if not self._lost and self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
     def _reserved(self) -> bool:

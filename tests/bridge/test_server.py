@@ -28,6 +28,7 @@ from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.wire.relay_answers import Admission, Deliver, Done, Fail, Refusal
 from p2p_agents.wire.relay_requests import Put, Side
 from tests.bridge.client import Queue, by_quic, by_web, met
+from tests.bridge.failing_commit import FailingCommit
 from tests.bridge.serving import in_loop, serving, until
 
 Way = Callable[..., Any]
@@ -279,6 +280,32 @@ async def test_a_broken_store_is_refused_and_the_bridge_lives_on(tmp_path: Path)
         store.execute("ALTER TABLE elsewhere RENAME TO blobs")
         store.close()
         assert isinstance(await bob.put(QUEUE, b"x"), Done)
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_who_asked_for_what_may_or_may_not_be_kept_is_told_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_effect: bool
+) -> None:
+    """Its connection ends: what has no answer is put again by its client, and absorbed where it comes twice."""
+    disk = FailingCommit(monkeypatch)
+
+    @in_loop
+    async def run() -> None:
+        async with serving(tmp_path) as (_, address):
+            async with met(await by_quic(address), address, "bob") as bob:
+                await bob.create(QUEUE)
+                disk.next(takes_effect=takes_effect)
+                bob.say(Put(next(bob.numbers), QUEUE.name, QUEUE.token, b"x"))
+                await bob.gone()
+                assert bob.end_code == End.UNCERTAIN
+                assert not [said for said in bob.said if isinstance(said, Done | Fail)]
+            async with met(await by_quic(address), address, "bob") as bob:
+                await bob.put(QUEUE, b"y")
+                await bob.read(QUEUE)
+                wanted = [b"x", b"y"] if takes_effect else [b"y"]
+                assert [blob for _, blob in await bob.blobs(QUEUE, len(wanted))] == wanted
+
+    run()
 
 
 @in_loop

@@ -16,9 +16,11 @@ import pytest
 from bridge import sqlite_store
 from bridge.bounds import Quotas
 from bridge.sqlite_store import SqliteStore
+from bridge.store import Placed, Refused
 from p2p_agents.crypto.outer import token_hash
-from p2p_agents.errors import StoreBroken, StoreNewer, StoreReadOnly
+from p2p_agents.errors import StoreBroken, StoreNewer, StoreReadOnly, StoreUncertain
 from p2p_agents.wire.relay_answers import Refusal
+from tests.bridge.failing_commit import FailingCommit
 from tests.bridge.store_contract import *  # noqa: F403 - the contract's tests run here
 from tests.bridge.store_contract import ALICE, ALL, BOB, NOW, OTHER, QUEUE, TOKEN, Shelf, in_loop, made, refusal, texts
 
@@ -100,6 +102,60 @@ async def test_a_failed_commit_undoes_all_and_tries_each_alone(shelf: Shelf, fil
         assert (await puts[2]).previous == (await puts[0]).cursor
         assert await texts(store) == [b"1", b"2"]
         assert (await store.stats()).blobs == 2
+
+
+@pytest.mark.parametrize("takes_effect", [True, False])
+def test_a_commit_of_unknown_outcome_is_neither_kept_nor_refused(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, takes_effect: bool
+) -> None:
+    """Nothing is tried again, which might keep it twice; what another connection finds is what was done."""
+    disk = FailingCommit(monkeypatch)
+
+    @in_loop
+    async def run() -> None:
+        async with shelf() as store:
+            await made(store)
+            disk.next(takes_effect=takes_effect)
+            first = store._connection
+            queued = threading.Event()
+            items = [store._queue(lambda kept: queued.wait(20)), *(store.put(QUEUE, TOKEN, b"x", NOW) for _ in "ab")]
+            queued.set()
+            found = await asyncio.gather(*items, return_exceptions=True)
+            assert StoreUncertain in {type(each) for each in found}
+            assert not {type(each) for each in found} & {Refused}
+            kept = [each for each in found[1:] if isinstance(each, Placed)]
+            lost = [each for each in found[1:] if isinstance(each, StoreUncertain)]
+            await store.put(QUEUE, TOKEN, b"after", NOW)
+            assert store._connection is not first
+            assert len(await texts(store)) == len(kept) + (len(lost) if takes_effect else 0) + 1
+            assert (await store.stats()).blobs == len(await texts(store))
+
+    run()
+
+
+def test_a_store_that_cannot_be_opened_anew_refuses_what_it_never_began(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FailingCommit(monkeypatch)
+
+    @in_loop
+    async def run() -> None:
+        async with shelf() as store:
+            await made(store)
+            disk.next(takes_effect=False)
+            with pytest.raises(StoreUncertain):
+                await store.put(QUEUE, TOKEN, b"1", NOW)
+            with monkeypatch.context() as away:
+                away.setattr(sqlite_store, "_connect", broken)
+                assert await refusal(store.put(QUEUE, TOKEN, b"2", NOW)) is Refusal.FULL
+            await store.put(QUEUE, TOKEN, b"3", NOW)
+            assert await texts(store) == [b"3"]
+
+    run()
+
+
+def broken(path: str) -> sqlite3.Connection:
+    raise sqlite3.OperationalError("unable to open database file")
 
 
 @in_loop

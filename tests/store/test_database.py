@@ -94,8 +94,9 @@ def test_a_full_disk_is_told_as_such(db):
     assert db.one("SELECT 1 FROM meta WHERE key = 'x'") is None
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE])  # EDQUOT is the latter
 @pytest.mark.parametrize("written", [True, False])
-def test_what_a_failed_commit_did_is_found_by_opening_anew(db, written):
+def test_what_a_failed_commit_did_is_found_by_opening_anew(db, written, code):
     """A6: nothing more goes over that connection; what is found then is final."""
 
     def fails(sql, parameters=()):
@@ -105,7 +106,7 @@ def test_what_a_failed_commit_did_is_found_by_opening_anew(db, written):
         else:
             run("ROLLBACK")
         error = sqlite3.OperationalError("disk I/O error")
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        error.sqlite_errorcode = code
         raise error
 
     db.remember("number", 7)
