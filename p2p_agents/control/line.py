@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import p2p_agents
@@ -59,12 +60,21 @@ class Line:
         """Start or replace the node as a command would, in a thread, then take the connection over."""
         async with self._opening:
             if self._wire is None:
-                client = Client(self._home)
-                await asyncio.to_thread(client.connect)
-                loop = asyncio.get_running_loop()
+                client, loop = Client(self._home), asyncio.get_running_loop()
+                connecting = loop.run_in_executor(None, client.connect)
+                try:
+                    await asyncio.shield(connecting)
+                except asyncio.CancelledError:  # the thread goes on: what it comes by is nobody's
+                    connecting.add_done_callback(partial(_hang_up, client))
+                    raise
                 _, wire = await loop.create_unix_connection(_Wire, sock=socket.socket(fileno=client.detach()))
                 self._wire = wire
             return self._wire
+
+
+def _hang_up(client: Client, connecting: asyncio.Future[None]) -> None:
+    if connecting.exception() is None:
+        client.close()
 
 
 class _Lost(Exception):

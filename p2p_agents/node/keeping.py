@@ -46,7 +46,7 @@ class Keeping:
         if params["path"] is not None:
             agent = await self._writer.call(lambda core: core.acting(params["agent"]).local.agent)
             params = params | {"seed": await asyncio.to_thread(vault.read_next_root, params["path"], agent)}
-        rotated: Json = await self._writer.call(partial(ownership.rotate, params=params))
+        rotated: Json = await self._writer.call(partial(ownership.rotate, params=params), long=True)
         return rotated
 
     async def _export_next_root(self, params: Json) -> Json:
@@ -65,7 +65,7 @@ class Keeping:
 
     async def _export(self, params: Json) -> Json:
         path, passphrase = params["path"], params["passphrase"]
-        agent, backup = await self._writer.call(lambda core: restoration.gather(core, params))
+        agent, backup = await self._writer.call(lambda core: restoration.gather(core, params), long=True)
 
         def write(core: Core) -> int:
             return write_backup(path, backup, archive.chunks(core.db, agent), passphrase)
@@ -86,7 +86,7 @@ class Keeping:
         except BaseException:
             files.close()
             raise
-        taken_in = self._writer.call(partial(restoration.restore, params=params, found=Found(backup, log)))
+        taken_in = self._writer.call(partial(restoration.restore, params=params, found=Found(backup, log)), long=True)
         taken_in.add_done_callback(lambda _: files.close())
         restored: Json = await asyncio.shield(taken_in)
         return restored

@@ -99,7 +99,7 @@ class Node:
             self._writer = Writer(self._core, loop, self._happen, self.stopping.set)
             self._calls = Calls(self._writer, self._read)
             self._writer.start()
-            await self._writer.call(hosting.load_all)
+            await self._writer.call(hosting.load_all, long=True)
         except EnvironmentFault:
             await self._close_store()
             raise
@@ -199,7 +199,7 @@ class Node:
 
     async def _close_store(self) -> None:
         if hasattr(self, "_writer"):
-            await asyncio.to_thread(self._writer.stop)
+            await self._writer.stop()
             del self._writer
         await self._off_loop(self._close_database)
 
@@ -369,7 +369,7 @@ class Node:
             checks = await asyncio.to_thread(doctor.run_checks, self.home, resting=resting.fault)
             return {"checks": checks + await self._read(doctor.what_the_store_tells)} | resting.why
         live = doctor.Live(self._endpoint.port, self._mdns.problem, self._hints.problem, Probe())
-        told = await self._writer.call(doctor.what_the_store_tells)
+        told = await self._writer.call(doctor.what_the_store_tells, long=True)
         self._lines.probes.add(live.probe)
         try:
             checks = await asyncio.to_thread(doctor.run_checks, self.home, live)

@@ -64,7 +64,7 @@ class Purging:
         return await self._empty()
 
     async def _forget(self) -> bool:
-        await self._writer.call(forget_words)
+        await self._writer.call(forget_words, long=True)
         return await self._empty()
 
     async def _empty(self) -> bool:

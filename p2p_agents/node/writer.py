@@ -1,24 +1,29 @@
-"""The one writer thread: takes what is queued, runs it as one batch, hands outcomes and effects to the loop."""
+"""Turns of the decider in the loop's own thread: what came in one turn of the loop is one transaction.
+
+A thread is used only where somebody would notice the wait: for commits while the disk is slow, which is measured, and
+for work that says it may take long. The loop then goes on with packets and heartbeats, and new items wait.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import queue
-import threading
-import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.core.turn.batch import Outcome, run_batch
+from p2p_agents.core.turn.batch import Outcome, commit, conclude, decide
 from p2p_agents.errors import Bug, EnvironmentFault
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.effects import Outward
+    from p2p_agents.core.turn.batch import Turn
 
     Item = Callable[[Core], Any]
     Done = Callable[[Outcome], None]
@@ -26,27 +31,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH_ITEMS = 256  # items in one transaction: a commit's cost is shared, and nobody waits long for one
+TURN_ITEMS = 128  # items in one transaction: a commit's cost is shared, and packets do not wait long for one
 LINGER_S = 0.003  # items that nobody hurries are committed together with what comes within this
-
-
-class _Queue(Enum):
-    EMPTY = auto()  # what _get returns instead of an entry
+SLOW_COMMIT_S = 0.01  # a commit that takes longer would hold up packets that are due
+SLOW_FOR_S = 10.0  # after one commits leave the loop's thread for so long
 
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
     item: Item
     done: Done | None
-    hurry: bool
-
-
-if TYPE_CHECKING:
-    _Entry = _Queued | Work | None  # None: end
+    long: bool = False  # it has a turn of its own, in a thread
 
 
 class Writer:
-    """Runs items in the order they were submitted. `deliver` gets each batch's effects, in the loop's thread."""
+    """Runs items in the order they were submitted. `deliver` gets each batch's effects. All of it is called in the
+    loop's thread."""
 
     def __init__(
         self,
@@ -59,94 +59,159 @@ class Writer:
         self._loop = loop
         self._deliver = deliver
         self._died = died
-        self._queue: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._queue: deque[_Queued | Work] = deque()
         self._taken: list[_Queued] = []  # from the queue and not done yet
-        self._thread = threading.Thread(target=self._live, name="writer", daemon=True)
+        self._next: asyncio.Handle | None = None  # the turn that is to come
+        self._due = 0.0  # and when, by the loop's clock
+        self._is_open = False
+        self._away: asyncio.Future[Any] | None = None  # a thread has the core
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._slow_until = 0.0
+
+    # --- life ---
 
     def start(self) -> None:
-        self._thread.start()
+        self._is_open = True
+        self._plan(0.0)
 
-    def stop(self) -> None:
-        """Finish what is queued and end the thread. Blocks; call it off the loop."""
-        self._queue.put(None)
-        self._thread.join()
+    async def stop(self) -> None:
+        """Finish what is queued; nothing runs afterwards."""
+        while self._is_open and (self._queue or self._away is not None):
+            if self._away is None:
+                self._run()
+            else:
+                await asyncio.wait([self._away])
+                await asyncio.sleep(0)  # its callbacks come first
+        self._is_open = False
+        self._put_off()
+        self._thread.shutdown(wait=False)
+
+    # --- what is asked ---
 
     def submit(self, item: Item, done: Done | None = None) -> None:
-        """Queue an item; `done` is called with its outcome in the loop's thread, after the commit."""
-        self._queue.put(_Queued(item, done, hurry=True))
+        """Queue an item; `done` is called with its outcome after the commit."""
+        self._queue.append(_Queued(item, done))
+        self._plan(0.0)
 
     def later(self, item: Item, done: Done | None = None) -> None:
         """Queue an item that nobody hurries: it joins the next one's transaction, or runs LINGER_S from now."""
-        self._queue.put(_Queued(item, done, hurry=False))
+        self._queue.append(_Queued(item, done))
+        self._plan(LINGER_S)
 
-    def maintain(self, work: Callable[[Core], None]) -> None:
-        """Queue work that needs the database outside of any transaction."""
-        self._queue.put(work)
+    def maintain(self, work: Work) -> None:
+        """Queue work that needs the database outside of any transaction; it runs in a thread."""
+        self._queue.append(work)
+        self._plan(0.0)
 
-    def call(self, item: Item, *, hurry: bool = True) -> asyncio.Future[Any]:
-        """Queue an item and await what it returns or raises."""
+    def call(self, item: Item, *, hurry: bool = True, long: bool = False) -> asyncio.Future[Any]:
+        """Queue an item and await what it returns or raises. A `long` one runs in a thread, and all others wait."""
         future: asyncio.Future[Any] = self._loop.create_future()
-
-        def done(outcome: Outcome) -> None:
-            if future.cancelled():
-                return
-            if outcome.error is not None:
-                future.set_exception(outcome.error)
-            else:
-                future.set_result(outcome.value)
-
-        self._queue.put(_Queued(item, done, hurry))
+        self._queue.append(_Queued(item, partial(_settle, future), long))
+        self._plan(0.0 if hurry else LINGER_S)
         return future
 
-    def _live(self) -> None:
-        """A node without its writer must not linger: it ends, and the next command starts another."""
-        try:
-            self._run()
-        except Exception:
-            log.exception("the writer died")
-            self._loop.call_soon_threadsafe(self._bury)
+    # --- turns ---
 
-    def _bury(self) -> None:
-        """Nobody waits for a dead writer: what it took or was given is answered. Runs in the loop's thread."""
-        left = self._taken
-        while (entry := self._get(0.0)) is not _Queue.EMPTY:
-            left += [entry] if isinstance(entry, _Queued) else []
-        self._finish([queued.done for queued in left], [Outcome(error=Bug("the writer died"))] * len(left), [])
-        self._died()
+    def _plan(self, wait_s: float) -> None:
+        """A turn within so many seconds; 0: once what is ready in the loop was heard."""
+        if not self._is_open or self._away is not None:
+            return
+        due = self._loop.time() + wait_s
+        if self._next is not None:
+            if self._due <= due:
+                return
+            self._next.cancel()
+        self._due = due
+        self._next = self._loop.call_later(wait_s, self._run) if wait_s > 0 else self._loop.call_soon(self._run)
+
+    def _put_off(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
 
     def _run(self) -> None:
-        entry = self._get(None)
-        while entry is not None:
-            if isinstance(entry, _Queued) or entry is _Queue.EMPTY:
-                entry = self._batch(entry)
-            else:
-                self._maintain(entry)
-                entry = _Queue.EMPTY
-            if entry is _Queue.EMPTY:
-                entry = self._get(self._core.due_in())
-
-    def _batch(self, entry: _Entry | _Queue) -> _Entry | _Queue:
-        """Run what is queued, and what the core has due by itself; the entry after it."""
-        taken: list[_Queued] = []
-        hurry, until = False, time.monotonic() + LINGER_S
-        while isinstance(entry, _Queued) and len(taken) < BATCH_ITEMS:
-            taken.append(entry)
-            hurry = hurry or entry.hurry
-            entry = self._get(0.0 if hurry else until - time.monotonic())
-        self._taken = [*taken, entry] if isinstance(entry, _Queued) else taken
-        outcomes, effects = run_batch(self._core, [queued.item for queued in taken])
-        dones = [queued.done for queued in taken]
-        if effects or any(dones):  # else nobody waits, and an idle loop sleeps on
-            self._loop.call_soon_threadsafe(self._finish, dones, outcomes, effects)
-        self._taken = []
-        return entry
-
-    def _get(self, timeout: float | None) -> _Entry | _Queue:
-        """The next entry; _Queue.EMPTY when none comes within so many seconds."""
+        """A node whose decider breaks must not linger: it ends, and the next command starts another."""
+        self._put_off()
         try:
-            return self._queue.get() if timeout is None else self._queue.get(timeout > 0, max(timeout, 0))
-        except queue.Empty:
-            return _Queue.EMPTY
+            if self._queue and not isinstance(self._queue[0], _Queued):
+                self._go_away(self._maintain, self._queue.popleft())
+            else:
+                self._turn()
+        except Exception:
+            self._bury()
+
+    def _turn(self) -> None:
+        self._taken = taken = self._take()
+        items = [queued.item for queued in taken]
+        if taken and taken[0].long:
+            self._go_away(self._work, items)
+            return
+        turn = decide(self._core, items)
+        if monotonic() < self._slow_until:
+            self._go_away(self._commit, turn)
+        else:
+            self._commit(turn)
+            self._finish(turn)
+
+    def _take(self) -> list[_Queued]:
+        """What one transaction is for."""
+        taken: list[_Queued] = []
+        while self._queue and len(taken) < TURN_ITEMS:
+            head = self._queue[0]
+            if not isinstance(head, _Queued) or (head.long and taken):
+                break
+            self._queue.popleft()
+            taken.append(head)
+            if head.long:
+                break
+        return taken
+
+    def _commit(self, turn: Turn) -> Turn:
+        began = monotonic()
+        commit(self._core, turn)
+        ended = monotonic()
+        if ended - began > SLOW_COMMIT_S:
+            self._slow_until = ended + SLOW_FOR_S
+        return turn
+
+    def _finish(self, turn: Turn) -> None:
+        outcomes, effects = conclude(self._core, turn)
+        dones = [queued.done for queued in self._taken]
+        self._taken = []
+        self._tell(dones, outcomes, effects)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        due = 0.0 if self._queue else self._core.due_in()
+        if due is not None:
+            self._plan(due)
+
+    def _tell(self, dones: list[Done | None], outcomes: list[Outcome], effects: list[Outward]) -> None:
+        self._deliver(effects)
+        for done, outcome in zip(dones, outcomes, strict=True):
+            if done is not None:
+                done(outcome)
+
+    # --- in the thread ---
+
+    def _go_away(self, work: Callable[..., Any], *given: Any) -> None:
+        """The thread has the core until it comes back."""
+        self._away = self._loop.run_in_executor(self._thread, work, *given)
+        self._away.add_done_callback(self._back)
+
+    def _back(self, away: asyncio.Future[Any]) -> None:
+        self._away = None
+        try:
+            turn = away.result()
+            if turn is not None:
+                self._finish(turn)
+            else:
+                self._go_on()
+        except Exception:
+            self._bury()
+
+    def _work(self, items: list[Item]) -> Turn:
+        return self._commit(decide(self._core, items))
 
     def _maintain(self, work: Work) -> None:
         try:
@@ -154,8 +219,21 @@ class Writer:
         except EnvironmentFault as fault:
             log.warning("upkeep of the store: %s", fault.message)
 
-    def _finish(self, dones: list[Done | None], outcomes: list[Outcome], effects: list[Outward]) -> None:
-        self._deliver(effects)
-        for done, outcome in zip(dones, outcomes, strict=True):
-            if done is not None:
-                done(outcome)
+    def _bury(self) -> None:
+        """Nobody waits for a dead writer: what it took or was given is answered."""
+        log.exception("the writer died")
+        left = [*self._taken, *(entry for entry in self._queue if isinstance(entry, _Queued))]
+        self._queue.clear()
+        self._taken = []
+        self._is_open = False
+        self._tell([queued.done for queued in left], [Outcome(error=Bug("the writer died"))] * len(left), [])
+        self._died()
+
+
+def _settle(future: asyncio.Future[Any], outcome: Outcome) -> None:
+    if future.cancelled():
+        return
+    if outcome.error is not None:
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome.value)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from p2p_agents import errors, limits
 from p2p_agents.control import line as line_module
+from p2p_agents.control.client import Client
 from p2p_agents.control.line import Line
 from tests.control.fake import FakeService, Served, make_home
 
@@ -62,6 +64,34 @@ def test_a_call_given_up_does_not_disturb_the_next(tmp_path: Path) -> None:
         return {}
 
     play(tmp_path, FakeService(wait=never, agents={"agents": []}), script)
+
+
+def test_a_caller_that_gives_up_while_the_line_opens_leaves_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, begun, closed = Client.connect, threading.Event(), []
+    gone = threading.Event()
+
+    def slowly(client: Client) -> None:
+        begun.set()
+        assert gone.wait(10)
+        connect(client)
+
+    monkeypatch.setattr(Client, "connect", slowly)
+    close = Client.close
+    monkeypatch.setattr(Client, "close", lambda client: (close(client), closed.append(client)))
+
+    async def script(line: Line, node: Served) -> None:
+        async with asyncio.TaskGroup() as group:
+            call = group.create_task(line.call("agents", {}))
+            await asyncio.to_thread(begun.wait)
+            call.cancel()
+        gone.set()
+        assert await line.call("agents", {}) == {"agents": []}
+        while not closed:
+            await asyncio.sleep(0)
+
+    play(tmp_path, FakeService(agents={"agents": []}), script)
 
 
 def test_a_lost_node_is_met_again_by_every_call(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def purge(core: Core, **chosen: Any) -> dict[str, Any]:
         try:
             return await Purging(writer).purge({"agent": None} | CHOSEN | chosen)
         finally:
-            await asyncio.to_thread(writer.stop)
+            await writer.stop()
 
     return asyncio.run(run())
 

@@ -59,7 +59,7 @@ def play(core: Core, script: Callable[[Calls], Coroutine[Any, Any, Any]]) -> Non
             async with asyncio.timeout(PATIENCE_S):
                 await script(calls)
         finally:
-            await asyncio.to_thread(writer.stop)
+            await writer.stop()
 
     asyncio.run(run())
 

@@ -1,8 +1,9 @@
-"""The writer's thread: order, outcomes after the commit, and its death."""
+"""Turns of the decider: order, outcomes after the commit, what leaves the loop's thread, and its death."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.errors import BadParams, Bug, StoreFull
+from p2p_agents.node import writer as writing
 from p2p_agents.node.writer import Writer
 
 if TYPE_CHECKING:
@@ -29,16 +31,15 @@ class Told:
         self.deaths += 1
 
 
-def play(core: Core, script: Callable[[Writer, Told], Coroutine[Any, Any, Any]], *, start: bool = True) -> Told:
+def play(core: Core, script: Callable[[Writer, Told], Coroutine[Any, Any, Any]]) -> Told:
     """Run the script beside a started writer, then stop it."""
     told = Told()
 
     async def run() -> None:
         writer = Writer(core, asyncio.get_running_loop(), told.effects.extend, told.died)
-        if start:
-            writer.start()
+        writer.start()
         await script(writer, told)
-        await asyncio.to_thread(writer.stop)
+        await writer.stop()
 
     asyncio.run(run())
     return told
@@ -126,11 +127,8 @@ def test_when_the_store_fails_every_item_of_the_batch_learns_it(core: Core, monk
 
 def test_a_caller_that_gave_up_is_not_told(core: Core) -> None:
     async def script(writer: Writer, told: Told) -> None:
-        gate = threading.Event()
-        writer.submit(lambda core: gate.wait(10))
         future = writer.call(remember(7))
         future.cancel()
-        gate.set()
         assert await writer.call(lambda core: core.db.remembered("number")) == 7
 
     play(core, script)
@@ -193,16 +191,102 @@ def test_what_nobody_hurries_joins_the_next_item_s_transaction(core: Core) -> No
     assert batches == [1, 2, 1]
 
 
-def test_a_batch_that_nobody_waits_for_does_not_wake_the_loop(core: Core) -> None:
+# --- what leaves the loop's thread ---
+
+
+def threads(core: Core, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each commit, whether it ran in the loop's thread."""
+    loops, real, found = threading.current_thread(), core.db.commit, []
+
+    def commit() -> None:
+        found.append(threading.current_thread() is loops)
+        real()
+
+    monkeypatch.setattr(core.db, "commit", commit)
+    return found
+
+
+def test_on_a_quick_disk_no_thread_is_used(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SLOW_COMMIT_S", math.inf)
+    commits = threads(core, monkeypatch)
+
     async def script(writer: Writer, told: Told) -> None:
-        woken: list[Any] = []
-        loop = asyncio.get_running_loop()
-        told_soon = loop.call_soon_threadsafe
-        loop.call_soon_threadsafe = lambda call, *args: woken.append(call) or told_soon(call, *args)  # type: ignore[method-assign]  # watched
-        ran = threading.Event()
-        writer.submit(lambda core: ran.set())
-        await asyncio.to_thread(ran.wait)
         await writer.call(remember(1))
-        assert woken.count(writer._finish) == 1
+        await writer.call(remember(2))
 
     play(core, script)
+    assert commits == [True, True]
+
+
+def test_after_a_slow_commit_the_next_ones_leave_the_loop_to_packets(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "SLOW_COMMIT_S", -1.0)  # every commit counts as slow
+    commits = threads(core, monkeypatch)
+    released = threading.Event()
+    committed = core.db.commit
+
+    def stuck() -> None:
+        assert released.wait(10)
+        committed()
+
+    async def script(writer: Writer, told: Told) -> None:
+        await writer.call(remember(1))
+        monkeypatch.setattr(core.db, "commit", stuck)
+        stored, behind = writer.call(remember(2)), writer.call(remember(3))
+        await asyncio.sleep(0)
+        later = writer.call(remember(4))
+        await asyncio.sleep(0)  # the loop goes on while the disk does not
+        assert not stored.done()
+        released.set()
+        assert await asyncio.gather(stored, behind, later) == [2, 3, 4]
+
+    play(core, script)
+    assert commits == [True, False, False]
+
+
+def test_a_disk_that_recovered_is_trusted_again(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(writing, "monotonic", lambda: now)
+    commits = threads(core, monkeypatch)
+    committed = core.db.commit
+
+    def slow() -> None:
+        nonlocal now
+        now += 1.0
+        committed()
+
+    async def script(writer: Writer, told: Told) -> None:
+        nonlocal now
+        monkeypatch.setattr(core.db, "commit", slow)
+        await writer.call(remember(1))
+        monkeypatch.setattr(core.db, "commit", committed)
+        await writer.call(remember(2))
+        now += 60.0
+        await writer.call(remember(3))
+
+    play(core, script)
+    assert commits == [True, False, True]
+
+
+def test_long_work_runs_in_a_thread_and_keeps_its_place(core: Core) -> None:
+    seen: list[tuple[int, bool]] = []
+    loops, released = threading.current_thread(), threading.Event()
+
+    def note(number: int) -> Callable[[Core], None]:
+        return lambda core: seen.append((number, threading.current_thread() is loops))
+
+    def long(core: Core) -> None:
+        assert released.wait(10)
+        note(2)(core)
+
+    async def script(writer: Writer, told: Told) -> None:
+        calls = [writer.call(note(1)), writer.call(long, long=True), writer.call(note(3))]
+        await asyncio.wait(calls[:1])
+        await asyncio.sleep(0)
+        assert not calls[1].done()
+        released.set()
+        await asyncio.gather(*calls)
+
+    play(core, script)
+    assert seen == [(1, True), (2, False), (3, True)]

@@ -314,12 +314,12 @@ class Stream:
         self._socket.settimeout(PATIENCE_S)
         try:
             self._socket.connect(path)
-        except OSError as error:
+            self._file = self._socket.makefile("rb")
+            self._file.readline()  # the greeting
+            self._socket.sendall(encode_line({"id": 1, "method": method, "params": params}))
+        except OSError as error:  # no node, or one that was killed just now
             self._socket.close()
             raise NodeUnreachable(f"{path}: {error}") from error
-        self._file = self._socket.makefile("rb")
-        self._file.readline()  # the greeting
-        self._socket.sendall(encode_line({"id": 1, "method": method, "params": params}))
         self.ready = self.next()
         assert self.ready["type"] == "ready"
 

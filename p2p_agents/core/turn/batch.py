@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.effects import Effect, Outward
 
+    Item = Callable[[Core], Any]
+
 log = logging.getLogger(__name__)
 
 
@@ -31,33 +33,61 @@ class Outcome:
     error: P2PError | None = None
 
 
-def run_batch(core: Core, items: Sequence[Callable[[Core], Any]]) -> tuple[list[Outcome], list[Outward]]:
+@dataclass(slots=True)
+class Turn:
+    """A batch under way: what its items came to, and the store's fault that undoes them all."""
+
+    items: Sequence[Item]
+    outcomes: list[Outcome] = field(default_factory=list)
+    fault: EnvironmentFault | None = None
+
+
+def run_batch(core: Core, items: Sequence[Item]) -> tuple[list[Outcome], list[Outward]]:
     """Run the items and then the pump, commit, and return what may now happen.
 
     When the store fails nothing of the batch has happened, and every item gets the store's error. Only after
     StoreUncertain it may have happened: the next batch begins with what the store then holds.
     """
+    turn = decide(core, items)
+    commit(core, turn)
+    return conclude(core, turn)
+
+
+def decide(core: Core, items: Sequence[Item]) -> Turn:
+    """All of a batch but its commit: nothing else may touch the core until `conclude`."""
+    turn = Turn(items)
     try:
         _open(core)
         core.db.begin()
-    except EnvironmentFault as fault:
-        core.forget()
-        return _failed(core, items, fault)
-    try:
         if core.is_behind:
             restart.start_over(core)
-        outcomes = [_run_item(core, item) for item in items]
+        turn.outcomes = [_run_item(core, item) for item in items]
         _pump(core)
         _answer(core)
-        core.db.commit()
     except EnvironmentFault as fault:
+        turn.fault = fault
+    return turn
+
+
+def commit(core: Core, turn: Turn) -> None:
+    """The only step that waits for the disk. It touches no memory of the core, so any thread may take it."""
+    if turn.fault is None:
+        try:
+            core.db.commit()
+        except EnvironmentFault as fault:
+            turn.fault = fault
+
+
+def conclude(core: Core, turn: Turn) -> tuple[list[Outcome], list[Outward]]:
+    """What each item came to, and what may happen now."""
+    if turn.fault is not None:
         core.db.rollback()
         core.forget()
-        return _failed(core, items, fault)
+        return _failed(core, turn.items, turn.fault)
     core.is_behind = False
     core.undo.clear()
     effects, core.effects = core.effects, []
-    return outcomes, _outward(core, effects)
+    return turn.outcomes, _outward(core, effects)
 
 
 def _outward(core: Core, effects: Sequence[Effect]) -> list[Outward]:
@@ -105,7 +135,7 @@ def _answer(core: Core) -> None:
             reading.dismiss(core, ticket, Answered(ticket, None, failed))
 
 
-def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
+def _run_item(core: Core, item: Item) -> Outcome:
     mark = core.mark()
     try:
         with core.db.savepoint():
@@ -123,9 +153,7 @@ def _run_item(core: Core, item: Callable[[Core], Any]) -> Outcome:
         return Outcome(error=Bug(f"the node failed: {type(error).__name__}"))
 
 
-def _failed(
-    core: Core, items: Sequence[Callable[[Core], Any]], fault: EnvironmentFault
-) -> tuple[list[Outcome], list[Outward]]:
+def _failed(core: Core, items: Sequence[Item], fault: EnvironmentFault) -> tuple[list[Outcome], list[Outward]]:
     log.error("the store failed: %s: %s", fault.code, fault.message)
     effects, core.effects = core.effects, []
     return [Outcome(error=fault) for _ in items], [effect for effect in effects if not isinstance(effect, ForKeys)]
