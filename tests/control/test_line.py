@@ -69,8 +69,8 @@ def test_a_call_given_up_does_not_disturb_the_next(tmp_path: Path) -> None:
 def test_a_caller_that_gives_up_while_the_line_opens_leaves_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect, begun, closed = Client.connect, threading.Event(), []
-    gone = threading.Event()
+    connect, close = Client.connect, Client.close
+    begun, gone, closed = threading.Event(), threading.Event(), asyncio.Event()
 
     def slowly(client: Client) -> None:
         begun.set()
@@ -78,8 +78,12 @@ def test_a_caller_that_gives_up_while_the_line_opens_leaves_no_connection(
         connect(client)
 
     monkeypatch.setattr(Client, "connect", slowly)
-    close = Client.close
-    monkeypatch.setattr(Client, "close", lambda client: (close(client), closed.append(client)))
+
+    def hangs_up(client: Client) -> None:
+        close(client)
+        closed.set()
+
+    monkeypatch.setattr(Client, "close", hangs_up)
 
     async def script(line: Line, node: Served) -> None:
         async with asyncio.TaskGroup() as group:
@@ -88,8 +92,7 @@ def test_a_caller_that_gives_up_while_the_line_opens_leaves_no_connection(
             call.cancel()
         gone.set()
         assert await line.call("agents", {}) == {"agents": []}
-        while not closed:
-            await asyncio.sleep(0)
+        await closed.wait()
 
     play(tmp_path, FakeService(agents={"agents": []}), script)
 
