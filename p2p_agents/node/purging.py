@@ -50,7 +50,7 @@ class Purging:
 
     async def remove(self, params: Json) -> Json:
         """As `removal.remove`, and `emptied`: whether the files hold nothing of the agent's words any more."""
-        removed: Json = await self._writer.call(partial(removal.remove, params=params))
+        removed: Json = await self._writer.call(partial(removal.remove, params=params), long=True)
         return removed | {"emptied": not params["dry"] and await self._clear()}
 
     async def _clear(self) -> bool:
