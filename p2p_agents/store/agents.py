@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalAgent:
-    """One hosted agent. `id` is local to this store; `agent` is its id for the world."""
+    """One hosted agent. `id` is local to this store; `agent` is its public id."""
 
     id: int
     agent: bytes
@@ -127,17 +127,17 @@ def owner_of(db: Database, device: bytes) -> bytes | None:
 
 
 def live_devices(db: Database, agent: bytes) -> list[bytes]:
-    """Those that the agent's log names, as far as it is known, in no order."""
+    """Those that the agent's known log names, in no order."""
     return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 1", (agent,))]
 
 
 def gone_devices(db: Database, agent: bytes) -> list[bytes]:
-    """Those that its log named once, and names no more."""
+    """Those that its log once named, and has revoked."""
     return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 0", (agent,))]
 
 
 def save_identity(db: Database, identity: Identity) -> None:
-    """Keep a log that was merged with what was known: a tail that a rotate superseded is replaced, its devices stay
+    """Store a log that was merged with the known one: a tail that a rotate superseded is replaced, but its devices stay
     the agent's. Raises BadIdentity for another agent's device, and for one that takes the place of a damaged log and is
     not that log (PROTOCOL E1, E2)."""
     if is_damaged(db, identity.agent):
@@ -166,7 +166,7 @@ def _check_remains(identity: Identity, remains: list[bytes]) -> None:
 
 
 def forget_identity(db: Database, agent: bytes) -> None:
-    """The next log it shows is believed as a stranger's is. Its devices stay bound to it."""
+    """The next log that it shows is treated as a stranger's. Its devices stay bound to it."""
     db.run("UPDATE devices SET live = 0 WHERE agent = ?", (agent,))
     db.run("DELETE FROM identities WHERE agent = ?", (agent,))
 
@@ -195,7 +195,7 @@ def add_prekey(db: Database, device: bytes, prekey: Prekey) -> None:
 
 
 def date_back_prekeys(db: Database, now_ms: int, after_ms: int) -> None:
-    """Those that say they were made after `after_ms` count as made now."""
+    """Those dated after `after_ms` count as made now."""
     db.run("UPDATE prekeys SET created_ms = ? WHERE created_ms > ?", (now_ms, after_ms))
 
 

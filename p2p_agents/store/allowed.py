@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def add(db: Database, agent: int, peer: bytes, now_ms: int) -> None:
-    """Who stands on it already stays since when it did."""
+    """An id that is on it already keeps its date."""
     db.run("INSERT OR IGNORE INTO allowed VALUES (?, ?, ?)", (agent, peer, now_ms))
 
 
 def remove(db: Database, agent: int, peer: bytes) -> bool:
-    """Whether it stood there."""
+    """Whether it was on the list."""
     return db.run("DELETE FROM allowed WHERE agent = ? AND peer = ?", (agent, peer)).rowcount > 0
 
 
@@ -23,7 +23,7 @@ def holds(db: Database, agent: int, peer: bytes) -> bool:
 
 
 def everyone(db: Database, agent: int) -> list[tuple[bytes, int]]:
-    """(peer, since when), oldest first."""
+    """(peer, date of addition), oldest first."""
     return db.all("SELECT peer, since_ms FROM allowed WHERE agent = ? ORDER BY since_ms, peer", (agent,))
 
 

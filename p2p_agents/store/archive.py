@@ -1,4 +1,4 @@
-"""An agent's log as a backup holds it: rows that another store can take in, without anything of this one's own.
+"""An agent's log as a backup holds it: rows that another store can import, with nothing specific to this one.
 
 row = [peer, incoming, trust, read, item, void or null, [[device, state, why]...]]
 item = [0, signed entry, body or null] or [1, signed void of a peer]
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from p2p_agents.store.database import Database
     from p2p_agents.store.log import Logged
 
-PAGE = 200  # lines read at once: no transaction is held open for longer
+PAGE = 200  # lines read at once, so that no transaction is open for long
 ROW_BYTES = BACKUP_CHUNK_BYTES // 2  # a row has less: a body, a signature, a void
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far an own entry came with one device of its recipient."""
+    """The delivery state of one of our entries at one device of its recipient."""
 
     device: bytes
     state: State
@@ -54,7 +54,7 @@ class Line:
 
 
 def chunks(db: Database, agent: int) -> Iterator[bytes]:
-    """The log, oldest line first, in chunks of a backup. What the disk damaged is left out: a backup holds only what
+    """The log, oldest line first, in chunks of a backup. Damaged lines are left out: a backup holds only what
     its author signed."""
     rows: list[bytes] = []
     size = 0
@@ -107,7 +107,7 @@ def _pack(line: Line) -> list[Any]:
 
 
 def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int, *, revived: bool = False) -> int:
-    """Take the lines into this store, as the agent's; how many there were. Unread ones are unread again. One that was
+    """Import the lines into this store, as the agent's; returns how many. Unread ones are unread again. One that was
     removed from here, and is `revived`, has the words of these lines again; of one that was not, what it deleted stays
     deleted."""
     count, seen, unread = 0, 0, None
@@ -134,7 +134,7 @@ def _restore(db: Database, agent: int, line: Line, now_ms: int, *, revived: bool
         entries.set_void(db, entry, line.void)
     for delivery in line.deliveries:
         outbox.restore(db, agent, entry, line.peer, delivery.device, delivery.state, delivery.why, now_ms)
-    held = log.cursor_of(db, agent, entry)  # where the agent's log outlived its keys
+    held = log.cursor_of(db, agent, entry)  # if the agent's log outlived its keys
     return held or log.add(db, agent, entry, line.peer, incoming=line.incoming, trust=line.trust)
 
 

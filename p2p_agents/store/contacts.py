@@ -1,4 +1,4 @@
-"""Contacts, name pins, addresses, first-contact requests, and what a human should know."""
+"""Contacts, name pins, addresses, first-contact requests, and events that people should know of."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Contact:
     frozen: str | None
     final: bool  # no rotate lifts the freeze
     since_ms: int
-    allowed: bool = False  # it stands on the agent's allowlist, whatever its trust
+    allowed: bool = False  # it is on the agent's allowlist, whatever its trust
 
 
 def check_open(contact: Contact) -> None:
-    """Raises ContactFrozen or PeerBlocked where nothing goes to the contact, or comes from it."""
+    """Raises ContactFrozen or PeerBlocked if nothing is exchanged with the contact."""
     name = contact.petname or contact.name or "that peer"
     if contact.frozen:
         raise ContactFrozen(f"{name} is frozen: {contact.frozen}")
@@ -66,7 +66,7 @@ def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
 
 
 def contacts(db: Database, agent: int) -> list[Contact]:
-    """All others: an agent that lives on several devices is a contact of itself besides."""
+    """All others; an agent that lives on several devices is also a contact of itself, which is left out."""
     rows = db.all(
         f"SELECT {_COLUMNS} FROM contacts WHERE agent = ?1 AND peer IS NOT (SELECT agent FROM agents WHERE id = ?1)"  # noqa: S608 - constant
         " ORDER BY since_ms",
@@ -76,7 +76,7 @@ def contacts(db: Database, agent: int) -> list[Contact]:
 
 
 def linked(db: Database, agent: int) -> list[bytes]:
-    """Everybody that may have a link, the agent's own other devices too."""
+    """Everybody that may have a link, including the agent's own other devices."""
     rows = db.all(
         "SELECT peer FROM contacts WHERE agent = ? AND trust >= ? AND frozen IS NULL ORDER BY since_ms",
         (agent, int(Trust.ACCEPTED)),
@@ -85,7 +85,7 @@ def linked(db: Database, agent: int) -> list[bytes]:
 
 
 def save_self(db: Database, agent: int, own: bytes, name: str, kind: str, now_ms: int) -> None:
-    """Its own other devices are to be found, linked to and trusted as a contact's are. No name is pinned by that."""
+    """Its own other devices are found, linked and trusted like a contact's. This pins no name."""
     db.run(
         "INSERT OR IGNORE INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)",
         (agent, own, name, kind, int(Trust.VERIFIED), now_ms),
@@ -93,8 +93,8 @@ def save_self(db: Database, agent: int, own: bytes, name: str, kind: str, now_ms
 
 
 def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str, trust: Trust, now_ms: int) -> Contact:
-    """Create the contact or change its trust. Accepting it pins its name to it (PROTOCOL E5): what a peer merely
-    announces or asks pins nothing."""
+    """Create the contact or change its trust. Accepting it pins its name to it (PROTOCOL E5): a name that a peer merely
+    announces or asks with is not pinned."""
     db.run(
         "INSERT INTO contacts (agent, peer, name, kind, trust, since_ms) VALUES (?,?,?,?,?,?)"
         " ON CONFLICT (agent, peer) DO UPDATE SET trust = excluded.trust",
@@ -109,7 +109,7 @@ def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str,
 
 
 def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> None:
-    """A contact told its current name and kind over an authenticated link."""
+    """Store the current name and kind that a contact sent over an authenticated link."""
     db.run(
         "UPDATE contacts SET name = ?, kind = ? WHERE agent = ? AND peer = ? AND (name, kind) IS NOT (?, ?)",
         (name, kind, agent, peer, name, kind),
@@ -117,7 +117,7 @@ def announce(db: Database, agent: int, peer: bytes, name: str, kind: str) -> Non
 
 
 def drop_self(db: Database, agent: int) -> None:
-    """It lives on one device again."""
+    """The agent lives on one device again."""
     db.run("DELETE FROM contacts WHERE agent = ?1 AND peer = (SELECT agent FROM agents WHERE id = ?1)", (agent,))
 
 
@@ -136,13 +136,13 @@ def freeze(db: Database, peer: bytes, why: str, *, final: bool, agent: int | Non
 
 
 def thaw(db: Database, peer: bytes) -> bool:
-    """Lift a freeze that is not final; whether there was one."""
+    """Lift a freeze that is not final; returns whether there was one."""
     changed = db.run("UPDATE contacts SET frozen = NULL WHERE peer = ? AND frozen IS NOT NULL AND final = 0", (peer,))
     return changed.rowcount > 0
 
 
 def forget_pins(db: Database, peer: bytes, agent: int | None = None) -> None:
-    """A stranger again, to one agent or to every one of this node, but for those that blocked it."""
+    """Make it a stranger again to one agent, or to every agent of this node that has not blocked it."""
     whose, parameters = "peer = ?1 AND agent = coalesce(?2, agent)", (peer, agent)
     db.run(f"UPDATE contacts SET frozen = NULL, final = 0 WHERE {whose}", parameters)  # noqa: S608 - constant
     db.run(
@@ -184,11 +184,11 @@ def names(db: Database, agent: int, look: str) -> list[tuple[bytes, str]]:
 
 # --- addresses ---
 
-ADDRESSES_KEPT = 8  # per peer, of those where it was reached and of those it told: more are stale
+ADDRESSES_KEPT = 8  # per peer, of those where it was reached and of those it told us: more are stale
 
 
 def remember_address(db: Database, peer: bytes, address: str, node: bytes, now_ms: int, *, told: bool = False) -> None:
-    """A link to `peer` came to life there; or `told`: it says that it is there, which replaces nothing proven."""
+    """A link to `peer` came to life there; if `told`, it only says that it is there, which replaces nothing proven."""
     db.run(
         "INSERT INTO addresses (peer, address, node, seen_ms, told) VALUES (?,?,?,?,?)"
         " ON CONFLICT (peer, address) DO UPDATE SET node = excluded.node, seen_ms = excluded.seen_ms,"
@@ -203,12 +203,12 @@ def remember_address(db: Database, peer: bytes, address: str, node: bytes, now_m
 
 
 def addresses(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
-    """(address, node key): where it was reached, the last first, then what it told."""
+    """(address, node key): where it was reached, the latest first, then where it says it is."""
     return db.all("SELECT address, node FROM addresses WHERE peer = ? ORDER BY told, seen_ms DESC", (peer,))
 
 
 def reached_at(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
-    """(address, node key) where links to it came to life, the last first."""
+    """(address, node key) where links to it came to life, the latest first."""
     return db.all(
         "SELECT address, node FROM addresses WHERE peer = ? AND told = 0 ORDER BY seen_ms DESC",
         (peer,),
@@ -227,7 +227,7 @@ def is_linked(db: Database, peer: bytes) -> bool:
 
 
 def is_unmet(db: Database, peer: bytes) -> bool:
-    """A contact that was never proven to live anywhere, as one that came out of a backup."""
+    """Whether it is a contact that was never proven to live anywhere, such as one from a backup."""
     row = db.one(
         "SELECT 1 FROM contacts WHERE peer = ?1 AND trust >= ?2 AND frozen IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM addresses WHERE peer = ?1)",
@@ -342,7 +342,7 @@ def forget_request(db: Database, agent: int, peer: bytes) -> None:
 
 
 def forget_requests(db: Database, before_ms: int) -> None:
-    """Those that wait since before `before_ms` of the time the node saw pass."""
+    """Those that have waited since before `before_ms` of the time that the node saw pass."""
     db.run("DELETE FROM requests WHERE state = 'pending' AND since_ms < ?", (before_ms,))
 
 
@@ -372,8 +372,8 @@ EVENTS_KEPT = 1_000
 
 
 def record(db: Database, event: Event) -> None:
-    """Once per peer and kind an hour, and of too many the oldest of who has the most: strangers before contacts. So a
-    peer fills no store with them, and many push out nothing of others."""
+    """Once per peer and kind in an hour; if there are too many, the oldest of the peer with the most goes, strangers
+    before contacts. So a peer cannot fill the store with them, and many peers cannot push out those of others."""
     recent = db.one(
         "SELECT 1 FROM events WHERE agent = ? AND peer = ? AND kind = ? AND time_ms > ?",
         (event.agent, event.peer, event.kind, event.time_ms - 3_600_000),

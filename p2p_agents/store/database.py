@@ -1,10 +1,10 @@
-"""Opens the store, and is the one way to its rows. Foreign errors are translated here, once.
+"""Opens the store, and is the only way to its rows. Foreign errors are translated here, once.
 
 Nothing here commits by itself: the owner of a `Database` opens and ends its transactions.
 
 A write that fails before its COMMIT is undone. A COMMIT that fails may still take effect: SQLite forgets the written
-frames, but they lie at the end of the WAL, where the next process would find them. So nothing goes on over that
-connection: it is closed, the store opened anew, and a further commit makes what was found there final.
+frames, but they lie at the end of the WAL, where the next process would find them. So that
+connection is no longer used: it is closed, the store is opened again, and a further commit makes what it finds final.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Row = tuple[Any, ...]
 
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
 CACHE_KIB = 16 * 1024
-CHECKED_STEPS = 10_000  # of SQLite's machine between two looks at the clock: a millisecond or less
+CHECKED_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock: a millisecond or less
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL before SQLite checkpoints by itself
 
 _text = partial(str, encoding="utf-8", errors="replace")  # what a disk made of one column must not shut the store
@@ -48,7 +48,7 @@ _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """SQLite's errors become ours; a programming error stays what it is."""
+    """SQLite's errors become ours; programming errors are not translated."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -84,7 +84,7 @@ def _translate(error: Exception) -> EnvironmentFault:
 
 
 class Database:
-    """One connection to the store. `is_lost` when a COMMIT failed: only `reopen` leads on.
+    """One connection to the store. `is_lost` after a failed COMMIT: then only `reopen` helps.
 
     `epoch` is drawn at every writable open (PROTOCOL A3): entries written by this opening carry it, so that a
     rolled-back or cloned store can never be mistaken for a lying device.
@@ -101,10 +101,10 @@ class Database:
         self.epoch = os.urandom(EPOCH_BYTES)
         self.run = connection.execute
         self._changes = connection.total_changes
-        self._generation: str | None = None  # as read; forgotten with whatever may have changed it
+        self._generation: str | None = None  # as read; forgotten when it may have changed
         self.derived: dict[
             object, Any
-        ] = {}  # computed from rows; who changes them empties it, and so does every undoing
+        ] = {}  # computed from rows; emptied by whoever changes them, and by every rollback
 
     @classmethod
     def open(cls, path: str) -> Database:
@@ -125,7 +125,7 @@ class Database:
             return reader
 
     def flaw(self, within_s: float) -> str | None:
-        """What SQLite's quick_check finds first in the pages; "" for nothing, None where the time was too short."""
+        """The first fault that SQLite's quick_check finds in the pages; "" for none, None if the time was too short."""
         deadline = time.monotonic() + within_s
         self._connection.set_progress_handler(lambda: time.monotonic() > deadline, CHECKED_STEPS)
         try:
@@ -138,9 +138,9 @@ class Database:
 
     @classmethod
     def rest(cls, path: str) -> Database:
-        """As `read`, of a store that cannot be written, and that nobody writes: the caller holds the home's lock.
+        """As `read`, for a store that cannot be written, and that nobody writes: the caller holds the home's lock.
 
-        SQLite opens a store in WAL mode only beside a WAL index, or told that nothing changes the file. What a WAL
+        SQLite opens a store in WAL mode only with a WAL index, or if told that nothing changes the file. What a WAL
         holds is then not looked at: that is for a store without one alone (sqlite.org/wal.html, read-only databases).
         """
         wal = f"{path}-wal"
@@ -189,7 +189,7 @@ class Database:
             self.run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """Raises StoreUncertain when it may yet take effect; after any other error it has not and will not."""
+        """Raises StoreUncertain if it may still take effect; after any other error it has not and will not."""
         try:
             self.run("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
@@ -207,11 +207,11 @@ class Database:
                 self.is_lost = True  # closing it undoes what is left
 
     def reopen(self) -> None:
-        """Go on with what the store holds. Raises an EnvironmentFault while it cannot be opened and written."""
+        """Continue with what the store holds. Raises an EnvironmentFault while it cannot be opened and written."""
         with translated():
             self._connection.close()
             connection = _open(self._path)
-            try:  # whatever was left at the end of the WAL now precedes this, or is overwritten by it
+            try:  # anything left at the end of the WAL now precedes this, or is overwritten by it
                 connection.execute(
                     "INSERT OR REPLACE INTO meta VALUES ('reopened', ?)", (os.urandom(GENERATION_BYTES),)
                 )
@@ -224,7 +224,7 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What fails inside is undone alone; the transaction goes on."""
+        """If the block fails, only its changes are undone; the transaction continues."""
         with translated():
             self.run("SAVEPOINT item")
         try:
@@ -276,7 +276,7 @@ class Database:
 
     @property
     def generation(self) -> str:
-        """Names this store in every cursor; drawn anew when a rollback is noticed."""
+        """Names this store in every cursor; a new one is drawn when a rollback is noticed."""
         if self._generation is None:
             row = self.one("SELECT value FROM meta WHERE key = 'generation'")
             assert row is not None
@@ -320,7 +320,7 @@ def _configure(connection: sqlite3.Connection) -> None:
 
 
 def _checkpoint(connection: sqlite3.Connection) -> bool:
-    """Whether all of the WAL went into the store and the file is empty. Waits for no reader."""
+    """Whether all of the WAL went into the store and the file is empty. Does not wait for readers."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

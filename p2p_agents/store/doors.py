@@ -1,4 +1,4 @@
-"""First contact over bridges: doors of peers, where one may knock, and who knocked at ours."""
+"""First contact over bridges: doors of peers, where we may knock, and peers that knocked at ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a peer takes requests, and what came of ours."""
+    """Where a peer takes requests, and the state of ours."""
 
     agent: int
     peer: bytes
@@ -22,14 +22,14 @@ class Door:
     bridge: str
     queue: bytes
     key: bytes = field(repr=False)
-    entry: int = 0  # row id of what the last request named
+    entry: int = 0  # row id of the entry that the last request named
     kept: int = 0
-    knocked_ms: int = 0  # of the time the node saw pass; 0: never
+    knocked_ms: int = 0  # of the time that the node saw pass; 0: never
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked, and where it hears the answer."""
+    """A peer that asked, and where to send the answer."""
 
     peer: bytes
     device: bytes
@@ -45,7 +45,7 @@ _DOOR = "agent, peer, device, bridge, queue, key, entry, kept, knocked_ms"
 
 
 def learn(db: Database, door: Door) -> None:
-    """The address that was given last is the one that counts."""
+    """The address that was given last counts."""
     db.run(
         "INSERT INTO doors (agent, peer, device, bridge, queue, key) VALUES (?,?,?,?,?,?)"
         " ON CONFLICT DO UPDATE SET device = excluded.device, bridge = excluded.bridge, queue = excluded.queue,"
@@ -69,7 +69,7 @@ def doors(db: Database) -> list[Door]:
 
 
 def knock(db: Database, agent: int, peer: bytes, entry: int) -> None:
-    """A request that names the entry is on its way."""
+    """Note that a request that names the entry is on its way."""
     db.run(
         "UPDATE doors SET kept = CASE WHEN entry = ?3 THEN kept ELSE 0 END, entry = ?3 WHERE agent = ?1 AND peer = ?2",
         (agent, peer, entry),
@@ -77,7 +77,7 @@ def knock(db: Database, agent: int, peer: bytes, entry: int) -> None:
 
 
 def note_kept(db: Database, agent: int, peer: bytes, lived_ms: int) -> None:
-    """The bridge keeps it."""
+    """Note that the bridge has stored it."""
     db.run("UPDATE doors SET kept = kept + 1, knocked_ms = ? WHERE agent = ? AND peer = ?", (lived_ms, agent, peer))
 
 
@@ -109,7 +109,7 @@ def forget_asker(db: Database, agent: int, peer: bytes) -> None:
 
 
 def forget_askers(db: Database) -> None:
-    """Those whose request is gone."""
+    """Forget those whose request is gone."""
     db.run(
         "DELETE FROM askers WHERE NOT EXISTS (SELECT 1 FROM requests r WHERE r.agent = askers.agent"
         " AND r.peer = askers.peer AND r.state = 'pending')"

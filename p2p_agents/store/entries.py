@@ -12,7 +12,7 @@ from p2p_agents.wire.entry import FIRST_PREV, decode_body
 if TYPE_CHECKING:
     from p2p_agents.store.database import Database, Row
 
-ENTRY = (  # the columns of a Record, but its body
+ENTRY = (  # the columns of a Record, except its body
     "e.hash, e.kind, e.conversation, e.author, e.device, e.epoch, e.seq, e.prev, e.lamport, e.time_ms,"
     " e.type, e.reply_to, e.signed"
 )
@@ -27,7 +27,7 @@ def record_of(row: Row) -> Record:
 
 
 def find(db: Database, entry_hash: bytes) -> int | None:
-    """The entry's row id, when it is held."""
+    """The entry's row id, if it is held."""
     row = db.one("SELECT id FROM entries WHERE hash = ?", (entry_hash,))
     return row[0] if row else None
 
@@ -47,7 +47,7 @@ def place_of(db: Database, entry_hash: bytes) -> tuple[bytes, bytes, bytes, int,
 
 
 def end_of(db: Database, conversation: bytes, device: bytes, entry_hash: bytes) -> bytes | None:
-    """The epoch of the run that ends, or begins behind, an entry which need not be held."""
+    """The epoch of the run that ends with an entry, or begins after it; the entry need not be held."""
     row = db.one(
         "SELECT epoch FROM chains WHERE conversation = ? AND device = ? AND hash = ?",
         (conversation, device, entry_hash),
@@ -62,7 +62,7 @@ def floor(db: Database, conversation: bytes, device: bytes) -> int:
 
 
 def taken(db: Database, r: Record) -> bool:
-    """Whether another entry stands at the record's place in its chain and epoch."""
+    """Whether another entry has the record's place in its chain and epoch."""
     return (
         db.one(
             "SELECT 1 FROM entries WHERE conversation = ? AND device = ? AND epoch = ? AND seq = ?",
@@ -73,7 +73,7 @@ def taken(db: Database, r: Record) -> bool:
 
 
 def runs(db: Database, conversation: bytes, device: bytes, newest: int = ALL_RUNS) -> list[Run]:
-    """Those of a chain; with `newest` so many, newest first."""
+    """The runs of a chain; with `newest` only so many, newest first."""
     if newest == ALL_RUNS:
         return [Run(*row) for row in db.all(_RUN, (conversation, device))]
     return [Run(*row) for row in db.all(f"{_RUN} ORDER BY lamport DESC LIMIT ?", (conversation, device, newest))]

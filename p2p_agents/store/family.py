@@ -1,4 +1,4 @@
-"""Several devices of one agent: what a new one is given and what is left out, and whose word on a contact is newest."""
+"""Several devices of one agent: what a new one is given, what is left out, and which device spoke last of a contact."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def floors_before(db: Database, conversations: Mapping[bytes, bytes], time_ms: i
 
 
 def set_floors(db: Database, agent: int, own: bytes, floors: Iterable[Floor]) -> None:
-    """The chains go on behind these entries, which are held by name alone."""
+    """The chains continue after these entries, of which only the ids are held."""
     for f in floors:
         conversation = direct_id(own, f.peer)
         db.run("INSERT OR REPLACE INTO floors VALUES (?,?,?,?,?)", (conversation, f.device, f.seq, agent, f.peer))
@@ -73,7 +73,7 @@ def give(db: Database, agent: int, own: bytes, device: bytes, floors: Iterable[F
 
 
 def share_all(db: Database, agent: int) -> None:
-    """Whatever is known of contacts is to be told."""
+    """Mark everything known of contacts to be shared."""
     db.run("INSERT OR IGNORE INTO unshared SELECT agent, peer, ? FROM contacts WHERE agent = ?", (TRUST, agent))
     db.run(
         "INSERT OR IGNORE INTO unshared SELECT agent, peer, ? FROM contacts WHERE agent = ? AND petname IS NOT NULL",
@@ -82,7 +82,7 @@ def share_all(db: Database, agent: int) -> None:
 
 
 def unshared(db: Database, agent: int, limit: int) -> dict[bytes, set[str]]:
-    """Fields that are to be told, by contact: the oldest contacts first, as far as they fit."""
+    """Fields to be shared, by contact: the oldest contacts first, as many as fit."""
     rows = db.all(
         "SELECT u.peer, u.field FROM unshared u JOIN contacts c ON c.agent = u.agent AND c.peer = u.peer"
         " WHERE u.agent = ? ORDER BY c.since_ms, u.peer LIMIT ?",
@@ -95,12 +95,12 @@ def unshared(db: Database, agent: int, limit: int) -> dict[bytes, set[str]]:
 
 
 def told(db: Database, agent: int, peer: bytes, fields: Iterable[str]) -> None:
-    """Nothing is to be told of these any more."""
+    """Mark these as shared."""
     db.many("DELETE FROM unshared WHERE agent = ? AND peer = ? AND field = ?", [(agent, peer, f) for f in fields])
 
 
 def word(db: Database, agent: int, peer: bytes, field: str) -> tuple[int, bytes]:
-    """(lamport, device) of the newest word on a field; the lowest of all where there was none."""
+    """(lamport, device) of the newest value of a field; the lowest possible if there was none."""
     row = db.one("SELECT lamport, device FROM shared WHERE (agent, peer, field) = (?, ?, ?)", (agent, peer, field))
     return (row[0], row[1]) if row else (0, b"")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """`name` and `kind` are the introducer's words. `state` is pending, accepted, rejected or blocked."""
+    """`name` and `kind` are as the introducer says. `state` is pending, accepted, rejected or blocked."""
 
     peer: bytes
     introducer: bytes
@@ -60,7 +60,7 @@ def save(db: Database, agent: int, i: Introduction) -> None:
 
 
 def pending(db: Database, agent: int, peer: bytes | None = None) -> list[Introduction]:
-    """Of one peer, or of all; in the order they came."""
+    """Of one peer, or of all, in order of arrival."""
     only, parameters = ("", ()) if peer is None else (" AND peer = ?", (peer,))
     sql = f"SELECT {_COLUMNS} FROM introductions WHERE agent = ? AND state = 'pending'{only} ORDER BY time_ms"  # noqa: S608 - constants
     return _read(db.all(sql, (agent, *parameters)))
@@ -72,7 +72,7 @@ def count_pending(db: Database, agent: int) -> int:
 
 
 def state_of(db: Database, agent: int, peer: bytes, introducer: bytes) -> str | None:
-    """What became of an earlier one of the two."""
+    """The state of an earlier introduction of the peer by the introducer."""
     row = db.one(
         "SELECT state FROM introductions WHERE agent = ? AND peer = ? AND introducer = ?", (agent, peer, introducer)
     )
@@ -80,7 +80,7 @@ def state_of(db: Database, agent: int, peer: bytes, introducer: bytes) -> str | 
 
 
 def count_since(db: Database, agent: int, introducer: bytes, since_ms: int) -> int:
-    """How many an introducer made that were kept, whatever became of them."""
+    """How many stored introductions an introducer made, whatever their state."""
     row = db.one(
         "SELECT count(*) FROM introductions WHERE agent = ? AND introducer = ? AND time_ms > ?",
         (agent, introducer, since_ms),
@@ -89,12 +89,12 @@ def count_since(db: Database, agent: int, introducer: bytes, since_ms: int) -> i
 
 
 def settle(db: Database, agent: int, peer: bytes, state: str) -> None:
-    """A human decided, for everybody who introduced the peer."""
+    """Store a human's decision, for everybody who introduced the peer."""
     db.run("UPDATE introductions SET state = ? WHERE agent = ? AND peer = ?", (state, agent, peer))
 
 
 def forget(db: Database, before_ms: int) -> None:
-    """Those kept since before `before_ms` of the time the node saw pass; what was decided against is remembered."""
+    """Forget those stored before `before_ms` of the time that the node saw pass; refusals are remembered."""
     db.run("DELETE FROM introductions WHERE state IN ('pending', 'accepted') AND since_ms < ?", (before_ms,))
 
 
@@ -116,5 +116,5 @@ def led_to(db: Database, node: bytes) -> list[bytes]:
 
 
 def forget_leads(db: Database, peer: bytes) -> None:
-    """A HELLO proved where it lives."""
+    """Forget them: a HELLO proved where it lives."""
     db.run("DELETE FROM leads WHERE peer = ?", (peer,))

@@ -1,10 +1,10 @@
-"""Key files: 0600 from their first byte, whole or absent, named by what they belong to and never by a person's words.
+"""Key files: 0600 from their first byte, whole or absent, named by ids and never by text that a person chose.
 
 node.key        [1, seed of the TLS key]
 linking.key     [1, seed of the device key that is to be linked to an agent]
 <agent id>.key  [1, root seed or empty, next root seed or empty, device seed, [identity entry...]]
 
-The identity log stands beside the keys that it names, so that the two never part: writing the file is what makes a
+The identity log is stored with the keys that it names, so that the two always agree: writing the file makes a
 rotation. The store's copy follows it, also when the store is an older one. The file of before stays beside the new one,
 as `<agent id>.key.<n>.old`, until the transaction that wrote it has ended.
 """
@@ -36,7 +36,7 @@ KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 @dataclass(frozen=True, slots=True)
 class AgentSecrets:
-    root: bytes = field(repr=False)  # empty on an installation that another one took in
+    root: bytes = field(repr=False)  # empty on an installation that another one linked
     next_root: bytes = field(repr=False)  # empty once it was exported: this machine then cannot rotate alone
     device: bytes = field(repr=False)
     entries: tuple[bytes, ...] = ()  # of the identity log, which names these keys
@@ -60,7 +60,7 @@ def write_agent_key(directory: str, agent: bytes, secrets: AgentSecrets) -> str:
 
 
 def put_back(directory: str, agent: bytes, kept: str) -> None:
-    """What wrote the file was undone: that of before takes its place, or none. Needs no room on the disk."""
+    """The transaction that wrote the file was undone: restore the earlier file, if any. Needs no disk space."""
     path = _agent_path(directory, agent)
     with translated():
         if kept:
@@ -71,14 +71,14 @@ def put_back(directory: str, agent: bytes, kept: str) -> None:
 
 
 def settle(directory: str, agent: bytes) -> None:
-    """What wrote the file is durable: those of before are no more."""
+    """The transaction that wrote the file is durable: delete the earlier files."""
     with translated():
         for kept in _kept(_agent_path(directory, agent)):
             _unlink(kept)
 
 
 def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
-    """Where the file cannot be read and the one of before can, it is that one again. Raises KeysBroken."""
+    """If the file cannot be read and the earlier one can, that one is restored. Raises KeysBroken."""
     path = _agent_path(directory, agent)
     try:
         return _read_agent(path)
@@ -93,7 +93,7 @@ def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
 
 def _read_agent(path: str) -> AgentSecrets:
     with _readable(path, 4, 5) as (root, next_root, device, *log):
-        entries = log[0] if log else []  # once the log stood in the store alone
+        entries = log[0] if log else []  # earlier, the log was only in the store
         return AgentSecrets(
             blob(root, size=SEED_BYTES if root else 0, what="seed"),
             blob(next_root, size=SEED_BYTES if next_root else 0, what="seed"),
@@ -130,7 +130,7 @@ def linking_seed(directory: str, fresh: bytes) -> bytes:
 
 
 def end_linking(directory: str) -> None:
-    """That key serves no other attempt."""
+    """That key is used for no other attempt."""
     with translated():
         _unlink(os.path.join(directory, _LINKING))
         sync_directory(directory)

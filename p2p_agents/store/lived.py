@@ -1,5 +1,5 @@
-"""How much time the node saw pass, and how the machine's clocks stood when that was written down (PROTOCOL B12). What
-begins to wait is stamped with it, in SQL: SELECT lived_ms FROM clock."""
+"""How much time the node saw pass, and the machine's clocks when that was stored (PROTOCOL B12). Rows that wait are
+stamped with it, in SQL: SELECT lived_ms FROM clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one hosted agent may read, by cursor. Every query names the agent: nothing leaks to others (PROTOCOL A4)."""
+"""The log of one hosted agent, by cursor. Every query names the agent: nothing leaks to others (PROTOCOL A4)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def page(db: Database, sql: str, parameters: Sequence[object], limit: int, held:
 
 
 def add(db: Database, agent: int, entry: int, peer: bytes, *, incoming: bool, trust: Trust) -> int:
-    """The new line's cursor. `incoming` is for messages of others: what readers are shown."""
+    """The new line's cursor. `incoming` marks messages of others: readers are shown these."""
     return db.insert(
         "INSERT INTO log (agent, entry, peer, incoming, trust) VALUES (?,?,?,?,?)",
         (agent, entry, peer, int(incoming), int(trust)),
@@ -99,7 +99,7 @@ def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | Non
 
 
 def unread_bytes(db: Database, agent: int, peer: bytes) -> int:
-    """Of what the peer wrote and no reader of the agent has acknowledged, bodies and signatures."""
+    """Bytes of the peer's messages that no reader of the agent has acknowledged: bodies and signatures."""
     row = db.one(
         "SELECT coalesce(sum(length(e.signed) + coalesce(length(b.body), 0)), 0) FROM log l"
         " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
@@ -137,7 +137,7 @@ def history(
 
 def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
     """Newest first. `query` is an FTS5 expression already quoted by the caller."""
-    held = "l.agent = ? AND e.kind = ? AND b.entry NOT NULL"  # what the agent purged, another one may hold
+    held = "l.agent = ? AND e.kind = ? AND b.entry NOT NULL"  # another agent may hold what this one purged
     sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND {held}"
     return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE), limit)[0]
 

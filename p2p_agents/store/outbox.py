@@ -1,4 +1,4 @@
-"""What is still owed to whom: a cache of "my log minus what the peer holds" (PROTOCOL B1), a row per device."""
+"""Entries still owed: a cache of "my log minus what the peer holds" (PROTOCOL B1), a row per device."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
     from p2p_agents.store.database import Database
 
-NO_ROOM = "the peer has no room for more yet"  # why an entry waits that is offered again
+NO_ROOM = "the peer has no room for more yet"  # why an entry that is offered again waits
 NO_DEVICE = b""  # the recipient's device is not known yet
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A row and what its frame is to carry: the entry, or the void that stands for it."""
+    """A row and the content of its frame: the entry, or the void that stands for it."""
 
     id: int
-    device: bytes  # that wrote the entry
+    device: bytes  # the device that wrote the entry
     entry: bytes  # its hash
     item: Item
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The way of one entry to one device."""
+    """The delivery of one entry to one device."""
 
     id: int
     agent: int
@@ -56,7 +56,7 @@ def owe(
     now_ms: int,
     state: State = State.QUEUED,
 ) -> int:
-    """A new row; settled at once when its state says so."""
+    """A new row; settled at once if its state says so."""
     settled = state in (State.DELIVERED, State.READ)
     return db.insert(
         "INSERT INTO outbox (agent, entry, peer, device, state, owed, changed_ms, since_ms)"
@@ -68,7 +68,7 @@ def owe(
 def restore(
     db: Database, agent: int, entry: int, peer: bytes, device: bytes, state: State, why: str, now_ms: int
 ) -> None:
-    """A row of a backup: what was under way waits for whichever device comes."""
+    """A row from a backup: an entry that was under way waits for whichever device comes."""
     owed = state in (State.QUEUED, State.RELAYED)
     db.run(
         "INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, why, owed, changed_ms, since_ms)"
@@ -78,19 +78,19 @@ def restore(
 
 
 def bind_device(db: Database, agent: int, peer: bytes, device: bytes) -> None:
-    """The recipient's device became known: what waited for any device waits for this one."""
+    """The recipient's device became known: entries that waited for any device now wait for this one."""
     db.run(
         "UPDATE OR IGNORE outbox SET device = ? WHERE agent = ? AND peer = ? AND device = ? AND owed = 1",
         (device, agent, peer, NO_DEVICE),
     )
-    db.run(  # what is owed to that device already waits for no other
+    db.run(  # an entry already owed to that device waits for no other
         "DELETE FROM outbox WHERE agent = ? AND peer = ? AND device = ? AND owed = 1", (agent, peer, NO_DEVICE)
     )
 
 
 def orphan(db: Database, agent: int, peer: bytes, device: bytes) -> None:
-    """A device of the recipient is no more: what it did not get waits for another one, unless that one has it or is
-    owed it already. What it did get stays delivered."""
+    """A device of the recipient is gone: entries that it did not get wait for another one, unless that one has them or
+    is owed them already. Those that it got stay delivered."""
     owed = "agent = ?1 AND peer = ?2 AND device = ?3 AND owed = 1"
     db.run(
         f"DELETE FROM outbox WHERE {owed} AND EXISTS (SELECT 1 FROM outbox o WHERE o.entry = outbox.entry"  # noqa: S608 - constant
@@ -101,7 +101,7 @@ def orphan(db: Database, agent: int, peer: bytes, device: bytes) -> None:
 
 
 def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
-    """Owed and not in any frame, in the author's order."""
+    """Rows owed and in no frame, in the author's order."""
     rows = db.all(
         "SELECT o.id, e.device, e.hash, v.signed, e.signed, b.body, e.kind"
         " FROM outbox o JOIN entries e ON e.id = o.entry"
@@ -117,7 +117,7 @@ def _item(void: bytes | None, signed: bytes, body: bytes | None, kind: str) -> I
 
 
 def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
-    """The first entry that waits for the peer: what a request previews, and a bridge may have relayed."""
+    """The first entry that waits for the peer: a request previews it, and a bridge may have relayed it."""
     row = db.one(
         "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state IN ('queued', 'relayed')"
         " ORDER BY id LIMIT 1",
@@ -153,7 +153,7 @@ def not_owed(
 
 
 def count_owed(db: Database, agent: int, peer: bytes) -> int:
-    """Entries that no device of the peer is known to hold: one that is away for good must not fill the outbox."""
+    """Entries that no device of the peer is known to hold: a device that is away for good must not fill the outbox."""
     row = db.one(
         "SELECT count(DISTINCT o.entry) FROM outbox o WHERE o.owed = 1 AND o.agent = ?1 AND o.peer = ?2 AND NOT EXISTS"
         " (SELECT 1 FROM outbox s WHERE s.entry = o.entry AND s.peer = ?2 AND s.state IN ('delivered', 'read'))",
@@ -172,7 +172,7 @@ def is_carried(db: Database, sid: bytes) -> bool:
 
 
 def unseal(db: Database, sid: bytes) -> None:
-    """The session is gone: what it carried and was not settled waits to be sealed again."""
+    """The session is gone: entries that it carried and that were not settled wait to be sealed again."""
     db.run(
         "UPDATE outbox SET sid = NULL, state = CASE state WHEN 'relayed' THEN 'queued' ELSE state END"
         " WHERE sid = ? AND owed = 1",
@@ -181,14 +181,14 @@ def unseal(db: Database, sid: bytes) -> None:
 
 
 def unseal_lost(db: Database) -> None:
-    """At start: what is in frames of sessions that are no more waits to be sealed again."""
+    """At start: entries in frames of sessions that no longer exist wait to be sealed again."""
     lost = db.all("SELECT DISTINCT sid FROM outbox WHERE owed = 1 AND sid NOT IN (SELECT sid FROM sessions)")
     for (sid,) in lost:
         unseal(db, sid)
 
 
 def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
-    """The peer refused it for good. What it took before stays so, what failed keeps its first reason."""
+    """The peer refused it for good. One that it took before stays delivered, a failed one keeps its first reason."""
     hold(db, row)
     db.run(
         "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state IN ('queued', 'relayed')",
@@ -230,7 +230,7 @@ def wait_for_room(db: Database, rows: Sequence[int]) -> list[int]:
 
 
 def hold(db: Database, row: int) -> None:
-    """It cannot be taken yet; the next comparison of views owes it again."""
+    """The peer cannot take it yet; the next comparison of views owes it again."""
     db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE id = ?", (row,))
 
 
@@ -257,7 +257,7 @@ def mark_read(
     db: Database, agent: int, peer: bytes, place: tuple[bytes, bytes, bytes, int], now_ms: int, after: int = 0
 ) -> list[int]:
     """The peer read our entries of (conversation, device, epoch) after a seq and through one; returns those whose state
-    changed. It costs what the mark covers, however much is unread beside it."""
+    changed. The cost depends on what the mark covers, not on what is unread beside it."""
     rows = db.all(
         "SELECT o.id, o.entry FROM entries e CROSS JOIN outbox o ON o.entry = e.id WHERE e.conversation = ?"
         " AND e.device = ? AND e.epoch = ? AND e.seq <= ? AND e.seq > ? AND o.agent = ? AND o.peer = ?"
@@ -269,7 +269,7 @@ def mark_read(
 
 
 def drop(db: Database, row: int) -> None:
-    """Nothing is owed, and nobody waits to hear of it."""
+    """Nothing is owed, and nobody waits for news of it."""
     db.run("DELETE FROM outbox WHERE id = ?", (row,))
 
 
@@ -302,7 +302,7 @@ def expired(db: Database, agents: Iterable[int], before_ms: int, limit: int) -> 
 
 
 def waiting(db: Database, agent: int, peer: bytes, limit: int) -> list[tuple[Delivery, bool]]:
-    """All that waits for a peer, its own entries that it lost too; with each, whether sealed."""
+    """All that waits for a peer, including its own entries that it lost; with each, whether it is sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
         " WHERE state IN ('queued', 'relayed') AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
@@ -352,7 +352,7 @@ def entry_of(db: Database, row: int) -> int:
 
 
 def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
-    """To the other side of the conversation: copies for the agent's own devices are nobody's receipt."""
+    """To the other side of the conversation: copies for the agent's own devices do not count as receipts."""
     rows = db.all(
         f"SELECT {_DELIVERY} FROM outbox WHERE entry = ?1 AND agent = ?2"  # noqa: S608 - constant
         " AND peer IS NOT (SELECT agent FROM agents WHERE id = ?2)",

@@ -1,4 +1,4 @@
-"""What a restart must not forget of pairing codes: tries that were spent, codes that have served (PROTOCOL F1)."""
+"""The part of pairing codes that must survive a restart: spent tries, and used codes (PROTOCOL F1)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PLACE_LABEL = "p2pa/1 pair place"
 
 
 def tries(db: Database, place: str) -> tuple[int, bool]:
-    """Runs made with the code of a place, and whether it has served."""
+    """Runs made with the code of a place, and whether it was used."""
     row = db.one("SELECT tries, used FROM pairing_codes WHERE place = ?", (_hash(place),))
     return (int(row[0]), bool(row[1])) if row else (0, False)
 
 
 def spend(db: Database, place: str, runs: int, now_ms: int) -> None:
-    """`runs` runs were made with it; the count never falls."""
+    """Store that `runs` runs were made with it; the count never falls."""
     db.run(
         "INSERT INTO pairing_codes (place, tries, heard_ms) VALUES (?, ?, ?)"
         " ON CONFLICT (place) DO UPDATE SET tries = max(tries, excluded.tries), heard_ms = excluded.heard_ms",
@@ -28,7 +28,7 @@ def spend(db: Database, place: str, runs: int, now_ms: int) -> None:
 
 
 def use(db: Database, place: str, now_ms: int) -> None:
-    """It has served, for good."""
+    """Mark it as used, for good."""
     db.run(
         "INSERT INTO pairing_codes (place, used, heard_ms) VALUES (?, 1, ?)"
         " ON CONFLICT (place) DO UPDATE SET used = 1, heard_ms = excluded.heard_ms",
@@ -37,7 +37,7 @@ def use(db: Database, place: str, now_ms: int) -> None:
 
 
 def forget(db: Database, before_ms: int) -> None:
-    """Codes not heard of since: they are dead on the other side."""
+    """Forget codes not seen since then: they are dead on the other side."""
     db.run("DELETE FROM pairing_codes WHERE heard_ms < ?", (before_ms,))
 
 

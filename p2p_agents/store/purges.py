@@ -1,4 +1,4 @@
-"""Bodies that agents delete for good: which may go, and that none comes back (PROTOCOL A5)."""
+"""Bodies that agents delete for good: which ones may go, and that none comes back (PROTOCOL A5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message of an agent's log that still has its body; `owed`: somebody is still to be given it."""
+    """A message of an agent's log that still has its body; `owed`: it is still to be delivered to somebody."""
 
     cursor: int
     entry: int
@@ -50,7 +50,7 @@ def candidate(db: Database, agent: int, entry: int) -> Candidate | None:
 
 
 def purge(db: Database, agent: int, entry_ids: Sequence[int]) -> None:
-    """The agent has them no more. A body goes with the last agent of the node that had it (PROTOCOL A4)."""
+    """Remove them from the agent's log. A body goes with the last agent of the node that had it (PROTOCOL A4)."""
     db.many("INSERT OR IGNORE INTO purged VALUES (?, ?)", [(agent, entry) for entry in entry_ids])
     db.many(
         "DELETE FROM bodies WHERE entry = ? AND NOT EXISTS (SELECT 1 FROM log l WHERE l.entry = bodies.entry"
@@ -66,6 +66,6 @@ def give_back(db: Database, agent: int, entry: int, body: bytes) -> None:
 
 
 def forget_words(db: Database) -> None:
-    """No term of what was purged remains; the index fills again with the next search. Empty the WAL afterwards."""
+    """Remove all terms of purged messages; the next search fills the index again. Empty the WAL afterwards."""
     db.run("INSERT INTO words (words) VALUES ('delete-all')")
     db.remember(INDEXED, 0)

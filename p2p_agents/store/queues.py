@@ -28,11 +28,11 @@ class OwnQueue:
     token: bytes = field(repr=False)
     key: bytes = field(repr=False)
     cursor: int
-    public: bool = False  # anybody may write to it who did the work: for requests to the agent `peer`, which is ours
+    public: bool = False  # anybody who did the work may write to it: for requests to the agent `peer`, which is ours
 
     @property
     def route(self) -> Route:
-        """What its writer is told."""
+        """The route that its writer is told."""
         return Route(self.bridge, self.queue, self.token, self.key)
 
 
@@ -52,7 +52,7 @@ _NEVER = Stored(b"", 0)
 
 
 def _own_queue(row: Row) -> OwnQueue:
-    """SQLite knows no booleans, and a bridge takes nothing else for one."""
+    """SQLite has no booleans, and a bridge accepts nothing else."""
     fields: Row = (*row[:-1], bool(row[-1]))
     return OwnQueue(*fields)
 
@@ -81,7 +81,7 @@ def own(db: Database, queue: bytes) -> OwnQueue | None:
 
 
 def readable_at(db: Database, bridge: str) -> list[OwnQueue]:
-    """Public ones, and those whose writer is known: what a pairing prepared is read once it told who writes."""
+    """Public ones, and those whose writer is known: a queue prepared by a pairing is read once the writer is known."""
     rows = db.all(
         f"SELECT {_OWN} FROM own_queues WHERE bridge = ? AND (peer_device != x'' OR public = 1)",  # noqa: S608 - constant
         (bridge,),
@@ -90,7 +90,7 @@ def readable_at(db: Database, bridge: str) -> list[OwnQueue]:
 
 
 def public_of(db: Database, device: bytes) -> OwnQueue | None:
-    """Where a device of ours takes requests of strangers, if it does."""
+    """The queue where a device of ours takes requests of strangers, if it does."""
     row = db.one(f"SELECT {_OWN} FROM own_queues WHERE device = ? AND public = 1", (device,))  # noqa: S608 - constant
     return _own_queue(row) if row else None
 
@@ -108,7 +108,7 @@ def worked_off(db: Database, queue: bytes, cursor: int) -> None:
 
 
 def bind(db: Database, queue: bytes, peer_device: bytes, peer: bytes) -> None:
-    """A pairing told whose it is; a pair that has one there already keeps both names out of each other's way."""
+    """A pairing told whose it is; it replaces an earlier queue of that pair at the same bridge."""
     db.run(
         "DELETE FROM own_queues WHERE device = (SELECT device FROM own_queues WHERE queue = ?)"
         " AND bridge = (SELECT bridge FROM own_queues WHERE queue = ?) AND peer_device = ? AND peer = ? AND queue != ?",
@@ -122,7 +122,7 @@ def forget(db: Database, queue: bytes) -> None:
 
 
 def forget_unmet(db: Database, but: Sequence[bytes]) -> None:
-    """What pairings prepared that brought nobody, but for those under way."""
+    """Forget queues prepared by pairings that brought nobody, except for those under way."""
     db.run(
         f"DELETE FROM own_queues WHERE peer_device = x'' AND public = 0 AND queue NOT IN ({','.join('?' * len(but))})",  # noqa: S608 - marks
         tuple(but),
@@ -140,7 +140,7 @@ def forget_pair(db: Database, device: bytes, peer_device: bytes) -> None:
 
 
 def learn(db: Database, device: bytes, peer_device: bytes, told: tuple[Route, ...]) -> None:
-    """What the peer told last is all it has. What a route carried is remembered while the queue is the same."""
+    """The peer's latest routes replace all earlier ones. The state of a route is kept while its queue is the same."""
     db.run(
         f"DELETE FROM routes WHERE device = ? AND peer_device = ? AND queue NOT IN ({','.join('?' * len(told))})",  # noqa: S608 - question marks
         (device, peer_device, *(route.queue for route in told)),

@@ -1,6 +1,6 @@
 """Readers of one agent's log. A reader is a watermark plus the entries above it that were acknowledged (PROTOCOL H2).
 
-`ack` covers only what was shown to that reader, so what arrived in between, or was filtered out, stays unread.
+`ack` covers only what was shown to that reader, so messages that arrived in between, or were filtered out, stay unread.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def watermark(db: Database, agent: int, reader: str) -> int:
 
 
 def start_at(db: Database, agent: int, reader: str, cursor: int) -> None:
-    """What stands up to the cursor was read elsewhere."""
+    """Everything up to the cursor was read elsewhere."""
     db.run("INSERT OR REPLACE INTO readers VALUES (?, ?, ?)", (agent, reader, cursor))
 
 
 def names(db: Database, agent: int) -> list[str]:
-    """Every reader that was ever used, beside the default one."""
+    """Every reader that was ever used, except the default one."""
     rows = db.all(
         "SELECT reader FROM readers WHERE agent = ?1 UNION SELECT reader FROM marks WHERE agent = ?1", (agent,)
     )
@@ -54,7 +54,7 @@ def unread(
     peer: bytes | None = None,
     held: frozenset[int] = frozenset(),
 ) -> Page:
-    """What the reader has not acknowledged, oldest first, without what others hold."""
+    """The messages that the reader has not acknowledged, oldest first, without those that others hold."""
     only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
     sql = (
         f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
@@ -72,7 +72,7 @@ def is_read(db: Database, agent: int, reader: str, cursor: int) -> bool:
 
 
 def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
-    """Whose messages were shown to the reader and are not acknowledged."""
+    """The peers whose messages were shown to the reader and are not acknowledged."""
     rows = db.all(
         "SELECT DISTINCT l.peer FROM marks m JOIN log l ON l.cursor = m.cursor"
         " WHERE m.agent = ? AND m.reader = ? AND m.acked = 0",
@@ -82,7 +82,7 @@ def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
 
 
 def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
-    """These were handed to the reader; below its watermark that is nothing new. Not noted where nothing is written."""
+    """Note that these were handed to the reader, if above its watermark. Not noted if the store only reads."""
     if db.is_read_only:
         return
     at = watermark(db, agent, reader)
@@ -91,7 +91,7 @@ def show(db: Database, agent: int, reader: str, cursors: list[int]) -> None:
 
 
 def acknowledge(db: Database, agent: int, reader: str, through: int | None) -> int:
-    """Acknowledge what was shown, up to `through` or all of it; returns how many were new."""
+    """Acknowledge the shown messages, up to `through` or all; returns how many were new."""
     changed = db.run(
         "UPDATE marks SET acked = 1 WHERE agent = ? AND reader = ? AND acked = 0 AND cursor <= ?",
         (agent, reader, through if through is not None else CURSOR_MAX),
@@ -113,7 +113,7 @@ def acknowledge_these(db: Database, agent: int, reader: str, cursors: list[int])
 
 
 def senders(db: Database, agent: int, cursors: list[int]) -> set[bytes]:
-    """Whose messages these are."""
+    """The peers whose messages these are."""
     rows = db.all(
         "SELECT DISTINCT peer FROM log WHERE agent = ? AND incoming = 1 AND cursor IN (SELECT value FROM json_each(?))",
         (agent, json.dumps(cursors)),

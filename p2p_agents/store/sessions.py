@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Held:
-    """A session in use, with what of it is not in its ratchet. Changed in memory; `save` writes it."""
+    """A session in use, with its state outside the ratchet. Changed in memory; `save` writes it."""
 
     session: Session
     verdicts: list[int]  # of items received since our last acknowledgement
@@ -43,20 +43,20 @@ class SentFrame:
     size: int
 
 
-_SESSION = "p2pa/1 session row"  # what the digests of rows here are over
+_SESSION = "p2pa/1 session row"  # the fields that the digests of rows cover
 _FRAME = "p2pa/1 frame row"
 _ROWS = "SELECT digest, sid, device, peer_device, gen, state, verdicts, acked, acked_hash FROM sessions"
 
 
 def load(db: Database, device: bytes, peer_device: bytes) -> list[Held]:
-    """Newest generation first, without those that a disk damaged."""
+    """Newest generation first, without damaged ones."""
     rows = db.all(f"{_ROWS} WHERE device = ? AND peer_device = ? ORDER BY gen DESC", (device, peer_device))
     loaded = [_held(db, *row[4:]) for digest, *row in rows if _is_whole(digest, _SESSION, row)]
     return [held for held in loaded if held is not None]
 
 
 def damaged(db: Database) -> list[tuple[tuple[bytes, bytes], bytes]]:
-    """The pairs and ids of sessions whose rows a disk damaged."""
+    """The pairs and ids of sessions whose rows are damaged."""
     rows = db.all(_ROWS)
     return [((row[1], row[2]), row[0]) for digest, *row in rows if not _is_whole(digest, _SESSION, row)]
 
@@ -73,7 +73,7 @@ def _is_whole(digest: bytes, label: str, row: Sequence[bytes | int]) -> bool:
 
 
 def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: bytes) -> Held | None:
-    """None for what cannot be read, as in a row without a digest, or lacks a frame that is to be acknowledged."""
+    """None if the row cannot be read, has no digest, or lacks a frame that is to be acknowledged."""
     try:
         session = Session.load(state)
         pending, due = decode(verdicts)
@@ -111,13 +111,13 @@ def drop(db: Database, sid: bytes) -> None:
 
 
 def keep_frame(db: Database, sid: bytes, f: SentFrame, frame: bytes) -> None:
-    """The running hash vouches for the frame, the digest for the rest."""
+    """The running hash covers the frame, the digest the rest."""
     row = (sid, f.pos, f.turn, f.n, f.hash, encode(list(f.items)))
     db.run("INSERT INTO frames VALUES (?,?,?,?,?,?,?,?)", (*row, frame, H(_FRAME, *row)))
 
 
 def frame_at(db: Database, sid: bytes, pos: int) -> bytes | None:
-    """The exact bytes to send again, while they are unacknowledged."""
+    """The exact bytes to send again, as long as they are unacknowledged."""
     row = db.one("SELECT frame FROM frames WHERE sid = ? AND pos = ?", (sid, pos))
     return row[0] if row else None
 
@@ -220,7 +220,7 @@ def peer_devices(db: Database, device: bytes, peer: bytes) -> list[bytes]:
 
 
 def forget_pair(db: Database, device: bytes, peer_device: bytes) -> None:
-    """The peer's device is no more."""
+    """Forget the pair: the peer's device is gone."""
     db.run("DELETE FROM pairs WHERE device = ? AND peer_device = ?", (device, peer_device))
 
 

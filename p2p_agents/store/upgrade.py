@@ -1,7 +1,7 @@
 """Makes a store, and brings an older one to this release's schema: all of it in one transaction, after a copy.
 
 A store is created beside its place and renamed into it, so that a crash leaves either none or a whole one. The copy is
-named after the schema it has, `store.db.schema-NNN`, and has that name only when it is whole; the last one is kept.
+named after the schema it has, `store.db.schema-NNN`, and has that name only once it is whole; the last one is kept.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def create(path: str) -> None:
 
 
 def check(path: str) -> None:
-    """Raises StoreNewer for the store of a newer release, and has not touched it then."""
+    """Raises StoreNewer for the store of a newer release, without having touched it."""
     connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True)
     try:
         (at,) = connection.execute("PRAGMA user_version").fetchone()
@@ -59,7 +59,7 @@ def check(path: str) -> None:
 
 
 def upgrade(connection: sqlite3.Connection, path: str) -> None:
-    """Nothing for a store of this release."""
+    """Does nothing for a store of this release."""
     at, scripts = _missing(connection)
     if scripts:
         _keep(connection, path, at)
@@ -80,7 +80,7 @@ def _missing(connection: sqlite3.Connection) -> tuple[int, list[str]]:
 
 
 def _late(connection: sqlite3.Connection) -> list[str]:
-    """What a store of schema 9 or later may lack of 8."""
+    """The parts of schema 8 that a store of schema 9 or later may lack."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(floors)")}
     if not columns:
         return [dict(migrations())[LATE]]
@@ -93,7 +93,7 @@ def _apply(connection: sqlite3.Connection, scripts: list[str]) -> None:
 
 
 def _keep(connection: sqlite3.Connection, path: str, at: int) -> None:
-    """Copy the store as it is, and let go of earlier copies: each holds messages, and keys that are long used."""
+    """Copy the store as it is, and delete earlier copies: each holds messages, and keys used long ago."""
     kept = f"{path}.schema-{at:03d}"
     draft = f"{kept}.part"
     _make(draft)
@@ -120,7 +120,7 @@ def kept(path: str) -> list[str]:
 
 
 def _make(draft: str) -> None:
-    """An empty file, whatever an attempt that was cut off left there: SQLite would first mend what it belongs to."""
+    """An empty file, whatever an interrupted attempt left there: SQLite would first try to recover that."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.unlink(draft + suffix)
