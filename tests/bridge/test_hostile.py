@@ -79,7 +79,7 @@ async def test_a_huge_frame_is_refused_before_it_is_read(tmp_path: Path) -> None
         for way in (by_quic, by_web):
             async with met(await way(address), address) as eve:
                 eve.transport.send((FRAME_BYTES + 1).to_bytes(4, "big") + bytes(100))
-                assert "the bound is" in await eve.gone()
+                assert "the limit is" in await eve.gone()
         await works(address)
 
 
@@ -110,7 +110,7 @@ async def test_before_a_knock_there_is_little_to_be_held(tmp_path: Path) -> None
     async with serving(tmp_path) as (_, address):
         eve = await by_quic(address)
         eve.transport.send((bounds.KNOCK_BYTES + 1).to_bytes(4, "big"))
-        assert "the bound is" in await eve.gone()
+        assert "the limit is" in await eve.gone()
         await eve.close()
 
 
