@@ -51,7 +51,7 @@ def _open(library: Any) -> Any:
 
 
 def _look(library: Any, camera: Any, deadline: float) -> str:
-    """When the time is over, the fault of the last code seen is raised."""
+    """When the time is over, the fault of the last frame with a code is raised."""
     wrong: errors.P2PError = errors.NoCodeFound(f"no code was seen within {limits.CAMERA_S:g} s")
     blanks = 0
     while time.monotonic() < deadline:

@@ -37,17 +37,17 @@ CONTACTS = (
     ),
     Method(
         "contacts.name",
-        "Give a peer a name of one's own.",
+        "Give a peer a name of your own.",
         (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
         f"{{contact: {CONTACT_FIELDS}}}",
         (*FINDS_PEER, errors.BadName),
     ),
     Method(
         "contacts.remove",
-        "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, what"
-        " was said stays. A blocked one stays blocked, and is refused here.",
+        "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, the"
+        " conversation stays. A blocked contact stays blocked, and is refused here.",
         (AGENT, PEER, Param("dry", bool, "do nothing, only count", default=False)),
-        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages that it is not given any more",
+        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages not delivered to it any more",
         (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.ContactFrozen, *STORES),
     ),
 )
@@ -63,17 +63,17 @@ REQUESTS = (
     ),
     _answer_request("accept", "Accept a peer that asked or was introduced: its messages arrive from now on."),
     _answer_request("reject", "Reject a peer's request, or an introduction of it."),
-    _answer_request("block", "Block a peer: nothing of it is shown any more."),
+    _answer_request("block", "Block a peer: nothing from it is shown any more."),
     Method(
         "requests.policy",
-        "Say, or ask, who may write first.",
+        "Show or set who may write first.",
         (AGENT, Param("policy", str, "open, ask or closed; without it nothing changes", choices=POLICIES)),
         "{policy}",
         FINDS_AGENT,
     ),
     Method(
         "requests.address",
-        "The agent's address, text to pass on: who has it may ask over a bridge to be let in. Withdraw it with `off`.",
+        "The agent's address, text to pass on: whoever has it can send a request over a bridge. `off` withdraws it.",
         (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
         "{address, bridge, expires, open, why}, open: the bridge takes requests; why: why not, or whom it cannot"
         " answer; null once withdrawn",
@@ -127,7 +127,7 @@ INTRODUCTIONS = (
     ),
     Method(
         "requests.introductions",
-        "Say, or ask, what becomes of introductions: ask, accept those by paired and verified contacts, or ignore.",
+        "Show or set how introductions are treated: ask, accept those by paired and verified contacts, or ignore.",
         (AGENT, Param("introductions", str, "without it nothing changes", choices=_INTRODUCTIONS)),
         "{introductions}",
         FINDS_AGENT,

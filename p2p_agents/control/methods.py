@@ -139,7 +139,7 @@ _PEERS = (
     ),
     Method(
         "ping",
-        "Measure the way to a peer and back.",
+        "Measure the round trip to a peer.",
         (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
         "{to, rtt_ms, path}",
         (*FINDS_PEER, errors.NotReachable),
@@ -149,7 +149,7 @@ _PEERS = (
 
 
 _CODE = Param("code", str, "a code, its id or last five characters; without it the newest", at_most=limits.OOB_CHARS)
-_PETNAME = Param("name", str, "petname for whoever is met", at_most=limits.NAME_CHARS)
+_PETNAME = Param("name", str, "petname for the other side", at_most=limits.NAME_CHARS)
 _PAIR_STATE = (
     f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?,"
     f" device?: {DEVICE_FIELDS}}}, wrong: the tries that were made with other words, and where from"
@@ -191,14 +191,14 @@ _PAIRING = (
     ),
     Method(
         "pair.status",
-        "How a code stands: waiting, paired, dead, expired or cancelled; after `tries` more wrong ones it is dead.",
+        "The state of a code: waiting, paired, dead, expired or cancelled; `tries` more wrong ones end it.",
         (AGENT, _CODE),
         _PAIR_STATE,
         (errors.NoAgent, errors.PairUnknown),
     ),
     Method(
         "pair.wait",
-        "Wait until somebody held the code, or tried it with other words.",
+        "Wait until somebody has used the code, or tried it with wrong words.",
         (
             AGENT,
             _CODE,
@@ -239,7 +239,7 @@ _PAIRING = (
     ),
     Method(
         "trust.show",
-        "What a human decides by: trust, safety number, events.",
+        "The facts a human decides by: trust, safety number, events.",
         (AGENT, PEER),
         "{peer: {id, name, petname}, trust, accepts, allowed, frozen, safety_number, events: [{kind, detail, time}]},"
         " accepts: whether the peer lets us in, as in peers",
@@ -248,7 +248,7 @@ _PAIRING = (
     ),
     Method(
         "trust.verify",
-        "A human compared the safety number: the contact is verified. No program may say so for them.",
+        "Mark a contact as verified: a human compared the safety number. No program may do so for them.",
         (AGENT, PEER, Param("digits", str, "the 60 digits that were compared", required=True)),
         f"{{contact: {CONTACT_FIELDS}}}",
         (*FINDS_PEER, errors.NotAContact, errors.NumberDiffers),
@@ -256,7 +256,7 @@ _PAIRING = (
     Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", FINDS_PEER),
     Method(
         "trust.reset",
-        "Forget what is pinned of a peer, for every agent of this node: it is unknown again. For humans alone.",
+        "Forget what is pinned of a peer, for every agent of this node: it is unknown again. For humans only.",
         (AGENT, PEER),
         f"{{contact: {CONTACT_FIELDS}}}",
         (*FINDS_PEER, errors.NotAContact, *STORES),
@@ -364,7 +364,7 @@ _MESSAGES = (
     ),
     Method(
         "watch",
-        "Follow messages, and the states of one's own.",
+        "Follow messages, and the states of your own.",
         (AGENT, AFTER, FROM),
         '{"type": "ready", cursor, requests}, then {"type": "message", message}, {"type": "state", id, state} and'
         ' {"type": "request", …the request\'s fields}',
@@ -393,8 +393,8 @@ _MESSAGES = (
     ),
     Method(
         "purge",
-        "Delete what messages say, for good: those with these ids, or of a conversation, or dated before a time, or"
-        " both. What is still to be delivered is kept, and so are the other sides' copies.",
+        "Delete the content of messages for good: those with these ids, or of a conversation, or dated before a time, or"
+        " both. Messages still to be delivered are kept, and so are the other sides' copies.",
         (
             AGENT,
             Param("ids", str, "message ids, separated by commas", at_most=limits.PURGE_IDS_CHARS),

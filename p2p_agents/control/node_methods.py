@@ -10,7 +10,7 @@ from p2p_agents.wire.advert import STATUSES
 NODE = (
     Method(
         "node.info",
-        "What runs here.",
+        "What the node is: version, process, home, agents.",
         (),
         "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
         served=Served.NODE,
@@ -19,7 +19,7 @@ NODE = (
     Method(
         "node.stop",
         "Stop the node.",
-        (Param("replace", bool, "another one comes at once: who follows goes on with it", default=False),),
+        (Param("replace", bool, "another node starts at once: followers continue with it", default=False),),
         "{stopping: true}",
         served=Served.NODE,
         repeats=False,
@@ -37,7 +37,7 @@ NODE = (
 AGENTS = (
     Method(
         "init",
-        "Create an agent on this node; one that is there already, and is as it is wanted, is a success too.",
+        "Create an agent on this node; if it exists already with the same settings, that is a success too.",
         (
             Param("name", str, "its name: 1 to 32 letters, digits, . - _", required=True),
             Param("kind", str, "what it is", default="other", choices=KINDS),
@@ -61,11 +61,11 @@ AGENTS = (
         repeats=False,  # the name may be another agent's by then
         works_s=limits.PURGE_S,
     ),
-    Method("use", "Make an agent the default one.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
-    Method("whoami", "The agent acted for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT, reads=True),
+    Method("use", "Make an agent the default.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
+    Method("whoami", "The agent that calls act for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT, reads=True),
     Method(
         "status.set",
-        "Say what the agent is doing.",
+        "Set what the agent is doing.",
         (AGENT, Param("status", str, "how busy it is", required=True, choices=STATUSES)),
         "{status}",
         FINDS_AGENT,
