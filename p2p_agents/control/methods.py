@@ -393,8 +393,8 @@ _MESSAGES = (
     ),
     Method(
         "purge",
-        "Delete the content of messages for good: those with these ids, or of a conversation, or dated before a time, or"
-        " both. Messages still to be delivered are kept, and so are the other sides' copies.",
+        "Delete the content of messages for good: those with these ids, of a conversation, dated before a time, or"
+        " the last two. Messages still to be delivered are kept, and so are the other sides' copies.",
         (
             AGENT,
             Param("ids", str, "message ids, separated by commas", at_most=limits.PURGE_IDS_CHARS),
