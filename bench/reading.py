@@ -53,6 +53,9 @@ def _fill(db: Database, size: int) -> None:
         (size, peer, peer, peer, bytes(8), peer),
     )
     db.run("INSERT INTO bodies SELECT id, randomblob(220) FROM entries")
-    db.run("INSERT INTO log (agent, entry, peer, incoming, trust) SELECT ?, id, ?, 1, 4 FROM entries", (AGENT, peer))
+    db.run(
+        "INSERT INTO log (agent, entry, conversation, incoming, trust) SELECT ?, id, ?, 1, 4 FROM entries",
+        (AGENT, peer),
+    )
     db.commit()
     db.truncate()

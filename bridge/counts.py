@@ -1,4 +1,4 @@
-"""The counters of a bridge process since its start. Only kinds, codes and sums: nothing about who says what."""
+"""What a bridge process counts since its start. Kinds, codes and sums alone: nothing of who says what."""
 
 from __future__ import annotations
 

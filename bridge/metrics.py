@@ -1,4 +1,4 @@
-"""The figures of /metrics, in the text format of Prometheus."""
+"""What /metrics shows, in the text format of Prometheus."""
 
 from __future__ import annotations
 

@@ -50,5 +50,18 @@ def may(old: State, new: State) -> bool:
 
 
 def best(states: Iterable[State]) -> State:
-    """The state shown for a message: the best over the recipient's devices (PROTOCOL B9)."""
+    """How far a message came with one recipient: the best over its devices (PROTOCOL B9)."""
     return max(states, key=_RANK.__getitem__, default=State.QUEUED)
+
+
+def least(states: Iterable[State]) -> State:
+    """How far it came with all of several recipients."""
+    return min(states, key=_RANK.__getitem__, default=State.QUEUED)
+
+
+def folded(reached: Iterable[tuple[bytes, State]]) -> dict[bytes, State]:
+    """How far it came with each recipient, from (recipient, state) of each device."""
+    found: dict[bytes, State] = {}
+    for recipient, state in reached:
+        found[recipient] = best((state, found.get(recipient, state)))
+    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents.core.agents import remains
 from p2p_agents.core.api import reading, removal
 from p2p_agents.core.contact.directory import resolve
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.clock import EPOCH
 from p2p_agents.core.kernel.state import Texts
 from p2p_agents.errors import BadParams, EnvironmentFault
@@ -120,7 +121,8 @@ def page(core: Core, params: Json, after: int) -> tuple[int | None, int, int]:
         onwards = None
     else:
         peer = resolve(core, hosted, params["with"]).agent if params["with"] else None
-        found = purges.candidates(core.db, agent, after, PURGE_PAGE, peer, params["before_ms"])
+        talk = None if peer is None else talks.with_peer(hosted, peer).id
+        found = purges.candidates(core.db, agent, after, PURGE_PAGE, talk, params["before_ms"])
         onwards = found[-1].cursor if len(found) == PURGE_PAGE else None
     return onwards, *_delete(core, agent, found, dry=params["dry"])
 

@@ -1,4 +1,5 @@
 """An agent's log as a backup holds it: rows that another store can import, with nothing specific to this one.
+Only direct conversations are backed up.
 
 row = [peer, incoming, trust, read, item, void or null, [[device, state, why]...]]
 item = [0, signed entry, body or null] or [1, signed void of a peer]
@@ -9,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.conversation.conversation import Conversation
+from p2p_agents.conversation.direct import DIRECT
 from p2p_agents.conversation.record import intact_part, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.errors import BackupDamaged, BadSignature, Malformed, UnknownVersion
 from p2p_agents.limits import BACKUP_CHUNK_BYTES
-from p2p_agents.store import entries, log, outbox, purges, readers
+from p2p_agents.store import conversations, entries, log, outbox, purges, readers
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.cbor import array, blob, decode, encode, flag, text, uint
 from p2p_agents.wire.payload import Item
@@ -79,22 +82,32 @@ def _intact(line: Line, entry_hash: bytes) -> Line | None:
 
 
 def _lines(db: Database, agent: int) -> Iterator[Line]:
-    after = 0
+    after, own = 0, _id_of(db, agent)
     while found := log.everything(db, agent, after, PAGE)[0]:
         for logged in found:
-            line = _intact(_line(db, agent, logged), logged.record.hash)
+            conversation = conversations.find(db, logged.conversation)
+            if conversation is None or conversation.kind != DIRECT:
+                continue
+            (peer,) = conversation.others(own) or [own]
+            line = _intact(_line(db, agent, peer, logged), logged.record.hash)
             if line is not None:
                 yield line
         after = found[-1].entry
 
 
-def _line(db: Database, agent: int, logged: Logged) -> Line:
+def _id_of(db: Database, agent: int) -> bytes:
+    row = db.one("SELECT agent FROM agents WHERE id = ?", (agent,))
+    assert row is not None
+    return bytes(row[0])
+
+
+def _line(db: Database, agent: int, peer: bytes, logged: Logged) -> Line:
     record = logged.record
     read = logged.incoming and readers.is_read(db, agent, readers.DEFAULT, logged.cursor)
     sent = () if logged.incoming else outbox.deliveries(db, agent, logged.entry)
     deliveries = tuple(Delivery(d.device, d.state, d.why) for d in sent)
     void = entries.void_of(db, logged.entry)
-    return Line(logged.peer, logged.incoming, logged.trust, read, record.item, void, deliveries)
+    return Line(peer, logged.incoming, logged.trust, read, record.item, void, deliveries)
 
 
 def _pack(line: Line) -> list[Any]:
@@ -110,9 +123,9 @@ def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int, *, rev
     """Import the lines into this store, as the agent's; returns how many. Unread ones are unread again. One that was
     removed from here, and is `revived`, has the words of these lines again; of one that was not, what it deleted stays
     deleted."""
-    count, seen, unread = 0, 0, None
+    count, seen, unread, own = 0, 0, None, _id_of(db, agent)
     for line in lines:
-        cursor = _restore(db, agent, line, now_ms, revived=revived)
+        cursor = _restore(db, agent, own, line, now_ms, revived=revived)
         count += 1
         if line.incoming and not line.read and unread is None:
             unread = seen
@@ -123,8 +136,9 @@ def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int, *, rev
     return count
 
 
-def _restore(db: Database, agent: int, line: Line, now_ms: int, *, revived: bool) -> int:
+def _restore(db: Database, agent: int, own: bytes, line: Line, now_ms: int, *, revived: bool) -> int:
     record = read_item(line.item)
+    conversations.keep(db, Conversation(record.conversation, DIRECT, frozenset((own, line.peer))))
     entry = entries.find(db, record.hash)
     if entry is None:
         entry = entries.append(db, record)
@@ -135,7 +149,7 @@ def _restore(db: Database, agent: int, line: Line, now_ms: int, *, revived: bool
     for delivery in line.deliveries:
         outbox.restore(db, agent, entry, line.peer, delivery.device, delivery.state, delivery.why, now_ms)
     held = log.cursor_of(db, agent, entry)  # if the agent's log outlived its keys
-    return held or log.add(db, agent, entry, line.peer, incoming=line.incoming, trust=line.trust)
+    return held or log.add(db, agent, entry, record.conversation, incoming=line.incoming, trust=line.trust)
 
 
 def lines(chunk: bytes) -> list[Line]:

@@ -110,7 +110,7 @@ def next_place(db: Database, conversation: bytes, device: bytes) -> Place:
 
 
 def append(db: Database, r: Record) -> int:
-    """Store a verified record whose predecessor is held; returns its row id."""
+    """Store a verified record whose predecessor is held, of a conversation that is kept; returns its row id."""
     entry = db.insert(
         "INSERT INTO entries (hash, kind, conversation, author, device, epoch, seq, prev, lamport, time_ms,"
         " type, reply_to, signed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -122,12 +122,14 @@ def append(db: Database, r: Record) -> int:
     if r.body is not None:
         db.run("INSERT INTO bodies VALUES (?, ?)", (entry, r.body))
     _extend_chain(db, r)
-    db.run(
-        "INSERT INTO conversations VALUES (?, 'direct', ?)"
-        " ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
-        (r.conversation, r.lamport),
-    )
+    raise_lamport(db, r.conversation, r.lamport)
     return entry
+
+
+def raise_lamport(db: Database, conversation: bytes, lamport: int) -> None:
+    """The conversation has an entry with this one."""
+    kept = db.run("UPDATE conversations SET lamport = max(lamport, ?) WHERE id = ?", (lamport, conversation))
+    assert kept.rowcount == 1
 
 
 def _extend_chain(db: Database, r: Record) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import VOID
+from p2p_agents.store import conversations, entries
 from p2p_agents.wire.gift import Floor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.store.database import Database
 
 TRUST, PETNAME, IDENTITY = "trust", "petname", "identity"  # fields of a contact
@@ -19,11 +20,12 @@ TRUST, PETNAME, IDENTITY = "trust", "petname", "identity"  # fields of a contact
 # --- history ---
 
 
-def floors_before(db: Database, conversations: Mapping[bytes, bytes], time_ms: int) -> list[Floor]:
-    """The last entry that every device wrote before a time, in each conversation; ids to the other sides."""
+def floors_before(db: Database, sides: Mapping[bytes, bytes], time_ms: int) -> list[Floor]:
+    """The last entry that every device wrote before a time, in each conversation; `sides` are ids and the
+    other sides."""
     return [
         Floor(peer, *row)
-        for conversation, peer in conversations.items()
+        for conversation, peer in sides.items()
         for row in db.all(
             "SELECT device, epoch, max(seq), hash, lamport FROM entries"
             " WHERE conversation = ? AND time_ms < ? AND kind <> ? GROUP BY device",
@@ -32,40 +34,44 @@ def floors_before(db: Database, conversations: Mapping[bytes, bytes], time_ms: i
     ]
 
 
-def set_floors(db: Database, agent: int, own: bytes, floors: Iterable[Floor]) -> None:
+def set_floors(db: Database, agent: int, floors: Iterable[tuple[Conversation, Floor]]) -> None:
     """The chains continue after these entries, of which only the ids are held."""
-    for f in floors:
-        conversation = direct_id(own, f.peer)
-        db.run("INSERT OR REPLACE INTO floors VALUES (?,?,?,?,?)", (conversation, f.device, f.seq, agent, f.peer))
+    for conversation, f in floors:
+        conversations.keep(db, conversation)
+        db.run("INSERT OR REPLACE INTO floors VALUES (?,?,?,?)", (conversation.id, f.device, f.seq, agent))
         db.run(
             "INSERT OR IGNORE INTO chains VALUES (?,?,?,?,?,?,?,?)",
-            (conversation, f.device, f.epoch, b"", f.seq + 1, f.seq, f.entry, f.lamport),
+            (conversation.id, f.device, f.epoch, b"", f.seq + 1, f.seq, f.entry, f.lamport),
         )
-        db.run(
-            "INSERT INTO conversations VALUES (?, 'direct', ?)"
-            " ON CONFLICT (id) DO UPDATE SET lamport = max(lamport, excluded.lamport)",
-            (conversation, f.lamport),
-        )
+        entries.raise_lamport(db, conversation.id, f.lamport)
 
 
 def left_out(db: Database, agent: int) -> list[bytes]:
-    """The other sides of conversations that have floors here."""
-    return [row[0] for row in db.all("SELECT DISTINCT peer FROM floors WHERE agent = ? ORDER BY peer", (agent,))]
+    """The conversations that have floors here."""
+    rows = db.all("SELECT DISTINCT conversation FROM floors WHERE agent = ? ORDER BY conversation", (agent,))
+    return [row[0] for row in rows]
 
 
-def give(db: Database, agent: int, own: bytes, device: bytes, floors: Iterable[Floor], now_ms: int) -> None:
+def give(
+    db: Database,
+    agent: int,
+    within: Conversation,
+    device: bytes,
+    floors: Iterable[tuple[Conversation, Floor]],
+    now_ms: int,
+) -> None:
     """A new device is owed the log behind the floors: first what the agent's devices told each other."""
-    within = direct_id(own, own)
-    behind = json.dumps([[direct_id(own, f.peer).hex().upper(), f.device.hex().upper(), f.seq] for f in floors])
+    (own,) = within.members
+    behind = json.dumps([[c.id.hex().upper(), f.device.hex().upper(), f.seq] for c, f in floors])
     db.run(
         "WITH f AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS conversation,"
         " json_extract(value, '$[1]') AS device, json_extract(value, '$[2]') AS seq FROM json_each(?))"
-        " INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, owed, changed_ms, since_ms)"
-        " SELECT ?, l.entry, ?, ?, 'queued', 1, ?, (SELECT lived_ms FROM clock)"
+        " INSERT OR IGNORE INTO outbox (agent, conversation, entry, peer, device, state, owed, changed_ms, since_ms)"
+        " SELECT ?, l.conversation, l.entry, ?, ?, 'queued', 1, ?, (SELECT lived_ms FROM clock)"
         " FROM log l JOIN entries e ON e.id = l.entry"
         " LEFT JOIN f ON f.conversation = hex(e.conversation) AND f.device = hex(e.device)"
         " WHERE l.agent = ? AND e.seq > coalesce(f.seq, 0) ORDER BY e.conversation <> ?, l.cursor",
-        (behind, agent, own, device, now_ms, agent, within),
+        (behind, agent, own, device, now_ms, agent, within.id),
     )
 
 

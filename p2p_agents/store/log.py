@@ -25,22 +25,22 @@ class Logged:
 
     cursor: int
     entry: int
-    peer: bytes
+    conversation: bytes
     incoming: bool
     trust: Trust
     record: Record
 
 
 LOGGED = (  # lines of the log, for a WHERE to choose from
-    f"SELECT {ENTRY}, b.body, l.cursor, l.entry, l.peer, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
+    f"SELECT {ENTRY}, b.body, l.cursor, l.entry, l.conversation, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
     " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
     " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = l.entry)"
 )
 
 
 def _logged(row: Row) -> Logged:
-    cursor, entry, peer, incoming, trust = row[14:]
-    return Logged(cursor, entry, peer, bool(incoming), Trust(trust), record_of(row))
+    cursor, entry, conversation, incoming, trust = row[14:]
+    return Logged(cursor, entry, conversation, bool(incoming), Trust(trust), record_of(row))
 
 
 Page = tuple[list[Logged], bool]  # lines, and whether more follow
@@ -62,11 +62,11 @@ def page(db: Database, sql: str, parameters: Sequence[object], limit: int, held:
     return lines, False
 
 
-def add(db: Database, agent: int, entry: int, peer: bytes, *, incoming: bool, trust: Trust) -> int:
+def add(db: Database, agent: int, entry: int, conversation: bytes, *, incoming: bool, trust: Trust) -> int:
     """The new line's cursor. `incoming` marks messages of others: readers are shown these."""
     return db.insert(
-        "INSERT INTO log (agent, entry, peer, incoming, trust) VALUES (?,?,?,?,?)",
-        (agent, entry, peer, int(incoming), int(trust)),
+        "INSERT INTO log (agent, entry, conversation, incoming, trust) VALUES (?,?,?,?,?)",
+        (agent, entry, conversation, int(incoming), int(trust)),
     )
 
 
@@ -76,8 +76,8 @@ def cursor_of(db: Database, agent: int, entry: int) -> int | None:
 
 
 def holders(db: Database, entry: int) -> list[tuple[int, bytes]]:
-    """(agent, the other side) of each log that has the entry."""
-    return [(row[0], row[1]) for row in db.all("SELECT agent, peer FROM log WHERE entry = ?", (entry,))]
+    """(agent, conversation) of each log that has the entry."""
+    return [(row[0], row[1]) for row in db.all("SELECT agent, conversation FROM log WHERE entry = ?", (entry,))]
 
 
 def line(db: Database, agent: int, entry: int) -> Logged | None:
@@ -91,21 +91,22 @@ def last_cursor(db: Database) -> int:
     return row[0] if row else 0
 
 
-def incoming(db: Database, agent: int, after: int, limit: int, peer: bytes | None = None) -> Page:
+def incoming(db: Database, agent: int, after: int, limit: int, conversation: bytes | None = None) -> Page:
     """Messages of others above a cursor, in log order."""
-    only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
+    only, parameters = ("", ()) if conversation is None else (" AND l.conversation = ?", (conversation,))
     sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} ORDER BY l.cursor"
     return page(db, sql, (agent, after, *parameters), limit)
 
 
-def unread_bytes(db: Database, agent: int, peer: bytes) -> int:
-    """Bytes of the peer's messages that no reader of the agent has acknowledged: bodies and signatures."""
+def unread_bytes(db: Database, agent: int, author: bytes) -> int:
+    """Bytes of an author's messages that no reader of the agent has acknowledged: bodies and signatures."""
     row = db.one(
         "SELECT coalesce(sum(length(e.signed) + coalesce(length(b.body), 0)), 0) FROM log l"
         " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
-        " WHERE l.agent = ?1 AND l.peer = ?2 AND e.author = ?2"
+        " WHERE l.agent = ?1 AND l.conversation IN (SELECT conversation FROM members WHERE agent = ?2)"
+        " AND e.author = ?2"
         " AND l.cursor > (SELECT coalesce(max(watermark), 0) FROM readers WHERE agent = ?1)",
-        (agent, peer),
+        (agent, author),
     )
     return int(row[0]) if row else 0
 
@@ -123,23 +124,24 @@ def everything(db: Database, agent: int, after: int, limit: int) -> Page:
 
 
 def history(
-    db: Database, agent: int, peer: bytes, *, after: int | None = None, before: int | None = None, limit: int
+    db: Database, agent: int, conversation: bytes, *, after: int | None = None, before: int | None = None, limit: int
 ) -> Page:
     """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
     sql = (
-        f"{LOGGED} WHERE l.agent = ? AND l.peer = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
+        f"{LOGGED} WHERE l.agent = ? AND l.conversation = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
         f" ORDER BY l.cursor {'DESC' if after is None else 'ASC'}"
     )
     top = before if before is not None else CURSOR_MAX
-    lines, more = page(db, sql, (agent, peer, after or 0, top, MESSAGE), limit)
+    lines, more = page(db, sql, (agent, conversation, after or 0, top, MESSAGE), limit)
     return sorted(lines, key=lambda line: (line.record.lamport, line.record.device)), more
 
 
-def search(db: Database, agent: int, query: str, limit: int) -> list[Logged]:
-    """Newest first. `query` is an FTS5 expression already quoted by the caller."""
+def search(db: Database, agent: int, query: str, limit: int, conversation: bytes | None = None) -> list[Logged]:
+    """Newest first, in one conversation or all. `query` is an FTS5 expression already quoted by the caller."""
+    only, parameters = ("", ()) if conversation is None else (" AND l.conversation = ?", (conversation,))
     held = "l.agent = ? AND e.kind = ? AND b.entry NOT NULL"  # another agent may hold what this one purged
-    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND {held}"
-    return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE), limit)[0]
+    sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND {held}{only}"
+    return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE, *parameters), limit)[0]
 
 
 def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:

@@ -15,11 +15,12 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.conversation.direct import direct
 from p2p_agents.conversation.record import VOID, is_intact
 from p2p_agents.conversation.states import State
 from p2p_agents.limits import INT_MAX
 from p2p_agents.link.admission import Introductions, Policy
-from p2p_agents.store import agents, contacts, entries, introductions
+from p2p_agents.store import agents, contacts, conversations, entries, introductions
 from p2p_agents.store.upgrade import GENERATION_BYTES
 from p2p_agents.wire.advert import STATUSES
 from p2p_agents.wire.names import KIND_RE, NAME_RE
@@ -27,6 +28,7 @@ from p2p_agents.wire.names import KIND_RE, NAME_RE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ _AGENTS = (  # where ids of agents stand, and of which rows
     ("pairs", "peer", "1"),
     ("own_queues", "peer", "1"),
     ("outbox", "peer", "owed = 1"),
+    ("members", "agent", "1"),
 )
 _DEVICES = (
     ("agents", "device", "1"),
@@ -164,10 +167,14 @@ def _nearest(word: str, words: Iterable[str], otherwise: str) -> str:
 
 def _outbox(db: Database) -> int:
     """Of what is owed. A settled row is read as the nearest state."""
+    misplaced = db.run(
+        "UPDATE outbox SET conversation = (SELECT conversation FROM entries e WHERE e.id = outbox.entry)"
+        " WHERE owed = 1 AND conversation <> (SELECT conversation FROM entries e WHERE e.id = outbox.entry)"
+    )
     marks = ",".join("?" * len(State))
     rows = db.all(f"SELECT id, state FROM outbox WHERE owed = 1 AND state NOT IN ({marks})", tuple(map(str, State)))  # noqa: S608 - marks
     db.many("UPDATE outbox SET state = ? WHERE id = ?", [(str(State.nearest(state)), row) for row, state in rows])
-    return len(rows)
+    return misplaced.rowcount + len(rows)
 
 
 def _offers(db: Database) -> int:
@@ -217,7 +224,32 @@ def _mend_chain(
 
 
 def _conversations(db: Database) -> int:
-    return db.run(
+    """Of two, the id tells the members and the kind."""
+    mended = db.run(
         "INSERT INTO conversations SELECT conversation, 'direct', max(lamport) FROM chains WHERE true GROUP BY 1"
         " ON CONFLICT (id) DO UPDATE SET lamport = excluded.lamport WHERE lamport < excluded.lamport"
     ).rowcount
+    mended += db.run("DELETE FROM members WHERE conversation NOT IN (SELECT id FROM conversations)").rowcount
+    found = [conversations.find(db, row[0]) for row in db.all("SELECT id FROM conversations")]
+    unlike = [each for each in found if each is not None and not _is_direct(each)]
+    right = {each.id: each for each in _pairs(db)} if unlike else {}
+    for each in unlike:
+        if each.id in right:
+            conversations.keep(db, right[each.id])
+            mended += 1
+    return mended
+
+
+def _is_direct(conversation: Conversation) -> bool:
+    """Whether it is what its members make it."""
+    members = sorted(conversation.members)
+    return len(members) in (1, 2) and direct(members[0], members[-1]) == conversation
+
+
+def _pairs(db: Database) -> list[Conversation]:
+    """All that agents of this node may have with somebody."""
+    own = db.all("SELECT id, agent FROM agents")
+    peers = db.all(
+        "SELECT agent, peer FROM contacts UNION SELECT agent, peer FROM outbox UNION SELECT id, agent FROM agents"
+    )
+    return [direct(agent, peer) for here, agent in own for known, peer in peers if known == here]

@@ -24,6 +24,7 @@ class Owed:
     """A row and the content of its frame: the entry, or the void that stands for it."""
 
     id: int
+    conversation: bytes
     device: bytes  # the device that wrote the entry
     entry: bytes  # its hash
     item: Item
@@ -59,8 +60,8 @@ def owe(
     """A new row; settled at once if its state says so."""
     settled = state in (State.DELIVERED, State.READ)
     return db.insert(
-        "INSERT INTO outbox (agent, entry, peer, device, state, owed, changed_ms, since_ms)"
-        " VALUES (?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
+        "INSERT INTO outbox (agent, conversation, entry, peer, device, state, owed, changed_ms, since_ms) VALUES"
+        " (?1,(SELECT conversation FROM entries WHERE id = ?2),?2,?3,?4,?5,?6,?7,(SELECT lived_ms FROM clock))",
         (agent, entry, peer, device, str(state), int(not settled), now_ms),
     )
 
@@ -71,8 +72,9 @@ def restore(
     """A row from a backup: an entry that was under way waits for whichever device comes."""
     owed = state in (State.QUEUED, State.RELAYED)
     db.run(
-        "INSERT OR IGNORE INTO outbox (agent, entry, peer, device, state, why, owed, changed_ms, since_ms)"
-        " VALUES (?,?,?,?,?,?,?,?,(SELECT lived_ms FROM clock))",
+        "INSERT OR IGNORE INTO outbox"
+        " (agent, conversation, entry, peer, device, state, why, owed, changed_ms, since_ms) VALUES"
+        " (?1,(SELECT conversation FROM entries WHERE id = ?2),?2,?3,?4,?5,?6,?7,?8,(SELECT lived_ms FROM clock))",
         (agent, entry, peer, NO_DEVICE if owed else device, State.QUEUED if owed else str(state), why, owed, now_ms),
     )
 
@@ -103,27 +105,36 @@ def orphan(db: Database, agent: int, peer: bytes, device: bytes) -> None:
 def unsealed(db: Database, agent: int, peer: bytes, device: bytes, limit: int) -> list[Owed]:
     """Rows owed and in no frame, in the author's order."""
     rows = db.all(
-        "SELECT o.id, e.device, e.hash, v.signed, e.signed, b.body, e.kind"
+        "SELECT o.id, o.conversation, e.device, e.hash, v.signed, e.signed, b.body, e.kind"
         " FROM outbox o JOIN entries e ON e.id = o.entry"
         " LEFT JOIN bodies b ON b.entry = o.entry LEFT JOIN voids v ON v.entry = o.entry AND o.state = 'failed'"
         " WHERE o.owed = 1 AND o.sid IS NULL AND o.agent = ? AND o.peer = ? AND o.device = ? ORDER BY o.id LIMIT ?",
         (agent, peer, device, limit),
     )
-    return [Owed(row[0], row[1], row[2], _item(*row[3:])) for row in rows]
+    return [Owed(row[0], row[1], row[2], row[3], _item(*row[4:])) for row in rows]
 
 
 def _item(void: bytes | None, signed: bytes, body: bytes | None, kind: str) -> Item:
     return Item(signed, body, void=kind == VOID) if void is None else Item(void, None, void=True)
 
 
-def first_owed(db: Database, agent: int, peer: bytes) -> int | None:
+def first_owed(db: Database, agent: int, conversation: bytes, peer: bytes) -> int | None:
     """The first entry that waits for the peer: a request previews it, and a bridge may have relayed it."""
     row = db.one(
-        "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state IN ('queued', 'relayed')"
-        " ORDER BY id LIMIT 1",
-        (agent, peer),
+        "SELECT entry FROM outbox WHERE owed = 1 AND agent = ? AND conversation = ? AND peer = ?"
+        " AND state IN ('queued', 'relayed') ORDER BY id LIMIT 1",
+        (agent, conversation, peer),
     )
     return row[0] if row else None
+
+
+def is_awaited(db: Database, agent: int, peer: bytes) -> bool:
+    """Whether anything waits for the peer, in whichever conversation."""
+    row = db.one(
+        "SELECT 1 FROM outbox WHERE owed = 1 AND agent = ? AND peer = ? AND state IN ('queued', 'relayed') LIMIT 1",
+        (agent, peer),
+    )
+    return row is not None
 
 
 def owed_places(
@@ -131,8 +142,8 @@ def owed_places(
 ) -> list[tuple[int, int, bytes, int]]:
     """(row, entry, epoch, seq) of what is owed to a device and was written by the device `author` in a conversation."""
     return db.all(
-        "SELECT o.id, o.entry, e.epoch, e.seq FROM outbox o JOIN entries e ON e.id = o.entry"
-        " WHERE o.owed = 1 AND o.agent = ? AND o.peer = ? AND o.device = ? AND e.conversation = ? AND e.device = ?",
+        "SELECT o.id, o.entry, e.epoch, e.seq FROM outbox o CROSS JOIN entries e ON e.id = o.entry"
+        " WHERE o.owed = 1 AND o.agent = ? AND o.peer = ? AND o.device = ? AND o.conversation = ? AND e.device = ?",
         (agent, peer, device, conversation, author),
     )
 
@@ -246,9 +257,9 @@ def reopen(db: Database, row: int, now_ms: int) -> None:
 def unread_epochs(db: Database, agent: int, peer: bytes, conversation: bytes, device: bytes) -> set[bytes]:
     """The epochs of our entries that were delivered and not read yet, as far as is known."""
     rows = db.all(
-        "SELECT DISTINCT e.epoch FROM outbox o JOIN entries e ON e.id = o.entry WHERE o.agent = ? AND o.peer = ?"
-        " AND o.state = 'delivered' AND e.conversation = ? AND e.device = ?",
-        (agent, peer, conversation, device),
+        "SELECT DISTINCT e.epoch FROM outbox o CROSS JOIN entries e ON e.id = o.entry WHERE o.agent = ?"
+        " AND o.conversation = ? AND o.peer = ? AND o.state = 'delivered' AND e.device = ?",
+        (agent, conversation, peer, device),
     )
     return {row[0] for row in rows}
 
@@ -301,32 +312,34 @@ def expired(db: Database, agents: Iterable[int], before_ms: int, limit: int) -> 
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
 
 
-def waiting(db: Database, agent: int, peer: bytes, limit: int) -> list[tuple[Delivery, bool]]:
-    """All that waits for a peer, including its own entries that it lost; with each, whether it is sealed."""
+def waiting(db: Database, agent: int, conversation: bytes, peer: bytes, limit: int) -> list[tuple[Delivery, bool]]:
+    """All in a conversation that waits for a peer, including its own entries that it lost; with each, whether it is
+    sealed."""
     rows = db.all(
         f"SELECT {_DELIVERY}, sid IS NOT NULL FROM outbox"  # noqa: S608 - constant
-        " WHERE state IN ('queued', 'relayed') AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
-        (agent, peer, limit),
+        " WHERE state IN ('queued', 'relayed') AND agent = ? AND conversation = ? AND peer = ? ORDER BY id LIMIT ?",
+        (agent, conversation, peer, limit),
     )
     return [(_delivery(row[:-1]), bool(row[-1])) for row in rows]
 
 
-def count_waiting(db: Database, agent: int, peer: bytes, author: bytes) -> int:
-    """Entries of an author that wait for a peer, and that no device of it is known to hold."""
+def count_waiting(db: Database, agent: int, conversation: bytes, peer: bytes, author: bytes) -> int:
+    """Entries of an author in a conversation that wait for a peer, and that no device of it is known to hold."""
     row = db.one(
         "SELECT count(DISTINCT o.entry) FROM outbox o JOIN entries e ON e.id = o.entry"
-        " WHERE o.state IN ('queued', 'relayed') AND o.agent = ?1 AND o.peer = ?2 AND e.author = ?3 AND NOT EXISTS"
+        " WHERE o.state IN ('queued', 'relayed') AND o.agent = ?1 AND o.peer = ?2 AND e.author = ?3"
+        " AND o.conversation = ?4 AND NOT EXISTS"
         " (SELECT 1 FROM outbox s WHERE s.entry = o.entry AND s.peer = ?2 AND s.state IN ('delivered', 'read'))",
-        (agent, peer, author),
+        (agent, peer, author, conversation),
     )
     return int(row[0]) if row else 0
 
 
-def queued_for(db: Database, agent: int, peer: bytes, limit: int) -> list[Delivery]:
+def queued_for(db: Database, agent: int, conversation: bytes, peer: bytes, limit: int) -> list[Delivery]:
     rows = db.all(
         f"SELECT {_DELIVERY} FROM outbox WHERE owed = 1 AND state IN ('queued', 'relayed')"  # noqa: S608 - constant
-        " AND sid IS NULL AND agent = ? AND peer = ? ORDER BY id LIMIT ?",
-        (agent, peer, limit),
+        " AND sid IS NULL AND agent = ? AND conversation = ? AND peer = ? ORDER BY id LIMIT ?",
+        (agent, conversation, peer, limit),
     )
     return [_delivery(row) for row in rows]
 
@@ -368,13 +381,6 @@ def is_elsewhere(db: Database, row: Delivery) -> bool:
         (row.entry, row.peer, row.device),
     )
     return found is not None
-
-
-def peers_owed(db: Database) -> list[tuple[int, bytes]]:
-    """(agent, peer) pairs with something owed."""
-    return [
-        (row[0], row[1]) for row in db.all("SELECT DISTINCT agent, peer FROM outbox WHERE owed = 1 AND sid IS NULL")
-    ]
 
 
 def _delivery(row: Sequence[object]) -> Delivery:

@@ -32,12 +32,12 @@ _CANDIDATE = (
 
 
 def candidates(
-    db: Database, agent: int, after: int, limit: int, peer: bytes | None = None, before_ms: int | None = None
+    db: Database, agent: int, after: int, limit: int, conversation: bytes | None = None, before_ms: int | None = None
 ) -> list[Candidate]:
     """In log order: of one conversation or all, dated before a moment by their authors."""
     sql, parameters = f"{_CANDIDATE} AND l.cursor > ?", [agent, MESSAGE, after]
-    if peer is not None:
-        sql, parameters = f"{sql} AND l.peer = ?", [*parameters, peer]
+    if conversation is not None:
+        sql, parameters = f"{sql} AND l.conversation = ?", [*parameters, conversation]
     if before_ms is not None:
         sql, parameters = f"{sql} AND e.time_ms < ?", [*parameters, before_ms]
     rows = db.all(f"{sql} ORDER BY l.cursor LIMIT ?", [*parameters, limit])

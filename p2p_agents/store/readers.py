@@ -51,11 +51,11 @@ def unread(
     agent: int,
     reader: str,
     limit: int,
-    peer: bytes | None = None,
+    conversation: bytes | None = None,
     held: frozenset[int] = frozenset(),
 ) -> Page:
     """The messages that the reader has not acknowledged, oldest first, without those that others hold."""
-    only, parameters = ("", ()) if peer is None else (" AND l.peer = ?", (peer,))
+    only, parameters = ("", ()) if conversation is None else (" AND l.conversation = ?", (conversation,))
     sql = (
         f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND l.incoming = 1{only} AND NOT EXISTS"  # noqa: S608 - constant
         " (SELECT 1 FROM marks m WHERE m.agent = l.agent AND m.reader = ? AND m.cursor = l.cursor AND m.acked = 1)"
@@ -71,10 +71,10 @@ def is_read(db: Database, agent: int, reader: str, cursor: int) -> bool:
     return bool(mark and mark[0])
 
 
-def peers_shown(db: Database, agent: int, reader: str) -> set[bytes]:
-    """The peers whose messages were shown to the reader and are not acknowledged."""
+def conversations_shown(db: Database, agent: int, reader: str) -> set[bytes]:
+    """The conversations with messages that were shown to the reader and are not acknowledged."""
     rows = db.all(
-        "SELECT DISTINCT l.peer FROM marks m JOIN log l ON l.cursor = m.cursor"
+        "SELECT DISTINCT l.conversation FROM marks m JOIN log l ON l.cursor = m.cursor"
         " WHERE m.agent = ? AND m.reader = ? AND m.acked = 0",
         (agent, reader),
     )
@@ -112,10 +112,11 @@ def acknowledge_these(db: Database, agent: int, reader: str, cursors: list[int])
     return changed
 
 
-def senders(db: Database, agent: int, cursors: list[int]) -> set[bytes]:
-    """The peers whose messages these are."""
+def conversations_of(db: Database, agent: int, cursors: list[int]) -> set[bytes]:
+    """The conversations of these messages."""
     rows = db.all(
-        "SELECT DISTINCT peer FROM log WHERE agent = ? AND incoming = 1 AND cursor IN (SELECT value FROM json_each(?))",
+        "SELECT DISTINCT conversation FROM log"
+        " WHERE agent = ? AND incoming = 1 AND cursor IN (SELECT value FROM json_each(?))",
         (agent, json.dumps(cursors)),
     )
     return {row[0] for row in rows}
@@ -138,19 +139,27 @@ def _advance(db: Database, agent: int, reader: str) -> None:
         db.run("DELETE FROM marks WHERE agent = ? AND reader = ? AND cursor <= ?", (agent, reader, top[0]))
 
 
-def read_through(db: Database, agent: int, peer: bytes, conversation: bytes) -> list[ReadMark]:
-    """Per device and epoch of the other side, its last entry such that all before it were acknowledged (PROTOCOL B8).
+def read_through(db: Database, agent: int, conversation: bytes, author: bytes | None = None) -> list[ReadMark]:
+    """Per device and epoch of an author, or of all, its last entry such that all before it were acknowledged (PROTOCOL
+    B8).
 
     The newest READS of them: what is older are their ancestors, which they cover.
     """
-    gap, _ = unread(db, agent, DEFAULT, 1, peer)
-    limit = gap[0].cursor if gap else CURSOR_MAX
-    top = max(watermark(db, agent, DEFAULT), _highest_ack(db, agent))
+    at = watermark(db, agent, DEFAULT)
+    lines = (
+        "FROM log l JOIN entries e ON e.id = l.entry"
+        " WHERE l.agent = ?1 AND l.conversation = ?2 AND l.incoming = 1 AND (?3 IS NULL OR e.author = ?3)"
+    )
+    gap = db.one(
+        f"SELECT l.cursor {lines} AND l.cursor > ?4 AND NOT EXISTS"  # noqa: S608 - constant
+        " (SELECT 1 FROM marks m WHERE m.agent = ?1 AND m.reader = ?5 AND m.cursor = l.cursor AND m.acked = 1)"
+        " ORDER BY l.cursor LIMIT 1",
+        (agent, conversation, author, at, DEFAULT),
+    )
     rows = db.all(
-        "SELECT e.device, e.epoch, e.seq, max(l.cursor) FROM log l JOIN entries e ON e.id = l.entry"
-        " WHERE l.agent = ? AND l.peer = ? AND l.incoming = 1 AND l.cursor < ? AND l.cursor <= ? AND e.conversation = ?"
-        " GROUP BY e.device, e.epoch ORDER BY max(l.cursor) DESC LIMIT ?",
-        (agent, peer, limit, top, conversation, READS),
+        f"SELECT e.device, e.epoch, e.seq, max(l.cursor) {lines} AND l.cursor < ?4 AND l.cursor <= ?5"
+        " GROUP BY e.device, e.epoch ORDER BY max(l.cursor) DESC LIMIT ?6",
+        (agent, conversation, author, gap[0] if gap else CURSOR_MAX, max(at, _highest_ack(db, agent)), READS),
     )
     return [ReadMark(conversation, device, epoch, seq) for device, epoch, seq, _ in rows]
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 _ONLY_ASKED = (  # contacts that did nothing but ask, and ask no more; what was sent to one would stand in the log
     "trust = ?1 AND petname IS NULL AND frozen IS NULL"
     " AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.agent = contacts.agent AND r.peer = contacts.peer)"
-    " AND NOT EXISTS (SELECT 1 FROM log l WHERE l.agent = contacts.agent AND l.peer = contacts.peer)"
+    " AND NOT EXISTS (SELECT 1 FROM members m JOIN log l ON l.conversation = m.conversation"
+    " WHERE m.agent = contacts.peer AND l.agent = contacts.agent)"
     " AND NOT EXISTS (SELECT 1 FROM allowed a WHERE a.agent = contacts.agent AND a.peer = contacts.peer)"
     " AND NOT EXISTS (SELECT 1 FROM introductions i WHERE i.agent = contacts.agent AND i.peer = contacts.peer)"
     " AND NOT EXISTS (SELECT 1 FROM doors d WHERE d.agent = contacts.agent AND d.peer = contacts.peer)"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.direct import DIRECT, direct
 
 
 def test_both_sides_name_it_alike_and_no_other_pair_does():
     """A1"""
     a, b, c = b"a" * 32, b"b" * 32, b"c" * 32
-    assert direct_id(a, b) == direct_id(b, a)
-    assert len({direct_id(a, b), direct_id(a, c), direct_id(b, c), direct_id(a, a)}) == 4
+    assert direct(a, b) == direct(b, a)
+    assert len({direct(a, b).id, direct(a, c).id, direct(b, c).id, direct(a, a).id}) == 4
+
+
+def test_it_is_of_two_or_of_one_with_itself():
+    a, b = b"a" * 32, b"b" * 32
+    assert (direct(a, b).kind, direct(a, b).members) == (DIRECT, {a, b})
+    assert direct(a, b).others(a) == [b]
+    assert direct(a, a).others(a) == []

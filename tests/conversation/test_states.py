@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p_agents.conversation.states import State, best, may
+from p2p_agents.conversation.states import State, best, folded, least, may
 
 
 def test_nothing_leads_from_failed_but_an_arrival():
@@ -22,3 +22,12 @@ def test_the_best_state_of_all_devices_is_shown():
     assert best([State.QUEUED, State.READ, State.FAILED]) is State.READ
     assert best([State.FAILED, State.QUEUED]) is State.QUEUED
     assert best([]) is State.QUEUED
+
+
+def test_a_message_to_many_is_as_far_as_the_last_of_them():
+    """B9: the best over the devices of each recipient, and the least over the recipients."""
+    reached = [(b"a", State.DELIVERED), (b"b", State.QUEUED), (b"b", State.READ), (b"c", State.DELIVERED)]
+    assert folded(reached) == {b"a": State.DELIVERED, b"b": State.READ, b"c": State.DELIVERED}
+    assert least(folded(reached).values()) is State.DELIVERED
+    assert least(folded([*reached, (b"d", State.QUEUED)]).values()) is State.QUEUED
+    assert least([]) is State.QUEUED

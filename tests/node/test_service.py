@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2p_agents.conversation.direct import direct
 from p2p_agents.core.api import commands
 from p2p_agents.core.delivery import failures
 from p2p_agents.core.kernel.effects import Asked, ForCallers
@@ -236,7 +237,7 @@ def test_a_send_that_failed_says_why_at_once(pair: Core) -> None:
 
     def refuse(core: Core) -> None:
         hosted = core.acting(None)
-        for row in outbox.queued_for(core.db, hosted.local.id, peer, PAGE):
+        for row in outbox.queued_for(core.db, hosted.local.id, direct(hosted.local.agent, peer).id, peer, PAGE):
             failures.void(core, hosted.local.id, row.id, row.entry, "not accepted")
 
     asks(pair, commands.send, to="carol", text="hi", id="k")

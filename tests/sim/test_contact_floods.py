@@ -6,6 +6,7 @@ import pytest
 
 from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.core.delivery import inbound, quotas, sync
+from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.state import Pace
 from p2p_agents.core.links import crowds, opening
 from p2p_agents.crypto.ratchet import seal
@@ -49,7 +50,7 @@ def test_early_frames_of_a_dead_session_are_freed_with_it(world):
         assert 0 < sum(gaps.size for gaps in alice.core.gaps.values()) <= 2 * GAP_BYTES
         (link, *_) = mallory.links(alice)
         for held in list(mallory.core.pair_sessions((mallory.device, alice.device))):
-            mallory.node.run(lambda core, h=held: sync.retire(core, (mallory.device, alice.device), h))
+            mallory.node.run(lambda core, h=held: ended.retire(core, (mallory.device, alice.device), h))
         mallory.sends(alice, "anew")
         world.run(3)
         world.settle()
@@ -162,7 +163,7 @@ def test_read_marks_cost_what_they_add(world):
     assert statements(4) <= once + 6
     strange = (ReadMark(conversation, bytes([number]) * 32, bytes(8), 1) for number in range(64))
     forger.says(encode_payload(Payload(reads=tuple(strange))))
-    assert list(alice.links(mallory)[0].marks) == [alice.device]
+    assert list(alice.links(mallory)[0].marks) == [(alice.conversation(mallory), alice.device)]
     assert [alice.state(message) for message in sent] == ["read"] * 4 + ["delivered"]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from p2p_agents.core.api import commands
 from p2p_agents.core.contact import directory
-from p2p_agents.core.contact.petition import void
 from p2p_agents.core.delivery import holdings, inbound, sync
+from p2p_agents.core.delivery.failures import void
 from p2p_agents.core.kernel.effects import Answered, Connect
 from p2p_agents.core.kernel.state import Waiter
 from p2p_agents.crypto.signing import SigningKey
@@ -36,7 +36,7 @@ def test_a_void_that_a_rolled_back_peer_lost_is_given_again(world):
     world.part(alice, bob)
     world.run(20)
     lost = alice.sends(bob, "expires")
-    (row,) = outbox.queued_for(alice.core.db, alice.hosted.local.id, bob.id, 10)
+    (row,) = outbox.queued_for(alice.core.db, alice.hosted.local.id, alice.conversation(bob), bob.id, 10)
     alice.node.run(lambda core: void(core, row.agent, row.id, row.entry, "expired"))
     copy = bob.node.snapshot()
     world.join(alice, bob)
@@ -124,12 +124,9 @@ def test_one_reader_that_cannot_be_answered_keeps_nothing_from_others(world):
     bad = alice.core.db.generation + "-999"
     alice.node.run(lambda core: core.waiters.update({1: Waiter(alice.hosted.local.id, None, params | {"after": bad})}))
     alice.node.run(lambda core: commands.begin_wait(core, params | {"after": None}, 2))
-    answers = []
-    effects = alice.node.lines.carry
-    alice.node.lines.carry = lambda effect: answers.append(effect) or effects(effect)
     bob.sends(alice, "hello")
     world.settle()
-    said = {effect.ticket: effect for effect in answers if isinstance(effect, Answered)}
+    said = {effect.ticket: effect for effect in alice.node.effects if isinstance(effect, Answered)}
     assert said[1].error.code == "cursor_unknown"
     assert [message["text"] for message in said[2].page["messages"]] == ["hello"]
 

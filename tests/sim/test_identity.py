@@ -356,7 +356,7 @@ def copies(phone, alice, bob, text):
         for each in earlier:
             if entries.find(core.db, each.hash) is None:
                 entry = entries.append(core.db, read_item(each.item))
-                log.add(core.db, phone.hosted.local.id, entry, bob.id, incoming=False, trust=Trust.VERIFIED)
+                log.add(core.db, phone.hosted.local.id, entry, each.conversation, incoming=False, trust=Trust.VERIFIED)
                 outbound._owe(core, phone.hosted, bob.id, entry)
 
     phone.node.run(item)

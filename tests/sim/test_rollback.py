@@ -172,8 +172,8 @@ def test_what_a_peer_says_it_lacks_is_given_back_whenever_it_says_so(world, monk
     world.settle()
     say = holdings.say
 
-    def forgetful(core, link, conversation, peer):
-        return replace(say(core, link, conversation, peer), tips={})
+    def forgetful(core, link, talk):
+        return replace(say(core, link, talk), tips={})
 
     with monkeypatch.context() as patch:
         patch.setattr(holdings, "say", forgetful)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.direct import direct
 from p2p_agents.conversation.record import Record
 from p2p_agents.conversation.states import State
 from p2p_agents.core.agents import hosting
@@ -350,8 +350,8 @@ class Agent:
 
     def held_from(self, peer: Agent) -> list[Record]:
         rows = self.core.db.all(
-            "SELECT entry FROM log WHERE agent = ? AND peer = ? AND incoming = 1 ORDER BY cursor",
-            (self.hosted.local.id, peer.id),
+            "SELECT entry FROM log WHERE agent = ? AND conversation = ? AND incoming = 1 ORDER BY cursor",
+            (self.hosted.local.id, self.conversation(peer)),
         )
         return [entries.load(self.core.db, row[0]) for row in rows]
 
@@ -400,7 +400,7 @@ class Agent:
         return next(each for each in shown if each["name"] == peer.name)
 
     def conversation(self, peer: Agent) -> bytes:
-        return direct_id(self.id, peer.id)
+        return direct(self.id, peer.id).id
 
     def owes(self, peer: Agent) -> int:
         return outbox.count_owed(self.core.db, self.hosted.local.id, peer.id)

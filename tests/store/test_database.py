@@ -216,7 +216,7 @@ def test_a_truncating_checkpoint_empties_the_log_of_writes(db, tmp_path):
     [
         "UPDATE entries SET kind = 'x'",
         "DELETE FROM entries",
-        "UPDATE log SET peer = x''",
+        "UPDATE log SET conversation = x''",
         "DELETE FROM log",
         "UPDATE bodies SET body = x''",
     ],
@@ -229,7 +229,7 @@ def test_entries_and_log_are_append_only(db, sql):
         " VALUES (x'01', 'message', x'', x'', x'', x'', 1, x'', 1, 1, '', x'')"
     )
     db.run("INSERT INTO bodies VALUES (1, x'00')")
-    db.run("INSERT INTO log (agent, entry, peer, incoming, trust) VALUES (1, 1, x'00', 1, 3)")
+    db.run("INSERT INTO log (agent, entry, conversation, incoming, trust) VALUES (1, 1, x'00', 1, 3)")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         db.run(sql)
     db.run("DELETE FROM bodies")

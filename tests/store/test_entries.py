@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from p2p_agents.store import entries, log, purges
-from tests.store.log_of import BOB, HERE, KEY, TALK, hears, record
+from tests.store.log_of import HERE, KEY, TALK, hears, record
 
 
 def test_what_is_appended_is_loaded_and_found(db):
@@ -24,11 +24,11 @@ def test_a_run_per_epoch_and_where_it_branches(db):
     """A3: an entry of a new epoch follows one of the old."""
     hears(db, "one", "two")
     hears(db, "three", epoch=b"f" * 8)
-    old, new = sorted(entries.runs(db, TALK, KEY.public), key=lambda run: run.first)
+    old, new = sorted(entries.runs(db, TALK.id, KEY.public), key=lambda run: run.first)
     assert (old.first, old.last, old.parent) == (1, 2, b"")
     assert (new.first, new.last, new.parent) == (3, 3, b"e" * 8)
-    assert entries.newest(db, TALK, KEY.public) == new
-    assert entries.authors(db, TALK) == [KEY.public]
+    assert entries.newest(db, TALK.id, KEY.public) == new
+    assert entries.authors(db, TALK.id) == [KEY.public]
 
 
 def test_a_place_is_taken_once(db):
@@ -44,7 +44,7 @@ def test_a_place_is_taken_once(db):
 def test_our_next_entry_goes_to_the_epoch_of_this_opening(db):
     """A3"""
     hears(db, "before the restart")
-    place = entries.next_place(db, TALK, KEY.public)
+    place = entries.next_place(db, TALK.id, KEY.public)
     assert (place.epoch, place.seq) == (db.epoch, 2)
     assert place.lamport == 2
 
@@ -78,4 +78,4 @@ def test_the_index_goes_on_where_it_stopped(db):
     hears(db, *(f"word{number}" for number in range(5)))
     assert [entries.index_words(db, 2) for _ in range(3)] == [False, False, True]
     assert len(log.search(db, HERE, '"word4"', 10)) == 1
-    assert log.search(db, HERE, '"word4"', 10)[0].peer == BOB
+    assert log.search(db, HERE, '"word4"', 10)[0].conversation == TALK.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.direct import direct
 from p2p_agents.store import contacts, entries, family, log, outbox, readers
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.payload import ReadMark
@@ -12,7 +12,7 @@ NEW = b"n" * 32
 
 
 def floor_of(db):
-    (floor,) = family.floors_before(db, {TALK: BOB}, 10)
+    (floor,) = family.floors_before(db, {TALK.id: BOB}, 10)
     return floor
 
 
@@ -21,8 +21,8 @@ def test_a_floor_is_the_last_entry_of_a_chain(db):
     hears(db, "one", "two")
     floor = floor_of(db)
     assert (floor.peer, floor.device, floor.seq) == (BOB, KEY.public, 2)
-    assert family.floors_before(db, {TALK: BOB}, 1) == []
-    assert family.floors_before(db, {direct_id(ALICE, CAROL): CAROL}, 10) == []
+    assert family.floors_before(db, {TALK.id: BOB}, 1) == []
+    assert family.floors_before(db, {direct(ALICE, CAROL).id: CAROL}, 10) == []
 
 
 def test_a_chain_goes_on_behind_its_floor(db, tmp_path):
@@ -31,14 +31,14 @@ def test_a_chain_goes_on_behind_its_floor(db, tmp_path):
     floor, after = floor_of(db), record(db, "three")
     other = type(db).open(str(tmp_path / "other.db"))
     other.begin()
-    family.set_floors(other, HERE, ALICE, [floor])
-    (run,) = entries.runs(other, TALK, KEY.public)
+    family.set_floors(other, HERE, [(TALK, floor)])
+    (run,) = entries.runs(other, TALK.id, KEY.public)
     assert (run.first, run.last, run.hash) == (3, 2, floor.entry)
-    assert entries.floor(other, TALK, KEY.public) == 2
-    assert entries.end_of(other, TALK, KEY.public, floor.entry) == floor.epoch
-    assert family.left_out(other, HERE) == [BOB]
+    assert entries.floor(other, TALK.id, KEY.public) == 2
+    assert entries.end_of(other, TALK.id, KEY.public, floor.entry) == floor.epoch
+    assert family.left_out(other, HERE) == [TALK.id]
     entries.append(other, after)
-    assert [(r.first, r.last) for r in entries.runs(other, TALK, KEY.public)] == [(3, 3)]
+    assert [(r.first, r.last) for r in entries.runs(other, TALK.id, KEY.public)] == [(3, 3)]
     other.rollback()
     other.close()
 
@@ -48,12 +48,12 @@ def test_a_new_device_is_owed_what_lies_behind_the_floors(db):
     hears(db, "one", "two")
     floor = floor_of(db)
     hears(db, "three")
-    within = entries.append(db, record(db, "share", conversation=direct_id(ALICE, ALICE), author=ALICE))
-    log.add(db, HERE, within, ALICE, incoming=False, trust=Trust.VERIFIED)
-    family.give(db, HERE, ALICE, NEW, [floor], 5)
+    within = entries.append(db, record(db, "share", conversation=direct(ALICE, ALICE), author=ALICE))
+    log.add(db, HERE, within, direct(ALICE, ALICE).id, incoming=False, trust=Trust.VERIFIED)
+    family.give(db, HERE, direct(ALICE, ALICE), NEW, [(TALK, floor)], 5)
     owed = outbox.unsealed(db, HERE, ALICE, NEW, 10)
     assert [entries.find(db, each.entry) for each in owed] == [within, within - 1]
-    family.give(db, HERE, ALICE, NEW, [floor], 5)
+    family.give(db, HERE, direct(ALICE, ALICE), NEW, [(TALK, floor)], 5)
     assert len(outbox.unsealed(db, HERE, ALICE, NEW, 10)) == 2
 
 
@@ -84,11 +84,11 @@ def test_the_newest_word_on_a_field_is_known(db):
 def test_what_was_read_elsewhere_is_read_here(db):
     """B9: shown here or not, and no more than that."""
     hears(db, "one", "two", "three")
-    mark = ReadMark(TALK, KEY.public, b"e" * 8, 2)
+    mark = ReadMark(TALK.id, KEY.public, b"e" * 8, 2)
     assert readers.settle(db, HERE, mark) == 2
     assert readers.settle(db, HERE, mark) == 0
     left, _ = readers.unread(db, HERE, readers.DEFAULT, 10)
     assert [line.record.content for line in left] == [b"three"]
-    readers.keep_elsewhere(db, HERE, ReadMark(TALK, KEY.public, b"e" * 8, 9))
+    readers.keep_elsewhere(db, HERE, ReadMark(TALK.id, KEY.public, b"e" * 8, 9))
     readers.keep_elsewhere(db, HERE, mark)
     assert readers.is_read_elsewhere(db, HERE, left[0].record)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from p2p_agents.conversation.direct import direct
 from p2p_agents.limits import BODY_BYTES, PAGE_BYTES
 from p2p_agents.store import entries, log
 from p2p_agents.store.contacts import Trust
-from tests.store.log_of import BOB, CAROL, HERE, hears
+from tests.store.log_of import ALICE, CAROL, HERE, TALK, hears
 
 THERE = 2
 
@@ -20,12 +21,12 @@ def test_no_query_shows_another_agents_lines(db):
     entry = log.line(db, HERE, 1).entry
     assert log.line(db, THERE, entry) is None
     assert texts(log.incoming(db, THERE, 0, 10)) == texts(log.tail(db, THERE, 0, 10)) == []
-    assert texts(log.history(db, THERE, BOB, limit=10)) == []
+    assert texts(log.history(db, THERE, TALK.id, limit=10)) == []
     digest = entries.load(db, entry).hash
     assert log.by_hash_prefix(db, THERE, digest, digest) == []
     entries.index_words(db, 10)
     assert log.search(db, THERE, '"alice"', 10) == []
-    log.add(db, THERE, entry, BOB, incoming=True, trust=Trust.ACCEPTED)
+    log.add(db, THERE, entry, TALK.id, incoming=True, trust=Trust.ACCEPTED)
     assert log.cursor_of(db, THERE, entry) == cursor + 1
 
 
@@ -55,6 +56,6 @@ def test_a_page_ends_where_its_bodies_fill_it(db):
 
 def test_peers_are_told_apart(db):
     hears(db, "from bob")
-    hears(db, "from carol", peer=CAROL, conversation=b"t" * 32, author=CAROL)
-    assert texts(log.incoming(db, HERE, 0, 10, CAROL)) == ["from carol"]
-    assert texts(log.history(db, HERE, BOB, limit=10)) == ["from bob"]
+    hears(db, "from carol", conversation=direct(ALICE, CAROL), author=CAROL)
+    assert texts(log.incoming(db, HERE, 0, 10, direct(ALICE, CAROL).id)) == ["from carol"]
+    assert texts(log.history(db, HERE, TALK.id, limit=10)) == ["from bob"]

@@ -7,9 +7,9 @@ import pytest
 from p2p_agents.crypto.identity import add_device, inception, replay
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.errors import BadIdentity
-from p2p_agents.store import agents, contacts, entries, mending, outbox, sessions
-from p2p_agents.store.contacts import Request
-from tests.store.log_of import BOB, HERE, KEY, TALK, hears, record
+from p2p_agents.store import agents, contacts, conversations, entries, mending, outbox, sessions
+from p2p_agents.store.contacts import Request, Trust
+from tests.store.log_of import ALICE, BOB, HERE, KEY, TALK, hears, record
 
 ROOT, NEXT, DEVICE, OTHER = (SigningKey.from_seed(letter * 32) for letter in (b"r", b"n", b"d", b"o"))
 
@@ -92,9 +92,9 @@ def test_a_damaged_entry_changes_no_chain(db):
 
 def test_a_conversation_goes_on_from_the_highest_lamport(db):
     hears(db, "one", "two")
-    db.run("UPDATE conversations SET id = ?", (flipped(TALK),))
+    db.run("UPDATE conversations SET id = ?", (flipped(TALK.id),))
     assert mending.mend(db) == 1
-    assert entries.next_place(db, TALK, KEY.public).lamport == 3
+    assert entries.next_place(db, TALK.id, KEY.public).lamport == 3
 
 
 def test_a_store_without_generation_or_with_numbers_of_no_clock_has_new_ones(db):
@@ -123,7 +123,7 @@ def test_a_state_is_the_nearest_word(db):
     db.run("UPDATE outbox SET state = 'quguee'")
     assert outbox.delivery(db, row).state == "queued"
     assert mending.mend(db) == 1
-    assert outbox.waiting(db, HERE, BOB, 1)
+    assert outbox.waiting(db, HERE, TALK.id, BOB, 1)
 
 
 @pytest.mark.parametrize("column", ["text", "name", "kind", "state"])
@@ -140,3 +140,19 @@ def test_a_damaged_request_is_asked_again_and_not_shown(db, column):
 def test_text_that_is_none_shuts_nothing(db):
     db.run("INSERT INTO places VALUES (CAST(x'80' AS TEXT), 1)")
     assert contacts.places(db) == ["\ufffd"]
+
+
+def test_the_members_and_the_kind_of_a_conversation_of_two_are_told_by_its_id(db):
+    """A4: else it would be nobody's."""
+    hears(db, "one")
+    db.run(
+        "INSERT INTO agents (id, agent, device, name, kind, created_ms) VALUES (?, ?, x'02', 'alice', 'other', 1)",
+        (HERE, ALICE),
+    )
+    contacts.save_contact(db, HERE, BOB, name="bob", kind="other", trust=Trust.ACCEPTED, now_ms=1)
+    db.run("UPDATE members SET agent = ? WHERE agent = ?", (flipped(ALICE), ALICE))
+    db.run("UPDATE conversations SET kind = 'dirext'")
+    db.derived.clear()
+    assert mending.mend(db)
+    assert conversations.find(db, TALK.id) == TALK
+    assert not mending.mend(db)

@@ -43,7 +43,7 @@ def test_what_is_sealed_is_not_sealed_again_until_its_session_is_gone(db, rows):
 def test_delivered_is_never_less_than_it_was(db, rows):
     """B6, B8: read stays read, a void leaves its entry failed, unconfirmed is overtaken."""
     outbox.delivered(db, rows, 2)
-    outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"e" * 8, 1), 3)
+    outbox.mark_read(db, HERE, BOB, (TALK.id, KEY.public, b"e" * 8, 1), 3)
     outbox.delivered(db, rows, 4)
     assert states(db, rows) == [(State.READ, ""), (State.DELIVERED, ""), (State.DELIVERED, "")]
 
@@ -58,7 +58,7 @@ def test_unconfirmed_may_turn_out_delivered_and_a_void_may_not(db, rows):
 
 def test_what_is_not_owed_is_found_by_its_place_in_a_run(db, rows):
     """B1: what was settled, and what was never owed; not what is owed already, nor what failed and has no void."""
-    run = (TALK, KEY.public, b"e" * 8)
+    run = (TALK.id, KEY.public, b"e" * 8)
     fourth = entries.append(db, record(db, "four", author=ALICE))
     fifth = entries.append(db, record(db, "five", author=ALICE))
     entries.set_void(db, fifth, b"a void")
@@ -86,8 +86,8 @@ def test_a_loss_reopens_what_was_settled(db, rows):
 def test_only_delivered_entries_of_that_branch_become_read(db, rows):
     """B8"""
     outbox.delivered(db, rows[:2], 2)
-    assert outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"x" * 8, 9), 3) == []
-    assert len(outbox.mark_read(db, HERE, BOB, (TALK, KEY.public, b"e" * 8, 9), 3)) == 2
+    assert outbox.mark_read(db, HERE, BOB, (TALK.id, KEY.public, b"x" * 8, 9), 3) == []
+    assert len(outbox.mark_read(db, HERE, BOB, (TALK.id, KEY.public, b"e" * 8, 9), 3)) == 2
     assert states(db, rows)[2][0] is State.QUEUED
 
 

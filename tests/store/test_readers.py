@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from p2p_agents.conversation.direct import direct
 from p2p_agents.store import readers
-from tests.store.log_of import BOB, CAROL, HERE, TALK, hears
+from tests.store.log_of import ALICE, CAROL, HERE, TALK, hears
 
 
-def unread(db, reader="default", peer=None):
-    return [line.cursor for line in readers.unread(db, HERE, reader, 100, peer)[0]]
+def unread(db, reader="default", conversation=None):
+    return [line.cursor for line in readers.unread(db, HERE, reader, 100, conversation)[0]]
 
 
 def test_only_what_was_shown_is_acknowledged(db):
@@ -38,11 +39,11 @@ def test_acknowledged_above_a_gap_waits_for_it(db):
 
 def test_read_through_stops_at_the_first_unread_of_that_peer(db):
     """B8: another peer's unread message does not hold it back."""
-    hears(db, "from carol", peer=CAROL, conversation=b"t" * 32, author=CAROL)
+    hears(db, "from carol", conversation=direct(ALICE, CAROL), author=CAROL)
     cursors = hears(db, "one", "two", "three")
     readers.show(db, HERE, "default", [cursors[0], cursors[2]])
     readers.acknowledge(db, HERE, "default", None)
-    assert [mark.seq for mark in readers.read_through(db, HERE, BOB, TALK)] == [1]
+    assert [mark.seq for mark in readers.read_through(db, HERE, TALK.id)] == [1]
 
 
 def test_branches_are_marked_apart(db):
@@ -50,7 +51,7 @@ def test_branches_are_marked_apart(db):
     cursors = hears(db, "one") + hears(db, "two", epoch=b"f" * 8)
     readers.show(db, HERE, "default", cursors)
     readers.acknowledge(db, HERE, "default", None)
-    marks = readers.read_through(db, HERE, BOB, TALK)
+    marks = readers.read_through(db, HERE, TALK.id)
     assert [(mark.epoch, mark.seq) for mark in marks] == [(b"f" * 8, 2), (b"e" * 8, 1)]
 
 

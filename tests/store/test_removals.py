@@ -23,7 +23,9 @@ def talk(db, number, count, body=b"words"):
             (),
         )
         db.run("INSERT INTO bodies VALUES (?, ?)", (entry, body))
-        db.run("INSERT INTO log (agent, entry, peer, incoming, trust) VALUES (?, ?, x'', 0, 3)", (number, entry))
+        db.run(
+            "INSERT INTO log (agent, entry, conversation, incoming, trust) VALUES (?, ?, x'', 0, 3)", (number, entry)
+        )
 
 
 def test_the_number_stays_and_the_name_goes(db):
@@ -62,7 +64,9 @@ def test_what_two_agents_had_goes_with_the_last(db):
     """A4."""
     alice, bob = host(db, "alice", identity()), host(db, "bob", OTHER)
     talk(db, alice.id, 1)
-    db.run("INSERT INTO log (agent, entry, peer, incoming, trust) SELECT ?, entry, x'', 0, 3 FROM log", (bob.id,))
+    db.run(
+        "INSERT INTO log (agent, entry, conversation, incoming, trust) SELECT ?, entry, x'', 0, 3 FROM log", (bob.id,)
+    )
     for each, left in ((alice, [b"words"]), (bob, [])):
         removals.remove(db, each, 5)
         removals.clear(db, each.id, 10)

@@ -6,14 +6,15 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.states import State, best
+from p2p_agents.conversation.states import State, folded, least
 from p2p_agents.core.agents import hosting, ownership
 from p2p_agents.core.api import addressing, allowlist, introduction, invitation, reading, showing, trust
 from p2p_agents.core.contact import cards, consent, directory, petition
 from p2p_agents.core.contact.directory import Known
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import outbound
-from p2p_agents.core.delivery.outbound import Draft
+from p2p_agents.core.delivery.outbound import Draft, Words
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.state import Waiter
 from p2p_agents.core.links import presence
@@ -136,7 +137,8 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
     """Our own requests: peers we wrote to that have not let us in."""
     shown = []
     for contact in kept.contacts(core.db, hosted.local.id):
-        entry = outbox.first_owed(core.db, hosted.local.id, contact.peer)
+        talk = talks.with_peer(hosted, contact.peer)
+        entry = outbox.first_owed(core.db, hosted.local.id, talk.id, contact.peer)
         if entry is None or not showing.is_asked(core, hosted, contact.peer):
             continue
         record = entries.load(core.db, entry)
@@ -228,9 +230,7 @@ def send(core: Core, params: Json) -> Json:
         known.agent,
         known.name,
         known.kind,
-        params["text"].encode(),
-        params["type"],
-        reply_to,
+        Words(params["text"].encode(), params["type"], reply_to),
         key,
     )
     sent = outbound.send(core, hosted, draft)
@@ -260,7 +260,7 @@ def state_of(core: Core, entry: int) -> tuple[State, str]:
     found = [d for h in core.hosted.values() for d in outbox.deliveries(core.db, h.local.id, entry)]
     if not found:
         raise NoAgent("the agent that sent it was removed from this node")
-    state = best(d.state for d in found)
+    state = least(folded((d.peer, d.state) for d in found).values())
     return state, next((d.why for d in found if d.state is state), "")
 
 

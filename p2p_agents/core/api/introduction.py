@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import CARD, write_message
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.contact import cards, directory
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import outbound
+from p2p_agents.core.identity import talks
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadParams, NotAContact
 from p2p_agents.limits import BODY_BYTES
@@ -74,10 +74,11 @@ def _check(core: Core, hosted: Hosted, known: Known) -> None:
 
 
 def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Address]) -> Json:
+    talk = talks.with_peer(hosted, to.agent)
     record = write_message(
         hosted.speaker.key,
         hosted.local.agent,
-        entries.next_place(core.db, direct_id(hosted.local.agent, to.agent), hosted.local.device),
+        entries.next_place(core.db, talk.id, hosted.local.device),
         content=_card(core, about, own),
         salt=core.entropy.draw(SALT_BYTES),
         content_type=CARD_TYPE,
@@ -85,7 +86,7 @@ def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Add
         time_ms=core.now_ms(),
         kind=CARD,
     )
-    sent = outbound.post(core, hosted, to.agent, record)
+    sent = outbound.post(core, hosted, talk, record)
     names = Names(core, hosted)
     told = {"to": names.of(to.agent), "about": names.of(about.agent)}
     return {"id": id_text(sent.hash), **told, "state": str(sent.state)}

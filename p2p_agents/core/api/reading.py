@@ -10,6 +10,7 @@ from p2p_agents.core.api import showing
 from p2p_agents.core.contact.directory import resolve
 from p2p_agents.core.contact.naming import Names
 from p2p_agents.core.delivery import receipts
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.effects import Answered, PeersChanged, Wake
 from p2p_agents.core.links import presence
 from p2p_agents.crypto.fingerprint import ID_CHARS, PREFIX_CHARS, id_text
@@ -51,12 +52,13 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
     """As `unread`, of a peer that was found already."""
     limit = params["limit"]
     agent, reader = hosted.local.id, known_reader(core, hosted, params)
+    talk = None if peer is None else talks.with_peer(hosted, peer).id
     if params["after"] is not None:
         after = parse_cursor(core, params["after"])
-        lines, more = log.incoming(core.db, agent, after, limit, peer)
+        lines, more = log.incoming(core.db, agent, after, limit, talk)
     else:
         after = readers.watermark(core.db, agent, reader)
-        lines, more = readers.unread(core.db, agent, reader, limit, peer, held(core, agent, reader))
+        lines, more = readers.unread(core.db, agent, reader, limit, talk, held(core, agent, reader))
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     asked = showing.count_asking(core, agent)
     page = page_of(core, hosted, lines, lines[-1].cursor if lines else after)
@@ -139,9 +141,9 @@ def acknowledge(core: Core, params: Json) -> Json:
         return _acknowledge_these(core, hosted, reader, params["cursors"])
     through = None if params["cursor"] is None else parse_cursor(core, params["cursor"])
     before = readers.watermark(core.db, agent, reader)
-    peers = readers.peers_shown(core.db, agent, reader)
+    shown = readers.conversations_shown(core.db, agent, reader)
     acked = readers.acknowledge(core.db, agent, reader, through)
-    _tell_of_reading(core, hosted, reader, peers if acked else set())
+    _tell_of_reading(core, hosted, reader, shown if acked else set())
     cursor = max(before, readers.watermark(core.db, agent, reader))
     return {"acked": acked, "cursor": showing.cursor_text(core, cursor)}
 
@@ -150,15 +152,15 @@ def _acknowledge_these(core: Core, hosted: Hosted, reader: str, listed: str) -> 
     """Exactly the messages at these cursors, as a process that claimed them has them."""
     cursors = [parse_cursor(core, text) for text in listed.split(",")]
     acked = readers.acknowledge_these(core.db, hosted.local.id, reader, cursors)
-    peers = readers.senders(core.db, hosted.local.id, cursors) if acked else set()
-    _tell_of_reading(core, hosted, reader, peers)
+    read = readers.conversations_of(core.db, hosted.local.id, cursors) if acked else set()
+    _tell_of_reading(core, hosted, reader, read)
     return {"acked": acked, "cursor": showing.cursor_text(core, readers.watermark(core.db, hosted.local.id, reader))}
 
 
-def _tell_of_reading(core: Core, hosted: Hosted, reader: str, peers: set[bytes]) -> None:
-    if peers and reader == readers.DEFAULT:
+def _tell_of_reading(core: Core, hosted: Hosted, reader: str, conversations: set[bytes]) -> None:
+    if conversations and reader == readers.DEFAULT:
         presence.read_now(core, hosted.local.id)
-        receipts.read(core, hosted, peers)
+        receipts.read(core, hosted, conversations)
         core.effect(PeersChanged())
 
 
@@ -166,18 +168,18 @@ def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> 
     """For a watcher: the next messages above a position, and the position they reach."""
     hosted = core.host(agent)
     lines, _ = log.tail(core.db, agent, after, limit)
-    names = Names(core, hosted)
-    shown = [showing.message(core, hosted, line, names) for line in lines if peer is None or line.peer == peer]
+    names, talk = Names(core, hosted), None if peer is None else talks.with_peer(hosted, peer).id
+    shown = [showing.message(core, hosted, line, names) for line in lines if talk in (None, line.conversation)]
     return shown, lines[-1].cursor if lines else after
 
 
 def history(core: Core, params: Json) -> Json:
     """The cursor is the edge of the page to go on from: its highest with `after`, else its lowest, for `before`."""
     hosted = core.acting(params["agent"])
-    peer = resolve(core, hosted, params["to"]).agent
+    talk = talks.with_peer(hosted, resolve(core, hosted, params["to"]).agent).id
     after = parse_cursor(core, params["after"]) if params["after"] is not None else None
     before = parse_cursor(core, params["before"]) if params["before"] is not None else None
-    lines, more = log.history(core.db, hosted.local.id, peer, after=after, before=before, limit=params["limit"])
+    lines, more = log.history(core.db, hosted.local.id, talk, after=after, before=before, limit=params["limit"])
     edge = min if after is None else max
     cursor = edge((line.cursor for line in lines), default=after or before or 0)
     return page_of(core, hosted, lines, cursor) | {"more": more}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.record import MESSAGE, is_intact
-from p2p_agents.conversation.states import ASKED, State, best
+from p2p_agents.conversation.states import ASKED, State, folded, least
 from p2p_agents.core.contact import knocking
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.links import presence
 from p2p_agents.core.relay import ways
@@ -272,7 +273,7 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     shown: Json = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
-        "from": names.of(line.peer if line.incoming else hosted.local.agent),
+        "from": names.of(record.author if line.incoming else hosted.local.agent),
         "conversation": id_text(record.conversation),
         "type": record.type if record.kind == MESSAGE else record.kind,
         "text": None if content is None else core.texts.of(record.hash, content),
@@ -281,8 +282,8 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
         "trust": line.trust.name.lower() if line.incoming else "own",
         "reply_to": None if record.reply_to is None else id_text(record.reply_to),
     }
-    if not line.incoming:
-        shown["to"] = names.of(line.peer)
+    if (peer := _peer(core, hosted, line)) is not None and not line.incoming:
+        shown["to"] = names.of(peer)
     if damaged:  # and only then: it is nobody's words
         shown["damaged"] = True
     return shown
@@ -292,8 +293,16 @@ def state_of(core: Core, hosted: Hosted, line: Logged) -> str:
     if line.incoming:
         read = readers.is_read(core.db, hosted.local.id, readers.DEFAULT, line.cursor)
         return str(State.READ if read else State.DELIVERED)
-    reached = best(d.state for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
-    return shown_state(core, hosted, line.peer, reached)
+    reached = folded((d.peer, d.state) for d in outbox.deliveries(core.db, hosted.local.id, line.entry))
+    state, peer = least(reached.values()), _peer(core, hosted, line)
+    return str(state) if peer is None else shown_state(core, hosted, peer, state)
+
+
+def _peer(core: Core, hosted: Hosted, line: Logged) -> bytes | None:
+    """Whom a conversation of two is with; None for one of more."""
+    talk = talks.find(core, hosted, line.conversation)
+    others = [] if talk is None else talk.others(hosted.local.agent) or [hosted.local.agent]
+    return others[0] if len(others) == 1 else None
 
 
 def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:

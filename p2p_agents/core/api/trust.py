@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.api import showing
 from p2p_agents.core.contact import consent, directory
-from p2p_agents.core.identity import adoption
+from p2p_agents.core.identity import adoption, talks
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.links import memory
@@ -99,7 +99,8 @@ def remove(core: Core, params: Json) -> Json:
     if found is None or found.trust < Trust.ACCEPTED:
         hint = "a request is answered with: p2p-agents requests reject PEER"
         raise NotAContact(f"{known.name} is not a contact of {hosted.local.name}", hint=hint)
-    failed = outbox.count_waiting(core.db, hosted.local.id, known.agent, hosted.local.agent)
+    talk = talks.with_peer(hosted, known.agent)
+    failed = outbox.count_waiting(core.db, hosted.local.id, talk.id, known.agent, hosted.local.agent)
     if not params["dry"]:
         consent.remove(core, hosted, known.agent)
         found = contacts.contact(core.db, hosted.local.id, known.agent) or found

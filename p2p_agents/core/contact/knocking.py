@@ -15,6 +15,7 @@ from p2p_agents.conversation.states import State
 from p2p_agents.core.contact import petition
 from p2p_agents.core.contact.callers import knock_info
 from p2p_agents.core.delivery import failures, sync
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.effects import Moved, PeersChanged, Post, ReadQueues
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.kem import OVERHEAD_BYTES, seal
@@ -95,7 +96,8 @@ def second(core: Core) -> None:
 
 def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
     """Knock, or find out when to look again."""
-    door, entry = doors.door(core.db, agent, peer), outbox.first_owed(core.db, agent, peer)
+    door, talk = doors.door(core.db, agent, peer), talks.with_peer(core.host(agent), peer)
+    entry = outbox.first_owed(core.db, agent, talk.id, peer)
     knocking.due = math.inf
     if door is None:
         del core.of(Knocks)[agent, peer]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import MESSAGE, is_intact
 from p2p_agents.core.delivery import failures
+from p2p_agents.core.identity import talks
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
 from p2p_agents.limits import (
@@ -30,10 +31,10 @@ def ask(core: Core, link: Link) -> None:
         failures.give_up(core, link.agent, link.peer)
     if link.peer_standing is not Standing.ASK or core.now() < link.request_due or link.bundle is None:
         return
-    entry = outbox.first_owed(core.db, link.agent, link.peer)
+    hosted = core.host(link.agent)
+    entry = outbox.first_owed(core.db, link.agent, talks.with_peer(hosted, link.peer).id, link.peer)
     if entry is None:
         return
-    hosted = core.host(link.agent)
     record = entries.load(core.db, entry)
     claims = RequestClaims(
         hosted.local.agent,

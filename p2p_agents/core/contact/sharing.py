@@ -7,10 +7,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import SHARE, write_message
 from p2p_agents.core.contact import cards, consent, directory
-from p2p_agents.core.identity import adoption, family
+from p2p_agents.core.identity import adoption, family, talks
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.links import seeking
 from p2p_agents.crypto.fingerprint import id_text
@@ -18,7 +17,7 @@ from p2p_agents.crypto.identity import replay
 from p2p_agents.errors import BadIdentity, BadName, Malformed, PeerFault
 from p2p_agents.limits import BODY_BYTES, PAGE
 from p2p_agents.quic.address import format_address
-from p2p_agents.store import contacts, entries, introductions, log
+from p2p_agents.store import contacts, conversations, entries, introductions, log
 from p2p_agents.store import family as kept
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.entry import SALT_BYTES
@@ -56,8 +55,7 @@ def second(core: Core) -> None:
 
 def tell_all(core: Core, hosted: Hosted) -> None:
     """The first other device hears of every contact; later ones are given what was said then."""
-    within = direct_id(hosted.local.agent, hosted.local.agent)
-    if not entries.authors(core.db, within):
+    if not entries.authors(core.db, talks.within(hosted).id):
         kept.share_all(core.db, hosted.local.id)
     while tell(core, hosted):
         pass
@@ -88,8 +86,9 @@ def _tell(core: Core, hosted: Hosted, contact: Contact, fields: set[str]) -> Non
         kept.PETNAME in fields,
     )
     record = _write(core, hosted, share)
+    conversations.keep(core.db, talks.within(hosted))
     entry = entries.append(core.db, record)
-    log.add(core.db, agent, entry, hosted.local.agent, incoming=False, trust=Trust.VERIFIED)
+    log.add(core.db, agent, entry, record.conversation, incoming=False, trust=Trust.VERIFIED)
     family.owe_copies(core, hosted, entry)
     for field in fields - {kept.IDENTITY}:
         kept.keep_word(core.db, agent, peer, field, record.lamport, record.device)
@@ -103,7 +102,7 @@ def _write(core: Core, hosted: Hosted, share: Share) -> Record:
     return write_message(
         hosted.speaker.key,
         own,
-        entries.next_place(core.db, direct_id(own, own), hosted.local.device),
+        entries.next_place(core.db, talks.within(hosted).id, hosted.local.device),
         content=content,
         salt=core.entropy.draw(SALT_BYTES),
         content_type=SHARE_TYPE,
@@ -119,7 +118,7 @@ def _write(core: Core, hosted: Hosted, share: Share) -> Record:
 def on_share(core: Core, hosted: Hosted, giver: bytes, r: Record) -> None:
     """Another device of ours speaks of a contact. Raises nothing."""
     own = hosted.local.agent
-    if giver != own or r.author != own or r.conversation != direct_id(own, own) or r.content is None:
+    if giver != own or r.author != own or r.conversation != talks.within(hosted).id or r.content is None:
         return
     try:
         share = decode_share(r.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import write_void
-from p2p_agents.core.identity import family
+from p2p_agents.core.identity import family, talks
 from p2p_agents.core.kernel.effects import Moved
 from p2p_agents.limits import PAGE_MAX
 from p2p_agents.store import entries, outbox
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 def give_up(core: Core, agent: int, peer: bytes) -> None:
     """The peer takes nothing from us: say so for everything that waits."""
-    for row in outbox.queued_for(core.db, agent, peer, PAGE_MAX):
+    talk = talks.with_peer(core.host(agent), peer)
+    for row in outbox.queued_for(core.db, agent, talk.id, peer, PAGE_MAX):
         void(core, agent, row.id, row.entry, "not accepted")
 
 
 def fail_all(core: Core, agent: int, peer: bytes, why: str) -> None:
     """Nothing that waits for the peer is to reach it any more."""
-    while rows := outbox.waiting(core.db, agent, peer, PAGE_MAX):
+    talk = talks.with_peer(core.host(agent), peer)
+    while rows := outbox.waiting(core.db, agent, talk.id, peer, PAGE_MAX):
         for row, sealed in rows:
             fail(core, row, why, sealed=sealed)
 

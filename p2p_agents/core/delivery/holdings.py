@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through, lost, runs_in_reach, tips_of
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.core.delivery import integrity, receipts
-from p2p_agents.core.identity import family
+from p2p_agents.core.identity import family, talks
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Moved
 from p2p_agents.limits import PAGE_MAX, SYNC_TIPS
@@ -17,6 +16,7 @@ from p2p_agents.store.contacts import Event
 from p2p_agents.wire.claims import CONVERSATIONS, Holding
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link
     from p2p_agents.wire.claims import SyncClaims
@@ -25,21 +25,18 @@ if TYPE_CHECKING:
 # --- telling ---
 
 
-def told(core: Core, link: Link) -> list[tuple[bytes, bytes]]:
-    """(conversation, its other side) of what a link is for: between two devices of one agent, all there is."""
+def told(core: Core, link: Link) -> list[Conversation]:
+    """What a link is for: between two devices of one agent, all there is."""
     hosted = core.host(link.agent)
-    if not family.is_own(core, link):
-        return [(direct_id(hosted.local.agent, link.peer), link.peer)]
-    return list(family.conversations(core, hosted).items())
+    return talks.all_of(core, hosted) if family.is_own(core, link) else talks.shared(core, hosted, link.peer)
 
 
-def say(core: Core, link: Link, conversation: bytes, peer: bytes) -> Holding:
+def say(core: Core, link: Link, talk: Conversation) -> Holding:
     tips = {
-        device: tips_of(integrity.told(core, link, conversation, device), SYNC_TIPS)
-        for device in entries.authors(core.db, conversation)
+        device: tips_of(integrity.told(core, link, talk.id, device), SYNC_TIPS)
+        for device in entries.authors(core.db, talk.id)
     }
-    reads = readers.read_through(core.db, link.agent, peer, conversation)
-    return Holding(conversation, tips, tuple(reads))
+    return Holding(talk.id, tips, tuple(receipts.marks(core, link, talk)))
 
 
 # --- hearing ---
@@ -64,7 +61,7 @@ def _keep_reads(core: Core, link: Link, claims: SyncClaims) -> None:
     """A new device hears what was read before it hears of the contact, or has any entry of the conversation."""
     if not family.is_own(core, link):
         return
-    known = family.conversations(core, core.host(link.agent))
+    known = {talk.id for talk in talks.all_of(core, core.host(link.agent))}
     for holding in claims.holdings:
         if holding.conversation not in known:
             for mark in holding.reads:
@@ -75,12 +72,12 @@ def _of_the_link(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
     """What it says of conversations of this link. Between two devices of one agent, where one SYNC names all that the
     peer has, it holds nothing of the others."""
     hosted = core.host(link.agent)
-    ours = direct_id(hosted.local.agent, link.peer)
     if not family.is_own(core, link):
-        return [holding for holding in claims.holdings if holding.conversation == ours]
-    known = family.conversations(core, hosted)
+        ours = {talk.id for talk in talks.shared(core, hosted, link.peer)}
+        return [holding for holding in claims.holdings if holding.conversation in ours]
+    known = [talk.id for talk in talks.all_of(core, hosted)]
     named = {holding.conversation: holding for holding in claims.holdings}
-    whole = ours in named and len(claims.holdings) < CONVERSATIONS  # it stands in the first page
+    whole = talks.within(hosted).id in named and len(claims.holdings) < CONVERSATIONS  # it stands in the first page
     return [named.get(each, Holding(each, {}, ())) for each in known if whole or each in named]
 
 
@@ -146,9 +143,7 @@ def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
     if family.is_own(core, link):
         receipts.read_elsewhere(core, core.host(link.agent), mark)
         return
-    own = core.host(link.agent).speaker.identity
-    ours = mark.device in (*own.devices, *own.revoked)
-    if not ours or mark.conversation != direct_id(own.agent, link.peer):
+    if not _is_of_ours(core, link, mark):
         return
     for entry in receipts.settle_read(core, link.agent, link.peer, mark, after):
         core.effect(Moved(link.agent, entry))
@@ -156,13 +151,20 @@ def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
 
 def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
     """Marks that ride with every frame: one for each author's device, and only what it adds is looked at."""
-    own = core.host(link.agent).speaker.identity
-    for mark in {(mark.conversation, mark.device): mark for mark in marks}.values():
+    for place, mark in {(mark.conversation, mark.device): mark for mark in marks}.items():
         if family.is_own(core, link):
             mark_read(core, link, mark)
-        elif mark.device in (*own.devices, *own.revoked):
-            epoch, seq = link.marks.get(mark.device, (b"", 0))
+        elif _is_of_ours(core, link, mark):
+            epoch, seq = link.marks.get(place, (b"", 0))
             settled = seq if epoch == mark.epoch else 0
             if not settled or mark.seq > settled:
                 mark_read(core, link, mark, settled)
-                link.marks[mark.device] = (mark.epoch, mark.seq)
+                link.marks[place] = (mark.epoch, mark.seq)
+
+
+def _is_of_ours(core: Core, link: Link, mark: ReadMark) -> bool:
+    """Whether it speaks of entries that a device of our agent wrote to the peer."""
+    hosted = core.host(link.agent)
+    own = hosted.speaker.identity
+    ours = mark.device in (*own.devices, *own.revoked)
+    return ours and talks.between(core, hosted, link.peer, mark.conversation) is not None

@@ -6,11 +6,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
-from p2p_agents.conversation.record import MESSAGE, VOID, Record, read_item
+from p2p_agents.conversation.record import VOID, Record, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.core.delivery import holdings, integrity, quotas, receipts, resets, sync, vouchers
-from p2p_agents.core.identity import family
+from p2p_agents.core.identity import family, talks
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Echoed, Moved, Wake
 from p2p_agents.core.kernel.state import Phase
@@ -20,7 +19,7 @@ from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
 from p2p_agents.errors import BadSeal, BadSignature, Flood, Gap, Malformed, Replayed, UnknownVersion
 from p2p_agents.limits import GAP_POOL_BYTES, LAMPORT_LEAP, VERDICTS_HELD
 from p2p_agents.link.gaps import GapBuffer
-from p2p_agents.store import contacts, entries, log, outbox, sessions
+from p2p_agents.store import agents, contacts, conversations, entries, log, outbox, sessions
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.sessions import Held
 from p2p_agents.wire.entry import FIRST_PREV
@@ -29,8 +28,9 @@ from p2p_agents.wire.payload import ECHOES, Verdict, decode_payload
 
 if TYPE_CHECKING:
     from p2p_agents.conversation.chains import Run
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.core.kernel.core import Core, PairKey
-    from p2p_agents.core.kernel.state import Link
+    from p2p_agents.core.kernel.state import Hosted, Link
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.ratchet import Frame
     from p2p_agents.wire.frame import Data, Init
@@ -256,7 +256,7 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
     if not extends and entries.taken(core.db, r):
         _report_equivocation(core, link, r)
         return Verdict.EQUIVOCATION
-    theirs = not within and r.author == link.peer
+    theirs = not within and r.author != core.host(link.agent).local.agent
     if theirs and quotas.is_full(core, link):
         return Verdict.LATER
     if r.lamport > lamport + LAMPORT_LEAP:
@@ -270,23 +270,30 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
 
 
 def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
-    """Why it is none of an entry of this pair of agents."""
+    """Why it is none of an entry of a conversation that both ends of the link are in."""
+    talk = talks.between(core, core.host(link.agent), link.peer, r.conversation)
     author = _author(core, link, r)
-    if author is None or r.author != author.agent or r.device not in (*author.devices, *author.revoked):
+    if author is not None:
+        if r.device not in (*author.devices, *author.revoked):
+            return Verdict.WRONG_AUTHOR
+    elif talk is None or r.author not in talk.members:
         return Verdict.WRONG_AUTHOR
-    ours = direct_id(core.host(link.agent).local.agent, link.peer)
-    return None if r.conversation == ours else Verdict.WRONG_CONVERSATION
+    elif (owner := agents.owner_of(core.db, r.device)) != r.author:
+        return Verdict.WRONG_AUTHOR if owner else Verdict.GAP  # of a device that is not heard of yet
+    return None if talk is not None else Verdict.WRONG_CONVERSATION
 
 
 def _is_revoked(core: Core, link: Link, r: Record) -> bool:
     author = _author(core, link, r)
-    return author is None or r.device not in author.devices
+    return r.device not in (author.devices if author else agents.live_devices(core.db, r.author))
 
 
 def _author(core: Core, link: Link, r: Record) -> Identity | None:
-    """We ourselves, given back what we lost, or the peer."""
+    """We ourselves, given back what we lost, or the peer; None for a third member of their conversation."""
     own = core.host(link.agent).speaker.identity
-    return own if r.author == own.agent else link.identity
+    if r.author == own.agent:
+        return own
+    return link.identity if r.author == link.peer else None
 
 
 def _extends(run: Run | None, r: Record) -> bool:
@@ -315,10 +322,13 @@ def _judge_chain(core: Core, r: Record, run: Run | None) -> Verdict:
 
 def _report_equivocation(core: Core, link: Link, r: Record) -> None:
     detail = f"two different entries {r.seq} of one device in one epoch; the second was refused"
-    contacts.record(core.db, Event(link.agent, link.peer, "equivocation", detail, core.now_ms()))
+    own = core.host(link.agent).local.agent
+    whose = link.peer if r.author == own else r.author
+    contacts.record(core.db, Event(link.agent, whose, "equivocation", detail, core.now_ms()))
 
 
 def _append(core: Core, link: Link, r: Record) -> None:
+    conversations.keep(core.db, _talk(core, link, r))
     entry = entries.append(core.db, r)
     _log(core, link, entry, r)
     core.hooks.arrived(core, core.host(link.agent), link.peer, r)
@@ -336,26 +346,58 @@ def _append_for_agent(core: Core, link: Link, r: Record) -> None:
         _log(core, link, entry, r)
 
 
-def _log(core: Core, link: Link, entry: int, r: Record) -> None:
+def _talk(core: Core, link: Link, r: Record) -> Conversation:
+    """Of a record that was judged."""
     hosted = core.host(link.agent)
     within = family.is_own(core, link)
-    peer = family.peer_of(core, hosted, r.conversation) if within else link.peer
-    assert peer is not None
-    contact = contacts.contact(core.db, link.agent, peer)
-    mine = r.author == hosted.local.agent
-    log.add(
-        core.db,
-        link.agent,
-        entry,
-        peer,
-        incoming=r.kind == MESSAGE and not mine,
-        trust=contact.trust if contact else Trust.UNKNOWN,
+    talk = (
+        talks.find(core, hosted, r.conversation) if within else talks.between(core, hosted, link.peer, r.conversation)
     )
-    if mine and within:
-        family.forward(core, hosted, entry, peer)
-    elif mine:  # given back by the peer, who therefore holds it
-        outbox.owe(core.db, link.agent, entry, peer, link.peer_device, core.now_ms(), State.DELIVERED)
-    elif family.others(hosted):
+    assert talk is not None
+    return talk
+
+
+def _log(core: Core, link: Link, entry: int, r: Record) -> None:
+    """For every member that lives here: entries are kept once for the node, and so SYNC speaks for all of them."""
+    hosted, talk = core.host(link.agent), _talk(core, link, r)
+    _log_for(core, hosted, entry, r, link.peer_device)
+    if r.author == hosted.local.agent:
+        _settle_own(core, link, talk, entry)
+    local = [each for member in talk.others(hosted.local.agent) if (each := core.hosted_id(member)) is not None]
+    for each in local:
+        if log.cursor_of(core.db, each.local.id, entry) is None:
+            _log_for(core, each, entry, r, b"")
+            if r.author != each.local.agent:
+                core.hooks.arrived(core, each, link.peer, r)
+    author = core.hosted_id(r.author) if local else None
+    for each in (hosted, *local):
+        if author is not None and each is not author:
+            _delivered(core, author, each.local.agent, each.local.device, entry)
+
+
+def _log_for(core: Core, hosted: Hosted, entry: int, r: Record, besides: bytes) -> None:
+    agent, mine = hosted.local.id, r.author == hosted.local.agent
+    contact = None if mine else contacts.contact(core.db, agent, r.author)
+    trust = Trust.VERIFIED if mine else contact.trust if contact else Trust.UNKNOWN
+    log.add(core.db, agent, entry, r.conversation, incoming=core.hooks.is_unread(r) and not mine, trust=trust)
+    if not mine and family.others(hosted):
         receipts.came(core, hosted, r)
-    core.hooks.logged(core, hosted, entry, link.peer_device)
-    core.effect(Wake(link.agent))
+    core.hooks.logged(core, hosted, entry, besides)
+    core.effect(Wake(agent))
+
+
+def _settle_own(core: Core, link: Link, talk: Conversation, entry: int) -> None:
+    """By another device of ours, or given back by a peer, who therefore holds it. Whichever of us reaches the others
+    first brings it there."""
+    hosted = core.host(link.agent)
+    for peer in talk.others(hosted.local.agent):
+        if peer != link.peer:
+            family.forward(core, hosted, entry, peer)
+        else:
+            _delivered(core, hosted, peer, link.peer_device, entry)
+
+
+def _delivered(core: Core, author: Hosted, peer: bytes, device: bytes, entry: int) -> None:
+    """A recipient's device holds the entry, which was never owed to it from here."""
+    if outbox.find(core.db, entry, peer, device) is None:
+        outbox.owe(core.db, author.local.id, entry, peer, device, core.now_ms(), State.DELIVERED)

@@ -14,10 +14,12 @@ from p2p_agents.core.kernel.effects import Moved
 from p2p_agents.core.kernel.state import Wanted
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.limits import CHECKED_ENTRIES, GIVEN_AGAIN, SYNC_TIPS
-from p2p_agents.store import contacts, entries, log, outbox
+from p2p_agents.store import contacts, conversations, entries, log, outbox
 from p2p_agents.store.contacts import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from p2p_agents.conversation.chains import Run
     from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
@@ -57,7 +59,7 @@ def _want(core: Core, entry: int, r: Record) -> None:
     if not only_body or entry in core.wanted or entries.count_behind(core.db, r, GIVEN_AGAIN) > GIVEN_AGAIN:
         return
     core.wanted[entry] = Wanted(r)
-    for agent, peer in log.holders(core.db, entry):
+    for agent, peer in _sharing(core, entry):
         for link in core.paths_to(agent, peer):
             link.disagrees = True  # the next second asks
 
@@ -107,6 +109,15 @@ def sendable(core: Core, link: Link, row: Owed) -> Owed | None:
 
 def _tell(core: Core, entry: int, entry_hash: bytes) -> None:
     logger.error("entry %s is damaged on the disk", id_text(entry_hash)[:10])
-    for agent, peer in log.holders(core.db, entry):
-        detail = f"message {id_text(entry_hash)} is damaged on this disk: its words are not shown"
+    detail = f"message {id_text(entry_hash)} is damaged on this disk: its words are not shown"
+    for agent, peer in _sharing(core, entry):
         contacts.record(core.db, Event(agent, peer, DAMAGED, detail, core.now_ms()))
+
+
+def _sharing(core: Core, entry: int) -> Iterator[tuple[int, bytes]]:
+    """(agent of this node that has the entry, another member of its conversation)."""
+    for agent, conversation in log.holders(core.db, entry):
+        here = core.hosted.get(agent) or core.unusable.get(agent)
+        talk = conversations.find(core.db, conversation)
+        if here is not None and talk is not None:
+            yield from ((agent, peer) for peer in talk.others(here.local.agent) or [here.local.agent])

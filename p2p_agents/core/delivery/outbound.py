@@ -5,34 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import write_message
-from p2p_agents.conversation.states import State, best
+from p2p_agents.conversation.states import State, folded, least
+from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.effects import PeersChanged, Wake
 from p2p_agents.core.links import memory, seeking
 from p2p_agents.crypto.digest import H
 from p2p_agents.errors import DeviceRevoked, IdConflict, OutboxFull, PeerBlocked
 from p2p_agents.limits import OUTBOX_ENTRIES
-from p2p_agents.store import agents, contacts, entries, log, outbox
+from p2p_agents.store import agents, contacts, conversations, entries, log, outbox
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.entry import SALT_BYTES
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What a message says."""
+
+    content: bytes
+    content_type: str = "text/plain"
+    reply_to: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A message somebody wants sent, checked already."""
+    """A message somebody wants sent to one peer, checked already."""
 
     peer: bytes
     name: str  # of the peer, as known
     kind: str
-    content: bytes
-    content_type: str
-    reply_to: bytes | None
+    words: Words
     key: str
 
 
@@ -48,30 +56,39 @@ class Sent:
 def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
     """Accepted means durable: it is signed, in the log and owed. Raises IdConflict, PeerBlocked, OutboxFull."""
     agent = hosted.local.id
-    digest = H("p2pa/1 key", draft.peer, draft.content, draft.content_type, draft.reply_to)
+    words = draft.words
+    digest = H("p2pa/1 key", draft.peer, words.content, words.content_type, words.reply_to)
     earlier = outbox.used_key(core.db, agent, draft.key)
     if earlier is not None:
         if earlier[0] != digest:
             raise IdConflict
         return _sent_before(core, agent, earlier[1])
     _befriend(core, hosted, draft)
-    sent = post(core, hosted, draft.peer, _write(core, hosted, draft))
+    sent = say(core, hosted, talks.with_peer(hosted, draft.peer), draft.words)
     outbox.keep_key(core.db, agent, draft.key, digest, sent.entry)
     return sent
 
 
-def post(core: Core, hosted: Hosted, peer: bytes, record: Record) -> Sent:
-    """Log an entry that was written for a contact, and owe it. Raises DeviceRevoked, PeerBlocked or OutboxFull."""
+def say(core: Core, hosted: Hosted, talk: Conversation, words: Words) -> Sent:
+    """Raises DeviceRevoked, PeerBlocked or OutboxFull."""
+    return post(core, hosted, talk, _write(core, hosted, talk, words))
+
+
+def post(core: Core, hosted: Hosted, talk: Conversation, record: Record) -> Sent:
+    """Log an entry that was written for a conversation, and owe it to the other members. Raises DeviceRevoked,
+    PeerBlocked or OutboxFull."""
     agent = hosted.local.id
     if hosted.retired:
         raise DeviceRevoked(
             f"this installation of {hosted.local.name} was revoked or replaced; nobody accepts messages from it"
         )
-    _check_outbox(core, agent, peer)
+    recipients = talk.others(hosted.local.agent)
+    for peer in recipients:
+        _check_outbox(core, agent, peer)
+    conversations.keep(core.db, talk)
     entry = entries.append(core.db, record)
-    cursor = log.add(core.db, agent, entry, peer, incoming=False, trust=Trust.VERIFIED)
-    local = core.hosted_id(peer)
-    state = _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
+    cursor = log.add(core.db, agent, entry, talk.id, incoming=False, trust=Trust.VERIFIED)
+    state = least([_bring(core, hosted, peer, entry, record) for peer in recipients])
     core.hooks.logged(core, hosted, entry, b"")
     core.effect(Wake(agent))
     return Sent(entry, record.hash, cursor, state, duplicate=False)
@@ -90,8 +107,8 @@ def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
 def _sent_before(core: Core, agent: int, entry: int) -> Sent:
     cursor = log.cursor_of(core.db, agent, entry)
     assert cursor is not None
-    states = [d.state for d in outbox.deliveries(core.db, agent, entry)]
-    return Sent(entry, entries.load(core.db, entry).hash, cursor, best(states), duplicate=True)
+    reached = folded((d.peer, d.state) for d in outbox.deliveries(core.db, agent, entry))
+    return Sent(entry, entries.load(core.db, entry).hash, cursor, least(reached.values()), duplicate=True)
 
 
 def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
@@ -119,24 +136,28 @@ def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
     core.effect(PeersChanged())
 
 
-def _write(core: Core, hosted: Hosted, draft: Draft) -> Record:
-    conversation = direct_id(hosted.local.agent, draft.peer)
+def _write(core: Core, hosted: Hosted, talk: Conversation, words: Words) -> Record:
     return write_message(
         hosted.speaker.key,
         hosted.local.agent,
-        entries.next_place(core.db, conversation, hosted.local.device),
-        content=draft.content,
+        entries.next_place(core.db, talk.id, hosted.local.device),
+        content=words.content,
         salt=core.entropy.draw(SALT_BYTES),
-        content_type=draft.content_type,
-        reply_to=draft.reply_to,
+        content_type=words.content_type,
+        reply_to=words.reply_to,
         time_ms=core.now_ms(),
     )
+
+
+def _bring(core: Core, hosted: Hosted, peer: bytes, entry: int, record: Record) -> State:
+    local = core.hosted_id(peer)
+    return _owe(core, hosted, peer, entry) if local is None else _hand_over(core, hosted, local, entry, record)
 
 
 def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Record) -> State:
     """Two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
-    log.add(core.db, to.local.id, entry, hosted.local.agent, incoming=core.hooks.is_unread(record), trust=trust)
+    log.add(core.db, to.local.id, entry, record.conversation, incoming=core.hooks.is_unread(record), trust=trust)
     core.hooks.logged(core, to, entry, b"")
     core.hooks.arrived(core, to, hosted.local.agent, record)
     device = to.local.device

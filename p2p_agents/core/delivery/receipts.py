@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import held_through
-from p2p_agents.conversation.direct import direct_id
-from p2p_agents.core.identity import family
+from p2p_agents.core.identity import family, talks
 from p2p_agents.core.kernel.effects import Moved, PeersChanged
 from p2p_agents.store import entries, outbox, readers
 from p2p_agents.wire.claims import Tip
@@ -15,34 +14,44 @@ from p2p_agents.wire.payload import ReadMark
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Link
 
 
-def read(core: Core, hosted: Hosted, peers: Collection[bytes]) -> None:
-    """The default reader acknowledged messages of these peers: tell them."""
-    for peer in peers:
-        local = core.hosted_id(peer)
-        if local is not None:
-            _read_locally(core, hosted, local)
-        for link in core.paths_to(hosted.local.id, peer):
-            link.reads_due = True
-            core.mark_ready(core.pair_key(link))
-    for link in core.paths_to(hosted.local.id, hosted.local.agent):
-        link.reads_due = True
-        link.read_peers.update(peers)
+def read(core: Core, hosted: Hosted, conversations: Collection[bytes]) -> None:
+    """The default reader acknowledged messages in these: tell who wrote there, and the agent's other devices."""
+    for conversation in conversations:
+        talk = talks.find(core, hosted, conversation)
+        for member in sorted(talk.members) if talk is not None else ():
+            _tell(core, hosted, conversation, member)
+
+
+def _tell(core: Core, hosted: Hosted, conversation: bytes, member: bytes) -> None:
+    local = core.hosted_id(member)
+    if local is not None and local is not hosted:
+        _read_locally(core, hosted, local, conversation)
+    for link in core.paths_to(hosted.local.id, member):
+        link.reads_due[conversation] = None
         core.mark_ready(core.pair_key(link))
 
 
-def within(core: Core, link: Link) -> list[ReadMark]:
-    """For another device of ours: as many as fit one frame; the rest stays due."""
-    own = core.host(link.agent).local.agent
-    marks: list[ReadMark] = []
-    while link.read_peers and not marks:
-        peer = link.read_peers.pop()
-        marks = readers.read_through(core.db, link.agent, peer, direct_id(own, peer))
-    return marks
+def due(core: Core, link: Link) -> list[ReadMark]:
+    """As many as fit one frame; the rest stays due."""
+    found: list[ReadMark] = []
+    while link.reads_due and not found:
+        conversation = next(iter(link.reads_due))
+        del link.reads_due[conversation]
+        talk = talks.find(core, core.host(link.agent), conversation)
+        found = marks(core, link, talk) if talk is not None else []
+    return found
+
+
+def marks(core: Core, link: Link, talk: Conversation) -> list[ReadMark]:
+    """How far we have read in a conversation: what the peer wrote there; between devices of one agent, all of it."""
+    author = None if family.is_own(core, link) else link.peer
+    return readers.read_through(core.db, link.agent, talk.id, author)
 
 
 def read_elsewhere(core: Core, hosted: Hosted, mark: ReadMark) -> None:
@@ -51,8 +60,7 @@ def read_elsewhere(core: Core, hosted: Hosted, mark: ReadMark) -> None:
     agent = hosted.local.id
     readers.keep_elsewhere(core.db, agent, mark)
     if readers.settle(core.db, agent, mark):
-        peer = family.peer_of(core, hosted, mark.conversation)
-        read(core, hosted, [] if peer is None else [peer])
+        read(core, hosted, [mark.conversation])
         core.effect(PeersChanged())
 
 
@@ -62,9 +70,8 @@ def came(core: Core, hosted: Hosted, r: Record) -> None:
         readers.settle(core.db, hosted.local.id, ReadMark(r.conversation, r.device, r.epoch, r.seq))
 
 
-def _read_locally(core: Core, hosted: Hosted, author: Hosted) -> None:
-    conversation = direct_id(hosted.local.agent, author.local.agent)
-    for mark in readers.read_through(core.db, hosted.local.id, author.local.agent, conversation):
+def _read_locally(core: Core, hosted: Hosted, author: Hosted, conversation: bytes) -> None:
+    for mark in readers.read_through(core.db, hosted.local.id, conversation, author.local.agent):
         moved = settle_read(core, author.local.id, hosted.local.agent, mark)
         for entry in moved:
             core.effect(Moved(author.local.id, entry))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.core.delivery import integrity, quotas, receipts, resets, sync, vouchers
-from p2p_agents.core.identity import family
 from p2p_agents.core.links import opening
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.ratchet import seal
@@ -18,9 +16,9 @@ from p2p_agents.limits import (
     UNACKED_BYTES,
     UNACKED_FRAMES,
 )
-from p2p_agents.store import outbox, readers, sessions
+from p2p_agents.store import outbox, sessions
 from p2p_agents.wire.frame import Data
-from p2p_agents.wire.payload import ECHO_BYTES, Ack, Payload, ReadMark, Verdict, encode_payload
+from p2p_agents.wire.payload import ECHO_BYTES, Ack, Payload, Verdict, encode_payload
 
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core, PairKey
@@ -112,7 +110,7 @@ def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
         if held is None:
             return False
     _seal(core, link, held, owed)
-    return bool(owed or link.asks or link.answers)
+    return bool(owed or link.asks or link.answers or link.reads_due)
 
 
 def _session_to_use(core: Core, key: PairKey) -> Held | None:
@@ -169,7 +167,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     payload = Payload(
         _ack(held),
         tuple(o.item for o in owed),
-        tuple(_reads(core, link)),
+        tuple(receipts.due(core, link)),
         tuple(link.asks[:ECHOES_PER_FRAME]) or _nudge(core, held, owed),
         tuple(link.answers[:ECHOES_PER_FRAME]),
         vouchers.cuts(core, link, owed),
@@ -177,11 +175,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     before = held.session
     session, frame = seal(before, encode_payload(payload), core.now_ms(), core.entropy)
     held.session, held.verdicts, held.ack_due = session, [], False
-    link.asks, link.answers, link.reads_due = (
-        link.asks[ECHOES_PER_FRAME:],
-        link.answers[ECHOES_PER_FRAME:],
-        bool(link.read_peers),
-    )
+    link.asks, link.answers = link.asks[ECHOES_PER_FRAME:], link.answers[ECHOES_PER_FRAME:]
     rows = tuple(o.id for o in owed)
     outbox.seal(core.db, rows, session.sid)
     sessions.keep_frame(
@@ -208,12 +202,3 @@ def _ack(held: Held) -> Ack | None:
         return None
     verdicts = tuple(Verdict.of(v) for v in held.verdicts)
     return Ack(s.peer_turn, s.peer_n - 1, s.received_hash, verdicts)
-
-
-def _reads(core: Core, link: Link) -> list[ReadMark]:
-    if not link.reads_due:
-        return []
-    if family.is_own(core, link):
-        return receipts.within(core, link)
-    conversation = direct_id(core.host(link.agent).local.agent, link.peer)
-    return readers.read_through(core.db, link.agent, link.peer, conversation)

@@ -33,6 +33,7 @@ from p2p_agents.wire.frame import STALLED, Standing, Sync
 from p2p_agents.wire.payload import ECHO_BYTES
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.core.kernel.core import Core, PairKey
     from p2p_agents.core.kernel.state import Link
     from p2p_agents.store.sessions import Held, Pair
@@ -59,11 +60,11 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
         _send_page(core, link, page, reply=reply and page is pages[-1])
     link.sync_sent = True
     link.awaits_view = link.awaits_view or reply
-    link.reads_due = False
+    link.reads_due.clear()
     return True
 
 
-def _send_page(core: Core, link: Link, page: list[tuple[bytes, bytes]], *, reply: bool) -> None:
+def _send_page(core: Core, link: Link, page: list[Conversation], *, reply: bool) -> None:
     hosted = core.host(link.agent)
     local, key = hosted.local, core.pair_key(link)
     assert link.bundle is not None
@@ -80,7 +81,7 @@ def _send_page(core: Core, link: Link, page: list[tuple[bytes, bytes]], *, reply
         stamp=stamp,
         gen=pair.gen_seen,
         sessions=tuple(_view(held) for held in core.pair_sessions(key)[:2]),
-        holdings=tuple(holdings.say(core, link, *each) for each in page),
+        holdings=tuple(holdings.say(core, link, talk) for talk in page),
         reply=reply,
         challenge=challenge,
         routes=ways.routes_for(core, key, link.peer),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
 from p2p_agents.conversation.record import read_item
 from p2p_agents.crypto.cuts import allowed, read_cut, sign_cut
 from p2p_agents.errors import PeerFault
@@ -30,11 +29,12 @@ def cuts(core: Core, link: Link, owed: Sequence[Owed]) -> tuple[bytes, ...]:
     identity = speaker.identity
     if not identity.revoked or link.peer == identity.agent:
         return ()
-    conversation = direct_id(identity.agent, link.peer)
-    written = {device: [o.entry for o in owed if o.device == device] for device in identity.revoked}
-    return tuple(
-        sign_cut(speaker.key, identity.agent, device, conversation, held) for device, held in written.items() if held
-    )
+    written: dict[tuple[bytes, bytes], list[bytes]] = {}
+    for device in identity.revoked:
+        for each in owed:
+            if each.device == device:
+                written.setdefault((device, each.conversation), []).append(each.entry)
+    return tuple(sign_cut(speaker.key, identity.agent, *place, held) for place, held in written.items())
 
 
 def believed(link: Link, payload: Payload) -> frozenset[bytes]:

@@ -10,10 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct_id
+from p2p_agents.core.identity import talks
 from p2p_agents.errors import BadIdentity
 from p2p_agents.store import agents, contacts, outbox
-from p2p_agents.store import family as kept
 from p2p_agents.wire.payload import Verdict
 
 if TYPE_CHECKING:
@@ -77,23 +76,6 @@ def speak_as(core: Core, identity: Identity) -> None:
 # --- what both are to have ---
 
 
-def conversations(core: Core, hosted: Hosted) -> dict[bytes, bytes]:
-    """The other side of each conversation of the agent, by its id; the one of its own devices first."""
-    own = hosted.local.agent
-    known = (contact.peer for contact in contacts.contacts(core.db, hosted.local.id))
-    peers = [own, *known, *kept.left_out(core.db, hosted.local.id)]  # what was left out may come before its contact
-    return {direct_id(own, peer): peer for peer in peers}
-
-
-def peer_of(core: Core, hosted: Hosted, conversation: bytes) -> bytes | None:
-    """Whose conversation with the agent it is; None for one with nobody that is known here."""
-    found = hosted.conversations.get(conversation)
-    if found is None:
-        hosted.conversations = conversations(core, hosted)
-        found = hosted.conversations.get(conversation)
-    return found
-
-
 def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
     """An entry came into the agent's log: its other devices are owed it, but the one it came from."""
     for device in others(hosted):
@@ -104,7 +86,7 @@ def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> 
 
 def forward(core: Core, hosted: Hosted, entry: int, peer: bytes) -> None:
     """An entry that another device of ours wrote: whichever of us reaches the peer first brings it there."""
-    if peer == hosted.local.agent or core.hosted_id(peer) is not None:
+    if core.hosted_id(peer) is not None:
         return
     for device in agents.live_devices(core.db, peer):
         if outbox.find(core.db, entry, peer, device) is None:
@@ -115,10 +97,10 @@ def forward(core: Core, hosted: Hosted, entry: int, peer: bytes) -> None:
 def doubt(core: Core, hosted: Hosted, r: Record) -> Verdict | None:
     """Why an entry that a device of ours gives us is not taken. What it took from a device that was revoked since, it
     took while that one was live, or by a cut: its word is enough. What we have not heard of yet comes behind."""
-    peer = peer_of(core, hosted, r.conversation)
-    if peer is not None and r.author not in (hosted.local.agent, peer):
+    talk = talks.find(core, hosted, r.conversation)
+    if talk is not None and r.author not in talk.members:
         return Verdict.WRONG_AUTHOR
     owner = agents.owner_of(core.db, r.device)
-    if peer is None or owner is None:
+    if talk is None or owner is None:
         return Verdict.GAP
     return None if owner == r.author else Verdict.WRONG_AUTHOR

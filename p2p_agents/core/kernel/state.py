@@ -38,6 +38,7 @@ from p2p_agents.wire.frame import RosterAgent, Standing
 from p2p_agents.wire.framing import Framer
 
 if TYPE_CHECKING:
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.conversation.record import Record
     from p2p_agents.crypto.bundle import Bundle
     from p2p_agents.crypto.identity import Identity
@@ -61,7 +62,7 @@ class Hosted:
     readers: int = 0  # waiting right now
     attending_until: float = 0.0
     last_read_ms: int = 0
-    conversations: dict[bytes, bytes] = field(default_factory=dict)  # id -> the other side, as far as looked up
+    conversations: dict[bytes, Conversation] = field(default_factory=dict)  # by id, as far as looked up
     outdated: int = -1  # the number of our log's last entry when a contact knew a newer log
 
     @property
@@ -221,11 +222,10 @@ class Link:
     behind: bool = False  # the peer's last SYNC was overtaken by frames on another path
     request_due: float = 0.0  # no other REQUEST before this
     requests: int = 0  # that went out
-    reads_due: bool = False
-    read_peers: set[bytes] = field(default_factory=set)  # whose messages: between two devices of one agent
+    reads_due: dict[bytes, None] = field(default_factory=dict)  # conversations in which something was read
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
-    marks: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)  # read here: device -> (epoch, seq)
+    marks: dict[tuple[bytes, bytes], tuple[bytes, int]] = field(default_factory=dict)  # (conversation, device) -> read
     resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from
     heal: Heal = field(default_factory=Heal)
     status: str = "online"
@@ -263,7 +263,6 @@ class Peering:
     also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
     near: bool = False  # it is of this machine, or of a node where a contact lives
-    slow: bool = False  # crowds do not hurry there all the same
     busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
     seek: bool = True  # a link may be wanted here that was not asked for yet
     waiting: deque[tuple[int, bytes]] = field(
@@ -280,13 +279,8 @@ class Peering:
 
     def come_near(self) -> None:
         """It is of this machine, or a contact lives there that accepts us too: crowds of agents may meet on it."""
-        if not self.near and not self.slow:
-            self.opens = Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
-        self.near = True
-
-    def slow_down(self) -> None:
-        """That node took our crowd for a flood a while ago: others use up what it lets all contacts ask."""
-        self.slow, self.opens = True, Bucket(OPENS_BURST, OPENS_PER_S)
+        if not self.near:
+            self.near, self.opens = True, Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
 
     def claim_number(self) -> int:
         """A free link number of our parity: even when we dialed, odd when not."""

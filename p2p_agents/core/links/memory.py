@@ -51,7 +51,7 @@ def lives_there(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bo
         return peering.dialed and peering.node in homes
     if not _is_said_to_live(core, peering, peer):
         return False
-    return peering.dialed or (not hosted.local.hidden and outbox.first_owed(core.db, hosted.local.id, peer) is not None)
+    return peering.dialed or (not hosted.local.hidden and outbox.is_awaited(core.db, hosted.local.id, peer))
 
 
 def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.direct import direct_id
+from p2p_agents.conversation.direct import DIRECT
 from p2p_agents.core.agents import hosting, ownership
 from p2p_agents.core.contact import sharing
-from p2p_agents.core.identity import family
+from p2p_agents.core.identity import talks
 from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import identity as identities
@@ -30,6 +30,7 @@ from p2p_agents.wire.names import check_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from p2p_agents.conversation.conversation import Conversation
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.core.pairing.desk import Display, Join
@@ -82,10 +83,9 @@ def admit(core: Core, hosted: Hosted, display: Display, peer: Peer) -> bytes:
         ownership.grow(core, hosted, entry, secrets)
     sharing.tell_all(core, hosted)
     floors = _floors(core, hosted, display.since_ms)
-    own = hosted.local.agent
-    kept.give(core.db, hosted.local.id, own, peer.device, floors, core.now_ms())
+    kept.give(core.db, hosted.local.id, talks.within(hosted), peer.device, _placed(hosted, floors), core.now_ms())
     core.mark_ready((hosted.local.device, peer.device))
-    ways.met(core, hosted, own, peer, display.prepared)
+    ways.met(core, hosted, hosted.local.agent, peer, display.prepared)
     shown = hosted.speaker.identity.entries[display.shown_entries :]
     return encode_gift(Gift(shown, hosted.local.policy, hosted.local.hidden, tuple(floors)))
 
@@ -93,9 +93,12 @@ def admit(core: Core, hosted: Hosted, display: Display, peer: Peer) -> bytes:
 def _floors(core: Core, hosted: Hosted, since_ms: int) -> list[Floor]:
     """Beyond LINK_FLOORS chains are given whole: no pairing message would name them all."""
     own = hosted.local.agent
-    found = family.conversations(core, hosted)
-    found.pop(direct_id(own, own))
-    return kept.floors_before(core.db, found, since_ms)[:LINK_FLOORS]
+    sides = {talk.id: peer for talk in talks.all_of(core, hosted) if talk.kind == DIRECT for peer in talk.others(own)}
+    return kept.floors_before(core.db, sides, since_ms)[:LINK_FLOORS]
+
+
+def _placed(hosted: Hosted, floors: Sequence[Floor]) -> list[tuple[Conversation, Floor]]:
+    return [(talks.with_peer(hosted, floor.peer), floor) for floor in floors]
 
 
 # --- the side that types it ---
@@ -161,7 +164,7 @@ def settle(core: Core, attempt: Join, met: Met) -> Hosted:
         hidden=gift.hidden,
         announced=met.peer.name,
     )
-    kept.set_floors(core.db, hosted.local.id, identity.agent, gift.floors)
+    kept.set_floors(core.db, hosted.local.id, _placed(hosted, gift.floors))
     ways.met(core, hosted, identity.agent, met.peer, attempt.prepared)
     return hosted
 

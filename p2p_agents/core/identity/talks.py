@@ -1,0 +1,62 @@
+"""The conversations of our agents: which one is meant by a peer, and whose one is by its id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2p_agents.conversation.direct import direct
+from p2p_agents.store import contacts, conversations, family
+
+if TYPE_CHECKING:
+    from p2p_agents.conversation.conversation import Conversation
+    from p2p_agents.core.kernel.core import Core
+    from p2p_agents.core.kernel.state import Hosted
+
+
+def with_peer(hosted: Hosted, peer: bytes) -> Conversation:
+    """What is said to one peer alone."""
+    return direct(hosted.local.agent, peer)
+
+
+def within(hosted: Hosted) -> Conversation:
+    """What the devices of one agent tell each other."""
+    return direct(hosted.local.agent, hosted.local.agent)
+
+
+def all_of(core: Core, hosted: Hosted) -> list[Conversation]:
+    """Those of an agent, begun or not: the one of its own devices first."""
+    own = hosted.local.agent
+    left_out = (find(core, hosted, each) for each in family.left_out(core.db, hosted.local.id))
+    found = [within(hosted), *_direct(core, hosted), *(t for t in left_out if t), *conversations.of_many(core.db, own)]
+    return list(dict.fromkeys(found))
+
+
+def find(core: Core, hosted: Hosted, conversation: bytes) -> Conversation | None:
+    """The agent's conversation with this id, begun or to begin with a contact; None for one that is not known here."""
+    begun = conversations.find(core.db, conversation)
+    if begun is not None:
+        return begun if hosted.local.agent in begun.members else None
+    found = hosted.conversations.get(conversation)
+    if found is None:
+        hosted.conversations = {each.id: each for each in (within(hosted), *_direct(core, hosted))}
+        found = hosted.conversations.get(conversation)
+    return found
+
+
+def between(core: Core, hosted: Hosted, peer: bytes, conversation: bytes) -> Conversation | None:
+    """The conversation with this id, where the agent and the peer are both in it."""
+    alone = with_peer(hosted, peer)
+    if alone.id == conversation:
+        return alone
+    found = conversations.find(core.db, conversation)
+    return found if found is not None and {hosted.local.agent, peer} <= found.members else None
+
+
+def shared(core: Core, hosted: Hosted, peer: bytes) -> list[Conversation]:
+    """All that the agent and the peer are both in: the one of them alone first."""
+    of_many = conversations.of_many(core.db, hosted.local.agent)
+    return [with_peer(hosted, peer), *(each for each in of_many if peer in each.members)]
+
+
+def _direct(core: Core, hosted: Hosted) -> list[Conversation]:
+    return [with_peer(hosted, contact.peer) for contact in contacts.contacts(core.db, hosted.local.id)]

@@ -1,0 +1,51 @@
+"""Conversations and who is in them."""
+
+from __future__ import annotations
+
+from p2p_agents.conversation.conversation import Conversation
+from p2p_agents.store import conversations
+from tests.store.log_of import ALICE, BOB, CAROL, TALK
+
+THREE = Conversation(b"3" * 32, "test", frozenset((ALICE, BOB, CAROL)))
+
+
+def test_what_is_kept_is_found(db):
+    conversations.keep(db, THREE)
+    db.derived.clear()
+    assert conversations.find(db, THREE.id) == THREE
+    assert conversations.find(db, TALK.id) is None
+
+
+def test_members_may_change(db):
+    conversations.keep(db, THREE)
+    fewer = Conversation(THREE.id, THREE.kind, frozenset((ALICE, BOB)))
+    conversations.keep(db, fewer)
+    db.derived.clear()
+    assert conversations.find(db, THREE.id) == fewer
+
+
+def test_it_is_looked_up_once(db):
+    conversations.keep(db, THREE)
+    db.derived.clear()
+    said = []
+    db._connection.set_trace_callback(said.append)
+    for _ in range(3):
+        conversations.keep(db, THREE)
+        assert conversations.find(db, THREE.id) == THREE
+    assert len(said) == 1
+
+
+def test_what_was_undone_is_not_remembered(db):
+    """A6"""
+    db.run("SAVEPOINT before")
+    conversations.keep(db, THREE)
+    db.run("ROLLBACK TO before")
+    db._undone()
+    assert conversations.find(db, THREE.id) is None
+
+
+def test_those_of_many_are_found_by_a_member(db):
+    conversations.keep(db, THREE)
+    conversations.keep(db, TALK)
+    assert conversations.of_many(db, ALICE) == [THREE]
+    assert conversations.of_many(db, b"x" * 32) == []
