@@ -29,7 +29,7 @@ class Home:
         env = os.environ if environ is None else environ
         self.path = os.path.abspath(env.get("P2P_AGENTS_HOME") or _default_home(env))
         runtime = env.get("XDG_RUNTIME_DIR") or ""
-        self.runtime = runtime if runtime and os.path.isdir(runtime) else ""
+        self.runtime = runtime if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK | os.X_OK) else ""
 
     @property
     def store(self) -> str:

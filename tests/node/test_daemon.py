@@ -184,3 +184,18 @@ def test_its_log_tells_what_peers_said_in_its_own_lines(home: Home, capsys: pyte
     for text in (Path(home.log).read_text(), capsys.readouterr().err):
         (line,) = text.splitlines()
         assert line.endswith("linked to bob\\x0a2026-11-21 INFO node: all is well\\x1b[2J\\x85")
+
+
+@pytest.mark.parametrize("mode", [None, 0o500])
+def test_without_a_runtime_directory_to_write_the_socket_lies_in_the_home(tmp_path: Path, mode: int | None) -> None:
+    """A directory that is not there, or takes no socket, stops no node: the home is as private."""
+    runtime, home = tmp_path / "run", tmp_path / "h"
+    if mode is not None:
+        runtime.mkdir(mode=mode)
+    code = "from p2p_agents.paths import Home; print(Home().socket)"
+    without = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    environ = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "P2P_AGENTS_HOME": str(home)}
+    found = subprocess.run(
+        [*without, sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()).parent in (home, Path(f"/tmp/p2pa-{os.getuid()}"))  # the latter for a long path
