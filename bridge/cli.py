@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DEFAULTS = Quotas()
-MINUTES_MAX = 366 * 24 * 60  # that a token admits: who wants longer sets no end
+MINUTES_MAX = 366 * 24 * 60  # that a token admits: without a limit for longer
 
 
 def _examples(*lines: str) -> str:
@@ -76,7 +76,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """A bridge is of the same version as the agents it was installed with."""
+    """A bridge has the version of the agents that it was installed with."""
 
 
 Data = Annotated[
@@ -98,7 +98,7 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="An account's ke
 
 
 def _option(name: str, metavar: str, about: str, **more: Any) -> Any:
-    """An option of `run`, which the environment may give too."""
+    """An option of `run`, which the environment may set too."""
     return typer.Option(name, metavar=metavar, envvar=_variable(name), help=about, **more)
 
 
@@ -216,7 +216,7 @@ def revoke_token(
     store: Store = "",
     json: Json = False,
 ) -> int:
-    """Admit nobody else by it. Queues made with it stay; see purge."""
+    """Stop admitting accounts by it. Queues created with it stay; see purge."""
     return _operate(lambda operator: operator.revoke_token(token), lambda _: "revoked", data, store, json)
 
 
@@ -254,7 +254,7 @@ def stats(
     store: Store = "",
     json: Json = False,
 ) -> int:
-    """Show what is kept, which accounts hold the most, and which networks of those without a token."""
+    """Show what is stored, which accounts hold the most, and which networks of accounts without a token."""
     if network is not None:
         return _operate(lambda operator: operator.network(network), exhibits.network, data, store, json)
     return _operate(lambda operator: operator.stats(largest), exhibits.stats, data, store, json)
@@ -262,7 +262,7 @@ def stats(
 
 @app.command(epilog=_examples("p2p-bridge purge ACCOUNT"))
 def purge(account: Account, data: Data = "p2p-bridge-data", store: Store = "", json: Json = False) -> int:
-    """Forget an account with all its queues and what lies in them."""
+    """Forget an account, with all its queues and their content."""
     return _operate(lambda operator: operator.purge(account), exhibits.purged, data, store, json)
 
 
@@ -273,7 +273,7 @@ def backup(
     store: Store = "",
     json: Json = False,
 ) -> int:
-    """Copy the store, whole, while the bridge runs. The key, bridge.key, is copied once and by hand."""
+    """Copy the whole store, while the bridge runs. The key, bridge.key, is copied once and by hand."""
     return _operate(lambda operator: operator.backup(file), exhibits.backup, data, store, json)
 
 
@@ -302,7 +302,7 @@ def _operate(ask: Callable[[Operator], Any], human: Callable[[Any], str], data: 
 
 
 def _without_password(context: typer.Context, parameter: typer.CallbackParam, url: str) -> str:
-    """What a command line holds, every process of the machine can read."""
+    """Refuse passwords: every process of the machine can read a command line."""
     source = context.get_parameter_source(parameter.name or "")
     if source is not None and source.name == "COMMANDLINE" and re.search(r"//[^/]*:[^/]*@|[?&]password=", url):
         raise typer.BadParameter(
@@ -312,7 +312,7 @@ def _without_password(context: typer.Context, parameter: typer.CallbackParam, ur
 
 
 def _check_host(name: str) -> None:
-    """What the address is to show must be one that clients can read back."""
+    """The host to show must be one that clients can read back."""
     try:
         if name:
             parse_bridge(str(BridgeAddress(name.strip("[]"), DEFAULT_PORT, bytes(KEY_BYTES))))

@@ -1,4 +1,4 @@
-"""The wall clock, and whether what it says may cost somebody their blobs."""
+"""The wall clock, and whether it can be trusted to expire somebody's blobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClockTrust:
         self._from = steady_s + CLOCK_TRUST_S
 
     def trusts(self, wall_ms: int, steady_s: float) -> bool:
-        """Whether things may expire by this wall clock; `steady_s` is one that does not jump."""
+        """Whether data may expire by this wall clock; `steady_s` is a clock that does not jump."""
         ahead_ms = wall_ms - steady_s * 1_000
         if abs(ahead_ms - self._ahead_ms) > CLOCK_JUMP_MS:
             self._from = steady_s + CLOCK_TRUST_S

@@ -1,4 +1,4 @@
-"""What a bridge process counts since its start. Kinds, codes and sums alone: nothing of who says what."""
+"""The counters of a bridge process since its start. Only kinds, codes and sums: nothing about who says what."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ async def _serve(settings: Settings, face: Face) -> None:
     server = BridgeServer(settings)
     address = await server.start()
     gc.collect()
-    gc.freeze()  # what a started bridge is made of lives as long as it: never scan it again
+    gc.freeze()  # the objects of a started bridge live as long as it does: never scan them again
     face.show_event(
         {
             "type": "ready",
@@ -81,7 +81,7 @@ async def _serve(settings: Settings, face: Face) -> None:
 
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-    """Until the process ends, the loop gone or not: a second signal must not spoil a clean end."""
+    """Handles signals until the process ends, even after the loop: a second signal must not spoil a clean end."""
 
     def stop(number: int, frame: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: the end is near
@@ -93,7 +93,7 @@ def _stop_on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -
 
 
 def _allow_many_files() -> None:
-    """A connection by WebSocket is a file: as many as this user may have."""
+    """A WebSocket connection is an open file: allow as many as this user may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = bounds.CONNECTIONS * 2
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,4 +1,4 @@
-"""All queues that one connection reads: what is fetched and pushed when, within the windows of each and of all."""
+"""The queues that one connection reads: when blobs are fetched and pushed, within each window and the common one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Read this of a queue, and answer with `fetched`."""
+    """Read this part of a queue, and answer with `fetched`."""
 
     queue: bytes
     number: int
@@ -34,7 +34,7 @@ class Push:
 
 
 class Delivering:
-    """Pushes until the client owes too many acknowledgements; who waits longest is served first."""
+    """Pushes until the client owes too many acknowledgements; the queue that has waited longest comes first."""
 
     def __init__(self) -> None:
         self._read: dict[bytes, Subscription] = {}
@@ -73,7 +73,7 @@ class Delivering:
             yield from self._serve(subscription)
 
     def end(self, queue: bytes, number: int | None = None) -> bool:
-        """Read it no longer, or no longer under that number. Whether it was read."""
+        """Stop reading it, or stop reading it under that number. Returns whether it was read."""
         subscription = self._read.get(queue)
         if subscription is None or number not in (None, subscription.number):
             return False
@@ -83,7 +83,7 @@ class Delivering:
         return True
 
     def came(self, queue: bytes, previous: int, cursor: int, blob: bytes) -> Iterator[Fetch | Push]:
-        """A blob was kept: pushed at once where nothing lies before it and there is window."""
+        """A blob was stored: it is pushed at once if nothing is before it and the window allows."""
         subscription = self._read.get(queue)
         if subscription is None:
             return
@@ -101,7 +101,7 @@ class Delivering:
             yield from self._serve(subscription)
 
     def fetched(self, fetch: Fetch, blobs: list[tuple[int, bytes]] | None) -> Iterator[Fetch | Push]:
-        """The answer to a Fetch; None where reading failed: `grown` is to be called when it may work."""
+        """The answer to a Fetch; None if reading failed: call `grown` when it may work."""
         self._fetches -= 1
         subscription = self._find(fetch.queue, fetch.number)
         if subscription is None:
@@ -113,12 +113,12 @@ class Delivering:
         yield from self._serve(subscription)
 
     def sent(self, queue: bytes) -> int | None:
-        """Up to where the queue was delivered; None where it is not read."""
+        """The cursor up to which the queue was delivered; None if it is not read."""
         subscription = self._read.get(queue)
         return None if subscription is None else subscription.sent
 
     def acked(self, queue: bytes, cursor: int) -> Iterator[Fetch]:
-        """The client kept what came up to the cursor: there is room for more."""
+        """The client has stored everything up to the cursor: there is room for more."""
         subscription = self._read[queue]
         self.unacked_bytes -= subscription.acked(cursor)
         yield from self._serve(subscription)
@@ -137,7 +137,7 @@ class Delivering:
         return Push(Deliver(subscription.queue, tuple(blobs)))
 
     def _serve(self, subscription: Subscription) -> Iterator[Fetch]:
-        """It waits behind the others, and whoever there is room for is fetched for."""
+        """Put it behind the others, and fetch for those there is room for."""
         if subscription.wants:
             self._waiting.setdefault(subscription.queue)
         yield from self._serve_waiting()

@@ -1,4 +1,4 @@
-"""What works on this machine for a bridge, and why the rest does not. Runs beside a bridge or without one."""
+"""Checks what works on this machine for a bridge, and why the rest does not. Runs beside a bridge or without one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DISK_LOW_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ok` is None for what is worth knowing and neither good nor bad."""
+    """`ok` is None for information that is neither good nor bad."""
 
     name: str
     ok: bool | None
@@ -96,7 +96,7 @@ def _store(data: str) -> Check:
 
 
 def _redis(store: str) -> Check:
-    """What it would lose in a power cut is good to know before it happens."""
+    """Whether it answers and is fit for a bridge, and what it would lose in a power cut."""
     from bridge.redis_link import Link, parse_store
 
     async def look() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The listening socket of the TCP port: it hands on only the connections that the gate lets in, and cuts off others.
+"""The listening socket of the TCP port: it passes on only connections that the gate admits, and cuts off the others.
 
 asyncio takes a connection from `accept` of the socket it listens on, and lets it go by `close` of what it was given:
 those two are all that is between the gate and it.
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from p2p_agents.quic.admission import Bounds
 
 SWEEP_S = 1.0
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: nothing of it stays in the kernel
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: nothing of the connection stays in the kernel
 
 
 class _Guest(socket.socket):
-    """An accepted connection: it tells when it is closed."""
+    """An accepted connection: it reports when it is closed."""
 
     closed: Callable[[], None] | None = None
 
@@ -93,7 +93,7 @@ class Door(socket.socket):
             self.gate.passed(number)
 
     def vouch(self, number: int) -> None:
-        """This connection is of somebody we know."""
+        """This connection belongs to a known client."""
         if number in self._guests:
             self.gate.vouch(number)
 
@@ -111,7 +111,7 @@ class Door(socket.socket):
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _cut(self, number: int) -> None:
-        """Its transport finds it ended, and lets it go."""
+        """Shut it down: its transport then finds it ended."""
         self.turned_away += 1
         with suppress(OSError):  # it was ended already
             self._guests[number].shutdown(socket.SHUT_RDWR)

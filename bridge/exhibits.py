@@ -1,4 +1,4 @@
-"""What people read of the results of `p2p-bridge`."""
+"""The results of `p2p-bridge`, for people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ready(event: Result) -> str:
 
 
 def picture(text: str) -> str:
-    """A QR code for a camera, or nothing where the terminal cannot show one."""
+    """A QR code for a camera, or nothing if the terminal cannot show one."""
     code = segno.make_qr(text, error="l", boost_error=False)
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     if encoding != "utf8" or shutil.get_terminal_size().columns < code.symbol_size(border=QR_BORDER)[0]:

@@ -1,4 +1,4 @@
-"""How `p2p-bridge` speaks: results on stdout, JSON where nobody reads them, errors with a stable code."""
+"""The output of `p2p-bridge`: results on stdout, as JSON unless it is a terminal, errors with a stable code."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ def run(act: Callable[[Face], int | None], *, json: bool) -> int:
 
 
 def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value).replace("\x7f", "\\u007f")  # DEL is ASCII, and nothing that is printed
+    return json.dumps(value).replace("\x7f", "\\u007f")  # DEL is ASCII, but not printable

@@ -1,4 +1,4 @@
-"""Who may come in by TCP, counted from when a connection is accepted: before TLS, before a header is read. No I/O.
+"""Decides who may connect by TCP, from the moment a connection is accepted: before TLS and any header. No I/O.
 
 A connection is a stranger until its WebSocket is open. Strangers are few, of one network and together, and hold little;
 where there are too many, the oldest of the network that has the most is cut off, so that whoever sends its headers
@@ -68,7 +68,7 @@ class Gate:
         return True
 
     def _has_room(self, network: str, now: float) -> bool:
-        """Whether it has few strangers here, and comes not too fast."""
+        """Whether it has few strangers here, and does not come too fast."""
         pace = self._paces.pop(network, None) or Bucket(PACE, now)
         self._paces[network] = pace
         if len(self._paces) > bounds.NETWORKS:
@@ -79,7 +79,7 @@ class Gate:
         return True
 
     def excess(self) -> Number | None:
-        """Who is to be cut off, a stranger no more; None where there is room."""
+        """The stranger to be cut off, which is forgotten; None if there is room."""
         if self._displaced:
             number = self._displaced.pop()
             self.passed(number)
@@ -92,7 +92,7 @@ class Gate:
         return number
 
     def late(self, now: float) -> list[Number]:
-        """Who has been a stranger for too long, and is one no more: they are to be cut off."""
+        """Connections that have been strangers for too long, which are forgotten: they are to be cut off."""
         found = [
             number
             for strangers in self._strangers.values()
@@ -108,7 +108,7 @@ class Gate:
         self._known(number, self._places[number].network)
 
     def _known(self, number: Number, network: str) -> float | None:
-        """It is no stranger of this network any more: since when it was one."""
+        """It is no longer a stranger of this network; returns since when it was one."""
         strangers = self._strangers.get(network, {})
         since = strangers.pop(number, None)
         if since is not None and not strangers:
@@ -116,7 +116,7 @@ class Gate:
         return since
 
     def vouch(self, number: Number) -> None:
-        """It is somebody's we know, and makes room for nobody."""
+        """It belongs to a known client, and never makes room for others."""
         self._admission.vouch(self._places[number], True)
 
     def left(self, number: Number) -> None:

@@ -1,4 +1,4 @@
-"""What the TCP port answers to plain HTTP: a table of routes, each a path's first part and who answers it."""
+"""The answers of the TCP port to plain HTTP: a table of routes, from the first part of a path to its handler."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer. Without other orders it is nobody's to keep, to frame or to guess the type of."""
+    """An answer. Unless told otherwise, it may not be cached, framed, or have its type guessed."""
 
     body: bytes
     kind: str = "text/plain; charset=utf-8"
@@ -78,7 +78,7 @@ class Routes:
         """For websockets: None lets a WebSocket be opened."""
         wants = "websocket" in (
             value.lower() for value in request.headers.get_all("Upgrade")
-        )  # said twice, it is there
+        )  # given twice, the header is there
         if wants and request.path.split("?", 1)[0] == WEBSOCKET_PATH:
             return None
         host = (connection.remote_address or ("",))[0]

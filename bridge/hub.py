@@ -49,7 +49,7 @@ DRAIN_LOOK_S = 0.02
 
 
 class Hub:
-    """Lines arrive and leave; whatever a session asks for is carried out here and answered to it."""
+    """Lines arrive and leave; requests of sessions are carried out and answered here."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Hub:
 
     @property
     def under_way(self) -> int:
-        """Requests that nobody answered yet."""
+        """Requests that are not answered yet."""
         return self._under_way
 
     # --- lines ---
@@ -147,7 +147,7 @@ class Hub:
                 del self._vouched_of[key]
 
     def holds(self, more: int) -> bool:
-        """Whether there is memory for so many bytes more of frames that have begun; they are counted."""
+        """Whether there is memory for so many more bytes of unfinished frames; they are counted."""
         self._partial += more
         return more <= 0 or self._partial <= bounds.ALL_PARTIAL_BYTES
 
@@ -188,7 +188,7 @@ class Hub:
         return Guest(login.account, self._origins.tag(visit.network, login.account), self.terms.admission, token)
 
     def _welcome(self, visit: Visit, guest: Guest) -> None:
-        """Some connections of an account that has queues here keep their places."""
+        """A few connections of an account that has queues here keep their places."""
         visit.guest = guest
         keys = [key for key in (guest.account, visit.network) if key]
         known = guest.known or guest.admission is not Admission.OPEN
@@ -256,7 +256,7 @@ class Hub:
             oldest.close(End.ELSEWHERE, f"a queue is read by {bounds.READERS} newer connections")
 
     def unwatch(self, queue: bytes, visit: Visit) -> None:
-        """It reads the queue no longer."""
+        """It has stopped reading the queue."""
         readers = self._watchers.get(queue, {})
         if readers.pop(visit.id, None) is not None and not readers:
             del self._watchers[queue]
@@ -277,7 +277,7 @@ class Hub:
     # --- time ---
 
     def _sweep(self) -> None:
-        """Every second: who has not knocked, places that are over, and now and then what is kept too long."""
+        """Every second: end those who have not knocked, and expired places; now and then drop data kept too long."""
         now = self.time()
         for visit in list(self._strangers.values()):
             if visit.session.knocked:
@@ -294,7 +294,7 @@ class Hub:
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
     def _relieve(self) -> None:
-        """Where clients leave too much of what they asked for in our memory, those that leave the most are ended."""
+        """If clients leave too much unread data in our memory, those that leave the most are ended."""
         held = {visit: size for visit in self._visits.values() if (size := visit.backlog())}
         excess = sum(held.values()) - bounds.ALL_OUTGOING_BYTES
         for visit in sorted(held, key=held.__getitem__, reverse=True):
@@ -326,7 +326,7 @@ class Hub:
     # --- the end ---
 
     async def stop(self) -> None:
-        """Tell everybody, finish what was begun, and end all connections once they took what was said."""
+        """Tell everybody, finish what was begun, and end each connection once it has read its answers."""
         self._stopping = True
         self._sweeper.cancel()
         for visit in list(self._visits.values()):

@@ -1,4 +1,4 @@
-"""Opens what a bridge keeps: its directory, the store, and the meeting places that go with that store.
+"""Opens a bridge's data: its directory, the store, and the meeting places that belong to that store.
 
 What is not used is not loaded: an operator's command needs no sockets, a bridge of one process no Redis.
 """
@@ -30,7 +30,7 @@ async def open_store(data: str, store: str, quotas: Quotas) -> Store:
 
 
 def open_meetings(store: Store) -> Meetings:
-    """Where the store is shared, so are the meeting places."""
+    """If the store is shared, so are the meeting places."""
     if isinstance(store, SqliteStore):
         return LocalMeetings()
     from bridge.redis_meetings import RedisMeetings
@@ -41,7 +41,7 @@ def open_meetings(store: Store) -> Meetings:
 
 
 def data_directory(path: str) -> None:
-    """Make it, 0700, or find that it can be used. Raises StoreReadOnly."""
+    """Create it, 0700, or check that it can be used. Raises StoreReadOnly."""
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):

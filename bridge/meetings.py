@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Meetings(Protocol):
-    """As `Places`, answered by futures; `told` is called, in the loop's thread, for what a visitor is to be told."""
+    """As `Places`, answered by futures; `told` is called, in the loop's thread, with messages for a visitor."""
 
     told: Callable[[Visitor, Told], None]
 
@@ -47,7 +47,7 @@ class Meetings(Protocol):
 
 
 class LocalMeetings:
-    """All visitors are connected to this process."""
+    """For a single process: all visitors are connected to it."""
 
     def __init__(self) -> None:
         self.told: Callable[[Visitor, Told], None] = lambda visitor, told: None
@@ -83,7 +83,7 @@ class LocalMeetings:
         """Nothing is kept."""
 
     def _answer(self, ask: Callable[[], News]) -> Future[None]:
-        """The answer first, then what others are told: a side knows that it sits before it hears."""
+        """The answer first, then messages to others: a side knows that it has its place before it hears anything."""
         loop = asyncio.get_running_loop()
         future: Future[None] = loop.create_future()
         try:

@@ -1,4 +1,4 @@
-"""What /metrics shows, in the text format of Prometheus."""
+"""The figures of /metrics, in the text format of Prometheus."""
 
 from __future__ import annotations
 

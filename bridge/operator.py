@@ -1,4 +1,4 @@
-"""What an operator does beside a running bridge: the same store, opened for one question and closed again."""
+"""The operator's commands beside a running bridge: the same store, opened for one question and closed again."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-TOKEN_SECRET_BYTES = 20  # 160 bits, 32 characters: nobody guesses it, and it can be read aloud
+TOKEN_SECRET_BYTES = 20  # 160 bits, 32 characters: it cannot be guessed, and can be read aloud
 MINUTE_MS = 60_000
-TOKEN_ID_CHARS = 12  # of its hash: enough to name it by, and no help in guessing it
+TOKEN_ID_CHARS = 12  # of its hash: enough to name it, and no help in guessing it
 
 
 class Operator:

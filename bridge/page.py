@@ -1,4 +1,4 @@
-"""What an invitation link opens, /p/XXXXX#WORD-WORD: one page for people, the same in plain text for programs.
+"""The page of an invitation link, /p/XXXXX#WORD-WORD: HTML for people, the same as plain text for programs.
 
 The words stand behind the #, which no browser sends: the bridge serves the page without learning them. It serves the
 same page for every place that can be one, so it tells nobody which places exist. The page loads nothing, sets no
@@ -28,7 +28,7 @@ _HTML = "text/html"
 
 
 def invitation(call: Call, address: str = "") -> Page:
-    """The page of a place; `address` is this bridge's own, or "" where it does not know it."""
+    """The page of a place; `address` is this bridge's own, or "" if it does not know it."""
     place = _place(call.rest)
     if place is None:
         return NOT_FOUND

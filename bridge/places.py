@@ -1,12 +1,12 @@
 """Meeting places: two sides, each bound to the token it came with. Nothing of them is written to a disk.
 
 A place lives ten minutes from its first MEET, and one minute while only a joiner has come: whoever guesses a place that
-is yet to be shown does not hold it for long. It ends a minute after its displayer hung up and did not come back. What
-one side says while the other is away is kept, within bounds, until that one comes back with its token. Nobody else can
+is yet to be shown cannot hold it for long. It ends a minute after its displayer hung up and did not come back. Messages
+to a side that is away are kept, within limits, until it comes back with its token. Nobody else can
 take a side over.
 
-Places are counted by the network of whoever made them. Where half of all are shown, who has no queues here works for
-one, and the last quarter is for those who have.
+Places are counted by the network that made them. Once half of all are shown, clients without queues here have to
+work for one, and the last quarter is for clients that have queues.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Places:
     # --- private ---
 
     def _found(self, name: str, side: Side, now_ms: int, standing: Standing) -> tuple[_Place, News]:
-        """The place of that name, new where there is none whose time is not over. Raises Refused."""
+        """The place of that name, a new one if there is none that is still valid. Raises Refused."""
         news: News = []
         place = self._places.get(name)
         if place is not None and place.ends_ms() <= now_ms:
@@ -187,7 +187,7 @@ class Places:
         demand_place(side, standing, counts.total(), counts[standing.network])
 
     def _sit(self, place: _Place, side: Side, token_hash: bytes, now_ms: int, standing: Standing) -> _Chair:
-        """On a side that nobody took."""
+        """Take a side that nobody has taken."""
         self._count(place, -1)
         if side is Side.DISPLAYER:
             self._keep(place.network, -place.bytes)

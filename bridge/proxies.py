@@ -1,4 +1,4 @@
-"""Where a client comes from that a proxy brings: what trusted proxies say, and nobody else. No I/O.
+"""The address of a client behind a proxy, as trusted proxies tell it, and nobody else. No I/O.
 
 A proxy writes the address it was called from behind those that stand in X-Forwarded-For already, and anybody may have
 written those. So the header is read from its end: the first address there that is no trusted proxy's is the client's.
@@ -27,7 +27,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """Those that are believed; none without `parse`."""
+    """The trusted proxies; none without `parse`."""
 
     networks: tuple[Network, ...] = ()
 

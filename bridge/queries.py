@@ -1,4 +1,4 @@
-"""What is read of a bridge's store beside the writer: committed rows, by a connection that only reads."""
+"""Reading a bridge's store beside the writer: committed rows, by a connection that only reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast a client may be: token buckets, of one connection and of one network."""
+"""The pace of clients: token buckets of a connection and of a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Bucket:
-    """Fills at its pace. What is larger than the whole bucket passes when it is full, and leaves a debt."""
+    """Fills at its pace. An amount larger than the whole bucket passes when it is full, and leaves a debt."""
 
     __slots__ = ("_at", "_left", "_pace")
 
@@ -34,7 +34,7 @@ class Bucket:
         self._left -= amount
 
     def owe(self, amount: float) -> None:
-        """What was used up already. A debt is soon made good: others have to wait for that, too."""
+        """Take an amount that was already used. Debts are kept small, because others have to wait for them too."""
         self._left = max(self._left - amount, -self._pace.burst)
 
 
@@ -118,7 +118,7 @@ class Paces:
         return max((purse.reads for purse in self._purses), default=0)
 
     def owe(self, size: int) -> None:
-        """Bytes that were sent in vain: requests wait until they are made good."""
+        """Bytes that were sent in vain: requests wait until the debt is paid."""
         for purse in self._purses:
             purse.traffic.owe(size)
 

@@ -1,4 +1,4 @@
-"""What the processes of one bridge tell each other through Redis' channels: heard while it lasts, never relied upon.
+"""Messages between the processes of one bridge, over Redis channels: a hint to look, never relied upon.
 
 Whoever listens to a channel is told `heard` for a message, and `missed` when some may have gone by: once the channel
 is first listened to, and whenever the connection was lost. What it then does is look.
@@ -57,7 +57,7 @@ class Ears:
             try:
                 await self._connected()
             except* (RedisError, OSError, TimeoutError) as errors:
-                if self._hears:  # an outage is one line in a log
+                if self._hears:  # an outage is one line in the log
                     log.warning("the channels of the store are away: %s", errors.exceptions[0])
                 self._hears = False
             await asyncio.sleep(random.uniform(*AGAIN_S))  # noqa: S311 - so that processes do not come back as one

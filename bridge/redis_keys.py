@@ -1,4 +1,4 @@
-"""The names of what a bridge keeps in Redis: redis_store.py tells what stands under each."""
+"""The names of a bridge's keys in Redis: redis_store.py tells what each of them holds."""
 
 from __future__ import annotations
 

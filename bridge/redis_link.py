@@ -1,4 +1,4 @@
-"""One process's way to Redis: many commands in one round trip, scripts, and errors said once in the bridge's words.
+"""One process's connection to Redis: many commands in one round trip, scripts, and errors translated once.
 
 redis:// is one server or a primary with replicas, redis+cluster:// a cluster; rediss likewise over TLS, unix:// a
 socket. A cluster takes each account's commands in their order and those of different accounts side by side.
@@ -52,13 +52,13 @@ class Command:
     script: str | None = None
 
     def spoken(self) -> tuple[str | bytes | int, ...]:
-        """As it is sent."""
+        """The command as it is sent."""
         if self.script is None:
             return self.words
         return ("EVALSHA", SCRIPTS[self.script][0], len(self.keys), *self.keys, *self.words)
 
     def slot(self) -> str:
-        """What is the same in commands that must follow each other."""
+        """The same for all commands that must stay in order."""
         key = self.keys[0] if self.keys else str(self.words[1] if len(self.words) > 1 else "")
         found = _MARKED.search(key)
         return found.group(1) if found else key
@@ -149,7 +149,7 @@ class Link:
         await self.client.aclose()
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
-        """What each command answered: a value, or Refused where Redis would not. Raises Refused when it is away."""
+        """The answer to each command: a value, or Refused if Redis refused it. Raises Refused if Redis is away."""
         if not commands:
             return []
         try:

@@ -334,10 +334,13 @@ def request(item: Mapping[str, Any]) -> str:
 
 
 def request_address(result: Mapping[str, Any]) -> str:
-    """The address alone, so that it can be copied or piped, and why it cannot be used yet if so."""
+    """The address alone, so that it can be copied or piped, and below it why it cannot be used yet, or not by all."""
     if not result["address"]:
         return "withdrawn: nobody can ask over a bridge any more"
-    shut = "" if result["open"] else f"\n\nno request can be left there yet: {escape(result['why'] or 'ask again')}"
+    why = escape(result["why"] or "")
+    shut = f"\n\n{why}" if why else ""
+    if not result["open"]:
+        shut = f"\n\nno request can be left there yet: {why or 'ask again'}"
     return escape(result["address"]) + shut
 
 

@@ -75,7 +75,8 @@ REQUESTS = (
         "requests.address",
         "The agent's address, text to pass on: whoever has it can send a request over a bridge. `off` withdraws it.",
         (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
-        "{address, bridge, expires, open, why}, open: the bridge takes requests, else why; null once withdrawn",
+        "{address, bridge, expires, open, why}, open: the bridge takes requests; why: why not, or whom it cannot"
+        " answer; null once withdrawn",
         (*FINDS_AGENT, errors.NoBridge, errors.AddressTooLong, *STORES),
         served=Served.BRIDGES,
     ),

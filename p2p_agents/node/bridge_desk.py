@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+INVITED_ONLY = "that bridge admits only those invited: who has no bridge of their own can ask there and is not answered"
 OPEN_S = 3.0  # a queue is made within this, where the bridge is there
 
 
@@ -70,8 +71,10 @@ class BridgeDesk:
                     await self._bridges.changed()
         failure = health.failure.why if health.failure else "the bridge has not answered yet"
         code = health.admission or served.unread.get(queue)
-        why = None if machine.reads(queue) else in_words(code) if code else failure
-        return shown | {"open": machine.reads(queue), "why": why}
+        if not machine.reads(queue):
+            return shown | {"open": False, "why": in_words(code) if code else failure}
+        closed = machine.line is not None and machine.line.terms.admission is not Admission.OPEN
+        return shown | {"open": True, "why": INVITED_ONLY if closed else None}
 
     async def checks(self) -> list[Json]:
         """One for each configured bridge."""

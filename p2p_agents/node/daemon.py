@@ -98,13 +98,31 @@ def take_lock(home: Home) -> int:
 
 
 def _open_lock(home: Home) -> int:
+    """The lock file; where none is and none can be made, the directory of keys: that of the home is for who starts a
+    node. Raises AlreadyRunning where another node has that, also once a file can be made again."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    directory = os.open(home.keys, os.O_RDONLY | os.O_DIRECTORY | flags)
     try:
-        return os.open(home.lock, os.O_RDWR | os.O_CREAT | flags, 0o600)
-    except OSError as error:
-        if error.errno != errno.EROFS or not os.path.exists(home.lock):
-            raise
-    return os.open(home.lock, os.O_RDONLY | flags)
+        try:
+            fd = os.open(home.lock, os.O_RDWR | os.O_CREAT | flags, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            fd = os.open(home.lock, os.O_RDONLY | flags) if os.path.exists(home.lock) else os.dup(directory)
+        if not os.path.sameopenfile(fd, directory) and _is_locked(directory):
+            os.close(fd)
+            raise errors.AlreadyRunning(f"another node runs for {home.path}")
+        return fd
+    finally:
+        os.close(directory)
+
+
+def _is_locked(directory: int) -> bool:
+    try:
+        fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:

@@ -104,7 +104,8 @@ class Lines:
         log.debug("connection %d closed: %s %s", number, reason.kind, reason.reason)
         if self._connections.pop(number, None) is not None:
             del self._queued[number], self._gates[number]
-            self._writer.submit(lambda core: opening.disconnected(core, number))
+            why = reason.reason if reason.by_peer else ""
+            self._writer.submit(lambda core: opening.disconnected(core, number, why))
         elif target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
 

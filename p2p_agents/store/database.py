@@ -140,14 +140,15 @@ class Database:
     def rest(cls, path: str) -> Database:
         """As `read`, for a store that cannot be written, and that nobody writes: the caller holds the home's lock.
 
-        SQLite opens a store in WAL mode only with a WAL index, or if told that nothing changes the file. What a WAL
-        holds is then not looked at: that is for a store without one alone (sqlite.org/wal.html, read-only databases).
+        SQLite opens a store in WAL mode only with a WAL index, which may be missing or stale; or if told that nothing
+        changes the file, and then it looks at no WAL; or alone, with an index in its memory. That takes a lock which
+        no file opened for reading can have, so locks are left out (sqlite.org/wal.html, read-only databases).
         """
         wal = f"{path}-wal"
         settled = not os.path.exists(wal) or not os.path.getsize(wal)
+        how = "immutable=1" if settled else "vfs=unix-none"
         with translated():
-            address = f"file:{quote(path)}?mode=ro{'&immutable=1' if settled else ''}"
-            connection = _connect(address, uri=True)
+            connection = _connect(f"file:{quote(path)}?mode=ro&{how}", uri=True, alone=not settled)
             try:
                 connection.execute("PRAGMA query_only = ON")
                 is_current = upgrade.is_current(connection)
@@ -300,9 +301,11 @@ def _open(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
+def _connect(path: str, *, uri: bool = False, alone: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256, uri=uri)
     connection.text_factory = _text
+    if alone:  # before anything is read
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return connection

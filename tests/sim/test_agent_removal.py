@@ -11,7 +11,7 @@ from p2p_agents.core.agents import remains, restoration
 from p2p_agents.core.agents.restoration import Found
 from p2p_agents.core.api import claiming, commands, invitation, reading, removal
 from p2p_agents.core.contact.knocking import Knocks
-from p2p_agents.core.kernel.effects import Answered, Moved, Transmit, Wake
+from p2p_agents.core.kernel.effects import Answered, LeaveBridge, Moved, ReadQueues, Transmit, Wake
 from p2p_agents.core.pairing import linking
 from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.crypto import backup as backups
@@ -276,6 +276,25 @@ def test_queues_of_one_reached_over_a_bridge_are_dropped_there(world):
     alice.node.restart()
     world.run(120)
     assert mentions(alice.core, number, device) == []
+
+
+def test_a_bridge_that_it_alone_was_told_of_drops_its_queue_and_is_left(world):
+    """B7: first the one, then the other: what is dropped, nobody relays to."""
+    alice, bob = world.friends("alice", "bob")
+    bridge = world.bridge(bob.node)
+    world.settle()
+    world.part(alice, bob)
+    world.run(20)
+    assert bridge.address in alice.node.reads.values()
+    assert not alice.core.bridges[bridge.address].configured
+    before = len(alice.node.effects)
+    removes(alice)
+    world.run(90)
+    told = [type(e) for e in alice.node.effects[before:] if isinstance(e, ReadQueues | LeaveBridge)]
+    assert told[0] is ReadQueues
+    assert told[-1] is LeaveBridge
+    assert bridge.address not in alice.core.bridges
+    assert bridge.address not in alice.node.reads.values()
 
 
 def test_another_installation_goes_on(world):

@@ -141,3 +141,18 @@ def test_contacts_that_flood_are_cut_off_when_all_of_them_asked_for_enough(world
     assert stood <= CONTROL_FRAMES_BURST + 1_000 + 10
     assert not bob.links(mallory)
     assert bob.links(friend)
+
+
+def test_a_crowd_comes_in_slowly_where_others_use_up_what_contacts_may_ask(world):
+    """C1, C3: it hurried, was cut off as a flood, and hurried again, for ever."""
+    office, home = world.node(), world.node()
+    workers = [world.agent(f"worker{number}", office) for number in range(80)]
+    boss = world.agent("boss", home)
+    for node in (office, home):
+        shared = node.lines._contacts
+        shared.burst = shared.level = shared.per_s = 0.0
+    for worker in workers:
+        worker.befriends(boss)
+        boss.befriends(worker)
+    world.run(90)
+    assert all(boss.links(worker) for worker in workers)

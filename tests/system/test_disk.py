@@ -209,12 +209,33 @@ def test_a_node_that_starts_on_a_read_only_disk_reads(written: tuple[Agent, Agen
     writes_again(*written)
 
 
-def test_a_node_that_was_killed_reads_on_a_read_only_disk(written: tuple[Agent, Agent], small_disk: Path) -> None:
-    """What only its WAL holds is read too."""
+def test_a_node_reads_on_a_read_only_disk_that_holds_no_lock_file(
+    written: tuple[Agent, Agent], small_disk: Path
+) -> None:
+    """As one that was copied there. Once the disk takes something, no second node starts beside the first."""
+    alice, bob = written
+    Path(alice.node.home.lock).unlink()
+    with read_only(small_disk, alice):
+        reads(alice, "store_read_only")
+    refused = subprocess.run(alice.node.command(*NODE), env=alice.node.environ, capture_output=True, check=False)
+    assert b"another node runs" in refused.stderr
+    writes_again(alice, bob)
+
+
+@pytest.mark.parametrize("index", ["there", "missing", "stale"])
+def test_a_node_that_was_killed_reads_on_a_read_only_disk(
+    written: tuple[Agent, Agent], small_disk: Path, index: str
+) -> None:
+    """What only its WAL holds is read too, all of it, whatever became of the WAL's index."""
     alice, bob = written
     alice.node.start()
     bob.send(alice, "last words", wait="delivered", timeout=40)
     alice.node.kill()
+    shared = Path(f"{alice.node.home.store}-shm")
+    if index == "missing":
+        shared.unlink()
+    elif index == "stale":
+        shared.write_bytes(bytes(32768))
     with read_only(small_disk, alice):
         assert [message["text"] for message in alice.cli("inbox").json["messages"]][-1] == "last words"
         assert alice.cli("send", "bob", "now").code == "store_read_only"

@@ -72,6 +72,17 @@ def test_one_command_and_a_link_pair_two_nodes(world: World) -> None:
     assert alice.node.cli("host", "stop").code == "bridge_unknown"
 
 
+def test_an_address_at_a_bridge_for_those_invited_says_whom_it_cannot_answer(world: World) -> None:
+    node = world.agent("alice").node
+    assert node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").status == 0
+    shown = node.cli("requests", "address").json
+    assert (shown["open"], "only those invited" in shown["why"]) == (True, True)
+    assert b"is not answered" in node.cli("requests", "address", "--text").out
+    assert node.cli("host", "--open", "--no-wait").status == 0
+    assert node.cli("requests", "address").json["why"] is None
+    assert node.cli("host", "stop").status == 0
+
+
 def test_a_link_lets_one_in_and_nobody_else(world: World) -> None:
     """What stands in a link that somebody else saw later is worth nothing."""
     alice, bob, carol = (world.agent(name) for name in ("alice", "bob", "carol"))

@@ -16,7 +16,6 @@ from p2p_agents.core.links import memory
 from p2p_agents.core.pairing import exchange
 from p2p_agents.core.pairing.desk import Desk
 from p2p_agents.core.pairing.linking import NO_AGENT
-from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import BadParams, KeysBroken, NoAgent
 from p2p_agents.store import agents, queues, removals
@@ -89,8 +88,7 @@ def _let_go(core: Core, left: Left) -> None:
     for sid in left.sessions:
         core.forget_session(sid)
     for bridge in left.bridges:
-        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))
-    ways.leave_unused(core)
+        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))  # it is told before it is left
 
 
 def _choose_another(core: Core) -> None:

@@ -124,6 +124,7 @@ class Core:
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
+        self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we are slow there
         self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
         self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first

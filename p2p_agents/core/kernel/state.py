@@ -263,6 +263,7 @@ class Peering:
     also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
     near: bool = False  # it is of this machine, or of a node where a contact lives
+    slow: bool = False  # crowds do not hurry there all the same
     busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
     seek: bool = True  # a link may be wanted here that was not asked for yet
     waiting: deque[tuple[int, bytes]] = field(
@@ -279,8 +280,13 @@ class Peering:
 
     def come_near(self) -> None:
         """It is of this machine, or a contact lives there that accepts us too: crowds of agents may meet on it."""
-        if not self.near:
-            self.near, self.opens = True, Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
+        if not self.near and not self.slow:
+            self.opens = Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
+        self.near = True
+
+    def slow_down(self) -> None:
+        """That node took our crowd for a flood a while ago: others use up what it lets all contacts ask."""
+        self.slow, self.opens = True, Bucket(OPENS_BURST, OPENS_PER_S)
 
     def claim_number(self) -> int:
         """A free link number of our parity: even when we dialed, odd when not."""

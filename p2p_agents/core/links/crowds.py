@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel.effects import Vouch
 from p2p_agents.core.kernel.state import Phase
+from p2p_agents.errors import Flood
 from p2p_agents.limits import LINKS_OF_A_PAIR, PLACES_OF_A_CONTACT, STRANGER_LINKS, STRANGER_LINKS_NEAR
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
@@ -15,6 +16,8 @@ from p2p_agents.wire.frame import GHOST, Standing
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core, PairKey
     from p2p_agents.core.kernel.state import Link, Peering
+
+OVERRUN_S = 600.0  # a crowd that was cut off comes in slowly for so long
 
 
 def is_full_of_strangers(core: Core, peering: Peering) -> bool:
@@ -33,6 +36,25 @@ def may_ask(peering: Peering) -> bool:
     ours = [link for link in peering.links.values() if link.phase is not Phase.ANSWERED]
     let_in = any(link.allowance.granted and link.peer_standing is Standing.ACCEPTS for link in ours)
     return let_in or all(link.allowance.granted for link in ours)
+
+
+def is_let_in(core: Core, agent: int, peer: bytes) -> bool:
+    """Whether a link of the two is wanted."""
+    contact = contacts.contact(core.db, agent, peer)
+    return agent in core.hosted and contact is not None and contact.trust >= Trust.ACCEPTED and not contact.frozen
+
+
+def note_end(core: Core, peering: Peering | None, why: str) -> None:
+    """A node that took our crowd for a flood, since others use up what it lets all contacts ask, is asked slowly."""
+    if peering is not None and peering.near and why == Flood.code:
+        core.overrun = {node: until for node, until in core.overrun.items() if core.now() < until}
+        core.overrun[peering.node] = core.now() + OVERRUN_S
+
+
+def pace(core: Core, peering: Peering) -> None:
+    """It says which node it is."""
+    if core.now() < core.overrun.get(peering.node, 0.0):
+        peering.slow_down()
 
 
 def thin_out(core: Core, key: PairKey) -> None:

@@ -55,7 +55,9 @@ def connected(
     core.send(connection, node_frame(core, peering))
 
 
-def disconnected(core: Core, connection: int) -> None:
+def disconnected(core: Core, connection: int, why: str = "") -> None:
+    """`why` is what the peer said of it, if it was the peer."""
+    crowds.note_end(core, core.peerings.get(connection), why)
     core.drop_peering(connection)
 
 
@@ -83,6 +85,7 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
     peering.node, peering.incarnation = frame.node, frame.incarnation
     peering.program, peering.roster, peering.challenge = frame.program, frame.roster, frame.challenge
     peering.places = frame.places
+    crowds.pace(core, peering)
     twin = _twin(core, peering)
     if twin is not None:
         _yield_to(core, peering, twin)
@@ -149,7 +152,7 @@ def open_to(core: Core, peering: Peering, peer: bytes) -> None:
     there = _there(core, peering).union(peering.waiting)
     for agent, hosted in core.hosted.items():
         if (
-            _is_let_in(core, agent, peer)
+            crowds.is_let_in(core, agent, peer)
             and (agent, peer) not in there
             and memory.lives_there(core, peering, hosted, peer)
         ):
@@ -161,17 +164,12 @@ def go_on(core: Core, peering: Peering) -> None:
     """Open those that wait and are wanted still, as many as the other side takes at once."""
     while peering.waiting and crowds.may_ask(peering):
         agent, peer = peering.waiting[0]
-        wanted = _is_let_in(core, agent, peer) and (agent, peer) not in _there(core, peering)
+        wanted = crowds.is_let_in(core, agent, peer) and (agent, peer) not in _there(core, peering)
         if wanted and not peering.opens.take(core.now()):
             return
         peering.waiting.popleft()
         if wanted:
             open_link(core, peering, core.hosted[agent], peer)
-
-
-def _is_let_in(core: Core, agent: int, peer: bytes) -> bool:
-    contact = contacts.contact(core.db, agent, peer)
-    return agent in core.hosted and contact is not None and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
 
 def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:

@@ -13,6 +13,7 @@ from p2p_agents.core.links import crowds, opening, presence
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.pairing import exchange
 from p2p_agents.core.pairing.desk import Desk
+from p2p_agents.core.relay import ways
 from p2p_agents.core.turn import relays
 from p2p_agents.limits import (
     CLOCK_KEPT_MS,
@@ -65,6 +66,7 @@ def minute(core: Core) -> None:
     exchange.forget_prepared(core)
     quotas.minute(core)
     relays.minute(core)
+    ways.leave_unused(core)
     if core.lived.now_ms() - lived.mark(core.db).lived_ms >= CLOCK_KEPT_MS:
         lived.keep(core.db, core.lived.mark())
     tried = core.now() - core.awake >= SETTLE_S
