@@ -82,7 +82,7 @@ def settle(
     )
     hosted = Hosted(local, Speaker(identity, device, b"", name, kind), [], root=bool(secrets.root))
     core.hosted[local.id] = hosted
-    core.undo.append(lambda: core.hosted.pop(local.id))
+    core.undo.append(lambda: core.hosted.remove(local.id))
     if (unusable := core.unusable.pop(local.id, None)) is not None:
         core.undo.append(partial(core.unusable.__setitem__, local.id, unusable))
     family.gather(core, hosted, announced)

@@ -60,7 +60,7 @@ def _meant(core: Core, name: str) -> LocalAgent:
 def _remove(core: Core, local: LocalAgent) -> None:
     _close_links(core, local.id)  # while it is known whose they are
     left = removals.remove(core.db, local, core.now_ms())
-    _swap(core, "hosted", {number: hosted for number, hosted in core.hosted.items() if number != local.id})
+    _swap(core, "hosted", core.hosted.without(local.id))
     _swap(core, "unusable", {number: broken for number, broken in core.unusable.items() if number != local.id})
     forget_absent(core)
     _let_go(core, left)
@@ -104,7 +104,8 @@ def _choose_another(core: Core) -> None:
 def forget_absent(core: Core) -> None:
     """Whatever memory has of agents that live here no more goes; who waits for one is told. Their links are closed."""
     devices = {hosted.local.device for hosted in core.hosted.values()}
-    for name in ("ways", "paces", "ready", "quiet"):
+    _swap(core, "ways", core.ways.only(lambda pair: pair[0] in devices))
+    for name in ("paces", "ready", "quiet"):
         _keep(core, name, lambda key, _: key[0] in devices)
     for name in ("shares", "owed"):
         _keep(core, name, lambda key, _: key[0] in core.hosted)

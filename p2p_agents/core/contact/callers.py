@@ -42,7 +42,7 @@ def knock_info(queue: bytes, agent: bytes, device: bytes) -> bytes:
 
 def open_knock(core: Core, own: OwnQueue, blob: bytes) -> None:
     """A blob of our public queue. Raises nothing that anybody can cause."""
-    hosted = next((each for each in core.hosted.values() if each.local.device == own.device), None)
+    hosted = core.hosted.of_device(own.device)
     if hosted is None or not hosted.desk.hears(core.now()):
         return
     try:

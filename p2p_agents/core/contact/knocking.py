@@ -252,6 +252,6 @@ def why(core: Core, agent: int, peer: bytes, state: State) -> str | None:
 
 
 def _door_of(core: Core, post: Post) -> tuple[Door | None, Knocking | None]:
-    hosted = next((each for each in core.hosted.values() if each.local.device == post.pair[0]), None)
+    hosted = core.hosted.of_device(post.pair[0])
     door = doors.door_at(core.db, hosted.local.id, post.route.queue) if hosted else None
     return door, core.of(Knocks).get((door.agent, door.peer)) if door else None

@@ -90,7 +90,7 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
         ended.retire(core, key, held)
     sessions.forget_pair(core.db, *key)
     _forget_queues(core, key)
-    core.ways.pop(key, None)
+    core.ways.remove(key)
     core.paces.pop(key, None)
     outbox.orphan(core.db, hosted.local.id, agent, device)
 

@@ -28,6 +28,7 @@ from p2p_agents.core.kernel.state import (
     Waiter,
     Wanted,
 )
+from p2p_agents.core.kernel.tables import HostTable, PairTable
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.errors import KeysBroken, NoAgent, PeerFault
 from p2p_agents.limits import LATELY_S
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.clock import Clock
     from p2p_agents.core.kernel.effects import Effect
     from p2p_agents.core.kernel.entropy import Entropy
+    from p2p_agents.core.kernel.tables import Side
     from p2p_agents.link.gaps import GapBuffer
     from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.database import Database
@@ -119,14 +121,14 @@ class Core:
         self.awake = clock.monotonic()  # since then peers can have been reached
         self.effects: list[Effect] = []
         self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
-        self.hosted: dict[int, Hosted] = {}
+        self.hosted = HostTable()
         self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
         self.peerings: dict[int, Peering] = {}
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
         self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we are slow there
-        self.links: dict[PairKey, list[Link]] = {}  # of proven links, oldest first
-        self.ways: dict[PairKey, Link] = {}  # over bridges, where there is a queue of either side
+        self.links: PairTable[list[Link]] = PairTable(lambda found: _side(found[0]))  # proven ones, oldest first
+        self.ways: PairTable[Link] = PairTable(_side)  # over bridges, where there is a queue of either side
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
         self.untimely: dict[str, int] = {}  # bridge -> a cursor it named that is ahead of our clock
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
@@ -170,7 +172,7 @@ class Core:
         return found
 
     def hosted_id(self, agent_id: bytes) -> Hosted | None:
-        return next((h for h in self.hosted.values() if h.local.agent == agent_id), None)
+        return self.hosted.of_agent(agent_id)
 
     def acting(self, name: str | None) -> Hosted:
         """The local agent a command acts for: the named one, or the default. Raises NoAgent or KeysBroken."""
@@ -236,7 +238,10 @@ class Core:
         key = self.pair_key(link)
         if key not in self.links:
             log.info("linked to %s %s", link.name, id_text(link.peer)[:10])
-        self.links.setdefault(key, []).append(link)
+        if key in self.links:
+            self.links[key].append(link)
+        else:
+            self.links[key] = [link]
         link.meter.window = window_for(sum(len(found) for found in self.links.values()))
 
     def close_link(self, link: Link, code: str) -> None:
@@ -271,7 +276,7 @@ class Core:
             found.remove(link)
         for other in found:
             other.disagrees = True  # what was under way on the lost link may be missing
-        if not found and self.links.pop(key, None) is not None:
+        if not found and self.links.remove(key) is not None:
             log.info("unlinked from %s %s", link.name, id_text(link.peer)[:10])
             self._fall_back(key)
 
@@ -300,17 +305,13 @@ class Core:
 
     def links_to(self, agent: int, peer: bytes) -> Iterator[Link]:
         """Proven links between an agent of ours and a peer agent, newest first."""
-        for found in self.links.values():
-            for link in reversed(found):
-                if link.agent == agent and link.peer == peer:
-                    yield link
+        for found in self.links.between(agent, peer):
+            yield from reversed(found)
 
     def paths_to(self, agent: int, peer: bytes) -> Iterator[Link]:
         """Links first, then the ways over bridges."""
         yield from self.links_to(agent, peer)
-        for link in self.ways.values():
-            if link.agent == agent and link.peer == peer:
-                yield link
+        yield from self.ways.between(agent, peer)
 
     def mark_ready(self, key: PairKey) -> None:
         self.ready[key] = None
@@ -338,7 +339,7 @@ class Core:
         outbox.unseal(self.db, sid)
         sessions.drop(self.db, sid)
         peer = agents.owner_of(self.db, key[1])
-        hosted = next((hosted for hosted in self.hosted.values() if hosted.local.device == key[0]), None)
+        hosted = self.hosted.of_device(key[0])
         if peer is not None and hosted is not None:
             detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
             contacts.record(self.db, Event(hosted.local.id, peer, "damaged", detail, self.now_ms()))
@@ -414,6 +415,10 @@ class Core:
         level = logging.WARNING if proven else logging.DEBUG  # strangers may come again and again
         log.log(level, "connection %d: %s: %s", connection, fault.code, fault.message)
         self.hang_up(connection, fault.code)
+
+
+def _side(link: Link) -> Side:
+    return link.agent, link.peer
 
 
 def _is_meant(local: LocalAgent, name: str | None) -> bool:

@@ -107,7 +107,7 @@ def _placed(hosted: Hosted, floors: Sequence[Floor]) -> list[tuple[Conversation,
 def newcomer(core: Core) -> SigningKey:
     """The device key that is to be linked. One that was linked, or refused, serves no other attempt."""
     key = SigningKey.from_seed(keyring.linking_seed(core.keys, core.entropy.draw(keyring.SEED_BYTES)))
-    if any(hosted.local.device == key.public for hosted in core.hosted.values()):
+    if core.hosted.of_device(key.public) is not None:
         keyring.end_linking(core.keys)
         return newcomer(core)
     return key

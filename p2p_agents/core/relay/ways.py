@@ -58,11 +58,11 @@ CHALLENGE_BYTES = 32
 
 def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
     """The way of a pair, made when it is new; None for a peer that is no contact, or not with that device."""
-    hosted = next((h for h in core.hosted.values() if h.local.device == key[0]), None)
+    hosted = core.hosted.of_device(key[0])
     contact = contacts.contact(core.db, hosted.local.id, peer) if hosted else None
     identity = agents.load_identity(core.db, peer)
     if hosted is None or contact is None or not _may_be_used(core, contact, identity, key[1]):
-        core.ways.pop(key, None)
+        core.ways.remove(key)
         return None
     link = core.ways.get(key)
     if link is None:
@@ -302,8 +302,8 @@ def report_lie(core: Core, link: Link, what: str) -> None:
 def trouble(core: Core, agent: int, peer: bytes) -> str | None:
     """Why the bridges do not take what waits for a peer; None where there is none, or it does."""
     why = None
-    for link in core.ways.values():
-        for route in link.way.routes if link.way and (link.agent, link.peer) == (agent, peer) else ():
+    for link in core.ways.between(agent, peer):
+        for route in link.way.routes if link.way else ():
             assert link.way is not None
             bridge = core.bridges.get(route.bridge) or Bridge()
             _, code = link.way.avoid.get(route.bridge, (0.0, ""))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import removal
 from p2p_agents.core.kernel.effects import Wake
+from p2p_agents.core.kernel.tables import HostTable
 from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays
 from p2p_agents.store import bridges
@@ -21,7 +22,7 @@ def start_over(core: Core) -> None:
     connections are gone; who waits looks again."""
     before = core.hosted
     core.undo.append(partial(setattr, core, "hosted", before))
-    core.hosted = {}
+    core.hosted = HostTable()
     for cache in (core.ways, core.owed, core.heard, core.init_links, core.gaps):
         cache.clear()
     hosting.load_all(core)
