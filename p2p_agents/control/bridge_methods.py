@@ -5,13 +5,10 @@ from __future__ import annotations
 from p2p_agents import errors, limits
 from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import STORES
+from p2p_agents.results import node
 from p2p_agents.wire.relay_requests import TOKEN_CHARS
 
 ADDRESS_CHARS = 512  # bridge://, the longest host name, a port and a key
-BRIDGE_FIELDS = (
-    "{address, configured, token, added, state, why, way, account, observed, queues, unread, waiting, rtt_ms, heard,"
-    " failures, refusal, refusal_why, refused, next_try_s}"
-)
 _WHICH = "its address, or its host and port"
 
 BRIDGES = (
@@ -23,7 +20,7 @@ BRIDGES = (
             Param("token", str, "of admission, from the bridge's operator", at_most=TOKEN_CHARS),
             Param("timeout", float, "seconds to wait for the bridge", default=10.0, at_most=limits.WAIT_MAX_S),
         ),
-        f"{{bridge: {BRIDGE_FIELDS}}}, state: up, connecting, down or not admitted; account: who this node is there",
+        node.BridgeAnswer,
         (
             errors.BadBridge,
             errors.BridgeImpostor,
@@ -38,7 +35,7 @@ BRIDGES = (
         "bridge.remove",
         "Use a bridge no longer. What lies there for this node is read as long as contacts may leave something.",
         (Param("address", str, _WHICH, required=True, at_most=ADDRESS_CHARS),),
-        "{address, removed: true}",
+        node.BridgeRemoved,
         (errors.BridgeUnknown, *STORES),
         served=Served.BRIDGES,
     ),
@@ -46,14 +43,14 @@ BRIDGES = (
         "bridge.list",
         "List the bridges this node was told to use.",
         (),
-        f"{{bridges: [{BRIDGE_FIELDS}]}}",
+        node.Bridges,
         served=Served.BRIDGES,
     ),
     Method(
         "bridge.status",
         "How bridges do: those this node was told to use, and those its contacts are reached at.",
         (Param("address", str, f"only this one: {_WHICH}", at_most=ADDRESS_CHARS),),
-        f"{{bridges: [{BRIDGE_FIELDS}]}}",
+        node.Bridges,
         (errors.BridgeUnknown,),
         served=Served.BRIDGES,
     ),

@@ -378,7 +378,7 @@ def described(method: str) -> Method:
     """The registry's facts about a method; of one it does not know, which the node will refuse, the plain ones."""
     from p2p_agents.control.methods import METHODS, Method
 
-    return METHODS.get(method) or Method(method, "", (), "")
+    return METHODS.get(method) or Method(method, "", (), dict)
 
 
 def _is_pipe(descriptor: int) -> bool:

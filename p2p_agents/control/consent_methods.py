@@ -6,14 +6,13 @@ from p2p_agents import errors
 from p2p_agents.control.method import Method, Param, Served
 from p2p_agents.control.params import (
     AGENT,
-    CONTACT_FIELDS,
     FINDS_AGENT,
     FINDS_PEER,
     PEER,
     POLICIES,
-    REQUEST_FIELDS,
     STORES,
 )
+from p2p_agents.results import people
 
 
 def _answer_request(verb: str, text: str) -> Method:
@@ -21,7 +20,7 @@ def _answer_request(verb: str, text: str) -> Method:
         f"requests.{verb}",
         text,
         (AGENT, PEER),
-        f"{{contact: {CONTACT_FIELDS}}}",
+        people.ContactAnswer,
         (*FINDS_PEER, errors.RequestUnknown, errors.PeerBlocked),
     )
 
@@ -31,7 +30,7 @@ CONTACTS = (
         "contacts",
         "List contacts.",
         (AGENT,),
-        f"{{contacts: [{CONTACT_FIELDS}]}}, accepts: whether the peer has accepted this agent; null if it is not known",
+        people.Contacts,
         FINDS_AGENT,
         reads=True,
     ),
@@ -39,7 +38,7 @@ CONTACTS = (
         "contacts.name",
         "Give a peer a name of your own.",
         (AGENT, PEER, Param("petname", str, "the name; empty takes it away", required=True, at_most=32)),
-        f"{{contact: {CONTACT_FIELDS}}}",
+        people.ContactAnswer,
         (*FINDS_PEER, errors.BadName),
     ),
     Method(
@@ -47,7 +46,7 @@ CONTACTS = (
         "Make a contact a stranger again, to this agent: trust, names, addresses, queues, sessions and links go, the"
         " conversation stays. A blocked contact stays blocked, and is refused here.",
         (AGENT, PEER, Param("dry", bool, "do nothing, only count", default=False)),
-        f"{{contact: {CONTACT_FIELDS}, failed}}, failed: messages not delivered to it any more",
+        people.ContactRemoved,
         (*FINDS_PEER, errors.NotAContact, errors.PeerBlocked, errors.ContactFrozen, *STORES),
     ),
 )
@@ -57,7 +56,7 @@ REQUESTS = (
         "requests.list",
         "List requests, both ways, and introductions: those with an introducer.",
         (AGENT,),
-        f"{{requests: [{REQUEST_FIELDS}]}}",
+        people.Requests,
         FINDS_AGENT,
         reads=True,
     ),
@@ -68,21 +67,19 @@ REQUESTS = (
         "requests.policy",
         "Show or set who may write first.",
         (AGENT, Param("policy", str, "open, ask or closed; without it nothing changes", choices=POLICIES)),
-        "{policy}",
+        people.PolicyAnswer,
         FINDS_AGENT,
     ),
     Method(
         "requests.address",
         "The agent's address, text to pass on: whoever has it can send a request over a bridge. `off` withdraws it.",
         (AGENT, Param("off", bool, "withdraw it: requests that lie there are dropped", default=False)),
-        "{address, bridge, expires, open, why}, open: the bridge takes requests; why: why not, or whom it cannot"
-        " answer; null once withdrawn",
+        people.RequestAddress,
         (*FINDS_AGENT, errors.NoBridge, errors.AddressTooLong, *STORES),
         served=Served.BRIDGES,
     ),
 )
 
-ALLOWED_FIELDS = "{id, name, petname, trust, since}"
 _ID_OR_PEER = Param("peer", str, "a whole agent id, known or not, or a known name, petname or id prefix", required=True)
 
 ALLOWLIST = (
@@ -90,17 +87,17 @@ ALLOWLIST = (
         "allow.add",
         "Put a peer on the allowlist: once it proved who it is, it is accepted without a request. Blocked wins.",
         (AGENT, _ID_OR_PEER),
-        f"{{allowed: {ALLOWED_FIELDS}}}",
+        people.ListedAnswer,
         (*FINDS_PEER, errors.AllowlistFull, *STORES),
     ),
     Method(
         "allow.remove",
         "Take a peer off the allowlist; who was accepted stays a contact.",
         (AGENT, _ID_OR_PEER),
-        f"{{allowed: {ALLOWED_FIELDS}}}",
+        people.ListedAnswer,
         (*FINDS_PEER, errors.NotListed),
     ),
-    Method("allow.list", "List the allowlist.", (AGENT,), f"{{allowed: [{ALLOWED_FIELDS}]}}", FINDS_AGENT),
+    Method("allow.list", "List the allowlist.", (AGENT,), people.Allowlist, FINDS_AGENT),
 )
 
 _INTRODUCTIONS = ("ask", "accept", "ignore")
@@ -114,7 +111,7 @@ INTRODUCTIONS = (
             PEER,
             Param("other", str, "the other one: name, petname or id prefix", required=True),
         ),
-        "{introductions: [{id, to: {id, name, pinned, like}, about: {id, name, pinned, like}, state}]}",
+        people.Introductions,
         (
             *FINDS_PEER,
             errors.NotAContact,
@@ -129,7 +126,7 @@ INTRODUCTIONS = (
         "requests.introductions",
         "Show or set how introductions are treated: ask, accept those by paired and verified contacts, or ignore.",
         (AGENT, Param("introductions", str, "without it nothing changes", choices=_INTRODUCTIONS)),
-        "{introductions}",
+        people.IntroductionsPolicy,
         FINDS_AGENT,
     ),
 )

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors, limits
 from p2p_agents.control.method import Method, Param, Served, bad_param
-from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, STORES
+from p2p_agents.control.params import AGENT, FINDS_AGENT, STORES
+from p2p_agents.results import identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATH_CHARS = 4_096  # Linux's own limit
 
-LOG_FIELDS = "agent: {id, name}, next_root, entries: [{n, kind, device, time}]"
-DEVICE_FIELDS = "{id, name, state, here, root, n}"
 _FILES = (errors.FileExists, errors.FileUnusable)
 _PASSPHRASE = Param("passphrase", str, "8 to 1,024 characters", required=True, at_most=limits.PASSPHRASE_CHARS)
 _KEYS = (errors.NextRootMissing, errors.NextRootWrong, errors.BadKeyFile, errors.FileUnusable)
@@ -38,7 +37,7 @@ IDENTITY = (
         "identity.show",
         "The agent's identity log. `next_root` is `here`, `exported`, or `elsewhere`, with the root key.",
         (AGENT,),
-        f"{{{LOG_FIELDS}}}",
+        identity.IdentityLog,
         FINDS_AGENT,
         reads=True,
     ),
@@ -50,7 +49,7 @@ IDENTITY = (
             _path("the file that the next root key was exported to, if it was", required=False),
             Param("anyway", bool, "although a contact knows a newer log of this agent", default=False),
         ),
-        f"{{{LOG_FIELDS}}}",
+        identity.IdentityLog,
         (*FINDS_AGENT, *_KEYS, errors.IdentityFull, errors.DeviceRevoked, errors.IdentityBehind, *STORES),
         served=Served.CALLS,
         repeats=False,
@@ -60,7 +59,7 @@ IDENTITY = (
         "identity.export",
         "Move the next root key into a new file, off this machine's own ones.",
         (AGENT, _path("the file to be made")),
-        f"{{path, {LOG_FIELDS}}}",
+        identity.Exported,
         (*FINDS_AGENT, errors.NextRootMissing, *_FILES, *STORES),
         served=Served.CALLS,
         repeats=False,
@@ -70,7 +69,7 @@ IDENTITY = (
         "devices.list",
         "Every installation that ever was the agent's; `here` is this one, `root` says whether its root key is here.",
         (AGENT,),
-        f"{{devices: [{DEVICE_FIELDS}]}}",
+        identity.Devices,
         FINDS_AGENT,
         reads=True,
     ),
@@ -78,7 +77,7 @@ IDENTITY = (
         "devices.revoke",
         "End another installation of the agent, for good.",
         (AGENT, Param("device", str, "its name or the beginning of its id", required=True, at_least=1)),
-        f"{{devices: [{DEVICE_FIELDS}]}}",
+        identity.Devices,
         (
             *FINDS_AGENT,
             errors.DeviceUnknown,
@@ -92,7 +91,7 @@ IDENTITY = (
         "backup.export",
         "Write the agent into a new file under a passphrase: keys, contacts with their pins, the log. Read it again.",
         (AGENT, _path("the file to be made"), _PASSPHRASE),
-        "{path, bytes, contacts, next_root}, next_root: exported where the file lacks that key",
+        identity.Saved,
         (*FINDS_AGENT, errors.RootElsewhere, errors.BadPassphrase, *_FILES, *STORES),
         served=Served.CALLS,
         repeats=False,
@@ -108,7 +107,7 @@ IDENTITY = (
             Param("name", str, "its name here, where another agent has that one", at_most=limits.NAME_CHARS),
             Param("next_root", str, "the file of the next root key, where it was exported", at_most=PATH_CHARS),
         ),
-        f"{{agent: {AGENT_FIELDS}, contacts, entries}}, contacts and entries: how many came back",
+        identity.Restored,
         (
             *_KEYS,
             errors.BackupPassphrase,

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors
+from p2p_agents.control import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 REFERENCE_CHARS = 128  # an id, a name, a petname, an address, a cursor: the longest is a 52-character id with a suffix
 
-NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+NAMES: dict[type, str] = {kind: shape.NAMES[kind] for kind in (str, int, float, bool)}
+READS_ONLY = {"type": "string", "description": "why the node takes no writes, while it takes none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Method:
     name: str
     help: str
     params: tuple[Param, ...]
-    result: str
+    result: type | tuple[type, ...]  # the shape of its answer; of a stream those of its events, the first one first
     errors: tuple[type[P2PError], ...] = ()  # its own, beyond ALWAYS
     served: Served = Served.CORE
     streams: bool = False
@@ -96,6 +98,11 @@ class Method:
     works_s: float = 0.0  # seconds that it may work, beyond what any call may take
     waits_if: str = ""  # `timeout` counts only beside this parameter
     body: Callable[[Mapping[str, Any]], None] | None = None  # checks what no single parameter can
+
+    @property
+    def shapes(self) -> tuple[type, ...]:
+        """What it answers, or each event of its stream."""
+        return self.result if isinstance(self.result, tuple) else (self.result,)
 
     def may_repeat(self, given: Mapping[str, Any]) -> bool:
         """Whether the call may be sent again where its answer was lost."""
@@ -126,6 +133,14 @@ def schema(method: Method) -> dict[str, Any]:
         properties[param.name] = described
     required = [param.name for param in method.params if param.required]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def result_schema(method: Method, defs: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a method's answer, or of any event of its stream; named shapes go to `defs`."""
+    found = [shape.schema_of_fields(each, defs) for each in method.shapes]
+    if method.reads:
+        found[0]["properties"]["reads_only"] = READS_ONLY
+    return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def bad_param(name: str, why: str) -> errors.BadParams:

@@ -11,38 +11,47 @@ from typing import TYPE_CHECKING, Any
 from p2p_agents import errors, limits
 from p2p_agents.control.bridge_methods import BRIDGES
 from p2p_agents.control.consent_methods import CONSENT
-from p2p_agents.control.identity_methods import DEVICE_FIELDS, IDENTITY
-from p2p_agents.control.method import NAMES, Method, Param, Served, bad_param, schema
+from p2p_agents.control.identity_methods import IDENTITY
+from p2p_agents.control.method import NAMES, Method, Param, Served, bad_param, result_schema, schema
 from p2p_agents.control.node_methods import AGENTS, NODE
 from p2p_agents.control.params import (
     ADDRESSEE,
     ADDRESSES,
     AFTER,
     AGENT,
-    AGENT_FIELDS,
     BODY_TYPES,
-    CONTACT_FIELDS,
     FINDS_AGENT,
     FINDS_PEER,
     FROM,
     LIMIT,
-    MESSAGE_FIELDS,
     MESSAGE_ID,
     NEW_READER,
-    PARTY,
     PEER,
-    PEER_FIELDS,
     READER,
     STORES,
     TO,
 )
+from p2p_agents.results import messages, pairing, people
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from p2p_agents.errors import P2PError
 
-__all__ = ["ALWAYS", "METHODS", "NAMES", "PROTOCOL", "Method", "Param", "Served", "check_body", "schema", "validate"]
+__all__ = [
+    "ALWAYS",
+    "METHODS",
+    "NAMES",
+    "PROTOCOL",
+    "Method",
+    "Param",
+    "Served",
+    "api",
+    "check_body",
+    "result_schema",
+    "schema",
+    "validate",
+]
 
 PROTOCOL = 1  # raised when an older command could misread a newer node
 ALWAYS: tuple[type[P2PError], ...] = (errors.UnknownMethod, errors.BadParams, errors.Busy, errors.Bug)
@@ -91,14 +100,12 @@ def _timeout(default: float, text: str) -> Param:
 
 
 _PEERS = (
-    Method(
-        "peers", "List known and discovered peers.", (AGENT,), f"{{peers: [{PEER_FIELDS}]}}", FINDS_AGENT, reads=True
-    ),
+    Method("peers", "List known and discovered peers.", (AGENT,), people.Peers, FINDS_AGENT, reads=True),
     Method(
         "peers.watch",
         "Follow peers as they come, change and go.",
         (AGENT,),
-        '{"type": "ready"}, then {"type": "peer", …the peer\'s fields}',
+        (people.PeersReady, people.PeerEvent),
         FINDS_AGENT,
         served=Served.CALLS,
         streams=True,
@@ -116,7 +123,7 @@ _PEERS = (
                 at_most=limits.REQUEST_ADDRESS_CHARS,
             ),
         ),
-        f"{{address, agents: [{PEER_FIELDS}]}}",
+        people.Met,
         (errors.NoAgent, errors.NotReachable, *ADDRESSES),
         served=Served.CALLS,
         works_s=limits.ADD_PEER_S,
@@ -133,7 +140,7 @@ _PEERS = (
                 at_most=limits.REQUEST_ADDRESS_CHARS,
             ),
         ),
-        "{removed}, removed: the addresses, as they were dialled",
+        people.Removed,
         (errors.AddressUnknown, errors.NotReachable, errors.Usage, *STORES),
         served=Served.CALLS,
     ),
@@ -141,7 +148,7 @@ _PEERS = (
         "ping",
         "Measure the round trip to a peer.",
         (AGENT, TO, _timeout(5.0, "seconds to wait for the answer")),
-        "{to, rtt_ms, path}",
+        people.Pong,
         (*FINDS_PEER, errors.NotReachable),
         served=Served.CALLS,
     ),
@@ -150,10 +157,6 @@ _PEERS = (
 
 _CODE = Param("code", str, "a code, its id or last five characters; without it the newest", at_most=limits.OOB_CHARS)
 _PETNAME = Param("name", str, "petname for the other side", at_most=limits.NAME_CHARS)
-_PAIR_STATE = (
-    f"{{id, state, tries, wrong: [{{time, from, left}}], expires, contact?: {CONTACT_FIELDS}, trust?,"
-    f" device?: {DEVICE_FIELDS}}}, wrong: the tries that were made with other words, and where from"
-)
 _ENDED = (errors.CodeExpired, errors.CodeDead)
 _JOINS = (
     errors.BadName,
@@ -184,7 +187,7 @@ _PAIRING = (
             ),
             Param("bridge", str, "the bridge that the link leads to; without it the first one that is used"),
         ),
-        "{id, code, uri, link, expires, agent, purpose, withdrew}, withdrew: the last characters of the code before",
+        pairing.Code,
         (errors.NoAgent, errors.BadName, errors.RootElsewhere, errors.IdentityFull, errors.KeysBroken),
         addresses=True,
         repeats=False,
@@ -193,7 +196,7 @@ _PAIRING = (
         "pair.status",
         "The state of a code: waiting, paired, dead, expired or cancelled; `tries` more wrong ones end it.",
         (AGENT, _CODE),
-        _PAIR_STATE,
+        pairing.CodeState,
         (errors.NoAgent, errors.PairUnknown),
     ),
     Method(
@@ -205,11 +208,11 @@ _PAIRING = (
             _timeout(limits.PAIRING_CODE_MS / 1000, "seconds to wait"),
             Param("seen", int, "return also when more wrong tries were made than this", at_most=limits.PAGE_MAX),
         ),
-        _PAIR_STATE,
+        pairing.CodeState,
         (errors.NoAgent, errors.PairUnknown, *_ENDED, errors.PairCancelled, errors.WaitTimeout),
         served=Served.CALLS,
     ),
-    Method("pair.cancel", "Take a code back.", (AGENT, _CODE), _PAIR_STATE, (errors.NoAgent, errors.PairUnknown)),
+    Method("pair.cancel", "Take a code back.", (AGENT, _CODE), pairing.CodeState, (errors.NoAgent, errors.PairUnknown)),
     Method(
         "pair.join",
         "Pair with whoever shows this code.",
@@ -219,7 +222,7 @@ _PAIRING = (
             _PETNAME,
             _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
         ),
-        f"{{contact: {CONTACT_FIELDS}, trust}}",
+        pairing.Joined,
         (errors.NoAgent, *_JOINS),
         served=Served.CALLS,
         repeats=False,
@@ -232,7 +235,7 @@ _PAIRING = (
             Param("name", str, "the agent's name on this node; without it its own", at_most=limits.NAME_CHARS),
             _timeout(limits.WAIT_DEFAULT_S, "seconds to look for the other side"),
         ),
-        f"{{agent: {AGENT_FIELDS}}}",
+        pairing.Linked,
         (errors.AgentExists, errors.AlreadyHere, errors.RemovedHere, *_JOINS, *STORES),
         served=Served.CALLS,
         repeats=False,
@@ -241,8 +244,7 @@ _PAIRING = (
         "trust.show",
         "The facts a human decides by: trust, safety number, events.",
         (AGENT, PEER),
-        "{peer: {id, name, petname}, trust, accepts, allowed, frozen, safety_number, events: [{kind, detail, time}]},"
-        " accepts: whether the peer lets us in, as in peers",
+        people.Trusted,
         FINDS_PEER,
         reads=True,
     ),
@@ -250,22 +252,22 @@ _PAIRING = (
         "trust.verify",
         "Mark a contact as verified: a human compared the safety number. No program may do so for them.",
         (AGENT, PEER, Param("digits", str, "the 60 digits that were compared", required=True)),
-        f"{{contact: {CONTACT_FIELDS}}}",
+        people.ContactAnswer,
         (*FINDS_PEER, errors.NotAContact, errors.NumberDiffers),
     ),
-    Method("trust.block", "Block a peer.", (AGENT, PEER), f"{{contact: {CONTACT_FIELDS}}}", FINDS_PEER),
+    Method("trust.block", "Block a peer.", (AGENT, PEER), people.ContactAnswer, FINDS_PEER),
     Method(
         "trust.reset",
         "Forget what is pinned of a peer, for every agent of this node: it is unknown again. For humans only.",
         (AGENT, PEER),
-        f"{{contact: {CONTACT_FIELDS}}}",
+        people.ContactAnswer,
         (*FINDS_PEER, errors.NotAContact, *STORES),
     ),
     Method(
         "trust.unblock",
         "Unblock a peer: it is unknown again.",
         (AGENT, PEER),
-        f"{{contact: {CONTACT_FIELDS}}}",
+        people.ContactAnswer,
         (*FINDS_PEER, errors.NotAContact),
     ),
 )
@@ -291,7 +293,7 @@ _MESSAGES = (
             Param("wait", str, "wait until the message is in this state", choices=("delivered", "read")),
             _timeout(30.0, "seconds to wait for that state"),
         ),
-        "{id, cursor, state, why, duplicate, key, to}, state: asked is queued until a human there accepts the request",
+        messages.Sent,
         (
             *FINDS_PEER,
             *ADDRESSES,
@@ -316,7 +318,7 @@ _MESSAGES = (
         "inbox",
         "Unread messages of a reader, or those after a cursor.",
         (AGENT, AFTER, LIMIT, READER, NEW_READER),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, requests: how many are pending; {PARTY}",
+        messages.Unread,
         (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
         paged=True,
         reads=True,
@@ -326,7 +328,7 @@ _MESSAGES = (
         "Take unread messages that no other process of the reader is given while this connection lasts; acknowledge"
         " them with `ack` and their cursors. What is not acknowledged then is unread again.",
         (AGENT, LIMIT, READER, NEW_READER),
-        f'{{"type": "claimed", messages: [{MESSAGE_FIELDS}], cursor, more, requests}}, and nothing after it',
+        (messages.Claimed,),
         (errors.NoAgent, errors.ReaderUnknown),
         served=Served.CALLS,
         streams=True,
@@ -340,7 +342,7 @@ _MESSAGES = (
             Param("cursors", str, "exactly these, separated by commas, shown or not", at_most=CURSORS_CHARS),
             READER,
         ),
-        "{acked, cursor}",
+        messages.Acked,
         (errors.NoAgent, errors.CursorUnknown, errors.ReaderUnknown),
         hurried=False,
     ),
@@ -357,8 +359,7 @@ _MESSAGES = (
             LIMIT,
             Param("requests", bool, "return for requests that wait for a decision too", default=False),
         ),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more, requests, shared, asking?}}, shared: another process waited as"
-        " this reader, and gets them too; asking: the requests that ended the wait",
+        messages.Awaited,
         (*FINDS_PEER, errors.CursorUnknown, errors.ReaderUnknown, errors.WaitTimeout),
         served=Served.CALLS,
     ),
@@ -366,8 +367,7 @@ _MESSAGES = (
         "watch",
         "Follow messages, and the states of your own.",
         (AGENT, AFTER, FROM),
-        '{"type": "ready", cursor, requests}, then {"type": "message", message}, {"type": "state", id, state} and'
-        ' {"type": "request", …the request\'s fields}',
+        (messages.Ready, messages.MessageEvent, messages.StateEvent, messages.RequestEvent),
         (*FINDS_PEER, errors.CursorUnknown),
         served=Served.CALLS,
         streams=True,
@@ -376,7 +376,7 @@ _MESSAGES = (
         "history",
         "The conversation with a peer, oldest first.",
         (AGENT, TO, Param("before", str, "only what precedes this cursor"), AFTER, LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}], cursor, more}}, cursor: the next after, else the next before",
+        messages.Page,
         (*FINDS_PEER, errors.CursorUnknown),
         paged=True,
         reads=True,
@@ -385,7 +385,7 @@ _MESSAGES = (
         "search",
         "Messages that hold the words.",
         (AGENT, Param("text", str, "words", required=True, at_most=QUERY_CHARS), LIMIT),
-        f"{{messages: [{MESSAGE_FIELDS}]}}",
+        messages.Found,
         FINDS_AGENT,
         served=Served.CALLS,
         paged=True,
@@ -402,7 +402,7 @@ _MESSAGES = (
             Param("before", str, "a date, or an RFC 3339 time"),
             Param("dry", bool, "delete nothing, only count", default=False),
         ),
-        "{purged, kept, emptied}, kept: still to be delivered; emptied: the files hold nothing of it any more",
+        messages.Purged,
         (*FINDS_PEER, errors.MessageUnknown, *STORES),
         served=Served.CALLS,
         works_s=limits.PURGE_S,
@@ -411,7 +411,7 @@ _MESSAGES = (
         "show",
         "One message and where it stands with each recipient.",
         (AGENT, MESSAGE_ID),
-        f"{{message: {MESSAGE_FIELDS}, recipients: [{{id, name, pinned, like, device, state, why, time}}]}}",
+        messages.Shown,
         (errors.NoAgent, errors.MessageUnknown),
         reads=True,
     ),
@@ -419,3 +419,26 @@ _MESSAGES = (
 
 _ALL = (*NODE, *AGENTS, *IDENTITY, *_PEERS, *CONSENT, *_PAIRING, *_MESSAGES, *BRIDGES)
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def api() -> dict[str, Any]:
+    """The whole API as data: what each method takes, answers and raises, as JSON Schemas, and how it is called."""
+    defs: dict[str, Any] = {}
+    return {
+        "protocol": PROTOCOL,
+        "methods": {name: _api(method, defs) for name, method in METHODS.items()},
+        "$defs": defs,
+    }
+
+
+def _api(method: Method, defs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "help": method.help,
+        "params": schema(method),
+        "events" if method.streams else "result": result_schema(method, defs),
+        "errors": [kind.code for kind in (*method.errors, *ALWAYS)],
+        "repeats": method.repeats,
+        "key": method.key or None,
+        "works_s": method.works_s,
+        "reads": method.reads,
+    }

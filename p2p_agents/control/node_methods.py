@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from p2p_agents import errors, limits
 from p2p_agents.control.method import Method, Param, Served
-from p2p_agents.control.params import AGENT, AGENT_FIELDS, FINDS_AGENT, KINDS, NAME, POLICIES, STORES
+from p2p_agents.control.params import AGENT, FINDS_AGENT, KINDS, NAME, POLICIES, STORES
+from p2p_agents.results import node, people
 from p2p_agents.wire.advert import STATUSES
 
 NODE = (
@@ -12,7 +13,7 @@ NODE = (
         "node.info",
         "What the node is: version, process, home, agents.",
         (),
-        "{version, protocol, pid, home, port, incarnation, uptime_s, agents, connections}",
+        node.Info,
         served=Served.NODE,
         reads=True,
     ),
@@ -20,7 +21,7 @@ NODE = (
         "node.stop",
         "Stop the node.",
         (Param("replace", bool, "another node starts at once: followers continue with it", default=False),),
-        "{stopping: true}",
+        node.Stopping,
         served=Served.NODE,
         repeats=False,
     ),
@@ -28,7 +29,7 @@ NODE = (
         "doctor",
         "Check what this machine and network allow.",
         (),
-        "{checks: [{name, ok, detail, hint, time}]}",
+        node.Checks,
         served=Served.NODE,
         reads=True,
     ),
@@ -44,30 +45,28 @@ AGENTS = (
             Param("hidden", bool, "keep it off the network's announcements", default=False),
             Param("policy", str, "who may write first", default="ask", choices=POLICIES),
         ),
-        f"{{agent: {AGENT_FIELDS}, created}}",
+        people.Created,
         (errors.BadName, errors.AgentExists, *STORES),
     ),
-    Method("agents", "List the agents of this node.", (), f"{{agents: [{AGENT_FIELDS}]}}", reads=True),
+    Method("agents", "List the agents of this node.", (), people.Agents, reads=True),
     Method(
         "agents.remove",
         "Remove an agent from this node, for good: its keys, contacts and sessions, and the words of its messages; it"
         " is named, and never the default one that is meant. Another one becomes the default.",
         (NAME, Param("dry", bool, "do nothing, only count", default=False)),
-        "{agent: {id, name}, owed, unread, devices, default, emptied}, owed: messages that fail; devices: its other"
-        " installations, which go on; default: the default agent's name then; emptied: the files hold no word of it"
-        " any more",
+        people.AgentRemoved,
         (errors.NoAgent, *STORES),
         served=Served.CALLS,
         repeats=False,  # the name may be another agent's by then
         works_s=limits.PURGE_S,
     ),
-    Method("use", "Make an agent the default.", (NAME,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT),
-    Method("whoami", "The agent that calls act for.", (AGENT,), f"{{agent: {AGENT_FIELDS}}}", FINDS_AGENT, reads=True),
+    Method("use", "Make an agent the default.", (NAME,), people.AgentAnswer, FINDS_AGENT),
+    Method("whoami", "The agent that calls act for.", (AGENT,), people.AgentAnswer, FINDS_AGENT, reads=True),
     Method(
         "status.set",
         "Set what the agent is doing.",
         (AGENT, Param("status", str, "how busy it is", required=True, choices=STATUSES)),
-        "{status}",
+        people.Status,
         FINDS_AGENT,
     ),
 )

@@ -1,4 +1,4 @@
-"""Parameters, shapes of results and errors that many methods share."""
+"""Parameters and errors that many methods share."""
 
 from __future__ import annotations
 
@@ -26,21 +26,6 @@ ADDRESSEE = Param(
 PEER = Param("peer", str, "a peer: name, petname or id prefix", required=True)
 NAME = Param("name", str, "name of a local agent", required=True)
 MESSAGE_ID = Param("id", str, "a message id", required=True)
-
-AGENT_FIELDS = (
-    "{id, name, kind, status, policy, introductions, hidden, default, devices, attending, created, retired, behind}"
-)
-PEER_FIELDS = (
-    "{id, name, petname, pinned, like, kind, trust, accepts, status, reachable, last_seen, attending, last_read, local,"
-    " path, addresses}"
-)
-CONTACT_FIELDS = "{id, name, petname, kind, trust, accepts, allowed, since, frozen, safety_number}"
-REQUEST_FIELDS = "{id, name, pinned, like, kind, text, time, direction, state, introducer}"
-PARTY = (
-    "from and to: {id, name, pinned, like}, pinned: the name was given here, or is the one this id was accepted by,"
-    " else only the id says who it is; like: a name here that it may be taken for"
-)
-MESSAGE_FIELDS = "{id, cursor, from, conversation, type, text, time, state, trust, reply_to}"
 
 FINDS_AGENT = (errors.NoAgent, errors.KeysBroken)
 FINDS_PEER = (*FINDS_AGENT, errors.PeerUnknown, errors.PeerAmbiguous)

@@ -170,11 +170,11 @@ class Calls:
     async def _send(self, params: Json) -> Json:
         params = params | {"id": params["id"] or os.urandom(KEY_BYTES).hex()}
         try:
-            sent: Json = await self._writer.call(lambda core: commands.send(core, params))
+            sent: Json
+            sent, entry = await self._writer.call(lambda core: commands.post(core, params))
         except StoreUncertain as fault:
             key = params["id"]
             raise StoreUncertain(f"it may or may not be sent; repeat it with the same --id {key}", key=key) from fault
-        entry = sent.pop("entry")
         if params["wait"] is None:
             return sent
         sent["state"] = await self._until(entry, AWAITED[params["wait"]], params["timeout"], sent)

@@ -9,7 +9,7 @@ import pytest
 from p2p_agents import errors
 from p2p_agents.cli.face import encode
 from p2p_agents.cli.selection import LISTS, Selection
-from p2p_agents.control import methods
+from p2p_agents.control import methods, shape
 from tests.control.fake import message
 
 PAGE = {"ok": True, "messages": [message(1, "hi"), message(2, "", reply_to="m1")], "cursor": "c2", "more": False}
@@ -81,5 +81,5 @@ def test_a_short_message_costs_few_bytes() -> None:
 
 
 def test_the_lists_of_the_registry_are_known() -> None:
-    results = " ".join(method.result for method in methods.METHODS.values())
+    results = " ".join(shape.notation(each) for method in methods.METHODS.values() for each in method.shapes)
     assert all(f"{name}: [" in results for name in LISTS)

@@ -14,6 +14,7 @@ from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.store.database import Database
 from p2p_agents.wire.frame import RosterAgent, Standing
+from tests.shapes import check_answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +57,10 @@ def effects_of(core: Core, item: Callable[[Core], Any]) -> tuple[Any, list[Effec
     return outcomes[0].value, effects
 
 
-def asks(core: Core, method: Callable[[Core, Json], Json], **params: Any) -> Json:
+def asks(core: Core, method: Callable[[Core, Json], Any], **params: Any) -> Json:
     """Call one method with the registry's defaults filled in."""
     answer: Json = does(core, lambda core: method(core, DEFAULTS | params))
+    check_answer_of(method, answer)
     return answer
 
 

@@ -32,13 +32,29 @@ from p2p_agents.node.writer import Writer
 from p2p_agents.store import contacts, outbox
 from p2p_agents.store.contacts import Request, Trust
 from tests.core.stage import DEFAULTS, asks, does, meet
+from tests.shapes import check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from p2p_agents.core.kernel.core import Core
 
 PATIENCE_S = 10.0
+
+
+class Checked(Calls):
+    """Every answer and event is as the registry declares it."""
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        answer = await super().call(method, params)
+        check(method, answer)
+        return answer
+
+    async def stream(self, method: str, params: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        async with aclosing(super().stream(method, params)) as events:  # type: ignore[type-var]  # generators
+            async for event in events:
+                check(method, event)
+                yield event
 
 
 def play(core: Core, script: Callable[[Calls], Coroutine[Any, Any, Any]]) -> None:
@@ -54,7 +70,7 @@ def play(core: Core, script: Callable[[Calls], Coroutine[Any, Any, Any]]) -> Non
                     calls.happened(effect)
 
         writer = Writer(core, asyncio.get_running_loop(), happen, lambda: pytest.fail("the writer died"))
-        calls = Calls(writer, read)
+        calls = Checked(writer, read)
         writer.start()
         try:
             async with asyncio.timeout(PATIENCE_S):

@@ -42,6 +42,7 @@ from p2p_agents.store import contacts, entries, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
+from tests.shapes import check_answer_of
 from tests.sim.bridges import Bridge
 from tests.sim.pipes import Pipes
 from tests.sim.time import Clock, Time
@@ -293,7 +294,9 @@ class Agent:
         return found
 
     def call(self, command: Callable[[Core, dict[str, Any]], Any], **params: Any) -> Any:
-        return self.node.run(lambda core: command(core, {"agent": self.name, **params}))
+        answer = self.node.run(lambda core: command(core, {"agent": self.name, **params}))
+        check_answer_of(command, answer)
+        return answer
 
     # --- writing ---
 

@@ -26,6 +26,7 @@ from p2p_agents.control.client import Client
 from p2p_agents.control.wire import decode_line, encode_line
 from p2p_agents.errors import NodeUnreachable
 from p2p_agents.paths import Home
+from tests.shapes import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -172,7 +173,9 @@ class Node:
     def call(self, method: str, **params: Any) -> Json:
         """A control method. Raises its error; never starts a node."""
         with Client(self.home, start=False) as client:
-            return client.call(method, params)
+            answer = client.call(method, params)
+        check(method, answer)
+        return answer
 
     def agent(self, name: str, *flags: str) -> Agent:
         """Create an agent by command."""
@@ -320,6 +323,7 @@ class Stream:
         except OSError as error:  # no node, or one that was killed just now
             self._socket.close()
             raise NodeUnreachable(f"{path}: {error}") from error
+        self._method = method
         self.ready = self.next()
         assert self.ready["type"] == "ready"
 
@@ -333,6 +337,7 @@ class Stream:
         assert "event" in line, line
         event = line["event"]
         assert isinstance(event, dict)
+        check(self._method, event)
         return event
 
     def until(self, wanted: Callable[[Json], bool], within: float = PATIENCE_S) -> Json:

@@ -220,6 +220,11 @@ def policy(core: Core, params: Json) -> Json:
 
 
 def send(core: Core, params: Json) -> Json:
+    return post(core, params)[0]
+
+
+def post(core: Core, params: Json) -> tuple[Json, int]:
+    """What `send` answers, and the entry, for whoever waits for its state."""
     hosted = core.acting(params["agent"])
     known = addressing.meant(core, hosted, params["to"])
     reply_to = None
@@ -234,7 +239,7 @@ def send(core: Core, params: Json) -> Json:
         key,
     )
     sent = outbound.send(core, hosted, draft)
-    return {
+    answer = {
         "id": id_text(sent.hash),
         "cursor": showing.cursor_text(core, sent.cursor),
         "state": showing.shown_state(core, hosted, known.agent, sent.state),
@@ -242,8 +247,8 @@ def send(core: Core, params: Json) -> Json:
         "duplicate": sent.duplicate,
         "key": key,
         "to": Names(core, hosted).of(known.agent),
-        "entry": sent.entry,
     }
+    return answer, sent.entry
 
 
 def _why(core: Core, hosted: Hosted, peer: bytes, sent: Sent) -> str | None:

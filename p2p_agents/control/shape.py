@@ -1,0 +1,108 @@
+"""The declared results, read: their fields with what each means, as a JSON Schema, and in short for the docs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+Json = dict[str, Any]
+
+NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a result. `kind` is its type without the words about it."""
+
+    name: str
+    kind: Any
+    help: str
+    required: bool
+
+
+def fields(shape: type) -> list[Field]:
+    """The fields that a TypedDict declares, those it inherits first."""
+    return [_field(name, hint) for name, hint in get_type_hints(shape, include_extras=True).items()]
+
+
+def _field(name: str, hint: Any) -> Field:
+    required = get_origin(hint) is not NotRequired
+    if not required:
+        (hint,) = get_args(hint)
+    words = hint.__metadata__[0] if get_origin(hint) is Annotated else ""
+    return Field(name, hint.__origin__ if words else hint, words, required)
+
+
+def schema(kind: Any, defs: Json) -> Json:
+    """The JSON Schema of a type; each shape in it is put under its name into `defs` and referred to."""
+    if is_typeddict(kind):
+        name = name_of(kind)
+        if name not in defs:
+            defs[name] = {}  # a shape may hold itself
+            defs[name] |= schema_of_fields(kind, defs)
+        return {"$ref": f"#/$defs/{name}"}
+    origin, held = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return {"enum": [*held]}
+    if origin is list:
+        return {"type": "array", "items": schema(held[0], defs)}
+    if origin in (Union, UnionType):
+        return {"anyOf": [schema(each, defs) for each in held]}
+    return {"type": NAMES[kind]}
+
+
+def schema_of_fields(shape: type, defs: Json) -> Json:
+    """The JSON Schema of one shape, in full."""
+    found = fields(shape)
+    properties = {
+        field.name: schema(field.kind, defs) | ({"description": field.help} if field.help else {}) for field in found
+    }
+    required = [field.name for field in found if field.required]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def shapes_in(kind: Any) -> list[type]:
+    """The shapes that a type holds, itself first if it is one."""
+    if is_typeddict(kind):
+        return [kind, *(found for field in fields(kind) for found in shapes_in(field.kind))]
+    return [found for held in get_args(kind) for found in shapes_in(held)]
+
+
+def notation(shape: type) -> str:
+    """A shape as one reads it: {messages: [Message], cursor, more}."""
+    return "{" + ", ".join(map(told, fields(shape))) + "}"
+
+
+def type_name(kind: Any) -> str:
+    """A type in words: string or null, [Message], "in" or "out"."""
+    if is_typeddict(kind):
+        return name_of(kind)
+    origin, held = get_origin(kind), get_args(kind)
+    if origin is list:
+        return f"[{type_name(held[0])}]"
+    if origin is Literal:
+        return " or ".join("true" if value is True else f'"{value}"' for value in held)
+    return " or ".join(map(type_name, held)) if held else NAMES[kind]
+
+
+def name_of(shape: type) -> str:
+    return shape.__name__
+
+
+def told(field: Field) -> str:
+    """A field in short: its name, and what it is where that is a shape, or one word."""
+    name = field.name if field.required else f"{field.name}?"
+    is_word = get_origin(field.kind) is Literal and len(get_args(field.kind)) == 1
+    return f"{name}: {_short(field.kind)}" if shapes_in(field.kind) or is_word else name
+
+
+def choices(kind: Any) -> str:
+    """The words that a field may hold, where they are several."""
+    held = get_args(kind) if get_origin(kind) is Literal else ()
+    return ", ".join(map(str, held)) if len(held) > 1 else ""
+
+
+def _short(kind: Any) -> str:
+    held = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    return " or ".join(type_name(each) for each in held if each is not NoneType)
