@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.core.agents import ownership, restoration
 from p2p_agents.core.agents.restoration import Found
+from p2p_agents.core.api import showing
 from p2p_agents.crypto import backup as backups
 from p2p_agents.errors import BadPassphrase, FileUnusable, P2PError
 from p2p_agents.limits import PASSPHRASE_CHARS, PASSPHRASE_CHARS_LEAST
@@ -86,7 +87,11 @@ class Keeping:
         except BaseException:
             files.close()
             raise
-        taken_in = self._writer.call(partial(restoration.restore, params=params, found=Found(backup, log)), long=True)
+
+        def restore(core: Core) -> Json:
+            return showing.restored(core, restoration.restore(core, params, Found(backup, log)))
+
+        taken_in = self._writer.call(restore, long=True)
         taken_in.add_done_callback(lambda _: files.close())
         restored: Json = await asyncio.shield(taken_in)
         return restored
