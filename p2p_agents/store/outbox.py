@@ -292,6 +292,15 @@ def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
     )
 
 
+def fail_waiting(db: Database, agent: int, entry: int, why: str, now_ms: int) -> None:
+    """As `fail_unsealed`, for all recipients' devices: none of them holds it, so all are given the void."""
+    db.run(
+        "UPDATE outbox SET state = 'failed', why = ?1, changed_ms = ?2 WHERE agent = ?3 AND entry = ?4"
+        " AND state = 'queued' AND sid IS NULL AND peer IS NOT (SELECT agent FROM agents WHERE id = ?3)",
+        (why, now_ms, agent, entry),
+    )
+
+
 def fail_sealed(db: Database, row: int, now_ms: int) -> None:
     """It may have arrived; a late acknowledgement still turns it into delivered."""
     db.run(
@@ -375,10 +384,12 @@ def deliveries(db: Database, agent: int, entry: int) -> list[Delivery]:
 
 
 def is_elsewhere(db: Database, row: Delivery) -> bool:
-    """Whether another device of the recipient holds the entry."""
+    """Whether another device, of this recipient or another one, holds the entry, or may: not our agent's own."""
     found = db.one(
-        "SELECT 1 FROM outbox WHERE entry = ? AND peer = ? AND device <> ? AND state IN ('delivered', 'read')",
-        (row.entry, row.peer, row.device),
+        "SELECT 1 FROM outbox WHERE entry = ?1 AND agent = ?2 AND id <> ?3"
+        " AND (sid IS NOT NULL OR state IN ('delivered', 'read') OR why = 'unconfirmed')"
+        " AND peer IS NOT (SELECT agent FROM agents WHERE id = ?2)",
+        (row.entry, row.agent, row.id),
     )
     return found is not None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from p2p_agents.conversation.direct import DIRECT
 from p2p_agents.conversation.record import MESSAGE, is_intact
 from p2p_agents.conversation.states import ASKED, State, folded, least
 from p2p_agents.core.contact import knocking
@@ -299,18 +300,21 @@ def state_of(core: Core, hosted: Hosted, line: Logged) -> str:
 
 
 def _peer(core: Core, hosted: Hosted, line: Logged) -> bytes | None:
-    """Whom a conversation of two is with; None for one of more."""
+    """The one whom a direct conversation is with; None for other kinds."""
     talk = talks.find(core, hosted, line.conversation)
-    others = [] if talk is None else talk.others(hosted.local.agent) or [hosted.local.agent]
-    return others[0] if len(others) == 1 else None
+    if talk is None or talk.kind != DIRECT:
+        return None
+    return next(iter(talk.others(hosted.local.agent)), hosted.local.agent)
 
 
 def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
+    """One for each device of each recipient. Acceptance is asked for in a direct conversation only."""
+    peer = _peer(core, hosted, line)
     return [
         {
             **names.of(d.peer),
             "device": id_text(d.device) if d.device else None,
-            "state": shown_state(core, hosted, d.peer, d.state),
+            "state": str(d.state) if peer is None else shown_state(core, hosted, d.peer, d.state),
             "why": why(core, hosted, d),
             "time": time_text(d.changed_ms),
         }

@@ -52,5 +52,6 @@ def void(core: Core, agent: int, row: int, entry: int, why: str) -> None:
         outbox.drop(core.db, row)
         return
     outbox.fail_unsealed(core.db, row, why, core.now_ms())
+    outbox.fail_waiting(core.db, agent, entry, why, core.now_ms())
     entries.set_void(core.db, entry, write_void(key, record, why))
     core.effect(Moved(agent, entry))
