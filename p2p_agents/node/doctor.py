@@ -17,13 +17,14 @@ from p2p_agents.core.delivery import integrity
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.crypto.fingerprint import PREFIX_CHARS, id_text
 from p2p_agents.crypto.kem import require_post_quantum
-from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, NoPostQuantum, P2PError
+from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.errors import DeviceRevoked, EnvironmentFault, IdentityBehind, KeysBroken, NoPostQuantum, P2PError
 from p2p_agents.limits import DISK_LOW_BYTES, DISK_PROBE_BYTES, STORE_CHECK_S
 from p2p_agents.net import probing
 from p2p_agents.net.interfaces import local_addresses
 from p2p_agents.output import called
 from p2p_agents.paths import hints_directory
-from p2p_agents.store import agents, contacts, upgrade
+from p2p_agents.store import agents, contacts, keyring, upgrade
 from p2p_agents.store.database import Database
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.net.probing import Probe
     from p2p_agents.paths import Home
+    from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.contacts import Event
 
 DAMAGED_HINT = "check the disk; a backup made before has the words, and so have the peers: ask them to send them again"
@@ -84,7 +86,7 @@ def run_checks(
         _crypto(),
         _home(home),
         _disk(home),
-        _store(home, running=live is not None, resting=resting is not None),
+        *_store(home, running=live is not None, resting=resting is not None),
         _node(live, resting),
         _socket(socket.AF_INET, "ipv4"),
         _socket(socket.AF_INET6, "ipv6"),
@@ -189,21 +191,42 @@ def _write(path: str) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def _store(home: Home, *, running: bool, resting: bool) -> Check:
+def _store(home: Home, *, running: bool, resting: bool) -> list[Check]:
+    """The store, and without a node the key files of its agents: a node has tried them itself."""
     if not os.path.exists(home.store):
-        return Check("store", None, "no messages yet")
+        return [Check("store", None, "no messages yet")]
     open_ = Database.rest if resting else Database.read if running else Database.open
     try:
         database = open_(home.store)
     except P2PError as error:
-        return Check("store", False, error.message, error.hint)
+        return [Check("store", False, error.message, error.hint)]
     try:
-        flaw = database.flaw(STORE_CHECK_S)
+        if flaw := database.flaw(STORE_CHECK_S):
+            return [Check("store", False, f"its file is damaged: {flaw}", _how_to_restore(home))]
+        whole = ", and its pages are whole" if flaw == "" else ""
+        keys = [] if running or resting else _keys(home, agents.agents(database))
+        return [Check("store", True, f"readable{whole}"), *keys]
     finally:
         database.close()
-    if flaw:
-        return Check("store", False, f"its file is damaged: {flaw}", _how_to_restore(home))
-    return Check("store", True, "readable" + (", and its pages are whole" if flaw == "" else ""))
+
+
+def _keys(home: Home, found: list[LocalAgent]) -> list[Check]:
+    """One check for each agent whose key file is missing or damaged; one for all if none is."""
+    broken = [check for local in found if (check := _broken_key(home, local)) is not None]
+    if broken or not found:
+        return broken
+    whose = "agent " + found[0].name if len(found) == 1 else f"all {len(found)} agents"
+    return [Check("keys", True, f"the keys of {whose} can be read")]
+
+
+def _broken_key(home: Home, local: LocalAgent) -> Check | None:
+    try:
+        kept = keyring.read_agent_key(home.keys, local.agent, restore=False)
+    except KeysBroken as error:
+        return Check("keys", False, f"agent {local.name}: {error.message}", error.hint)
+    if SigningKey.from_seed(kept.device).public != local.device:
+        return Check("keys", False, f"the keys of agent {local.name} do not belong to its identity", KeysBroken.hint)
+    return None
 
 
 def _how_to_restore(home: Home) -> str:

@@ -77,8 +77,9 @@ def settle(directory: str, agent: bytes) -> None:
             _unlink(kept)
 
 
-def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
-    """If the file cannot be read and the earlier one can, that one is restored. Raises KeysBroken."""
+def read_agent_key(directory: str, agent: bytes, *, restore: bool = True) -> AgentSecrets:
+    """If the file cannot be read and an earlier one can, read that one, and put it back if `restore`. Raises
+    KeysBroken."""
     path = _agent_path(directory, agent)
     try:
         return _read_agent(path)
@@ -86,7 +87,8 @@ def read_agent_key(directory: str, agent: bytes) -> AgentSecrets:
         for kept in reversed(_kept(path)):
             with suppress(StoreBroken):
                 found = _read_agent(kept)
-                put_back(directory, agent, kept)
+                if restore:
+                    put_back(directory, agent, kept)
                 return found
         raise KeysBroken(broken.message) from broken
 

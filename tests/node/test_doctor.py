@@ -18,10 +18,10 @@ from p2p_agents.net.probing import Probe, StandIn
 from p2p_agents.node import doctor
 from p2p_agents.node.doctor import Live, run_checks
 from p2p_agents.paths import Home
-from p2p_agents.store import contacts
+from p2p_agents.store import contacts, keyring
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
-from tests.core.stage import does, hosts
+from tests.core.stage import does, hosts, make_core
 from tests.disks import mounted
 
 if TYPE_CHECKING:
@@ -101,6 +101,61 @@ def test_a_store_with_a_damaged_page(home: Home, tmp_path: Path) -> None:
     assert found["detail"].startswith("its file is damaged: ")
     assert str(copy) in found["hint"]
     assert "backup import" in found["hint"]
+
+
+def test_broken_key_files_are_found_without_a_node(home: Home, tmp_path: Path) -> None:
+    """Each broken agent is named, with what restores it; nothing is written, and no key is shown."""
+    home.create()
+    (tmp_path / "home" / "keys").rmdir()
+    core = make_core(tmp_path / "home")
+    files = {name: tmp_path / "home" / "keys" / f"{hosts_id(core, name).hex()}.key" for name in ("alice", "bob", "eve")}
+    core.db.close()
+    assert (checks(home)["keys"]["ok"], checks(home)["keys"]["detail"]) == (
+        True,
+        "the keys of all 3 agents can be read",
+    )
+    kept = keyring.read_agent_key(home.keys, bytes.fromhex(files["alice"].stem))
+    content = files["alice"].read_bytes()[:-1]
+    files["alice"].write_bytes(content)
+    files["bob"].unlink()
+    found = [check for check in run_checks(home) if check["name"] == "keys"]
+    assert [check["ok"] for check in found] == [False, False]
+    assert [check["detail"].split(":")[0] for check in found] == ["agent alice", "agent bob"]
+    assert all("copy of the state directory" in check["hint"] and "backup import" in check["hint"] for check in found)
+    assert files["alice"].read_bytes() == content
+    for seed in (kept.root, kept.next_root, kept.device):
+        assert seed.hex() not in str(found)
+        assert str(seed)[2:-1] not in str(found)
+
+
+def test_a_key_file_of_another_agent(home: Home, tmp_path: Path) -> None:
+    home.create()
+    (tmp_path / "home" / "keys").rmdir()
+    core = make_core(tmp_path / "home")
+    alice, bob = (tmp_path / "home" / "keys" / f"{hosts_id(core, name).hex()}.key" for name in ("alice", "bob"))
+    core.db.close()
+    alice.write_bytes(bob.read_bytes())
+    found = checks(home)["keys"]
+    assert (found["ok"], found["detail"]) == (False, "the keys of agent alice do not belong to its identity")
+
+
+def test_a_key_file_whose_earlier_one_is_whole(home: Home, tmp_path: Path) -> None:
+    """The node will put it back; until then, looking moves nothing."""
+    home.create()
+    (tmp_path / "home" / "keys").rmdir()
+    core = make_core(tmp_path / "home")
+    alice = tmp_path / "home" / "keys" / f"{hosts_id(core, 'alice').hex()}.key"
+    core.db.close()
+    alice.rename(f"{alice}.0.old")
+    alice.write_bytes(b"")
+    before = sorted(os.listdir(home.keys))
+    assert checks(home)["keys"]["detail"] == "the keys of agent alice can be read"
+    assert sorted(os.listdir(home.keys)) == before
+
+
+def hosts_id(core: Core, name: str) -> bytes:
+    hosts(core, name)
+    return core.acting(name).local.agent
 
 
 def test_what_the_running_node_says_of_discovery(home: Home) -> None:
