@@ -179,15 +179,18 @@ class _Parser:
         return int(low or 0), int(high or 10**9)
 
     def _map(self) -> Check:
-        if self._peek() == "}":
-            self._take()
-            return lambda value: value == {}
-        self._occurrence()
-        key = self._controlled()
-        self._take("=>")
-        inner = self._choice()
+        """The first entry whose key fits says what the value must be; one with a name is a text of that name."""
+        entries: list[tuple[int, Check, Check]] = []
+        while self._peek() != "}":
+            least, _ = self._occurrence()
+            named = self._tokens[self._at + 1] == ":"
+            key = _is(self._take()) if named else self._controlled()
+            self._take(":" if named else "=>")
+            entries.append((least, key, self._choice()))
+            if self._peek() == ",":
+                self._take()
         self._take("}")
-        return lambda value: isinstance(value, dict) and all(key(k) and inner(v) for k, v in value.items())
+        return lambda value: isinstance(value, dict) and _maps(entries, value)
 
     def _sign(self) -> Signed:
         self._take("(")
@@ -198,6 +201,15 @@ class _Parser:
         label = self._take()[1:-1]
         self._take(")")
         return Signed(payload, label)
+
+
+def _is(name: str) -> Check:
+    return lambda value: value == name
+
+
+def _maps(entries: list[tuple[int, Check, Check]], value: dict[Any, Any]) -> bool:
+    whole = all(any(key(k) for k in value) for least, key, _ in entries if least)
+    return whole and all(next((inner(v) for _, key, inner in entries if key(k)), False) for k, v in value.items())
 
 
 def _holds(check: Any, value: Any) -> bool:

@@ -23,6 +23,7 @@ from p2p_agents.wire.claims import (
     encode_hello,
     encode_open,
 )
+from p2p_agents.wire.extensions import SPOKEN, Extensions, agree
 from p2p_agents.wire.frame import Hello, Open, Standing
 
 FINGERPRINT_CHARS = 20  # of a device key in base32, 100 bits: people compare these
@@ -37,6 +38,7 @@ class Speaker:
     bundle: bytes
     name: str
     kind: str
+    extensions: Extensions = SPOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ def say(
         channel.incarnation,
         offer,
         standing,
+        speaker.name,
+        speaker.kind,
+        speaker.extensions,
     )
     start, entries = identity.owed(held_by_peer, held_head)
     return Hello(
@@ -118,8 +123,6 @@ def say(
         start,
         entries,
         speaker.bundle,
-        speaker.name,
-        speaker.kind,
     )
 
 
@@ -132,10 +135,12 @@ def check(
     challenge: bytes,
     known: Identity | None,
 ) -> Proven:
-    """The peer in `role` proved itself to us. Raises BadSignature, BadIdentity and its kin, BadSeal or Malformed."""
+    """The peer in `role` proved itself to us. Raises BadSignature, BadIdentity and its kin, BadSeal, UnknownVersion or
+    Malformed."""
     claims = decode_hello(unverified_payload(hello.signed))
     verify(claims.device, hello.signed, HELLO_LABEL)
     _check_context(claims, role, channel, speaker, challenge)
+    agree(claims.extensions)
     identity = _merged(hello, claims.device, known)
     if identity.agent != channel.peer:
         raise BadIdentity("the identity log is another agent's")
@@ -146,7 +151,7 @@ def check(
     bundle = verify_bundle(hello.bundle, claims.device)
     if bundle.agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
-    return Proven(identity, claims, bundle, hello.name, hello.kind)
+    return Proven(identity, claims, bundle, claims.name, claims.kind)
 
 
 def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:

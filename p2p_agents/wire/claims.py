@@ -12,9 +12,11 @@ from typing import Annotated, Any, ClassVar
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import SYNC_TIPS
-from p2p_agents.wire.frame import Lane, LogLength, Regard
+from p2p_agents.wire.extensions import ExtensionMap, agree
+from p2p_agents.wire.frame import PROTOCOL, Lane, LogLength, Regard
 from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, Custom, Date, ListOf, Ms, OneOf, Uint, Uint53
 from p2p_agents.wire.layout import Layout, Versioned
+from p2p_agents.wire.names import AgentKind, AgentName
 from p2p_agents.wire.parts import Preview
 from p2p_agents.wire.payload import ReadMark
 from p2p_agents.wire.route import Routes
@@ -63,6 +65,7 @@ class OpenClaims(Versioned):
 class HelloClaims(Versioned):
     RULE: ClassVar[str] = "signed"
     WHAT: ClassVar[str] = "hello"
+    VERSION: ClassVar[int] = PROTOCOL
     role: Annotated[Role, OneOf(Role)]
     server_key: Bytes32
     agent: Bytes32
@@ -79,6 +82,9 @@ class HelloClaims(Versioned):
     incarnation: Ms
     offer: Offer  # a fresh single-use KEM key
     standing: Regard
+    name: AgentName
+    kind: AgentKind
+    extensions: ExtensionMap
 
 
 def encode_open(
@@ -176,6 +182,7 @@ HOLDING = Custom("conversation", Holding.unpack, Holding.pack)
 class SyncClaims(Versioned):
     RULE: ClassVar[str] = "sync-claims"
     WHAT: ClassVar[str] = "sync"
+    VERSION: ClassVar[int] = PROTOCOL
     agent: Bytes32
     device: Bytes32
     peer: Bytes32
@@ -190,6 +197,7 @@ class SyncClaims(Versioned):
     dead: Dead  # the session given up last whose secrets are still held
     dead_heals: Heals
     reply: Bool  # the sender wants the peer's view too
+    extensions: ExtensionMap
 
 
 def encode_sync(claims: SyncClaims) -> bytes:
@@ -198,7 +206,9 @@ def encode_sync(claims: SyncClaims) -> bytes:
 
 def decode_sync(data: bytes) -> SyncClaims:
     """Raises Malformed or UnknownVersion."""
-    return SyncClaims.decoded(data)
+    claims = SyncClaims.decoded(data)
+    agree(claims.extensions)
+    return claims
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The link protocol: every frame of a connection's message stream and its layout. Version 1.
+"""The link protocol: every frame of a connection's message stream and its layout. Version 2.
 
 A frame is a CBOR array [type, link, fields…]. Link 0 speaks for the node; other numbers are lanes of one agent pair,
 even when the dialer of the connection opened them, odd when the other side did.
@@ -20,7 +20,8 @@ even when the dialer of the connection opened them, odd when the other side did.
     either   KNOCK     may I write to you, from a stranger; in public queues only
     either   CLOSE     the link ends
 
-Frames of an unknown type are skipped wherever they come, so that later versions may add some. A frame of a known type
+Frames of an unknown type are skipped wherever they come, so that later releases may add some, as they may add keys to
+the maps that some structures end in (extensions.py). A frame of a known type
 that is not laid out as below is Malformed and ends the connection.
 """
 
@@ -40,6 +41,7 @@ from p2p_agents.limits import (
     SESSION_FRAME_BYTES,
 )
 from p2p_agents.wire.cbor import decode, encode, uint
+from p2p_agents.wire.extensions import NOTHING, ExtensionMap
 from p2p_agents.wire.greeting import Greeting
 from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, Custom, Date, ListOf, Ms, OneOf, Uint, Uint53
 from p2p_agents.wire.knock import Knock
@@ -47,7 +49,7 @@ from p2p_agents.wire.layout import Layout, Typed
 from p2p_agents.wire.names import AgentKind, AgentName
 from p2p_agents.wire.parts import PLACE, Bundle, Code, IdentityLog, Word
 
-PROTOCOL = 1
+PROTOCOL = 2
 FRAME_ITEMS = 1_024  # values in one frame: a HELLO carries an identity log, a NODE a roster
 PAYLOAD = Bytes(at_most=FRAME_BYTES - 256, name="payload")  # room in a frame beside its own fields
 
@@ -103,6 +105,7 @@ class Node(Typed):
     challenge: Bytes32  # drawn for this connection; every OPEN to this side signs it
     roster: Annotated[tuple[RosterAgent, ...], ListOf(RosterAgent, ROSTER_AGENTS)]
     places: Annotated[tuple[str, ...], ListOf(PLACE, PAIRING_PLACES, label="place")] = ()  # of codes shown here
+    extensions: ExtensionMap = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,6 @@ class Hello(Typed):
     start: LogLength
     entries: IdentityLog  # from position `start` on
     bundle: Bundle
-    name: AgentName
-    kind: AgentKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from p2p_agents.wire.extensions import NOTHING, ExtensionMap
 from p2p_agents.wire.kinds import Bytes32, ListOf
 from p2p_agents.wire.layout import Typed
 from p2p_agents.wire.parts import CODE, Bundle, IdentityLog
@@ -25,3 +26,4 @@ class Greeting(Typed):
     addresses: Annotated[
         tuple[str, ...], ListOf(CODE, ADDRESSES, label="address")
     ]  # IP literals with ports: only tried
+    extensions: ExtensionMap = NOTHING

@@ -151,7 +151,7 @@ def test_frames_of_links_that_do_not_stand_are_ignored_or_refused(
     junk = os.urandom(200)
     frames = [
         Node(os.urandom(32), 1, "9.9", os.urandom(32), (RosterAgent(os.urandom(32), "bob", "human", "online"),)),
-        Hello(2, junk, 0, (junk,), junk, "bob", "human"),
+        Hello(2, junk, 0, (junk,), junk),
         Data(2, junk),
         Request(2, junk),
         Credit(2, limits.INT_MAX),

@@ -13,10 +13,17 @@ from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.crypto.kem import KemKey, seal
 from p2p_agents.crypto.oob import Invitation, show
 from p2p_agents.crypto.signing import SigningKey
+from p2p_agents.wire import cbor, claims
 from p2p_agents.wire.entry import ENTRY_LABEL, FIRST_PREV, Claims, body_hash, encode_body, encode_claims
+from p2p_agents.wire.frame import decode_frame, encode_frame
 from p2p_agents.wire.pairing import encode_message
+from p2p_agents.wire.relay import decode_message as decode_relayed
+from p2p_agents.wire.relay import encode_message as encode_relayed
 from tests.crypto.ends import End, Seeded
 from tests.link.pairs import ALICE, BOB, CODE, NOW, pair, shows, types
+from tests.wire.test_claims import HELLO, REQUEST, RESET, SYNC, A, B, C
+from tests.wire.test_frame import EXAMPLES as FRAMES
+from tests.wire.test_relay import EXAMPLES as MESSAGES
 
 HERE = Path(__file__).parent
 
@@ -31,6 +38,7 @@ def main() -> None:
         ("pairing", pairing),
         ("bundle", bundle),
         ("turns", turns),
+        ("wire", wire),
     ):
         (HERE / f"{name}.json").write_text(json.dumps(make(), indent=1) + "\n")
 
@@ -238,6 +246,35 @@ def _record(end: End, name: str, act: str, data: bytes, words: bytes) -> dict[st
         "peer_key": s.into.public.hex(),
         "heals": [[identity, secret.hex()] for identity, secret in s.heals],
     }
+
+
+LATER = {"later": [1, {"deep": None}], "x-y": b"bytes"}  # keys that no release knows yet
+
+_CLAIMS = {
+    "OpenClaims": (claims.OpenClaims(A, B, C, A, B, C, 2), claims.OpenClaims.encoded, claims.OpenClaims.decoded),
+    "HelloClaims": (HELLO, claims.encode_hello, claims.decode_hello),
+    "SyncClaims": (SYNC, claims.encode_sync, claims.decode_sync),
+    "ResetClaims": (RESET, claims.encode_reset, claims.decode_reset),
+    "RequestClaims": (REQUEST, claims.encode_request, claims.decode_request),
+}
+WIRE = {  # an example, how it is written and read; of several of one kind the first
+    **{type(each).__name__: (each, encode_frame, decode_frame) for each in reversed(FRAMES)},
+    **_CLAIMS,
+    **{f"bridge {type(each).__name__}": (each, encode_relayed, decode_relayed) for each in reversed(MESSAGES)},
+}
+
+
+def wire() -> dict[str, dict[str, str]]:
+    """`later` is what a later release may say in its place, `before` what the version before this one said."""
+    found = {name: {"bytes": write(example).hex()} for name, (example, write, _) in WIRE.items()}
+    for vector in found.values():
+        fields = cbor.decode(bytes.fromhex(vector["bytes"]))
+        if isinstance(fields[-1], dict):
+            vector["later"] = cbor.encode([*fields[:-1], {**fields[-1], **LATER}]).hex()
+    for name, at, dropped in (("Node", 2, 1), ("HelloClaims", 0, 3), ("SyncClaims", 0, 1)):
+        fields = cbor.decode(bytes.fromhex(found[name]["bytes"]))
+        found[name]["before"] = cbor.encode([*fields[:at], 1, *fields[at + 1 : -dropped]]).hex()
+    return found
 
 
 def _step(bob: End, act: str, data: bytes, words: bytes) -> dict[str, str]:

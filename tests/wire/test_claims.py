@@ -13,6 +13,7 @@ from p2p_agents.limits import INT_MAX, SYNC_TIPS, TEXT_PREVIEW_BYTES
 from p2p_agents.wire import claims
 from p2p_agents.wire.cbor import decode, encode
 from p2p_agents.wire.claims import OFFER_BYTES, Holding, Role, SessionView, Tip
+from p2p_agents.wire.extensions import SPOKEN
 from p2p_agents.wire.frame import Standing
 from p2p_agents.wire.payload import ReadMark
 from p2p_agents.wire.route import Route
@@ -20,7 +21,25 @@ from p2p_agents.wire.route import Route
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 TIP = Tip(b"e" * 8, 7, C)
 HELLO = claims.HelloClaims(
-    Role.ACCEPTOR, A, A, B, C, A, B, C, 1, A, 0, b"", B, INT_MAX, bytes(OFFER_BYTES), Standing.ACCEPTS
+    Role.ACCEPTOR,
+    A,
+    A,
+    B,
+    C,
+    A,
+    B,
+    C,
+    1,
+    A,
+    0,
+    b"",
+    B,
+    INT_MAX,
+    bytes(OFFER_BYTES),
+    Standing.ACCEPTS,
+    "alice",
+    "codex",
+    SPOKEN,
 )
 SYNC = claims.SyncClaims(
     A,
@@ -37,6 +56,7 @@ SYNC = claims.SyncClaims(
     routes=(Route("bridge://b:1#k", A, B, C),),
     dead=A,
     dead_heals=(7, 8),
+    extensions=SPOKEN,
 )
 RESET = claims.ResetClaims(A, B, C, A, B, bytes(OFFER_BYTES), b"", (1, 2))
 REQUEST = claims.RequestClaims(A, B, C, A, "may I?", 1)
@@ -64,7 +84,7 @@ def test_every_field_is_checked(example, write, read):
         with pytest.raises(Malformed):
             read(encode(wrong))
     with pytest.raises(UnknownVersion):
-        read(encode([2, *fields[1:]]))
+        read(encode([3, *fields[1:]]))
 
 
 @pytest.mark.parametrize(("_", "write", "read"), KINDS, ids=IDS)

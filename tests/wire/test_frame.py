@@ -18,7 +18,7 @@ EXAMPLES = [
     frames.Node(A, INT_MAX, "0.1.0", B, (ALICE,)),
     frames.Open(2, A, B, C, A, 0, b"proof"),
     frames.Open(2, A, B, C, A, 3, b"proof", B),
-    frames.Hello(2, b"signed", 0, (b"entry",), b"bundle", "alice", "codex"),
+    frames.Hello(2, b"signed", 0, (b"entry",), b"bundle"),
     frames.Refuse(3, "no_such_agent"),
     frames.Close(3, "ghost"),
     frames.Credit(2, INT_MAX),
@@ -75,8 +75,9 @@ def test_a_frame_of_another_shape_is_malformed(frame):
 def test_another_version_is_refused():
     """No negotiation: NODE is the first frame, and says which protocol."""
     fields = EXAMPLES[0].pack()
-    with pytest.raises(UnknownVersion):
-        decode_frame(encode([0, 0, 2, *fields[3:]]))
+    for version in (1, 3):
+        with pytest.raises(UnknownVersion):
+            decode_frame(encode([0, 0, version, *fields[3:]]))
 
 
 def test_a_roster_is_bounded():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from p2p_agents.errors import BadName, Malformed
 from p2p_agents.limits import NAME_CHARS
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.advert import Advert
+from p2p_agents.wire.claims import decode_hello, encode_hello
 from p2p_agents.wire.frame import RosterAgent, decode_frame, encode_frame
 from p2p_agents.wire.names import (
     NAME_RE,
@@ -20,6 +23,7 @@ from p2p_agents.wire.names import (
     told_kind,
     told_name,
 )
+from tests.wire.test_claims import HELLO
 
 
 @pytest.mark.parametrize("name", ["a", "alice", "Build-bot.2", "x_y", "a" * NAME_CHARS])
@@ -70,7 +74,7 @@ def test_a_name_that_is_told_is_held_to_the_same_rule(name):
     with pytest.raises(Malformed):
         told_name(name)
     with pytest.raises(Malformed):
-        decode_frame(encode_frame(frames.Hello(2, b"signed", 0, (), b"bundle", name, "codex")))
+        decode_hello(encode_hello(dataclasses.replace(HELLO, name=name)))
     roster = (RosterAgent(b"a" * 32, name, "codex", "online"),)
     with pytest.raises(Malformed):
         decode_frame(encode_frame(frames.Node(b"n" * 32, 1, "x", b"c" * 32, roster)))
@@ -84,7 +88,7 @@ def test_so_is_a_kind(kind):
     with pytest.raises(Malformed):
         told_kind(kind)
     with pytest.raises(Malformed):
-        decode_frame(encode_frame(frames.Hello(2, b"signed", 0, (), b"bundle", "bob", kind)))
+        decode_hello(encode_hello(dataclasses.replace(HELLO, kind=kind)))
     roster = (RosterAgent(b"a" * 32, "bob", kind, "online"),)
     with pytest.raises(Malformed):
         decode_frame(encode_frame(frames.Node(b"n" * 32, 1, "x", b"c" * 32, roster)))

@@ -10,7 +10,7 @@ from p2p_agents.conversation.states import ASKED, State, folded, least
 from p2p_agents.core.contact import knocking
 from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.clock import time_text
-from p2p_agents.core.links import presence
+from p2p_agents.core.links import presence, releases
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text, safety_number
 from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
@@ -339,6 +339,8 @@ def why(core: Core, hosted: Hosted, delivery: Delivery) -> str | None:
 
 
 def _why_no_link(core: Core, agent: int, peer_id: bytes) -> str:
+    if (agent, peer_id) in core.apart:
+        return releases.APART
     return _crowd(core, agent, peer_id) or ("peer does not answer" if _connection_of(core, peer_id) else "peer is away")
 
 

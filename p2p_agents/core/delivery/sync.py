@@ -11,6 +11,7 @@ from p2p_agents.core.delivery import holdings
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.state import Phase, Stall
+from p2p_agents.core.links import releases
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.kem import seal
@@ -87,6 +88,7 @@ def _send_page(core: Core, link: Link, page: list[Conversation], *, reply: bool)
         routes=ways.routes_for(core, key, link.peer),
         dead=link.heal.dead,
         dead_heals=tuple(identity for identity, _ in link.heal.heals),
+        extensions=hosted.speaker.extensions,
     )
     signed = hosted.speaker.key.sign(encode_sync(claims), SYNC_LABEL)
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
@@ -213,6 +215,8 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     fresh = bool(link.own_challenge) and claims.nonce == link.own_challenge
     if not fresh and claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
         return
+    link.features = claims.extensions.features
+    releases.agree(core, link)
     ways.learn_routes(core, key, link.peer, claims)
     _note_room(core, link, key, claims)
     link.peer_challenge = claims.challenge or link.peer_challenge

@@ -124,6 +124,7 @@ class Core:
         self.hosted = HostTable()
         self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
         self.peerings: dict[int, Peering] = {}
+        self.apart: set[tuple[int, bytes]] = set()  # (agent, peer): contacts whose release speaks another version
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
         self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
         self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we are slow there

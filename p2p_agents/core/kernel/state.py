@@ -206,6 +206,7 @@ class Link:
     bundle: Bundle | None = None
     name: str = ""
     kind: str = ""
+    features: tuple[str, ...] = ()  # that the peer announced, under its signature
     opened: float = 0.0
     node: bytes = b""  # the peer's node, as its device signed it
     incarnation: int = 0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import p2p_agents
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.kernel.state import Link, Peering, Phase
-from p2p_agents.core.links import crowds, memory, presence, standing
+from p2p_agents.core.links import crowds, memory, presence, releases, standing
 from p2p_agents.core.links import proof as proving
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.errors import IdentityRollback, Malformed, PeerFault
+from p2p_agents.errors import IdentityRollback, Malformed, PeerFault, UnknownVersion
 from p2p_agents.limits import FRAME_BYTES, LINKS_PER_CONNECTION, ROSTER_AGENTS
 from p2p_agents.link import hello as hellos
 from p2p_agents.link.hello import Channel
@@ -57,7 +57,10 @@ def connected(
 
 def disconnected(core: Core, connection: int, why: str = "") -> None:
     """`why` is what the peer said of it, if it was the peer."""
-    crowds.note_end(core, core.peerings.get(connection), why)
+    peering = core.peerings.get(connection)
+    crowds.note_end(core, peering, why)
+    if peering is not None and why == UnknownVersion.code:
+        releases.differ(core, peering)
     core.drop_peering(connection)
 
 
@@ -347,6 +350,7 @@ def _prove(link: Link, proven: Proven, role: Role) -> None:
     link.held_by_peer, link.held_head = claims.held_n, claims.held
     link.node, link.incarnation = claims.node, claims.incarnation
     link.name, link.kind = proven.name, proven.kind
+    link.features = claims.extensions.features
     if role is Role.ACCEPTOR:
         link.peer_challenge = claims.own_challenge
     link.phase = Phase.UP
@@ -362,6 +366,7 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     peering.busy.discard((link.agent, link.peer))
     peering.framer.limit = FRAME_BYTES
     core.hooks.proven(core, link)
+    releases.agree(core, link)
     if not peering.dialed and contacts.contact(core.db, link.agent, link.peer) is not None:
         core.router.claimed(link.node, peering.id)
     memory.remember_peer(core, link)

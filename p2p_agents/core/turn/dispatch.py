@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.contact import consent
 from p2p_agents.core.delivery import inbound, resets, sync
 from p2p_agents.core.kernel.effects import Hangup
-from p2p_agents.core.links import opening, presence
+from p2p_agents.core.links import opening, presence, releases
 from p2p_agents.core.pairing import exchange
-from p2p_agents.errors import Flood, Malformed, PeerFault
+from p2p_agents.errors import Flood, Malformed, PeerFault, UnknownVersion
 from p2p_agents.link.admission import LIGHT_SHARE
 from p2p_agents.wire import frame as frames
 from p2p_agents.wire.frame import decode_frame
@@ -45,6 +45,8 @@ def received(core: Core, connection: int, data: bytes) -> None:
             if connection not in core.peerings:
                 return
     except PeerFault as fault:
+        if isinstance(fault, UnknownVersion):
+            releases.differ(core, peering)
         core.refuse_peer(connection, fault)
         return
     _renew_credit(core, peering, spent)

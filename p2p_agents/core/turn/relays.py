@@ -10,6 +10,7 @@ from p2p_agents.core.delivery import inbound, sync
 from p2p_agents.core.identity import adoption
 from p2p_agents.core.kernel.effects import Kept, Moved, PeersChanged, ReadAgain, ReadQueues
 from p2p_agents.core.kernel.state import Bridge
+from p2p_agents.core.links import releases
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.pairing import exchange, places
 from p2p_agents.core.relay import questions, ways
@@ -17,7 +18,7 @@ from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.identity import replay
 from p2p_agents.crypto.outer import open_blob
-from p2p_agents.errors import BadIdentity, Flood, PeerFault, Usage
+from p2p_agents.errors import BadIdentity, Flood, PeerFault, UnknownVersion, Usage
 from p2p_agents.limits import BACKOFF_MIN_S, DAY_MS
 from p2p_agents.link.bridge_news import DOWN
 from p2p_agents.link.routing import Target
@@ -196,17 +197,19 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
         try:
             _take(core, link, frame)
         except PeerFault as fault:  # what one frame says keeps nothing from the next
+            if isinstance(fault, UnknownVersion):
+                releases.differ_over(core, link)
             log.info("from a queue of %s: %s: %s", id_text(own.peer)[:10], fault.code, fault.message)
 
 
 def _take(core: Core, link: Link, data: bytes) -> None:
     assert link.way is not None
     frame = decode_frame(data)
+    if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):  # of unknown types too
+        raise Flood("too many frames carry no message")
     handler = _HANDLERS.get(type(frame))
     if handler is None or (link.identity is None and not isinstance(frame, Greeting)):
         return  # a disk damaged the peer's log: nothing can be judged by it before a greeting shows it again
-    if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):
-        raise Flood("too many frames carry no message")
     handler(core, link, frame)
 
 
