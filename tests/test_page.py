@@ -27,21 +27,14 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 ENDINGS = {"close_link": 1, "hang_up": 1, "Hangup": 1, "Refuse": 1, "close_links": 2}  # the argument that is the code
 
-BY_HAND = {  # of section: numbers and texts, formulas, choices, and what crypto/ builds
+BY_HAND = {  # by section: numbers and texts, choices, maps, and the identity log
     "": {"agent-kind", "agent-name", "bytes32", "date", "ms", "uint53"},
     "1.3": {"protected", "signed"},
-    "2": {"entry-0", "entry-n", "add-device", "revoke-device", "rotate", "cut"},
+    "2": {"entry-0", "entry-n", "add-device", "revoke-device", "rotate"},
     "3": {"headers", "place"},
-    "4": {"bundle"},
-    "5.1": {"init", "terms"},
-    "5.2": {"frame", "header"},
     "6": {"link", "link-frame"},
     "6.2": {"extensions", "token"},
     "8.3": {"echo", "item"},
-    "11.1": {"invitation"},
-    "11.3": {"introduction"},
-    "11.5": {"revealed"},
-    "12.1": {"address", "signed"},
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from p2p_agents.crypto.kem import PUBLIC_BYTES, check_public
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.errors import BadSeal, Malformed
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.kinds import Bytes, Bytes32, Ms
+from p2p_agents.wire.layout import Versioned
 
 BUNDLE_LABEL = "p2pa/1 bundle"
 
@@ -15,26 +17,25 @@ _BUNDLE_BYTES = PUBLIC_BYTES + 256  # the other fields take under 100
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Versioned):
     """A prekey of `device`, which claims to be `agent`'s. Building one out of bounds raises Malformed."""
 
-    agent: bytes
-    device: bytes
-    prekey: bytes
-    expires_ms: int
+    RULE: ClassVar[str] = "bundle"
+    CHECKED: ClassVar[bool] = True
+    agent: Bytes32
+    device: Bytes32
+    prekey: Annotated[bytes, Bytes(PUBLIC_BYTES)]
+    expires_ms: Annotated[Ms, "expires"]
 
     def __post_init__(self) -> None:
-        blob(self.agent, size=32, what="agent")
-        blob(self.device, size=32, what="device")
+        self.check()
         check_public(self.prekey)
-        uint(self.expires_ms, what="expires_ms")
 
 
 def sign_bundle(device_key: SigningKey, agent: bytes, prekey_public: bytes, expires_ms: int) -> bytes:
     """A bundle as its device publishes it: COSE_Sign1 bytes."""
     bundle = Bundle(agent, device_key.public, prekey_public, expires_ms)
-    payload = encode([VERSION, bundle.agent, bundle.device, bundle.prekey, bundle.expires_ms])
-    return device_key.sign(payload, BUNDLE_LABEL)
+    return device_key.sign(bundle.encoded(), BUNDLE_LABEL)
 
 
 def read_bundle(signed: bytes, device_public: bytes, now_ms: int) -> Bundle:
@@ -50,10 +51,7 @@ def verify_bundle(signed: bytes, device_public: bytes) -> Bundle:
 
     The agent's identity log tells whether the device is the agent's.
     """
-    payload = verify(device_public, signed, BUNDLE_LABEL)
-    fields = array(decode(payload, limit=_BUNDLE_BYTES), what="bundle")
-    version(fields[0] if fields else None)
-    bundle = Bundle(*array(fields, 5, what="bundle")[1:])
+    bundle = Bundle.decoded(verify(device_public, signed, BUNDLE_LABEL), limit=_BUNDLE_BYTES)
     if bundle.device != device_public:
         raise Malformed("the key bundle names another device than the one that signed it")
     return bundle

@@ -1,7 +1,5 @@
 """Which entries of a revoked device are still believed: the ancestors of a cut signed by a live one (PROTOCOL E3).
 
-    cut = Sign(live device, [1, agent, revoked device, conversation, [tip: entry id…]], "p2pa/1 cut")
-
 A cut concerns one conversation, so that only its members see it. It names the tips of the device's chain,
 one for each epoch that was not continued; what they descend from is believed with them, and nothing else.
 """
@@ -9,12 +7,13 @@ one for each epoch that was not continued; what they descend from is believed wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
 from p2p_agents.errors import BadIdentity, Malformed
 from p2p_agents.limits import CUT_TIPS
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, version
+from p2p_agents.wire.kinds import Bytes, Bytes32, ListOf
+from p2p_agents.wire.layout import Versioned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,20 +24,21 @@ CUT_LABEL = "p2pa/1 cut"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Versioned):
     """A verified cut. Building one out of bounds raises Malformed."""
 
-    agent: bytes
-    signer: bytes
-    device: bytes
-    conversation: bytes
-    tips: tuple[bytes, ...]
+    RULE: ClassVar[str] = "cut"
+    CHECKED: ClassVar[bool] = True
+    agent: Bytes32
+    signer: Annotated[Bytes32, "live-device"]
+    device: Annotated[Bytes32, "revoked-device"]
+    conversation: Bytes32
+    tips: Annotated[tuple[bytes, ...], ListOf(Bytes(32), CUT_TIPS, label="entry-id")]
 
     def __post_init__(self) -> None:
-        for value in (self.agent, self.signer, self.device, self.conversation, *self.tips):
-            blob(value, size=32, what="cut")
-        if len(self.tips) > CUT_TIPS or list(self.tips) != sorted(set(self.tips)):
-            raise Malformed(f"a cut names at most {CUT_TIPS} tips, in order and each once")
+        self.check()
+        if list(self.tips) != sorted(set(self.tips)):
+            raise Malformed("a cut names its tips in order and each once")
         if self.signer == self.device:
             raise Malformed("the cut is by the device that it is about")
 
@@ -46,15 +46,12 @@ class Cut:
 def sign_cut(key: SigningKey, agent: bytes, device: bytes, conversation: bytes, tips: Iterable[bytes]) -> bytes:
     """The cut by the live device of `key` of what it holds of a revoked one in a conversation: COSE_Sign1 bytes."""
     cut = Cut(agent, key.public, device, conversation, tuple(sorted(set(tips))))
-    return key.sign(encode([VERSION, cut.agent, key.public, cut.device, cut.conversation, list(cut.tips)]), CUT_LABEL)
+    return key.sign(cut.encoded(), CUT_LABEL)
 
 
 def read_cut(signed: bytes, identity: Identity) -> Cut:
     """A cut by a live device of `identity`. Raises Malformed, UnknownVersion, BadSignature or BadIdentity."""
-    fields = array(decode(unverified_payload(signed)), what="cut")
-    version(fields[0] if fields else None)
-    _, agent, signer, device, conversation, tips = array(fields, 6, what="cut")
-    cut = Cut(agent, signer, device, conversation, tuple(array(tips, what="tips")))
+    cut = Cut.decoded(unverified_payload(signed))
     if cut.agent != identity.agent or cut.signer not in identity.devices:
         raise BadIdentity("the cut is not by a live device of the agent")
     verify(cut.signer, signed, CUT_LABEL)

@@ -8,7 +8,7 @@ only the offer's private key still learns nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from p2p_agents.crypto import kem
 from p2p_agents.crypto.digest import H
@@ -16,7 +16,9 @@ from p2p_agents.crypto.ratchet import derive
 from p2p_agents.crypto.session import KEY_BYTES, NO_TURN, Party, Receiving, Sending, Session, heals_after
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.errors import BadSeal, Malformed
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.cbor import VERSION, blob, decode, encode, uint
+from p2p_agents.wire.kinds import Bytes, Bytes32, Maybe, Uint, Uint53
+from p2p_agents.wire.layout import Versioned
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
@@ -32,6 +34,23 @@ _ROOT_LABEL = b"p2pa/1 root"
 _SID_BYTES = 32
 _SEALED_BYTES = KEY_BYTES + kem.OVERHEAD_BYTES
 _INIT_BYTES = kem.PUBLIC_BYTES + _SEALED_BYTES + 512  # the other fields take under 300
+
+
+@dataclass(frozen=True, slots=True)
+class InitParts(Versioned):
+    """An init as it is sent; all but the last are the terms."""
+
+    RULE: ClassVar[str] = "init"
+    from_agent: Annotated[Bytes32, "I's agent"]
+    from_device: Annotated[Bytes32, "I's device"]
+    to_agent: Annotated[Bytes32, "A's agent"]
+    to_device: Annotated[Bytes32, "A's device"]
+    offer_hash: Annotated[Bytes32, "offer"]
+    gen: Uint53
+    dead: Annotated[bytes, Bytes(0, _SID_BYTES)]
+    heal_id: Annotated[int | None, Maybe(Uint())]
+    public: Annotated[bytes, Bytes(kem.PUBLIC_BYTES), "pk0"]
+    sealed: Annotated[bytes, Bytes(_SEALED_BYTES), "c0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,7 @@ class Init:
 
     def payload(self) -> bytes:
         """The bytes to sign under INIT_LABEL."""
-        return encode([VERSION, *self._terms(), self.sealed])
+        return encode(InitParts.packed(*self._terms(), self.sealed))
 
     def _terms(self) -> list[object]:
         return _terms(self.frm, self.to, self.offer_hash, self.gen, self.dead, self.heal_id, self.public)
@@ -113,9 +132,8 @@ def initiate(
 
 def read_init(signed: bytes, peer: Party) -> Init:
     """The init, signed by `peer`. Raises Malformed, UnknownVersion, or BadSignature."""
-    fields = array(decode(verify(peer.device, signed, INIT_LABEL), limit=_INIT_BYTES), what="init")
-    version(fields[0] if fields else None)
-    from_agent, from_device, to_agent, to_device, *rest = array(fields, 11, what="init")[1:]
+    payload = decode(verify(peer.device, signed, INIT_LABEL), limit=_INIT_BYTES)
+    from_agent, from_device, to_agent, to_device, *rest = InitParts.parts(payload)
     init = Init(Party(from_agent, from_device), Party(to_agent, to_device), *rest)
     if init.frm != peer:
         raise Malformed("the INIT names another sender than the one who signed it")

@@ -1,8 +1,6 @@
 """How two sides of a pairing introduce themselves: hashed before the exchange, shown sealed after it.
 
-    introduction = [1, salt, device, [* identity entry], bundle, name, kind]
-    box = Seal([introduction, Sign(device, [side, ci, sid, own ad, peer's ad], "p2pa/1 pair"), consent, [route…]])
-
+A box of CONFIRM and REVEAL holds an introduction and the proof Sign(device, [side, ci, sid, own ad, peer's ad]).
 The hash is what the exchange confirms as `ad`, so nobody can exchange an introduction for another one; the salt keeps
 somebody who overhears the hash from trying who it may be. The signature proves that the device is there itself.
 """
@@ -10,7 +8,7 @@ somebody who overhears the hash from trying who it may be. The signature proves 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -25,10 +23,12 @@ from p2p_agents.crypto.pake import Agreed, Side
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.errors import BadIdentity, BadSeal, BadSignature
 from p2p_agents.limits import PAIRING_MESSAGE_BYTES
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, version
-from p2p_agents.wire.names import told_kind, told_name
+from p2p_agents.wire.cbor import array, blob, encode
+from p2p_agents.wire.kinds import Bytes, Bytes32, Custom
+from p2p_agents.wire.layout import Layout, Versioned
+from p2p_agents.wire.names import KindOrNothing, NameOrNothing, told_kind, told_name
 from p2p_agents.wire.pairing import Purpose
-from p2p_agents.wire.route import Route, unpack_routes
+from p2p_agents.wire.route import Route, Routes
 
 PAIR_LABEL = "p2pa/1 pair"
 
@@ -37,6 +37,36 @@ _SID_LABEL = "p2pa/1 pair sid"
 _BOX_LABEL = b"p2pa/1 pair box"
 _SALT_BYTES = 16
 _NONCE = bytes(12)  # every box has a key of its own
+
+
+def _log(value: Any) -> tuple[Any, ...]:
+    """Its bounds are replay's to check: a log beyond them is a bad identity."""
+    return tuple(array(value, what="identity log"))
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction(Versioned):
+    """Without entries and bundle, and perhaps without a name, of an installation that is to be linked."""
+
+    RULE: ClassVar[str] = "introduction"
+    salt: Annotated[bytes, Bytes(_SALT_BYTES)]
+    device: Bytes32
+    entries: Annotated[tuple[bytes, ...], Custom("[0*256 identity-entry]", _log, list)]
+    bundle: Annotated[bytes, Bytes()]
+    name: NameOrNothing
+    kind: KindOrNothing
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed(Layout):
+    """What a box of CONFIRM or REVEAL holds."""
+
+    RULE: ClassVar[str] = "revealed"
+    WHAT: ClassVar[str] = "box"
+    introduction: Annotated[bytes, Bytes()]
+    proof: Annotated[bytes, Bytes()]
+    consent: Annotated[bytes, Bytes()]
+    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +87,8 @@ class Self:
     def introduce(self, salt: bytes) -> bytes:
         """The introduction's bytes, `salt` being 16 fresh ones."""
         blob(salt, size=_SALT_BYTES, what="salt")
-        entries = list(self.identity.entries) if self.identity else []
-        return encode([VERSION, salt, self.key.public, entries, self.bundle, self.name, self.kind])
+        entries = self.identity.entries if self.identity else ()
+        return Introduction(salt, self.key.public, entries, self.bundle, self.name, self.kind).encoded()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +130,16 @@ class Meeting:
         """Our introduction, sealed and signed for this meeting; with our consent to become a device of `host`."""
         proof = me.key.sign(_claim(self.purpose, self.side, self.sid, self.ad, self.peer_ad), PAIR_LABEL)
         agreed = consent_of(host, me.key) if host else b""
-        return self.seal(step, encode([introduction, proof, agreed, [route.pack() for route in me.routes]]))
+        return self.seal(step, Revealed(introduction, proof, agreed, me.routes).encoded())
 
     def meet(self, step: int, box: bytes, now_ms: int) -> Peer:
         """Who the peer is. Raises BadSeal, BadSignature, BadIdentity, Malformed or UnknownVersion."""
-        shown = array(decode(self.open(step, box), limit=PAIRING_MESSAGE_BYTES), 4, what="box")
-        introduction, proof, agreed, routes = shown
-        if introduction_hash(blob(introduction, what="introduction")) != self.peer_ad:
+        shown = Revealed.decoded(self.open(step, box), limit=PAIRING_MESSAGE_BYTES)
+        if introduction_hash(shown.introduction) != self.peer_ad:
             raise BadSeal("the introduction is not the one that was confirmed")
-        peer = _read(introduction, blob(agreed, what="consent"), unpack_routes(routes), now_ms)
+        peer = _read(shown, now_ms)
         claim = _claim(self.purpose, Side(1 - self.side), self.sid, self.peer_ad, self.ad)
-        if verify(peer.device, blob(proof, what="proof"), PAIR_LABEL) != claim:
+        if verify(peer.device, shown.proof, PAIR_LABEL) != claim:
             raise BadSignature("the proof is for another meeting")
         return peer
 
@@ -140,19 +169,15 @@ def _cipher(key: bytes, side: Side, step: int) -> ChaCha20Poly1305:
     return ChaCha20Poly1305(HKDF(SHA256(), 32, salt=None, info=info).derive(key))
 
 
-def _read(introduction: bytes, agreed: bytes, routes: tuple[Route, ...], now_ms: int) -> Peer:
-    fields = array(decode(introduction, limit=PAIRING_MESSAGE_BYTES), what="introduction")
-    version(fields[0] if fields else None)
-    _, salt, device, entries, bundle, name, kind = array(fields, 7, what="introduction")
-    blob(salt, size=_SALT_BYTES, what="salt")
-    blob(device, size=32, what="device key")
-    identity = _whose(device, array(entries, what="identity log"), bundle, now_ms)
+def _read(shown: Revealed, now_ms: int) -> Peer:
+    said = Introduction.decoded(shown.introduction, limit=PAIRING_MESSAGE_BYTES)
+    identity = _whose(said.device, said.entries, said.bundle, now_ms)
     nobody = identity is None  # a new device has no name until it belongs to an agent
-    name, kind = told_name(name, optional=nobody), told_kind(kind, optional=nobody)
-    return Peer(device, identity, bundle, name, kind, agreed, routes)
+    name, kind = told_name(said.name, optional=nobody), told_kind(said.kind, optional=nobody)
+    return Peer(said.device, identity, said.bundle, name, kind, shown.consent, shown.routes)
 
 
-def _whose(device: bytes, entries: list[Any], bundle: bytes, now_ms: int) -> Identity | None:
+def _whose(device: bytes, entries: tuple[bytes, ...], bundle: bytes, now_ms: int) -> Identity | None:
     """The identity whose device this is; None if it has none yet."""
     if not entries:
         blob(bundle, size=0, what="bundle of no agent")
@@ -160,6 +185,6 @@ def _whose(device: bytes, entries: list[Any], bundle: bytes, now_ms: int) -> Ide
     identity = replay(entries)
     if device not in identity.devices:
         raise BadIdentity("the device is not the agent's")
-    if read_bundle(blob(bundle, what="bundle"), device, now_ms).agent != identity.agent:
+    if read_bundle(bundle, device, now_ms).agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")
     return identity

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -19,8 +19,10 @@ from p2p_agents.crypto.digest import H
 from p2p_agents.crypto.pake import KEY_BYTES, Agreed, Side
 from p2p_agents.errors import BadCode, CodeExpired, Malformed
 from p2p_agents.limits import DATE_MS_MAX, OOB_ADDRESSES, OOB_CHARS, OOB_SKEW_MS
-from p2p_agents.wire.cbor import VERSION, array, blob, date, decode, encode, uint, version
-from p2p_agents.wire.ip import pack_address, unpack_address
+from p2p_agents.wire.cbor import blob, date, encode
+from p2p_agents.wire.ip import ANY_ADDRESS, Address, pack_address
+from p2p_agents.wire.kinds import Bytes, Bytes32, ListOf, Uint
+from p2p_agents.wire.layout import Versioned
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
@@ -30,6 +32,17 @@ SECRET_BYTES = 16
 
 _KEY_LABEL = b"p2pa/1 qr"
 _PLACE_LABEL = "p2pa/1 qr place"
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationParts(Versioned):
+    """An invitation as it is drawn."""
+
+    RULE: ClassVar[str] = "invitation"
+    agent: Bytes32
+    secret: Annotated[bytes, Bytes(SECRET_BYTES)] = field(repr=False)
+    addresses: Annotated[tuple[Address, ...], ListOf(ANY_ADDRESS, OOB_ADDRESSES)]
+    expires_s: Annotated[int, Uint(DATE_MS_MAX // 1000), "expires"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +99,8 @@ class Scan:
 
 def show(invitation: Invitation) -> str:
     """The text to draw. With one IPv4 address 116 characters."""
-    packed = [pack_address(address) for address in invitation.addresses]
-    said = encode([VERSION, invitation.agent, invitation.secret, packed, invitation.expires_ms // 1000])
+    i = invitation
+    said = InvitationParts(i.agent, i.secret, i.addresses, i.expires_ms // 1000).encoded()
     return PREFIX + base64.b32encode(said).decode().rstrip("=")
 
 
@@ -111,12 +124,8 @@ def read(text: str, now_ms: int) -> Invitation:
 
 
 def _parse(data: bytes) -> Invitation:
-    fields = array(decode(data), what="invitation")
-    version(fields[0] if fields else None)
-    _, agent, secret, addresses, expires_s = array(fields, 5, what="invitation")
-    listed = array(addresses, *range(OOB_ADDRESSES + 1), what="addresses")
-    expires_ms = uint(expires_s, at_most=DATE_MS_MAX // 1000, what="expiry") * 1000
-    return Invitation(agent, secret, tuple(unpack_address(each) for each in listed), expires_ms)
+    parts = InvitationParts.decoded(data)
+    return Invitation(parts.agent, parts.secret, parts.addresses, parts.expires_s * 1000)
 
 
 def unbase32(text: str) -> bytes:

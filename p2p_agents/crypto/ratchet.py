@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import nacl.bindings as sodium
 import nacl.exceptions
@@ -23,7 +23,9 @@ from p2p_agents.crypto.padding import pad, unpad
 from p2p_agents.crypto.session import KEY_BYTES, NO_TURN, Party, Receiving, Sending, Session, heals_after
 from p2p_agents.errors import BadSeal, Gap, Malformed, Replayed, TooLarge
 from p2p_agents.limits import PADDING_FLOOR, SESSION_FRAME_BYTES, TURN_MESSAGES, TURN_MS
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, uint, version
+from p2p_agents.wire.cbor import VERSION, decode, encode
+from p2p_agents.wire.kinds import Bytes, Bytes32, Uint53
+from p2p_agents.wire.layout import Layout, Versioned
 
 if TYPE_CHECKING:
     from p2p_agents.crypto.entropy import Entropy
@@ -43,6 +45,30 @@ _HEADER_BYTES = 1 + (3 + kem.PUBLIC_BYTES) + (3 + _SEALED_BYTES) + 9  # array, k
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderParts(Layout):
+    """What the first frame of a turn brings: the sender's new key, what it sealed to the peer's, and the frames of its
+    turn before."""
+
+    RULE: ClassVar[str] = "header"
+    public: Annotated[bytes, Bytes(kem.PUBLIC_BYTES), "pk"]
+    sealed: Annotated[bytes, Bytes(_SEALED_BYTES), "c"]
+    pn: Uint53
+
+
+@dataclass(frozen=True, slots=True)
+class FrameParts(Versioned):
+    """A frame as it is sent."""
+
+    RULE: ClassVar[str] = "frame"
+    sid: Bytes32
+    turn: Uint53
+    n: Uint53
+    header: Annotated[bytes, Bytes(at_most=_HEADER_BYTES, name="header")]
+    nonce: Annotated[bytes, Bytes(NONCE_BYTES)]
+    ciphertext: Annotated[bytes, Bytes()]
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A parsed frame, not authenticated yet. `digest` is SHA-256 of its bytes, `size` their number."""
 
@@ -58,16 +84,10 @@ class Frame:
 
 def parse_frame(data: bytes) -> Frame:
     """The frame in `data`. Raises Malformed or UnknownVersion."""
-    fields = array(decode(data, limit=SESSION_FRAME_BYTES), what="frame")
-    version(fields[0] if fields else None)
-    _, sid, turn, n, header, nonce, ciphertext = array(fields, 7, what="frame")
-    blob(sid, size=32, what="sid")
-    uint(turn, what="turn")
-    uint(n, what="n")
-    if bool(blob(header, at_most=_HEADER_BYTES, what="header")) != (turn > 0 and n == 0):
+    sid, turn, n, header, nonce, ciphertext = FrameParts.parts(decode(data, limit=SESSION_FRAME_BYTES))
+    if bool(header) != (turn > 0 and n == 0):
         raise Malformed("a header must be on the first frame of a turn, and only there")
-    blob(nonce, size=NONCE_BYTES, what="nonce")
-    if len(blob(ciphertext, what="ciphertext")) < PADDING_FLOOR + TAG_BYTES:
+    if len(ciphertext) < PADDING_FLOOR + TAG_BYTES:
         raise Malformed("the ciphertext is smaller than padding allows")
     return Frame(sid, turn, n, header, nonce, ciphertext, hashlib.sha256(data).digest(), len(data))
 
@@ -95,7 +115,7 @@ def seal(session: Session, plaintext: bytes, now_ms: int, entropy: Entropy) -> t
     nonce = entropy.draw(NONCE_BYTES)  # random: a state restored from a copy never repeats (key, nonce)
     aad = _aad(s.sid, s.me, s.peer, out.turn, out.n, header)
     ciphertext = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(pad(plaintext), aad, nonce, _message_key(out.chain))
-    frame = encode([VERSION, s.sid, out.turn, out.n, header, nonce, ciphertext])
+    frame = encode(FrameParts.packed(s.sid, out.turn, out.n, header, nonce, ciphertext))
     if len(frame) > SESSION_FRAME_BYTES:
         raise TooLarge(f"{len(plaintext)} bytes do not fit a frame of {SESSION_FRAME_BYTES}")
     digest = _running(out.digest, hashlib.sha256(frame).digest())
@@ -154,7 +174,7 @@ def _take_turn(session: Session, now_ms: int, entropy: Entropy) -> tuple[Session
     out = Sending(turn, 0, s.out.count, s.out.digest, chain, key)
     heals = heals_after(s.heals, root)
     stepped = Session(s.sid, s.me, s.peer, s.gen, s.initiator, out, s.into, now_ms, 0, root, heals)
-    return stepped, encode([key.public, sealed, pn])
+    return stepped, encode(HeaderParts.packed(key.public, sealed, pn))
 
 
 def _follow_turn(session: Session, frame: Frame) -> Session:
@@ -178,9 +198,9 @@ def _follow_turn(session: Session, frame: Frame) -> Session:
 def _parse_header(header: bytes) -> tuple[bytes, bytes, int]:
     """(public key, encapsulation, pn). Raises BadSeal for a header that cannot be read."""
     try:
-        public, sealed, pn = array(decode(header, limit=_HEADER_BYTES), 3, what="header")
+        public, sealed, pn = HeaderParts.parts(decode(header, limit=_HEADER_BYTES))
         kem.check_public(public)
-        return public, blob(sealed, size=_SEALED_BYTES, what="encapsulation"), uint(pn, what="pn")
+        return public, sealed, pn
     except Malformed as error:
         raise BadSeal(f"header: {error.message}") from None
 

@@ -1,7 +1,4 @@
-"""Where an agent takes requests, as text that anybody may pass on: P2PA:A/ and base32 of CBOR
-
-    [1, Sign(device, [1, agent, device, bridge, queue, outer key, name, kind], "p2pa/1 address"), [identity entry…],
-     key bundle]
+"""Where an agent takes requests, as text that anybody may pass on: P2PA:A/ and base32 of CBOR.
 
 It holds all that a stranger needs to write one sealed request: whose it is, proven by the identity log; the prekey to
 seal to, which gives the address its end; and a public queue at a bridge. Nobody can exchange the queue or the name for
@@ -12,22 +9,50 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, ClassVar
 
 from p2p_agents.crypto.bundle import Bundle, read_bundle
 from p2p_agents.crypto.identity import Identity, replay
 from p2p_agents.crypto.oob import unbase32
 from p2p_agents.crypto.signing import SigningKey, unverified_payload, verify
 from p2p_agents.errors import AddressExpired, BadAddress, BadBridge, BadSeal, Malformed, PeerFault, UnknownVersion
-from p2p_agents.limits import BUNDLE_BYTES, REQUEST_ADDRESS_BYTES, REQUEST_ADDRESS_CHARS
+from p2p_agents.limits import REQUEST_ADDRESS_BYTES, REQUEST_ADDRESS_CHARS
 from p2p_agents.wire.bridge_address import ADDRESS_CHARS as BRIDGE_CHARS
 from p2p_agents.wire.bridge_address import parse_bridge
-from p2p_agents.wire.cbor import VERSION, array, blob, decode, encode, text, version
-from p2p_agents.wire.names import told_kind, told_name
+from p2p_agents.wire.cbor import blob, text
+from p2p_agents.wire.kinds import Bytes, Bytes32, Text
+from p2p_agents.wire.layout import Versioned
+from p2p_agents.wire.names import AgentKind, AgentName, told_kind, told_name
+from p2p_agents.wire.parts import Bundle as SignedBundle
+from p2p_agents.wire.parts import IdentityLog
 
 PREFIX = "P2PA:A/"
 ADDRESS_LABEL = "p2pa/1 address"
 KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AddressClaims(Versioned):
+    """What the device signs."""
+
+    RULE: ClassVar[str] = "signed"
+    agent: Bytes32
+    device: Bytes32
+    bridge: Annotated[str, Text(BRIDGE_CHARS)]
+    queue: Bytes32
+    key: Bytes32 = field(repr=False)
+    name: AgentName
+    kind: AgentKind
+
+
+@dataclass(frozen=True, slots=True)
+class AddressParts(Versioned):
+    """An address as it is passed on."""
+
+    RULE: ClassVar[str] = "address"
+    signed: Annotated[bytes, Bytes()]
+    entries: IdentityLog
+    bundle: SignedBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +97,8 @@ class RequestAddress:
 
 def show(key: SigningKey, identity: Identity, bundle: bytes, at: PublicQueue) -> str:
     """The text, some 3,600 characters. None of it is secret. Empty where the identity log is too long for one."""
-    said = [VERSION, identity.agent, key.public, at.bridge, at.queue, at.key, at.name, at.kind]
-    signed = key.sign(encode(said), ADDRESS_LABEL)
-    shown = encode([VERSION, signed, list(identity.entries), bundle])
+    said = AddressClaims(identity.agent, key.public, at.bridge, at.queue, at.key, at.name, at.kind)
+    shown = AddressParts(key.sign(said.encoded(), ADDRESS_LABEL), identity.entries, bundle).encoded()
     if len(shown) > REQUEST_ADDRESS_BYTES:
         return ""
     return PREFIX + base64.b32encode(shown).decode().rstrip("=")
@@ -104,14 +128,12 @@ def read(word: str, now_ms: int) -> RequestAddress:
 
 
 def _parse(data: bytes, now_ms: int) -> RequestAddress:
-    fields = array(decode(data, limit=REQUEST_ADDRESS_BYTES), what="address")
-    version(fields[0] if fields else None)
-    _, signed, entries, bundle = array(fields, 4, what="address")
-    agent, device, at = _signed(blob(signed, what="signed"))
-    identity = replay(array(entries, what="identity log"))
+    parts = AddressParts.decoded(data, limit=REQUEST_ADDRESS_BYTES)
+    agent, device, at = _signed(parts.signed)
+    identity = replay(parts.entries)
     if identity.agent != agent or device not in identity.devices:
         raise Malformed("the identity log is another agent's, or names another device")
-    read = read_bundle(blob(bundle, at_most=BUNDLE_BYTES, what="bundle"), device, now_ms)
+    read = read_bundle(parts.bundle, device, now_ms)
     if read.agent != agent:
         raise Malformed("the key bundle is another agent's")
     return RequestAddress(identity, read, at)
@@ -119,8 +141,6 @@ def _parse(data: bytes, now_ms: int) -> RequestAddress:
 
 def _signed(signed: bytes) -> tuple[bytes, bytes, PublicQueue]:
     """Agent, device, and the place it signed."""
-    fields: list[Any] = array(decode(unverified_payload(signed)), what="address")
-    version(fields[0] if fields else None)
-    _, agent, device, *said = array(fields, 8, what="address")
-    verify(blob(device, size=KEY_BYTES, what="device"), signed, ADDRESS_LABEL)
-    return blob(agent, size=KEY_BYTES, what="agent"), device, PublicQueue(*said)
+    c = AddressClaims.decoded(unverified_payload(signed))
+    verify(c.device, signed, ADDRESS_LABEL)
+    return c.agent, c.device, PublicQueue(c.bridge, c.queue, c.key, c.name, c.kind)

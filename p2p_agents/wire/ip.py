@@ -35,6 +35,7 @@ def unpack_address(value: Any) -> Address:
     return str(ipaddress.ip_address(host)), uint(port, at_most=PORT_MAX, what="port")
 
 
+ANY_ADDRESS = Custom("[ip: bytes .size (4 / 16), port: 0..65535]", unpack_address, pack_address)
 ADDRESS = Custom("[ip: bytes .size (4 / 16), port: 1..65535]", unpack_address, pack_address)  # of a card
 
 
