@@ -1,1 +1,1 @@
-"""Identity logs: other agents', and our own devices."""
+"""Identity logs: those of others, and of our own devices."""

@@ -1,4 +1,4 @@
-"""What a contact's identity log says is kept and obeyed at once: devices that come and go, rotations, forks."""
+"""Stores a contact's identity log and applies it at once: added and revoked devices, rotations, forks."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.crypto.identity import Identity
 
-REVOKED = "revoked"  # a link ended because its device is no longer the agent's
+REVOKED = "revoked"  # the link's device was revoked
 RESET = "reset"  # a human forgot the contact: it is a stranger again
-FROZEN = "frozen"  # a contact whose identity forked shows nothing that settles it
+FROZEN = "frozen"  # the contact's identity forked, and it showed no rotation that settles it
 
 
 def adopt(core: Core, offered: Identity) -> Identity:
-    """Keep what a peer's log says beyond what is known of it, and obey it; the log as it is kept now.
+    """Merge a peer's log into the known one and apply it; returns the merged log.
 
-    An older one changes nothing; a fork freezes the peer. Raises BadIdentity for another agent's device, or for what a
-    thief of our own root key added.
+    An older log changes nothing; a fork freezes the peer. Raises BadIdentity for another agent's device, or for entries
+    that a thief of our own root key added.
     """
     agent = offered.agent
     family.check_growth(core, offered)
@@ -57,7 +57,7 @@ def adopt(core: Core, offered: Identity) -> Identity:
 
 
 def freeze(core: Core, agent: bytes, fork: IdentityFork) -> None:
-    """Nothing is exchanged with the peer any more (PROTOCOL E2); a human is told."""
+    """Stop all exchange with the peer (PROTOCOL E2), and tell a human."""
     final = bool(fork.details.get("final"))
     lasts = "nothing but trust reset lifts it" if final else "a rotation of its root key lifts it"
     contacts.freeze(core.db, agent, f"{fork.message}; {lasts}", final=final)
@@ -74,7 +74,7 @@ def close_links(core: Core, agent: bytes, code: str) -> None:
 
 
 def part(core: Core, hosted: Hosted, peer: bytes) -> None:
-    """Links, sessions and queues of one of our agents with a peer end: a human forgot it."""
+    """End the links, sessions and queues between one of our agents and a peer that a human forgot."""
     for link in list(core.links_to(hosted.local.id, peer)):
         core.close_link(link, RESET)
     for device in sessions.peer_devices(core.db, hosted.local.device, peer):
@@ -96,7 +96,7 @@ def forget_device(core: Core, hosted: Hosted, agent: bytes, device: bytes) -> No
 
 
 def _forget_queues(core: Core, key: PairKey) -> None:
-    """The bridges hear that ours are read no more: they drop them, and refuse what comes for them."""
+    """Tell the bridges that ours are no longer read: they drop them, and refuse what comes for them."""
     left = dict.fromkeys(own.bridge for own in queues.own_for(core.db, *key))
     queues.forget_pair(core.db, *key)
     for bridge in left:
@@ -104,7 +104,7 @@ def _forget_queues(core: Core, key: PairKey) -> None:
 
 
 def _obey(core: Core, identity: Identity) -> None:
-    """Devices that are no longer the agent's lose their sessions, links and outbox (PROTOCOL E3)."""
+    """Devices that were revoked lose their sessions, links and outbox (PROTOCOL E3)."""
     agent = identity.agent
     for hosted in core.hosted.values():
         for device in agents.gone_devices(core.db, agent):
@@ -116,7 +116,7 @@ def _obey(core: Core, identity: Identity) -> None:
 
 
 def _tell(core: Core, known: Identity | None, identity: Identity) -> None:
-    """Key events, for the human who trusts this contact."""
+    """Record key events for the human who trusts this contact."""
     if known is None:
         return
     if identity.rotated > known.rotated:

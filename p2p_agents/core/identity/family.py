@@ -1,7 +1,7 @@
-"""The devices of one agent of ours: a link between two of them carries every conversation of the agent.
+"""The devices of one of our agents: a link between two of them carries all conversations of the agent.
 
-Such a link is one like any other, with the agent's own id on both sides. What one device logs, it owes to the others,
-as the same signed entries; what SYNC shows to be missing is given back, whoever wrote it (PROTOCOL B1, B9).
+It is a link like any other, with the agent's own id on both sides. What one device logs, it owes to the others, as the
+same signed entries; what SYNC shows to be missing is sent, whoever wrote it (PROTOCOL B1, B9).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def is_own(core: Core, link: Link) -> bool:
-    """Whether both ends are devices of one agent of ours."""
+    """Whether both ends are devices of one of our agents."""
     return link.peer == core.host(link.agent).local.agent
 
 
@@ -34,12 +34,12 @@ def is_copy(core: Core, row: Delivery) -> bool:
 
 
 def others(hosted: Hosted) -> list[bytes]:
-    """The agent's live devices but this one."""
+    """The agent's other live devices."""
     return [device for device in hosted.speaker.identity.devices if device != hosted.local.device]
 
 
 def gather(core: Core, hosted: Hosted, name: str = "") -> None:
-    """With a second device the agent becomes somebody to be found and linked to: itself. To others it has one name,
+    """An agent with a second device becomes a contact of itself, to be found and linked to. Others see one name for it,
     whatever it is called here."""
     local = hosted.local
     if len(hosted.speaker.identity.devices) > 1:
@@ -54,8 +54,8 @@ def gather(core: Core, hosted: Hosted, name: str = "") -> None:
 
 
 def check_growth(core: Core, offered: Identity) -> None:
-    """What adds to the log of an agent whose root key is here, and was not added here, somebody else signed with that
-    key: only a rotation, which a restored backup begins with, is believed. Raises BadIdentity."""
+    """If the root key of an agent is here, an entry that was not added here was signed by somebody else with that key:
+    it is accepted only with a rotation, which is how a restored backup begins. Raises BadIdentity."""
     hosted = core.hosted_id(offered.agent)
     if hosted is None or not hosted.root:
         return
@@ -65,7 +65,7 @@ def check_growth(core: Core, offered: Identity) -> None:
 
 
 def speak_as(core: Core, identity: Identity) -> None:
-    """Another device showed a newer log of an agent of ours: we speak by it from now on."""
+    """Another device showed a newer log of one of our agents: use it from now on."""
     hosted = core.hosted_id(identity.agent)
     if hosted is not None:
         core.undo.append(partial(setattr, hosted, "speaker", hosted.speaker))
@@ -73,11 +73,11 @@ def speak_as(core: Core, identity: Identity) -> None:
         gather(core, hosted)
 
 
-# --- what both are to have ---
+# --- what both should have ---
 
 
 def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
-    """An entry came into the agent's log: its other devices are owed it, but the one it came from."""
+    """An entry came into the agent's log: its other devices are owed it, except the one that sent it."""
     for device in others(hosted):
         if device != besides and outbox.find(core.db, entry, hosted.local.agent, device) is None:
             outbox.owe(core.db, hosted.local.id, entry, hosted.local.agent, device, core.now_ms())
@@ -85,7 +85,7 @@ def owe_copies(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> 
 
 
 def forward(core: Core, hosted: Hosted, entry: int, peer: bytes) -> None:
-    """An entry that another device of ours wrote: whichever of us reaches the peer first brings it there."""
+    """Owe the peer an entry that another device of ours wrote: whichever of us reaches the peer first delivers it."""
     if core.hosted_id(peer) is not None:
         return
     for device in agents.live_devices(core.db, peer):
@@ -95,8 +95,9 @@ def forward(core: Core, hosted: Hosted, entry: int, peer: bytes) -> None:
 
 
 def doubt(core: Core, hosted: Hosted, r: Record) -> Verdict | None:
-    """Why an entry that a device of ours gives us is not taken. What it took from a device that was revoked since, it
-    took while that one was live, or by a cut: its word is enough. What we have not heard of yet comes behind."""
+    """Why an entry from another device of ours is not taken, if it is not. For an entry by a device revoked since, our
+    device's word is enough: it took it while that device was live, or within a cut. GAP if we do not know its
+    conversation or author's device yet."""
     talk = talks.find(core, hosted, r.conversation)
     if talk is not None and r.author not in talk.members:
         return Verdict.WRONG_AUTHOR

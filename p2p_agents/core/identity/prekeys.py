@@ -37,8 +37,8 @@ def add(core: Core, hosted: Hosted) -> None:
 
 
 def destroy_old(core: Core) -> None:
-    """In the store and in memory, where a node may run for months. One made under a clock that was ahead counts as
-    made now: it would be neither renewed nor destroyed for as long as the clock was wrong."""
+    """In the store and in memory, since a node may run for months. A prekey made under a clock that was ahead counts as
+    made now: otherwise it would be neither renewed nor destroyed for as long as the clock was wrong."""
     agents.date_back_prekeys(core.db, core.now_ms(), core.now_ms() + DAY_MS)
     agents.destroy_prekeys(core.db, core.now_ms() - BUNDLE_LIFE_MS)
     for hosted in core.hosted.values():

@@ -1,4 +1,4 @@
-"""The conversations of our agents: which one is meant by a peer, and whose one is by its id."""
+"""The conversations of our agents, by peer and by id."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def with_peer(hosted: Hosted, peer: bytes) -> Conversation:
-    """What is said to one peer alone."""
+    """The conversation with one peer alone."""
     return direct(hosted.local.agent, peer)
 
 
 def within(hosted: Hosted) -> Conversation:
-    """What the devices of one agent tell each other."""
+    """The conversation among the devices of one agent."""
     return direct(hosted.local.agent, hosted.local.agent)
 
 
 def all_of(core: Core, hosted: Hosted) -> list[Conversation]:
-    """Those of an agent, begun or not: the one of its own devices first."""
+    """All conversations of an agent, begun or not; that of its own devices first."""
     own = hosted.local.agent
     left_out = (find(core, hosted, each) for each in family.left_out(core.db, hosted.local.id))
     found = [within(hosted), *_direct(core, hosted), *(t for t in left_out if t), *conversations.of_many(core.db, own)]
@@ -32,7 +32,7 @@ def all_of(core: Core, hosted: Hosted) -> list[Conversation]:
 
 
 def find(core: Core, hosted: Hosted, conversation: bytes) -> Conversation | None:
-    """The agent's conversation with this id, begun or to begin with a contact; None for one that is not known here."""
+    """The agent's conversation with this id, begun or possible with a contact; None if it is not known here."""
     begun = conversations.find(core.db, conversation)
     if begun is not None:
         return begun if hosted.local.agent in begun.members else None
@@ -44,7 +44,7 @@ def find(core: Core, hosted: Hosted, conversation: bytes) -> Conversation | None
 
 
 def between(core: Core, hosted: Hosted, peer: bytes, conversation: bytes) -> Conversation | None:
-    """The conversation with this id, where the agent and the peer are both in it."""
+    """The conversation with this id, if the agent and the peer are both members."""
     alone = with_peer(hosted, peer)
     if alone.id == conversation:
         return alone
@@ -53,7 +53,7 @@ def between(core: Core, hosted: Hosted, peer: bytes, conversation: bytes) -> Con
 
 
 def shared(core: Core, hosted: Hosted, peer: bytes) -> list[Conversation]:
-    """All that the agent and the peer are both in: the one of them alone first."""
+    """All conversations that the agent and the peer are both members of; the one of them alone first."""
     of_many = conversations.of_many(core.db, hosted.local.agent)
     return [with_peer(hosted, peer), *(each for each in of_many if peer in each.members)]
 

@@ -1,1 +1,1 @@
-"""What every room stands on: the transaction, its undo, effects, clock, and what memory holds."""
+"""The base of every other room: the transaction and its undo, effects, clock, and state in memory."""

@@ -1,5 +1,5 @@
-"""Wall time for people, monotonic time for waiting, the time this node saw pass for what is given up after days, and
-whether the wall clock may be believed (PROTOCOL B12)."""
+"""Wall time for people, monotonic time for waiting, the time that this node saw pass (for what expires after days), and
+whether the wall clock can be trusted (PROTOCOL B12)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 class Clock(Protocol):
     def wall_ms(self) -> int:
-        """Milliseconds since 1970, as this machine believes."""
+        """Milliseconds since 1970, by this machine's clock."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds; never goes back."""
         ...
 
     def boot(self) -> float:
-        """Seconds that never go back and count sleep."""
+        """Seconds; never goes back, and counts sleep."""
         ...
 
     def boot_id(self) -> str:
-        """Which start of the machine `boot` counts from; empty where the system does not say."""
+        """The boot of the machine that `boot` counts from; empty if the system does not say."""
         ...
 
 
 class Lived:
-    """Counts the time that passes while the machine is on, over all runs of this node: awake or asleep, and between
-    two runs where it was not switched off. What the wall clock does changes nothing, so no jump makes things old."""
+    """Counts the time that the machine is on, over all runs of this node: awake or asleep, and between two runs unless
+    it was switched off. It does not depend on the wall clock, so no clock jump makes anything expire."""
 
     def __init__(self, clock: Clock, mark: Mark) -> None:
         self._clock = clock
@@ -43,7 +43,7 @@ class Lived:
         return int(self._base_ms + self._clock.boot() * 1000)
 
     def mark(self) -> Mark:
-        """To be kept for the next run."""
+        """Stored for the next run."""
         clock = self._clock
         return Mark(self.now_ms(), clock.boot_id(), int(clock.boot() * 1000), clock.wall_ms())
 
@@ -53,8 +53,8 @@ def _same_boot(clock: Clock, mark: Mark) -> bool:
 
 
 class Trusted:
-    """Watches the wall clock against the boot clock, over restarts too. After an unexplained jump, or a time in which
-    the machine was off, keys are not destroyed until ten minutes have passed or a peer's clock agrees."""
+    """Compares the wall clock with the boot clock, across restarts too. After an unexplained jump, or after the machine
+    was off, keys are not destroyed until ten minutes have passed or a peer's clock agrees."""
 
     def __init__(self, clock: Clock, mark: Mark) -> None:
         self._clock = clock
@@ -67,7 +67,7 @@ class Trusted:
         return self._clock.wall_ms() - self._clock.boot() * 1000
 
     def look(self) -> bool:
-        """Whether the wall clock may be believed now."""
+        """Whether the wall clock can be trusted now."""
         offset = self._difference()
         now = self._clock.boot()
         if abs(offset - self._offset_ms) > CLOCK_JUMP_MS:
@@ -78,7 +78,7 @@ class Trusted:
         return self._doubt_until is None
 
     def confirm(self, peer_ms: int) -> None:
-        """A peer told its time over an authenticated link."""
+        """A peer sent its time over an authenticated link."""
         if abs(peer_ms - self._clock.wall_ms()) <= CLOCK_JUMP_MS:
             self._doubt_until = None
 
@@ -91,6 +91,7 @@ class Trusted:
 
 
 def time_text(ms: int) -> str:
-    """RFC 3339 in UTC, to the millisecond. What no calendar has a date for, an old store may hold: the nearest one."""
+    """RFC 3339 in UTC, to the millisecond. A time beyond the calendar, which an old store may hold, gives the nearest
+    date."""
     dated = min(max(ms, 0), DATE_MS_MAX)
     return (EPOCH + timedelta(milliseconds=dated)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

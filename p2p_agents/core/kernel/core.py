@@ -1,7 +1,7 @@
-"""The node's one decider: events in, effects out, everything durable through one database in one thread.
+"""The node's single decider: events in, effects out, all durable state through one database in one thread.
 
 The core runs inside transactions that its driver opens. Handlers change the store and append effects; the driver
-commits and only then lets the effects happen. When a batch fails, `forget` throws away whatever memory was built on it.
+commits, and only then are the effects carried out. When a batch fails, `forget` drops the memory that was built on it.
 """
 
 from __future__ import annotations
@@ -58,28 +58,28 @@ log = logging.getLogger(__name__)
 
 State = TypeVar("State")
 PairKey = tuple[bytes, bytes]  # our device, the peer's device
-Mark = tuple[int, int]  # effects and undos there were
+Mark = tuple[int, int]  # counts of effects and undos
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What is done with entries of one kind. Those of a kind that has no row are stored, and no more."""
+    """How entries of one kind are handled. Entries of a kind without a row are only stored."""
 
-    name: str  # as it stands in an entry
-    arrive: Callable[[Core, Hosted, bytes, Record], None] | None = None  # of whom, who gave it
+    name: str  # as written in entries
+    arrive: Callable[[Core, Hosted, bytes, Record], None] | None = None  # agent, giver, entry
     unread: bool = False  # counted, and read by readers
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """One callable for each thing that happens below and matters above."""
+    """One callable for each event in a lower room that a higher room acts on."""
 
-    wanted: Callable[[Core, bytes], None]  # something is for a peer that no link is up to
-    proven: Callable[[Core, Link], None]  # a HELLO holds: who is it to us?
-    regard: Callable[[Core, Hosted, bytes], None]  # our mind about a peer may have changed
-    owed: Callable[[Core, Link], None]  # something is to go on a link, if its peer lets us
+    wanted: Callable[[Core, bytes], None]  # there is something for a peer without a link
+    proven: Callable[[Core, Link], None]  # a HELLO was verified: decide how we regard the peer
+    regard: Callable[[Core, Hosted, bytes], None]  # how we regard a peer may have changed
+    owed: Callable[[Core, Link], None]  # there is something to send on a link, if its peer allows it
     logged: Callable[[Core, Hosted, int, bytes], None]  # an entry came into an agent's log, from a device or b""
-    places: Callable[[Core], Sequence[str]]  # where pairing codes of this node are met
+    places: Callable[[Core], Sequence[str]]  # meeting places of this node's pairing codes
     kinds: dict[str, Kind]
 
     def arrived(self, core: Core, hosted: Hosted, giver: bytes, record: Record) -> None:
@@ -89,7 +89,7 @@ class Hooks:
             kind.arrive(core, hosted, giver, record)
 
     def is_unread(self, record: Record) -> bool:
-        """Whether readers are to read it."""
+        """Whether readers should read it."""
         kind = self.kinds.get(record.kind)
         return kind is not None and kind.unread
 
@@ -118,40 +118,40 @@ class Core:
         self.trusted, self.lived = Trusted(clock, mark), Lived(clock, mark)
         self.router = Router(node, jitter)
         self.incarnation = clock.wall_ms()
-        self.awake = clock.monotonic()  # since then peers can have been reached
+        self.awake = clock.monotonic()  # peers can have been reached since then
         self.effects: list[Effect] = []
-        self.undo: list[Callable[[], object]] = []  # takes back what memory holds beyond caches, until the commit
+        self.undo: list[Callable[[], object]] = []  # reverts changes in memory, other than caches, until the commit
         self.hosted = HostTable()
         self.unusable: dict[int, Unusable] = {}  # agents of this store whose keys are broken
         self.peerings: dict[int, Peering] = {}
         self.apart: set[tuple[int, bytes]] = set()  # (agent, peer): contacts whose release speaks another version
         self.sightings: dict[bytes, dict[bytes, Sighting]] = {}  # agent -> node -> record
-        self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # of nodes we dialled: until when, whom
-        self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we are slow there
+        self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # nodes we dialed: until when, whom
+        self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we go slowly there
         self.links: PairTable[list[Link]] = PairTable(lambda found: _side(found[0]))  # proven ones, oldest first
-        self.ways: PairTable[Link] = PairTable(_side)  # over bridges, where there is a queue of either side
+        self.ways: PairTable[Link] = PairTable(_side)  # over bridges, if either side has a queue there
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
-        self.untimely: dict[str, int] = {}  # bridge -> a cursor it named that is ahead of our clock
-        self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in the order they came
-        self.patience = 0.0  # seconds that a frame without entries waits for one to ride with
-        self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it goes alone
-        self.owed: dict[tuple[int, bytes], int] = {}  # at most this much is owed to a peer
+        self.untimely: dict[str, int] = {}  # bridge -> a cursor it sent that is ahead of our clock
+        self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in order of arrival
+        self.patience = 0.0  # seconds that a frame without entries waits for one to travel with
+        self.quiet: dict[PairKey, float] = {}  # pairs with such a frame: when it is sent alone
+        self.owed: dict[tuple[int, bytes], int] = {}  # upper bound of what is owed to a peer
         self.waiters: dict[int, Waiter] = {}  # by ticket
         self.claims: dict[int, Claim] = {}  # by ticket
         self.texts = Texts()
-        self.is_behind = False  # the store may hold what memory does not know: a commit's outcome was unknown
+        self.is_behind = False  # the store may be ahead of memory: a commit's outcome was unknown
         self.cursors_renewed = False  # since the store was opened
-        self.wanted: dict[int, Wanted] = {}  # entries whose bodies a disk damaged, and that a peer may still have
+        self.wanted: dict[int, Wanted] = {}  # entries whose bodies the disk damaged and a peer may still have
         self.init_links: dict[bytes, Link] = {}  # sid -> the link our init went out on
         self.paces: dict[PairKey, Pace] = {}
         self.shares: dict[tuple[int, bytes], Share] = {}  # (agent, contact)
-        self.gaps: dict[bytes, GapBuffer] = {}  # sid -> frames that came early
-        self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer that a frame was opened from
+        self.gaps: dict[bytes, GapBuffer] = {}  # sid -> frames that arrived early
+        self.heard: dict[bytes, int] = {}  # sid -> incarnation of the peer in the last frame opened
         self._sessions: dict[PairKey, list[Held]] = {}
         self._dirty: dict[bytes, Held] = {}
 
     def of(self, kind: type[State]) -> State:
-        """What one feature holds in memory: its own class, made when it is first asked for."""
+        """One feature's state in memory, an instance of its own class, made on first use."""
         found: State = self._slots.get(kind) or self._slots.setdefault(kind, kind())
         return found
 
@@ -166,7 +166,7 @@ class Core:
     # --- agents ---
 
     def host(self, agent: int) -> Hosted:
-        """Raises NoAgent for one that was removed meanwhile."""
+        """Raises NoAgent if it was removed meanwhile."""
         found = self.hosted.get(agent)
         if found is None:
             raise NoAgent("the agent was removed from this node")
@@ -189,10 +189,10 @@ class Core:
         raise NoAgent(f"no agent named {name!r} on this node", hint=f"{near}run: p2p-agents agents")
 
     def reading(self, snapshot: Database) -> Core:
-        """This core's memory over another connection: for queries that only read."""
+        """This core's memory over another connection, for read-only queries."""
         view = copy.copy(self)
         view.db = snapshot
-        view.texts = Texts()  # another thread's
+        view.texts = Texts()  # the other thread needs its own
         return view
 
     # --- sending ---
@@ -204,7 +204,7 @@ class Core:
         self.effects.append(Transmit(connection, frame_bytes(encode_frame(frame))))
 
     def send_on(self, link: Link, frame: Frame, place: tuple[bytes, int] = (b"", 0)) -> None:
-        """`place` is the session and position of a frame that a bridge is to keep."""
+        """`place` is the session and position of a frame that a bridge should keep."""
         if link.way is None:
             self.send(link.connection, frame)
         elif link.way.using is not None:
@@ -235,7 +235,7 @@ class Core:
         return self.hosted[link.agent].local.device, link.peer_device
 
     def list_link(self, link: Link) -> None:
-        """A link was proven: it is the newest of its pair."""
+        """A link was proven: it becomes the newest of its pair."""
         key = self.pair_key(link)
         if key not in self.links:
             log.info("linked to %s %s", link.name, id_text(link.peer)[:10])
@@ -254,7 +254,7 @@ class Core:
         self.effects.append(PeersChanged())
 
     def forget_link(self, link: Link) -> None:
-        """The peer ended it."""
+        """The peer closed it."""
         peering = self.peerings.get(link.connection)
         if peering:
             peering.links.pop(link.number, None)
@@ -262,12 +262,12 @@ class Core:
         self.effects.append(PeersChanged())
 
     def seek_links(self) -> None:
-        """Contacts, links or what is owed changed: every connection may have to carry a link that it lacks."""
+        """Contacts, links or what is owed changed: any connection may need a link that it lacks."""
         for peering in self.peerings.values():
             peering.seek = True
 
     def _unlist(self, link: Link) -> None:
-        link.offer = None  # the single-use key goes with its link
+        link.offer = None  # the single-use key is destroyed with its link
         self.seek_links()
         if not link.peer_device or link.agent not in self.hosted:
             return
@@ -276,13 +276,13 @@ class Core:
         if link in found:
             found.remove(link)
         for other in found:
-            other.disagrees = True  # what was under way on the lost link may be missing
+            other.disagrees = True  # frames in flight on the lost link may be missing
         if not found and self.links.remove(key) is not None:
             log.info("unlinked from %s %s", link.name, id_text(link.peer)[:10])
             self._fall_back(key)
 
     def _fall_back(self, key: PairKey) -> None:
-        """The last direct link is gone: what was under way on it may be missing at the bridge."""
+        """The last direct link is gone: frames in flight on it may be missing at the bridge."""
         if (link := self.ways.get(key)) is not None and link.way is not None:
             link.way.stale = True
             link.way.sync_at = self.now()
@@ -299,13 +299,13 @@ class Core:
         return self.shares[agent, peer]
 
     def newest_link(self, key: PairKey) -> Link | None:
-        """The link to send on: the newest HELLO of the pair that views were exchanged on (PROTOCOL C3), or the way
-        over bridges while there is none."""
+        """The link to send on: the newest of the pair on which views were exchanged (PROTOCOL C3), or else the way over
+        bridges."""
         direct = next((link for link in reversed(self.links.get(key, [])) if link.phase is Phase.SYNCED), None)
         return direct or self.ways.get(key)
 
     def links_to(self, agent: int, peer: bytes) -> Iterator[Link]:
-        """Proven links between an agent of ours and a peer agent, newest first."""
+        """Proven links between one of our agents and a peer, newest first."""
         for found in self.links.between(agent, peer):
             yield from reversed(found)
 
@@ -318,7 +318,7 @@ class Core:
         self.ready[key] = None
 
     def due_in(self) -> float | None:
-        """Seconds until the pump has something to do by itself; None while it has nothing."""
+        """Seconds until the pump has work without a new event; None if it has none."""
         if self.ready:
             return 0.0
         return min(self.quiet.values()) - self.now() if self.quiet else None
@@ -326,7 +326,7 @@ class Core:
     # --- sessions ---
 
     def pair_sessions(self, key: PairKey) -> list[Held]:
-        """Sessions of a pair, newest first. A cache: a failed batch empties it."""
+        """Sessions of a pair, newest first. This is a cache; a failed batch empties it."""
         found = self._sessions.get(key)
         if found is None:
             found = self._sessions[key] = sessions.load(self.db, *key)
@@ -335,7 +335,7 @@ class Core:
         return found
 
     def lose(self, key: PairKey, sid: bytes) -> None:
-        """A disk damaged the session: what it carried is sealed anew, in another one."""
+        """The disk damaged the session: what it carried is sealed again in another one."""
         log.error("a session is damaged on the disk: it is given up")
         outbox.unseal(self.db, sid)
         sessions.drop(self.db, sid)
@@ -346,7 +346,7 @@ class Core:
             contacts.record(self.db, Event(hosted.local.id, peer, "damaged", detail, self.now_ms()))
 
     def touch(self, held: Held) -> None:
-        """Its state changed: it is written before the item ends."""
+        """Its state changed: write it before the item ends."""
         self._dirty[held.session.sid] = held
 
     def add_session(self, key: PairKey, held: Held) -> None:
@@ -363,13 +363,13 @@ class Core:
         sessions.drop(self.db, sid)
 
     def forget_session(self, sid: bytes) -> None:
-        """Its rows are gone, with the agent it was of."""
+        """Its rows were deleted together with its agent."""
         self._sessions.clear()
         for cache in (self._dirty, self.init_links, self.heard, self.gaps):
             cache.pop(sid, None)
 
     def settle(self) -> None:
-        """Write what the item changed. Called by the driver at the end of each item, inside its savepoint."""
+        """Write what the item changed. The driver calls this at the end of each item, inside its savepoint."""
         for held in self._dirty.values():
             sessions.save(self.db, held)
         self._dirty.clear()
@@ -377,16 +377,16 @@ class Core:
     # --- failure ---
 
     def mark(self) -> Mark:
-        """Where memory stands before an item."""
+        """The state of memory before an item."""
         return len(self.effects), len(self.undo)
 
     def discard_item(self, mark: Mark) -> None:
-        """An item failed and its savepoint was undone: so is what it left in memory."""
+        """An item failed and its savepoint was rolled back: revert its changes in memory too."""
         for connection in self._take_back(mark):
-            self.hang_up(connection, "undone")  # a frame that it misses will never be sent
+            self.hang_up(connection, "undone")  # it misses a frame that will never be sent
 
     def forget(self) -> None:
-        """A batch failed: nothing built on it may survive. Links come back by themselves and compare views."""
+        """A batch failed: drop everything built on it. Links reopen by themselves and compare views."""
         self._take_back((0, 0))
         self.ready.clear()
         self.quiet.clear()
@@ -394,7 +394,7 @@ class Core:
             self.hang_up(connection, "store_failed")
 
     def _take_back(self, mark: Mark) -> set[int]:
-        """Undo what memory did since the mark; returns the connections that something was to be sent on."""
+        """Revert memory to the mark; returns the connections on which something was to be sent."""
         effects, undo = mark
         for take_back in reversed(self.undo[undo:]):
             take_back()
@@ -410,7 +410,7 @@ class Core:
         return {effect.connection for effect in undone if isinstance(effect, Transmit)} & self.peerings.keys()
 
     def refuse_peer(self, connection: int, fault: PeerFault) -> None:
-        """A peer broke the protocol: its connection ends, others do not notice."""
+        """A peer broke the protocol: close its connection; others are not affected."""
         peering = self.peerings.get(connection)
         proven = peering is not None and any(link.up for link in peering.links.values())
         level = logging.WARNING if proven else logging.DEBUG  # strangers may come again and again

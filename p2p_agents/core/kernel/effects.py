@@ -1,4 +1,4 @@
-"""What a committed batch asks of the world. Nothing here happens before the commit it depends on (PROTOCOL A6)."""
+"""What a committed batch asks the shell to do. Nothing here happens before the commit it depends on (PROTOCOL A6)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Hangup:
 
 @dataclass(frozen=True, slots=True)
 class Vouch:
-    """Whether a connection carries a link of a contact: strangers do not take its place."""
+    """Whether a connection carries a contact's link, so that strangers cannot take its place."""
 
     connection: int
     known: bool
@@ -36,7 +36,7 @@ class Vouch:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A contact spoke on a connection: what comes there is no stranger's any more."""
+    """A contact spoke on a connection: it is no longer treated as a stranger's."""
 
     connection: int
 
@@ -48,7 +48,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Something new stands in this agent's log, or one of its own messages changed state."""
+    """There is a new entry in this agent's log, or one of its own messages changed state."""
 
     agent: int
 
@@ -78,7 +78,7 @@ class Echoed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A waiting reader has something to read: the page it gets, or why it cannot be read any more."""
+    """A waiting reader has something to read: its page, or why nothing can be read any more."""
 
     ticket: int
     page: dict[str, Any] | None
@@ -87,14 +87,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class KeysWritten:
-    """The key file of `agent` belongs to the store as it is now: those of before go."""
+    """The key file of `agent` matches the committed store: earlier files are deleted."""
 
     agent: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class KeysRemoved:
-    """The keys of `agent` are to be on this disk no more, nor that of its device here."""
+    """Delete the keys of `agent`, and of its device here, from this disk."""
 
     agent: bytes
     device: bytes
@@ -102,39 +102,39 @@ class KeysRemoved:
 
 @dataclass(frozen=True, slots=True)
 class PairingMoved:
-    """A code that is shown or tried may have come to something."""
+    """A code that is shown or tried may have changed state."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeersChanged:
-    """Presence, trust or requests changed: watchers look again."""
+    """Presence, trust or requests changed: wake watchers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """The hosted agents changed: adverts are to be renewed."""
+    """The hosted agents changed: renew adverts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One frame for a peer's queue at a bridge. Those of one batch for one queue travel in as few blobs as hold them.
+    """One frame for a peer's queue at a bridge. The frames of one batch for one queue share as few blobs as possible.
 
-    Answered by `relaying.stored` or `relaying.refused`, with every post of the blob.
+    Answered by `relaying.stored` or `relaying.refused`, with all the posts of the blob.
     """
 
     route: Route
     frame: bytes = field(repr=False)
     incarnation: int
     pair: tuple[bytes, bytes]  # our device, the peer's
-    sid: bytes = b""  # of a session frame
-    position: int = 0  # and its place there
-    rows: tuple[int, ...] = ()  # of the outbox, that it carries
-    public: bool = False  # for a queue that takes work in place of a token, in a blob of its own
+    sid: bytes = b""  # for a session frame
+    position: int = 0  # its position there
+    rows: tuple[int, ...] = ()  # outbox rows that it carries
+    public: bool = False  # for a queue that takes work instead of a token, in a blob of its own
 
 
 @dataclass(frozen=True, slots=True)
 class ReadQueues:
-    """The queues of ours at a bridge, all of them: made where they are missing, and read from their cursors on."""
+    """All our queues at a bridge: created if missing, and read from their cursors on."""
 
     bridge: str
     queues: tuple[OwnQueue, ...]
@@ -142,21 +142,21 @@ class ReadQueues:
 
 @dataclass(frozen=True, slots=True)
 class ReadAgain:
-    """What our queues there hold and was not worked off is to be delivered once more."""
+    """Deliver again what our queues there hold and we have not processed."""
 
     bridge: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveBridge:
-    """Nobody is reached there any more."""
+    """The bridge is no longer used to reach anyone."""
 
     bridge: str
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Blobs of a queue of ours up to the cursor are worked off: the bridge may forget them (PROTOCOL B7)."""
+    """Blobs of our queue up to the cursor are processed: the bridge may delete them (PROTOCOL B7)."""
 
     bridge: str
     queue: bytes
@@ -165,7 +165,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Meet:
-    """Take a side of a meeting place at every bridge that is up; `leave` gives it up."""
+    """Take one side of a meeting place at every connected bridge; `leave` gives it up."""
 
     place: str
     displayer: bool

@@ -1,4 +1,4 @@
-"""Random bytes as the decider asks for them: the shell, or a seeded test, draws them."""
+"""Random bytes for the decider; drawn by the shell, or by a seeded test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Entropy(Protocol):
         ...
 
     def kem_key(self) -> KemKey:
-        """A new key for one use; where it can, made ahead of need (PROTOCOL D2)."""
+        """A new single-use key, made ahead of need if possible (PROTOCOL D2)."""
         ...
 
     def refill(self) -> bool:
-        """Make one key ahead; False when there are enough."""
+        """Make one key ahead; False if there are enough."""
         ...

@@ -1,4 +1,4 @@
-"""How the sessions of a pair end, and what of them is still known (PROTOCOL D3)."""
+"""How the sessions of a pair end, and what is still known of them (PROTOCOL D3)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def hash_at(core: Core, held: Held, count: int) -> bytes | None:
 
 
 def retire(core: Core, key: PairKey, held: Held) -> None:
-    """Drop a session; what it carried and was not settled waits to be sealed again."""
+    """Drop a session; what it carried and is not settled will be sealed again."""
     outbox.unseal(core.db, held.session.sid)
     core.drop_session(key, held)
 
 
 def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView | None, outcome: Outcome) -> None:
-    """The two sides' sessions have parted: the successor inherits what both still hold (PROTOCOL D3)."""
+    """The two sides' sessions diverged: the successor inherits what both still hold (PROTOCOL D3)."""
     s = held.session
     if view is not None:
         common = common_heal(tuple(identity for identity, _ in s.heals), view.heals)
@@ -45,8 +45,8 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
 
 
 def renew_cursors(core: Core) -> None:
-    """Once per opening of the store: it can only be rolled back while it is closed, and a peer that says so again and
-    again must not break every reader each time."""
+    """At most once per opening of the store: it can only be rolled back while closed, and a peer that reports a
+    rollback again and again must not invalidate every reader each time."""
     if not core.cursors_renewed:
         core.cursors_renewed = True
         core.undo.append(partial(setattr, core, "cursors_renewed", False))

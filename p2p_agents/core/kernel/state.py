@@ -1,4 +1,4 @@
-"""What the node holds in memory. All of it is a cache of the store or belongs to connections that are alive."""
+"""The node's state in memory. It is either a cache of the store or belongs to a live connection."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Hosted:
     readers: int = 0  # waiting right now
     attending_until: float = 0.0
     last_read_ms: int = 0
-    conversations: dict[bytes, Conversation] = field(default_factory=dict)  # by id, as far as looked up
-    outdated: int = -1  # the number of our log's last entry when a contact knew a newer log
+    conversations: dict[bytes, Conversation] = field(default_factory=dict)  # by id, those looked up so far
+    outdated: int = -1  # number of our log's last entry when a contact had a newer log
 
     @property
     def party(self) -> Party:
@@ -71,16 +71,16 @@ class Hosted:
 
     @property
     def retired(self) -> bool:
-        """Whether the agent's own log says that this installation is no longer one of it."""
+        """Whether the agent's own log revoked this installation."""
         return self.local.device in self.speaker.identity.revoked
 
     @property
     def behind(self) -> bool:
-        """Whether a contact knows a newer log of this agent: it may live elsewhere. A contact can also lie."""
+        """Whether a contact has a newer log of this agent, which may then live elsewhere. A contact can also lie."""
         return self.outdated == self.speaker.identity.n
 
     def unseal(self, sealed: bytes, info: bytes) -> bytes:
-        """What was sealed to any of our prekeys that still exist. Raises BadSeal."""
+        """Open a box sealed to any of our remaining prekeys. Raises BadSeal."""
         for prekey in self.prekeys:
             try:
                 return prekey.open(sealed, info)
@@ -98,7 +98,7 @@ class Unusable:
 
 
 class Phase(Enum):
-    """A link's life. DATA, INIT and SYNC are accepted from UP on; what is owed flows from SYNCED on."""
+    """The phases of a link. DATA, INIT and SYNC are accepted from UP on; what is owed is sent from SYNCED on."""
 
     OPENING = "OPEN sent"
     ANSWERED = "HELLO sent in answer to OPEN"
@@ -108,7 +108,7 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class Heal:
-    """What the next session of a pair inherits from the one given up (PROTOCOL D3)."""
+    """What the next session of a pair inherits from the abandoned one (PROTOCOL D3)."""
 
     dead: bytes = b""
     heals: tuple[tuple[int, bytes], ...] = ()
@@ -118,30 +118,30 @@ class Heal:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Where a session stood when we drew the challenge of a SYNC: an answer to it was written later than this."""
+    """The state of a session when we drew the challenge of a SYNC: any answer to it was written later."""
 
     acked: int
     received: int
     sent: int
-    stored: int  # frames the bridge had said it keeps
+    stored: int  # frames that the bridge had confirmed
 
 
 @dataclass(slots=True)
 class Way:
-    """What a link over bridges has beyond a lane: where its frames are put, and what is known of them there."""
+    """What a link over bridges has in addition to a lane: where its frames are put, and their known state there."""
 
     routes: tuple[Route, ...]  # to the peer's queues, one per bridge
     using: Route | None = None
     avoid: dict[str, tuple[float, str]] = field(default_factory=dict)  # bridge -> (not before, why)
-    refusals: int = 0  # in a row, without a word when to come again
-    stale: bool = True  # frames may be missing at the bridge: another path, or nobody, had them
-    inits: set[bytes] = field(default_factory=set)  # sids whose init was put
+    refusals: int = 0  # in a row, without being told when to retry
+    stale: bool = True  # frames may be missing at the bridge: they went another way, or nowhere
+    inits: set[bytes] = field(default_factory=set)  # sids whose init was put there
     floors: dict[bytes, Floor] = field(default_factory=dict)
-    sync_at: float = 0.0  # the next SYNC that asks for an answer
-    patience: float = 0.0  # seconds to the one after
-    asked: float = -math.inf  # when the last one went
-    heard: float = -math.inf  # when something last came
-    places: int | None = None  # addresses that the peer's last greeting named
+    sync_at: float = 0.0  # when the next SYNC that asks for an answer is due
+    patience: float = 0.0  # seconds until the one after it
+    asked: float = -math.inf  # when the last one was sent
+    heard: float = -math.inf  # when something last arrived
+    places: int | None = None  # addresses in the peer's last greeting
     bucket: Bucket = field(default_factory=lambda: Bucket(QUEUE_FRAMES_BURST, QUEUE_FRAMES_PER_S))
     told_places: Bucket = field(default_factory=lambda: Bucket(TOLD_PLACES_BURST, TOLD_PLACES_PER_S))
     told_routes: Bucket = field(default_factory=lambda: Bucket(TOLD_ROUTES_BURST, TOLD_ROUTES_PER_S))
@@ -150,9 +150,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Since when the peer acknowledged nothing of what is under way, and how often it was asked since."""
+    """Since when the peer has acknowledged nothing in flight, and how often it was asked since."""
 
-    progress: tuple[object, ...] = ()  # what was granted, and each session with what is acknowledged of it
+    progress: tuple[object, ...] = ()  # credit granted, and what is acknowledged in each session
     since: float = 0.0
     asked: int = 0
 
@@ -163,13 +163,14 @@ class Pace:
 
     syncs: Bucket = field(default_factory=lambda: Bucket(SYNCS_BURST, SYNCS_PER_S))
     epochs: Bucket = field(default_factory=lambda: Bucket(EPOCHS_PER_DAY, EPOCHS_PER_DAY / DAY_S))
-    paused: float = 0.0  # it has no room: nothing is offered before
-    patience: float = 0.0  # seconds that the last pause took
+    paused: float = 0.0  # it has no room: offer nothing before this time
+    patience: float = 0.0  # length of the last pause in seconds
 
 
 @dataclass(slots=True)
 class Wanted:
-    """An entry that a peer is to give again, as our own views do not name it: until a time after the first of them."""
+    """An entry that a peer should send again, since our own views no longer name it; `until` is set with the first
+    view."""
 
     record: Record
     until: float = math.inf
@@ -177,17 +178,17 @@ class Wanted:
 
 @dataclass(slots=True)
 class Share:
-    """What a contact made one of our agents store."""
+    """How much a contact made one of our agents store."""
 
     bytes: Bucket = field(default_factory=lambda: Bucket(CONTACT_BYTES_PER_DAY, CONTACT_BYTES_PER_DAY / DAY_S))
-    unread: int | None = None  # bytes, at most; None: not counted yet
-    count_at: float = 0.0  # not counted again before
+    unread: int | None = None  # bytes, upper bound; None: not counted yet
+    count_at: float = 0.0  # do not count again before
     full: bool = False
 
 
 @dataclass(slots=True)
 class Link:
-    """A lane of a connection, or a pair of queues: one agent of ours and one of the peer's."""
+    """A lane of a connection, or a pair of queues, between one of our agents and one of the peer's."""
 
     connection: int
     number: int
@@ -197,18 +198,18 @@ class Link:
     own_challenge: bytes
     peer_challenge: bytes = b""
     peer_device: bytes = b""
-    held_by_peer: int = 0  # identity entries of ours
-    held_head: bytes = b""  # and the hash of the last of them
+    held_by_peer: int = 0  # number of our identity entries that the peer has
+    held_head: bytes = b""  # hash of the last of them
     offer: KemKey | None = None  # single-use: destroyed on use or close
     peer_offer: bytes | None = None
-    reset_asked: bool = False  # the offer went out in a RESET
-    identity: Identity | None = None  # of the peer
+    reset_asked: bool = False  # the offer was sent in a RESET
+    identity: Identity | None = None  # the peer's
     bundle: Bundle | None = None
     name: str = ""
     kind: str = ""
     features: tuple[str, ...] = ()  # that the peer announced, under its signature
     opened: float = 0.0
-    node: bytes = b""  # the peer's node, as its device signed it
+    node: bytes = b""  # the peer's node, signed by its device
     incarnation: int = 0
     standing: Standing = Standing.ASK  # how we regard the peer
     peer_standing: Standing = Standing.ASK
@@ -216,24 +217,24 @@ class Link:
     meter: Meter = field(default_factory=Meter)
     sync_sent: bool = False
     awaits_view: bool = False  # the next SYNC answers ours
-    stamp_seen: int = 0  # of the peer's newest SYNC here
-    sync_due: float = 0.0  # no other SYNC for a disagreement before this
-    disagrees: bool = False  # one is to be sent then
+    stamp_seen: int = 0  # stamp of the peer's newest SYNC here
+    sync_due: float = 0.0  # earliest time of the next SYNC for a disagreement
+    disagrees: bool = False  # send one then
     stall: Stall = field(default_factory=Stall)
-    behind: bool = False  # the peer's last SYNC was overtaken by frames on another path
-    request_due: float = 0.0  # no other REQUEST before this
-    requests: int = 0  # that went out
-    reads_due: dict[bytes, None] = field(default_factory=dict)  # conversations in which something was read
+    behind: bool = False  # frames on another path overtook the peer's last SYNC
+    request_due: float = 0.0  # earliest time of the next REQUEST
+    requests: int = 0  # sent so far
+    reads_due: dict[bytes, None] = field(default_factory=dict)  # conversations with new read marks
     asks: list[bytes] = field(default_factory=list)
     answers: list[bytes] = field(default_factory=list)
     marks: dict[tuple[bytes, bytes], tuple[bytes, int]] = field(default_factory=dict)  # (conversation, device) -> read
-    resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to send again from
+    resend: dict[bytes, int] = field(default_factory=dict)  # sid -> position to resend from
     heal: Heal = field(default_factory=Heal)
     status: str = "online"
     attending: bool | None = None
     last_read_ms: int = 0
     presence_due: bool = False
-    way: Way | None = None  # over bridges; then there is no connection
+    way: Way | None = None  # over bridges; there is no connection then
 
     @property
     def up(self) -> bool:
@@ -250,76 +251,76 @@ class Peering:
     server_key: bytes
     target: Target | None
     opened: float
-    own_challenge: bytes  # told in NODE; OPENs to us sign it
+    own_challenge: bytes  # sent in NODE; OPENs to us sign it
     framer: Framer = field(default_factory=lambda: Framer(UNPROVEN_FRAME_BYTES))
-    strays: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))  # of no link
+    strays: Bucket = field(
+        default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S)
+    )  # frames of no link
     opens: Bucket = field(default_factory=lambda: Bucket(OPENS_BURST, OPENS_PER_S))
     node: bytes = b""  # the peer node's key: proven when dialed, else a claim
     challenge: bytes = b""  # of the peer's NODE; our OPENs sign it
     incarnation: int = 0
     program: str = ""
     roster: tuple[RosterAgent, ...] = ()
-    places: tuple[str, ...] = ()  # where pairing codes that are shown there are met
+    places: tuple[str, ...] = ()  # meeting places of pairing codes shown there
     links: dict[int, Link] = field(default_factory=dict)
     also: set[str] = field(default_factory=set)  # other addresses that led to this node
     declined: dict[tuple[int, bytes], float] = field(default_factory=dict)  # (agent, peer) -> not before
-    near: bool = False  # it is of this machine, or of a node where a contact lives
-    slow: bool = False  # crowds do not hurry there all the same
-    busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links that its crowd left no room for
+    near: bool = False  # on this machine, or a node where a contact lives
+    slow: bool = False  # large groups of agents go slowly there even so
+    busy: set[tuple[int, bytes]] = field(default_factory=set)  # (agent, peer) of links refused for lack of room
     seek: bool = True  # a link may be wanted here that was not asked for yet
-    waiting: deque[tuple[int, bytes]] = field(
-        default_factory=deque
-    )  # (agent, peer): for links that are asked for first
-    seek_at: float = math.inf  # one that was declined may be asked for again
+    waiting: deque[tuple[int, bytes]] = field(default_factory=deque)  # (agent, peer) whose links are asked for next
+    seek_at: float = math.inf  # when a declined link may be asked for again
     next_number: int = 0
-    carried: float = 0.0  # when a link was last up on it, or it began
+    carried: float = 0.0  # when it last had a link up, or when it began
     vouched: bool = False  # the endpoint knows that it carries a contact's link
 
     def pairs(self) -> set[tuple[int, bytes]]:
-        """(agent, peer) whose link was asked for here, or is up."""
+        """(agent, peer) whose link is up or was asked for here."""
         return {(link.agent, link.peer) for link in self.links.values()}
 
     def come_near(self) -> None:
-        """It is of this machine, or a contact lives there that accepts us too: crowds of agents may meet on it."""
+        """It is on this machine, or a contact that accepts us lives there: many agents may open links at once."""
         if not self.near and not self.slow:
             self.opens = Bucket(OPENS_NEAR_BURST, OPENS_NEAR_PER_S)
         self.near = True
 
     def slow_down(self) -> None:
-        """That node took our crowd for a flood a while ago: others use up what it lets all contacts ask."""
+        """That node recently took our many OPENs for a flood: others use up what it grants to all contacts."""
         self.slow, self.opens = True, Bucket(OPENS_BURST, OPENS_PER_S)
 
     def claim_number(self) -> int:
-        """A free link number of our parity: even when we dialed, odd when not."""
+        """A free link number of our parity: even if we dialed, else odd."""
         self.next_number += 2
         return self.next_number if self.dialed else self.next_number + 1
 
 
 @dataclass(slots=True)
 class Bridge:
-    """A bridge as far as the core must know."""
+    """What the core needs to know about a bridge."""
 
     up: bool = False
-    why: str = "not tried yet"  # it is not up
-    way: str = ""  # by which it is reached: "quic" or "websocket"
-    observed: str = ""  # where it sees our UDP socket
+    why: str = "not tried yet"  # why it is not up
+    way: str = ""  # transport: "quic" or "websocket"
+    observed: str = ""  # our UDP socket's address as it sees it
     local: tuple[str, ...] = ()
     configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A reader that waits for something unread, and how it asked."""
+    """A reader that waits for unread messages, and the parameters of its call."""
 
     agent: int
-    peer: bytes | None  # whose messages alone it waits for
+    peer: bytes | None  # None: anyone's messages
     params: dict[str, Any]
-    shared: bool = False  # another process waited for the same reader when it came
+    shared: bool = False  # another process already waited for this reader
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Unread messages in the hands of one process."""
+    """Unread messages handed to one process."""
 
     agent: int
     reader: str
@@ -327,7 +328,7 @@ class Claim:
 
 
 class Texts:
-    """Bodies as text, those shown last: many readers of one message share one copy."""
+    """Bodies as text, a cache of the last ones shown: all readers of a message share one copy."""
 
     def __init__(self) -> None:
         self._kept: dict[bytes, str] = {}  # by the entry's hash, the latest last
@@ -352,4 +353,4 @@ class Sighting:
     kind: str
     status: str
     incarnation: int
-    sources: set[str]  # who told: "mdns", "hints"
+    sources: set[str]  # "mdns", "hints"

@@ -1,4 +1,4 @@
-"""What the decider looks up for every message, found without going through all there is."""
+"""Tables that the decider looks up for every message, indexed so that nothing is scanned."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Pair = tuple[bytes, bytes]  # our device, the peer's device
-Side = tuple[int, bytes]  # an agent of ours, the peer agent
+Side = tuple[int, bytes]  # one of our agents, the peer agent
 
 
 class PairTable(dict[Pair, T], Generic[T]):
-    """One thing for each pair of devices, found by their agents too. `side` tells whose a thing is."""
+    """One thing for each pair of devices, also indexed by their agents. `side` gives the agents of a thing."""
 
     def __init__(self, side: Callable[[T], Side]) -> None:
         super().__init__()
@@ -30,12 +30,12 @@ class PairTable(dict[Pair, T], Generic[T]):
         self._pairs.setdefault(side, {})[pair] = None
 
     def remove(self, pair: Pair) -> T | None:
-        """What the pair had, if anything."""
+        """Returns what the pair had, if anything."""
         self._forget(pair)
         return super().pop(pair, None)
 
     def only(self, stays: Callable[[Pair], bool]) -> PairTable[T]:
-        """Another table, of the pairs that stay."""
+        """A new table with the pairs for which `stays` is true."""
         left = PairTable(self._side)
         for pair, thing in self.items():
             if stays(pair):
@@ -48,7 +48,7 @@ class PairTable(dict[Pair, T], Generic[T]):
         self._pairs.clear()
 
     def between(self, agent: int, peer: bytes) -> Iterator[T]:
-        """Those of two agents, oldest first."""
+        """The things of two agents, oldest first."""
         for pair in tuple(self._pairs.get((agent, peer), ())):
             if pair in self:
                 yield self[pair]
@@ -63,7 +63,7 @@ class PairTable(dict[Pair, T], Generic[T]):
 
 
 class HostTable(dict[int, "Hosted"]):
-    """The agents of this node by number, found by id and by device too: neither ever changes."""
+    """The agents of this node by number, also indexed by agent id and device; neither ever changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,14 +76,14 @@ class HostTable(dict[int, "Hosted"]):
         self._by_agent[hosted.local.agent] = self._by_device[hosted.local.device] = hosted
 
     def remove(self, number: int) -> Hosted | None:
-        """The agent that had the number, if any."""
+        """Returns the agent that had the number, if any."""
         hosted = super().pop(number, None)
         if hosted is not None:
             del self._by_agent[hosted.local.agent], self._by_device[hosted.local.device]
         return hosted
 
     def without(self, number: int) -> HostTable:
-        """Another table, of all the others."""
+        """A new table without that agent."""
         left = HostTable()
         for each, hosted in self.items():
             if each != number:

@@ -1,1 +1,1 @@
-"""Links between two agents: opened, proven, kept, and where they are dialled."""
+"""Links between two agents: dialed, opened, proven, kept."""

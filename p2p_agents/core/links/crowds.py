@@ -1,4 +1,4 @@
-"""What one peer may take of links and of places among connections, so that some are left for others."""
+"""How many links and protected connections one peer may have, so that some are left for others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core, PairKey
     from p2p_agents.core.kernel.state import Link, Peering
 
-OVERRUN_S = 600.0  # a crowd that was cut off comes in slowly for so long
+OVERRUN_S = 600.0  # how long we go slowly at a node that cut us off for a flood
 
 
 def is_full_of_strangers(core: Core, peering: Peering) -> bool:
@@ -31,42 +31,43 @@ def is_full_of_strangers(core: Core, peering: Peering) -> bool:
 
 
 def may_ask(peering: Peering) -> bool:
-    """Where nobody has let us in yet we are strangers, of whom many OPENs at once look like a flood: one link at a
-    time, until the first CREDIT after it tells what the other side thinks of us."""
+    """Until a node lets one of our agents in, we are strangers to it, and many OPENs at once look like a flood: one
+    link at a time, until the first CREDIT after it tells how the other side regards us."""
     ours = [link for link in peering.links.values() if link.phase is not Phase.ANSWERED]
     let_in = any(link.allowance.granted and link.peer_standing is Standing.ACCEPTS for link in ours)
     return let_in or all(link.allowance.granted for link in ours)
 
 
 def is_let_in(core: Core, agent: int, peer: bytes) -> bool:
-    """Whether a link of the two is wanted."""
+    """Whether a link between the two is wanted."""
     contact = contacts.contact(core.db, agent, peer)
     return agent in core.hosted and contact is not None and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
 
 def note_end(core: Core, peering: Peering | None, why: str) -> None:
-    """A node that took our crowd for a flood, since others use up what it lets all contacts ask, is asked slowly."""
+    """A node that took our many OPENs for a flood, because others use up what it grants to all contacts, is asked
+    slowly."""
     if peering is not None and peering.near and why == Flood.code:
         core.overrun = {node: until for node, until in core.overrun.items() if core.now() < until}
         core.overrun[peering.node] = core.now() + OVERRUN_S
 
 
 def pace(core: Core, peering: Peering) -> None:
-    """It says which node it is."""
+    """The peer told which node it is: slow down if it cut us off recently."""
     if core.now() < core.overrun.get(peering.node, 0.0):
         peering.slow_down()
 
 
 def thin_out(core: Core, key: PairKey) -> None:
-    """Two agents need one link: of those that came to life the oldest are closed, wherever they are."""
+    """Two agents need one link: close the oldest extra ones, on whatever connection."""
     for spare in core.links[key][:-LINKS_OF_A_PAIR]:
         core.close_link(spare, GHOST)
         vouch(core, core.peerings[spare.connection])
 
 
 def vouch(core: Core, peering: Peering) -> None:
-    """A connection that carries a contact's link, or a device's of our own, keeps its place when strangers crowd in:
-    some of each, so that no contact takes the places of all."""
+    """A connection that carries the link of a contact or of our own device keeps its place when strangers crowd in;
+    only some connections of each contact do, so that none takes all places."""
     known = not peering.dialed and any(_keeps_place(core, peering, link) for link in peering.links.values())
     if known != peering.vouched:
         peering.vouched = known
@@ -83,6 +84,6 @@ def _is_known(core: Core, link: Link) -> bool:
 
 
 def _places(core: Core, peer: bytes) -> int:
-    """Connections that are kept for the peer, or for another who is there too."""
+    """Connections kept for the peer, or for another agent that is there too."""
     linked = {link.connection for found in core.links.values() for link in found if link.peer == peer}
     return sum(core.peerings[connection].vouched for connection in linked)

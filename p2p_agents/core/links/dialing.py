@@ -1,4 +1,4 @@
-"""The dials that are due, and whether something is missing where a connection stands."""
+"""The dials that are due, and whether a connected node lacks a link."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def dial_due(core: Core) -> None:
 
 
 def _is_missed(core: Core, node: bytes) -> bool:
-    """A contact was proven, or is said, to live at the node, and no link to it is up: who claims the node does not
-    serve, or may not be asked for that link."""
+    """Whether a contact was proven, or is said, to live at the node and no link to it is up: whoever claims to be the
+    node may not be it, or the connection is not one where we may ask for that link."""
     led = introductions.led_to(core.db, node)
     said = [pair for pair in contacts.accepted(core.db) if node in core.sightings.get(pair[1], {}) or pair[1] in led]
     homed = contacts.homed_at(core.db, node)

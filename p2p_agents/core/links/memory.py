@@ -1,5 +1,5 @@
-"""What a proven link teaches about a contact is kept, and where it lives by that; strangers stay in memory, or anyone
-could fill the store."""
+"""Stores what a proven link tells about a contact, and decides by it where the contact lives; strangers stay in memory,
+or anyone could fill the store."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Link, Peering
 
-PLACES_SHOWN = 8  # of the addresses that were added: a hint is a line or two
+PLACES_SHOWN = 8  # addresses in a hint: it should be a line or two
 
 
 def remember_peer(core: Core, link: Link) -> None:
-    """Keep what a link proved of a contact: its identity, name, address and device."""
+    """Store what a link proved about a contact: its identity, name, address and device."""
     contact = contacts.contact(core.db, link.agent, link.peer)
     if contact is None or contact.trust is Trust.UNKNOWN:
         return
@@ -42,9 +42,9 @@ def remember_peer(core: Core, link: Link) -> None:
 
 
 def lives_there(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bool:
-    """An OPEN tells whom our agent knows, so it goes where the peer was proven to live. Before it ever was, and while
-    there is a device of it whose home is not known, it goes where the peer is said to live: to a node that we dialled,
-    or, when something is owed, to one that dialled us."""
+    """Whether to send an OPEN there: it reveals whom our agent knows, so it goes where the peer was proven to live.
+    Before the first proof, and while the peer has a device whose home is not known, it goes where the peer is said to
+    live: to a node that we dialed or, if something is owed, to one that dialed us."""
     homes = {node for _, node in contacts.addresses(core.db, peer)}
     by_hand = peering.target is not None and bool(peering.target.place)
     if homes and not by_hand and len(agents.live_devices(core.db, peer)) <= len(homes):
@@ -55,15 +55,15 @@ def lives_there(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> bo
 
 
 def _is_said_to_live(core: Core, peering: Peering, peer: bytes) -> bool:
-    """By the node's roster, by a record or by an introducer: a roster names neither hidden agents nor more than it
-    may."""
+    """By the node's roster, a record or an introducer: rosters leave out hidden agents and have a size limit."""
     if peering.node in core.sightings.get(peer, {}) or any(entry.agent == peer for entry in peering.roster):
         return True
     return any(node == peering.node for node, _ in introductions.leads(core.db, peer))
 
 
 def forget_peer(core: Core, peer: bytes) -> None:
-    """Where it was reached, and the dials there, unless an agent of ours has it, or another one there, as a contact."""
+    """Forget where it was reached and stop dialing there, unless it is a contact of one of our agents or another
+    contact lives there."""
     if contacts.is_linked(core.db, peer):
         return
     known = [*contacts.addresses(core.db, peer), *((a, node) for node, a in introductions.leads(core.db, peer))]
@@ -78,7 +78,7 @@ def forget_peer(core: Core, peer: bytes) -> None:
 
 
 def forget_places(core: Core, addresses: Sequence[str]) -> list[str]:
-    """Stop dialling addresses that were added, unless contacts are said to be there. Raises AddressUnknown."""
+    """Stop dialing addresses that were added, unless contacts are said to be there. Raises AddressUnknown."""
     kept = contacts.places(core.db)
     given = [address for address in addresses if address in kept]
     if not given:

@@ -1,4 +1,4 @@
-"""From a bare connection to proven links: NODE, OPEN, HELLO, and their endings."""
+"""From a bare connection to proven links: NODE, OPEN, HELLO, and how links end."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHALLENGE_BYTES = 32
-DECLINED_S = 30.0  # before a link that was declined is asked for again on the same connection
-NOBODY = bytes(32)  # the agent id of no agent
+DECLINED_S = 30.0  # before a declined link is asked for again on the same connection
+NOBODY = bytes(32)  # an agent id that no agent has
 
 
 # --- connections ---
@@ -44,7 +44,7 @@ NOBODY = bytes(32)  # the agent id of no agent
 def connected(
     core: Core, connection: int, dialed: bool, address: str, server_key: bytes, target: Target | None
 ) -> None:
-    """A QUIC connection is ready: say who lives here."""
+    """A QUIC connection is ready: announce who lives here."""
     challenge = core.entropy.draw(CHALLENGE_BYTES)
     core.peerings[connection] = peering = Peering(
         connection, dialed, address, server_key, target, core.now(), challenge
@@ -56,7 +56,7 @@ def connected(
 
 
 def disconnected(core: Core, connection: int, why: str = "") -> None:
-    """`why` is what the peer said of it, if it was the peer."""
+    """`why` is the reason that the peer gave, if the peer closed it."""
     peering = core.peerings.get(connection)
     crowds.note_end(core, peering, why)
     if peering is not None and why == UnknownVersion.code:
@@ -99,7 +99,7 @@ def on_node(core: Core, peering: Peering, frame: Node) -> None:
 
 
 def _twin(core: Core, peering: Peering) -> Peering | None:
-    """The connection that another address of the same node answered first."""
+    """An earlier connection to the same node, through another of its addresses."""
     for other in core.router.connections(peering.node) - {peering.id}:
         twin = core.peerings.get(other)
         if twin and twin.dialed and peering.dialed and twin.incarnation == peering.incarnation:
@@ -108,7 +108,7 @@ def _twin(core: Core, peering: Peering) -> Peering | None:
 
 
 def _yield_to(core: Core, peering: Peering, twin: Peering) -> None:
-    """One connection serves every address that led to the node, those that somebody typed too."""
+    """One connection serves every address that led to the node, including those that somebody typed."""
     if peering.target is not None:
         core.router.connected(peering.target, twin.id, twin.incarnation)
     twin.also.add(peering.address)
@@ -117,7 +117,7 @@ def _yield_to(core: Core, peering: Peering, twin: Peering) -> None:
 
 
 def _route(core: Core, peering: Peering) -> None:
-    """A dialled node is proven by TLS. An accepted one is at most left the dialling, until a contact vouches for it."""
+    """A dialed node is proven by TLS. An accepted one only keeps us from dialing it, until a contact vouches for it."""
     node = Target(peering.node)
     if peering.dialed:
         for target in {node, peering.target or node}:
@@ -128,7 +128,7 @@ def _route(core: Core, peering: Peering) -> None:
 
 
 def open_wanted(core: Core, peering: Peering) -> None:
-    """Open a link for every contact that lives here and has none yet: of those that let us in before first."""
+    """Open a link for every contact that lives there and has none yet, first for those that let us in before."""
     if not peering.node:
         return
     peering.declined = {pair: until for pair, until in peering.declined.items() if until > core.now()}
@@ -151,7 +151,7 @@ def _wanted(core: Core, peering: Peering) -> list[tuple[Hosted, bytes]]:
 
 
 def open_to(core: Core, peering: Peering, peer: bytes) -> None:
-    """As `open_wanted`, to one peer that was heard of just now."""
+    """Like `open_wanted`, for one peer that was just heard of."""
     there = _there(core, peering).union(peering.waiting)
     for agent, hosted in core.hosted.items():
         if (
@@ -164,7 +164,7 @@ def open_to(core: Core, peering: Peering, peer: bytes) -> None:
 
 
 def go_on(core: Core, peering: Peering) -> None:
-    """Open those that wait and are wanted still, as many as the other side takes at once."""
+    """Open the links that wait and are still wanted, as many as the other side takes at once."""
     while peering.waiting and crowds.may_ask(peering):
         agent, peer = peering.waiting[0]
         wanted = crowds.is_let_in(core, agent, peer) and (agent, peer) not in _there(core, peering)
@@ -182,14 +182,14 @@ def open_met(core: Core, peering: Peering, hosted: Hosted, peer: bytes) -> None:
 
 
 def _there(core: Core, peering: Peering) -> set[tuple[int, bytes]]:
-    """(agent, peer) whose link is up to that node or under way, or was declined a moment ago. An agent may live at
-    several nodes: each of its devices has a link."""
+    """(agent, peer) whose link to that node is up or under way, or was declined recently. An agent may live at several
+    nodes: each of its devices has a link."""
     linked = {(link.agent, link.peer) for found in core.links.values() for link in found if link.node == peering.node}
     return peering.pairs() | linked | {pair for pair, until in peering.declined.items() if core.now() < until}
 
 
 def decline(core: Core, peering: Peering, link: Link) -> None:
-    """It is not asked for again at once. What strangers opened is never asked for by us, so it leaves no trace."""
+    """Do not ask for it again soon. Links that strangers opened are never asked for by us, so they leave no trace."""
     if contacts.contact(core.db, link.agent, link.peer) is None:
         return
     peering.declined[link.agent, link.peer] = until = core.now() + DECLINED_S
@@ -260,14 +260,15 @@ def on_open(core: Core, peering: Peering, frame: Open) -> None:
 
 
 def _asker(core: Core, peering: Peering, frame: Open) -> Identity | None:
-    """The identity of who asks, when it is known and its device proved itself. Whoever only names it is a stranger."""
+    """The identity of the asker, if it is known and its device proved itself. A peer that only names it is a
+    stranger."""
     hellos.check_asker(frame, peering.server_key, peering.own_challenge)
     known = agents.load_identity(core.db, frame.frm)
     return known if known is not None and frame.device in known.devices else None
 
 
 def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) -> bool:
-    """Hidden agents exist for their contacts and their allowlist only, and nobody who is blocked learns of anyone. A
+    """Hidden agents are visible only to their contacts and their allowlist, and a blocked peer learns of nobody. A
     frozen contact may show the rotation that lifts the freeze."""
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, frame.frm) if known else None
@@ -278,7 +279,7 @@ def _may_ask(core: Core, hosted: Hosted, frame: Open, known: Identity | None) ->
 
 
 def _was_a_contacts(core: Core, agent: int, frame: Open) -> bool:
-    """A device that a contact revoked, or a thief of its root key did: what it shows may be the rotation that tells."""
+    """A device that a contact, or a thief of its root key, revoked: it may show the rotation that settles this."""
     contact = contacts.contact(core.db, agent, frame.frm)
     identity = agents.load_identity(core.db, frame.frm)
     met = contact is not None and contact.trust >= Trust.ACCEPTED
@@ -311,7 +312,7 @@ def _channel(core: Core, peering: Peering, link: Link) -> Channel:
 
 
 def on_hello(core: Core, peering: Peering, link: Link, frame: Hello) -> None:
-    """The peer's proof: the acceptor's first, then the opener's."""
+    """The peer's proof: first the acceptor's, then the opener's."""
     roles = {Phase.OPENING: Role.ACCEPTOR, Phase.ANSWERED: Role.OPENER}
     if link.phase not in roles:
         raise Malformed("HELLO came on a link that is up")
@@ -373,17 +374,17 @@ def link_up(core: Core, peering: Peering, link: Link) -> None:
     crowds.vouch(core, peering)
     core.effect(PeersChanged())
     presence.tell(core, link)
-    core.hooks.regard(core, core.host(link.agent), link.peer)  # our mind may have changed since OPEN
+    core.hooks.regard(core, core.host(link.agent), link.peer)  # our standing may have changed since OPEN
     total = link.meter.renew()
     assert total is not None  # a fresh meter always grants
-    core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our mind
+    core.send_on(link, Credit(link.number, total))  # after STANDING: from here on the peer knows our standing
 
 
 def on_refuse(core: Core, peering: Peering, frame: Refuse) -> None:
     link = peering.links.get(frame.link)
     if link is None:
         return
-    if link.phase is not Phase.OPENING:  # it still stands in the tables, from which the connection's end takes it
+    if link.phase is not Phase.OPENING:  # it is still listed, and removed when the connection ends
         raise Malformed("REFUSE names a link that was already answered")
     del peering.links[frame.link]
     if frame.code == BUSY:

@@ -1,4 +1,4 @@
-"""Truthful presence: reachable is a live link, attending is a waiting reader; both are told, never guessed."""
+"""Truthful presence: online means a live link, attending means a waiting reader; both are reported, never guessed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Link
 
-LINGER_S = 2.0  # between two waits of one loop a reader still counts as attending
+LINGER_S = 2.0  # a reader still counts as attending for so long between two waits
 
 
 def tell(core: Core, link: Link) -> None:
-    """Our agent's presence, for accepted peers only."""
+    """Send our agent's presence, to accepted peers only."""
     link.presence_due = False
     if link.standing is Standing.ACCEPTS:
         hosted = core.host(link.agent)
@@ -57,13 +57,13 @@ def tell_all(core: Core, agent: int) -> None:
 
 
 def due_all(core: Core, agent: int) -> None:
-    """Told with the next tick, so that a loop of short waits is not a stream of presence."""
+    """Send it with the next tick, so that a loop of short waits does not become a stream of presence."""
     for link in _links_of(core, agent):
         link.presence_due = True
 
 
 def flush(core: Core) -> None:
-    """Once a second: what became due, when the lingering of its agent is over."""
+    """Once a second: send what is due, after the agent's linger time."""
     for found in core.links.values():
         for link in found:
             if link.presence_due and core.now() >= core.host(link.agent).attending_until:
@@ -78,7 +78,7 @@ def on_presence(core: Core, link: Link, frame: Presence) -> None:
 
 
 def claimed(status: str) -> str:
-    """What a peer says it is doing: one of STATUSES, whatever it said."""
+    """The peer's status; "online" if it is not one of STATUSES."""
     return status if status in STATUSES else "online"
 
 

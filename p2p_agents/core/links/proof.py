@@ -1,4 +1,4 @@
-"""What a HELLO that holds must still show before its link is up, and who is told of one that does not hold."""
+"""What a valid HELLO must still satisfy before its link is up, and who is told of an invalid one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check(core: Core, link: Link, proven: Proven) -> None:
 
 
 def failed(core: Core, link: Link, fault: PeerFault) -> None:
-    """A HELLO that does not hold. A human is told of what was said in a contact's name."""
+    """A HELLO was invalid. If it came in a contact's name, a human is told."""
     contact = contacts.contact(core.db, link.agent, link.peer)
     level = logging.DEBUG if contact is None else logging.WARNING
     log.log(level, "link to %s refused: %s: %s", id_text(link.peer)[:10], fault.code, fault.message)
@@ -51,15 +51,15 @@ def failed(core: Core, link: Link, fault: PeerFault) -> None:
 
 
 def look_back(core: Core, link: Link, own: Identity, proven: Proven) -> None:
-    """A peer that holds more of our identity log than we do."""
-    if len(own.devices) > 1:  # another one may have added to it, and tells
+    """Check whether the peer holds more of our identity log than we do."""
+    if len(own.devices) > 1:  # another device may have added to it, and will tell us
         return
-    if proven.claims.held_n > own.n + 1 and not own.rotated:  # after a rotation it may be a tail that was superseded
+    if proven.claims.held_n > own.n + 1 and not own.rotated:  # after a rotation it may be a superseded tail
         fell_behind(core, link)
 
 
 def fell_behind(core: Core, link: Link) -> None:
-    """A contact proved itself and knows our own log better than we do: a human is told."""
+    """A proven contact has a newer log of ours than we do: a human is told."""
     contact = contacts.contact(core.db, link.agent, link.peer)
     if contact is not None:
         hosted = core.host(link.agent)

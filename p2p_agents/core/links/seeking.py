@@ -1,4 +1,4 @@
-"""Where a peer is looked for: dials that are kept up, and links asked for where a connection stands."""
+"""Where to look for a peer: dials to keep up, and links to open on existing connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def remember_places(core: Core) -> None:
-    """At start: addresses that were given, and where contacts were last reached."""
+    """At start: dial the given addresses, and those where contacts were last reached."""
     for place in contacts.places(core.db):
         core.router.want(Target(b"", place), [place], core.now())
     for hosted in core.hosted.values():
@@ -22,7 +22,7 @@ def remember_places(core: Core) -> None:
 
 
 def want(core: Core, peer: bytes) -> None:
-    """Keep dialling where the peer was reached, or is said to live; knock where it takes requests."""
+    """Keep dialing where the peer was reached or is said to live; knock if it takes requests by a bridge."""
     core.hooks.wanted(core, peer)
     for address, node in contacts.reached_at(core.db, peer):
         if node:
@@ -34,7 +34,7 @@ def want(core: Core, peer: bytes) -> None:
 
 
 def seek(core: Core, peer: bytes) -> None:
-    """Keep dialling where the peer was reached or seen, and open a link where a connection stands already."""
+    """Keep dialing where the peer was reached or seen, and open a link on an existing connection."""
     want(core, peer)
     for node in core.sightings.get(peer, {}):
         core.router.want(Target(node), (), core.now())

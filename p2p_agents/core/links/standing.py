@@ -1,4 +1,4 @@
-"""How an agent of ours regards a peer: told in HELLO and STANDING (PROTOCOL B11)."""
+"""How our agents regard peers, as sent in HELLO and STANDING (PROTOCOL B11)."""
 
 from __future__ import annotations
 
