@@ -59,6 +59,11 @@ class Record:
         return None if self.body is None else decode_body(self.body)
 
     @property
+    def headers(self) -> Mapping[str, str | int | bytes]:
+        """All that its author put there, whether this version knows it or not. A void has none."""
+        return {} if self.kind == VOID else decode_claims(unverified_payload(self.signed)).headers
+
+    @property
     def item(self) -> Item:
         """The item as a sealed frame carries it."""
         return Item(self.signed, self.body, void=self.kind == VOID)
@@ -86,12 +91,13 @@ def write_message(
     reply_to: bytes | None,
     time_ms: int,
     kind: str = MESSAGE,
+    headers: Mapping[str, str | int | bytes] | None = None,
 ) -> Record:
     """Sign an entry. `salt` is 16 fresh random bytes: so that the hash does not reveal a guessable body."""
     body = encode_body(salt, content)
-    headers: dict[str, str | int | bytes] = {"type": content_type}
+    said = {**(headers or {}), "type": content_type}
     if reply_to is not None:
-        headers["reply_to"] = reply_to
+        said["reply_to"] = reply_to
     claims = Claims(
         author,
         key.public,
@@ -102,7 +108,7 @@ def write_message(
         place.lamport,
         time_ms,
         kind,
-        headers,
+        said,
         body_hash(body),
     )
     return _record(key.sign(encode_claims(claims), ENTRY_LABEL), claims, body)

@@ -33,7 +33,8 @@ class Logged:
 
 LOGGED = (  # lines of the log, for a WHERE to choose from
     f"SELECT {ENTRY}, b.body, l.cursor, l.entry, l.conversation, l.incoming, l.trust FROM log l"  # noqa: S608 - constant
-    " JOIN entries e ON e.id = l.entry LEFT JOIN bodies b ON b.entry = l.entry"
+    " JOIN entries e ON e.id = l.entry AND l.conversation NOT IN (SELECT conversation FROM ended)"
+    " LEFT JOIN bodies b ON b.entry = l.entry"
     " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = l.entry)"
 )
 

@@ -200,7 +200,8 @@ _PARTED = (  # the last entry of a run is another one than its chain says, or th
 _MISSING = (  # runs of entries that have no chain
     "INSERT OR IGNORE INTO chains SELECT r.conversation, r.device, r.epoch,"
     " coalesce((SELECT p.epoch FROM entries p WHERE p.hash = f.prev), x''), r.first, r.last, e.hash, e.lamport"
-    " FROM (SELECT conversation, device, epoch, min(seq) AS first, max(seq) AS last FROM entries GROUP BY 1, 2, 3) r"
+    " FROM (SELECT conversation, device, epoch, min(seq) AS first, max(seq) AS last FROM entries"
+    " WHERE conversation NOT IN (SELECT conversation FROM ended) GROUP BY 1, 2, 3) r"
     " JOIN entries f ON (f.conversation, f.device, f.epoch, f.seq) = (r.conversation, r.device, r.epoch, r.first)"
     " JOIN entries e ON (e.conversation, e.device, e.epoch, e.seq) = (r.conversation, r.device, r.epoch, r.last)"
 )

@@ -361,10 +361,10 @@ def find(db: Database, entry: int, peer: bytes, device: bytes) -> Delivery | Non
     return _delivery(row) if row else None
 
 
-def delivery(db: Database, row: int) -> Delivery:
+def delivery(db: Database, row: int) -> Delivery | None:
+    """None for a row of a conversation that ended, which frames under way may still name."""
     found = db.one(f"SELECT {_DELIVERY} FROM outbox WHERE id = ?", (row,))  # noqa: S608 - constant
-    assert found is not None
-    return _delivery(found)
+    return _delivery(found) if found else None
 
 
 def entry_of(db: Database, row: int) -> int:

@@ -1,7 +1,8 @@
-"""Bodies that agents delete for good: which ones may go, and that none comes back (PROTOCOL A5)."""
+"""What is deleted for good (PROTOCOL A5): bodies that an agent purges, and all of a conversation that ended."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,3 +70,43 @@ def forget_words(db: Database) -> None:
     """Remove all terms of purged messages; the next search fills the index again. Empty the WAL afterwards."""
     db.run("INSERT INTO words (words) VALUES ('delete-all')")
     db.remember(INDEXED, 0)
+
+
+# --- conversations that ended ---
+
+_OF_CONVERSATION = ("members", "chains", "floors", "read_elsewhere")
+_OF_ENTRY = ("outbox", "bodies", "voids", "purged", "keys", "log")
+
+
+def end(db: Database, conversation: bytes, why: str, now_ms: int) -> None:
+    """Nothing is sent, taken or shown of it any more. The only way by which entries ever go: see `clear_ended`."""
+    db.run("INSERT OR IGNORE INTO ended (conversation, why, time_ms) VALUES (?, ?, ?)", (conversation, why, now_ms))
+    for table in _OF_CONVERSATION:
+        db.run(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608 - constant
+    db.run("DELETE FROM conversations WHERE id = ?", (conversation,))
+    db.derived.clear()
+
+
+def uncleared(db: Database) -> bytes | None:
+    """A conversation that ended, and of which something is left."""
+    row = db.one("SELECT conversation FROM ended WHERE cleared = 0 LIMIT 1")
+    return row[0] if row else None
+
+
+def clear_ended(db: Database, conversation: bytes, limit: int) -> bool:
+    """Delete some more of its entries, with all that hangs on them; True when none is left. The word index knows them
+    still: see `forget_words`."""
+    rows = db.all("SELECT id FROM entries WHERE conversation = ? LIMIT ?", (conversation, limit))
+    entries = json.dumps([row[0] for row in rows])
+    db.run(
+        "DELETE FROM marks WHERE (agent, cursor) IN"
+        " (SELECT agent, cursor FROM log WHERE entry IN (SELECT value FROM json_each(?)))",
+        (entries,),
+    )
+    for table in _OF_ENTRY:
+        db.run(f"DELETE FROM {table} WHERE entry IN (SELECT value FROM json_each(?))", (entries,))  # noqa: S608 - constant
+    db.run("DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))", (entries,))
+    if len(rows) == limit:
+        return False
+    db.run("UPDATE ended SET cleared = 1 WHERE conversation = ?", (conversation,))
+    return True

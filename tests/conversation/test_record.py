@@ -128,3 +128,25 @@ def test_any_item_is_a_record_or_refused(signed, body, void):
 def test_any_signed_value_is_a_record_or_refused(value):
     with pytest.raises((BadSignature, Malformed, UnknownVersion)):
         read_item(Item(KEY.sign(encode(value), ENTRY_LABEL), None))
+
+
+def test_all_headers_are_kept():
+    """A2: those that this version does not know too; a void has none."""
+    made = write_message(
+        KEY,
+        b"a" * 32,
+        PLACE,
+        content=b"x",
+        salt=bytes(16),
+        content_type="text/plain",
+        reply_to=b"r" * 32,
+        time_ms=5,
+        headers={"thread": b"t" * 32, "hops": 2, "type": "not this"},
+    )
+    assert read_item(made.item).headers == {
+        "thread": b"t" * 32,
+        "hops": 2,
+        "type": "text/plain",
+        "reply_to": b"r" * 32,
+    }
+    assert read_item(Item(write_void(KEY, made, "expired"), None, void=True)).headers == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2p_agents.conversation.conversation import Conversation
+from p2p_agents.core.agents import remains
 from p2p_agents.core.api import reading
 from p2p_agents.core.delivery import outbound
 from p2p_agents.core.delivery.outbound import Words
@@ -235,3 +236,26 @@ def test_who_is_not_in_it_can_write_nothing_there(world, trio):
     assert trio.heard(dave) == []
     failed = outbox.deliveries(dave.core.db, dave.hosted.local.id, trio.lines(dave)[0].entry)
     assert {d.why for d in failed if d.peer in (alice.id, bob.id)} == {"refused: wrong_conversation"}
+
+
+def test_one_that_ended_is_over_for_all_of_a_node(world, trio):
+    """A5: what comes later is refused, frames under way settle, and other conversations go on."""
+    alice, bob, carol = trio.agents
+    trio.says(alice, "soon over")
+    world.settle()
+    trio.says(bob, "under way")
+    trio.says(alice, "crossing")
+    alice.node.run(lambda core: remains.end(core, trio.talk.id, "expired"))
+    assert alice.inbox() == []
+    world.settle()
+    alice.node.restart()
+    world.run(20)
+    later = trio.says(bob, "too late")
+    alice.sends(bob, "between us")
+    world.settle()
+    assert trio.lines(alice) == []
+    assert alice.core.db.one("SELECT count(*) FROM entries WHERE conversation = ?", (trio.talk.id,)) == (0,)
+    assert trio.states(bob, later)[0] == {"alice": "failed", "carol": "delivered"}
+    assert bob.heard(alice) == ["between us"]
+    assert trio.heard(carol)[0] == "soon over"
+    assert trio.heard(carol)[-1] == "too late"

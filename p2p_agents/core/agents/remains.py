@@ -1,4 +1,5 @@
-"""What agents that were removed said and heard: it goes page by page, however often the node dies meanwhile."""
+"""What agents that were removed said and heard, and what was said in conversations that ended: it goes page by page,
+however often the node dies meanwhile."""
 
 from __future__ import annotations
 
@@ -19,13 +20,13 @@ AGAIN_S = 60.0  # before a page that could not be cleared is tried again: what f
 class Attempt:
     """What was left when a page was last cleared in the background; no sooner than `due` if it still is."""
 
-    left: tuple[int, int] | None = None
+    left: tuple[int, int] | bytes | None = None
     due: float = 0.0
 
 
 def second(core: Core) -> None:
     """Once a second: one page, where somebody died or a disk was full before all was gone."""
-    left, attempt = removals.unemptied(core.db), core.of(Attempt)
+    left, attempt = _left(core), core.of(Attempt)
     if left is None or (left == attempt.left and core.now() < attempt.due):
         return
     attempt.left, attempt.due = left, core.now() + AGAIN_S
@@ -34,12 +35,28 @@ def second(core: Core) -> None:
 
 def clear(core: Core) -> bool:
     """One page further; True when nothing is left. The last page takes the word index with it, which fills again."""
-    left = removals.unemptied(core.db)
+    left = _left(core)
     if left is None:
         return True
-    removals.clear(core.db, left[0], PURGE_PAGE)
-    if removals.unemptied(core.db) is not None:
+    if isinstance(left, bytes):
+        purges.clear_ended(core.db, left, PURGE_PAGE)
+    else:
+        removals.clear(core.db, left[0], PURGE_PAGE)
+    if _left(core) is not None:
         return False
     core.texts = Texts()
     purges.forget_words(core.db)
     return True
+
+
+def _left(core: Core) -> tuple[int, int] | bytes | None:
+    """A removed agent that left bodies behind, or a conversation that ended and is not cleared."""
+    return removals.unemptied(core.db) or purges.uncleared(core.db)
+
+
+def end(core: Core, conversation: bytes, why: str) -> None:
+    """A conversation of a kind that ends is over for all agents of this node: what was said in it goes."""
+    purges.end(core.db, conversation, why, core.now_ms())
+    for hosted in core.hosted.values():
+        hosted.conversations.pop(conversation, None)
+    clear(core)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Hosted, Link
     from p2p_agents.crypto.identity import Identity
     from p2p_agents.crypto.ratchet import Frame
+    from p2p_agents.store.outbox import Delivery
     from p2p_agents.wire.frame import Data, Init
     from p2p_agents.wire.payload import Ack, Item, Payload
 
@@ -201,18 +202,24 @@ def _settle_rows(core: Core, link: Link, rows: list[int], verdicts: tuple[Verdic
     if later := [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is Verdict.LATER]:
         quotas.wait(core, link, later)
     for row, verdict in zip(rows, verdicts, strict=True):
-        why = ""
-        if verdict is Verdict.GAP and not (why := _refused_before(core, row)):
-            outbox.hold(core.db, row)
-            sync.ask_again(core, link, "the peer lacks the entry before one we sent")
-        elif verdict not in (Verdict.STORED, Verdict.DUPLICATE, Verdict.LATER):
-            outbox.refuse(core.db, row, why or f"{REFUSED}: {verdict.name.lower()}", now_ms)
-            core.effect(Moved(link.agent, outbox.entry_of(core.db, row)))
+        if verdict in (Verdict.STORED, Verdict.DUPLICATE, Verdict.LATER):
+            continue
+        if (delivery := outbox.delivery(core.db, row)) is not None:
+            _settle_refused(core, link, delivery, verdict)
 
 
-def _refused_before(core: Core, row: int) -> str:
+def _settle_refused(core: Core, link: Link, delivery: Delivery, verdict: Verdict) -> None:
+    why = ""
+    if verdict is Verdict.GAP and not (why := _refused_before(core, delivery)):
+        outbox.hold(core.db, delivery.id)
+        sync.ask_again(core, link, "the peer lacks the entry before one we sent")
+    else:
+        outbox.refuse(core.db, delivery.id, why or f"{REFUSED}: {verdict.name.lower()}", core.now_ms())
+        core.effect(Moved(link.agent, delivery.entry))
+
+
+def _refused_before(core: Core, delivery: Delivery) -> str:
     """Why the peer refused the entry before this one for good, which no SYNC will mend; else nothing."""
-    delivery = outbox.delivery(core.db, row)
     before = entries.find(core.db, entries.load(core.db, delivery.entry).prev)
     earlier = None if before is None else outbox.find(core.db, before, delivery.peer, delivery.device)
     return earlier.why if earlier and earlier.state is State.FAILED and earlier.why.startswith(REFUSED) else ""
