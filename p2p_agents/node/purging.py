@@ -114,15 +114,15 @@ def page(core: Core, params: Json, after: int) -> tuple[int | None, int, int]:
     """(cursor to go on from, None at the end; how many went; how many stay, because somebody is still to be given
     them)."""
     hosted = core.acting(params["agent"])
-    agent = hosted.local.id
+    agent, kinds = hosted.local.id, core.hooks.shown()
     if params["ids"]:
         lines = [reading.find_message(core, hosted, word) for word in params["ids"].split(",")]
-        found = [c for c in (purges.candidate(core.db, agent, line.entry) for line in lines) if c is not None]
+        found = [c for c in (purges.candidate(core.db, agent, kinds, line.entry) for line in lines) if c is not None]
         onwards = None
     else:
         peer = resolve(core, hosted, params["with"]).agent if params["with"] else None
         talk = None if peer is None else talks.with_peer(hosted, peer).id
-        found = purges.candidates(core.db, agent, after, PURGE_PAGE, talk, params["before_ms"])
+        found = purges.candidates(core.db, agent, kinds, after, PURGE_PAGE, talk, params["before_ms"])
         onwards = found[-1].cursor if len(found) == PURGE_PAGE else None
     return onwards, *_delete(core, agent, found, dry=params["dry"])
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.record import MESSAGE, Record
 from p2p_agents.limits import PAGE_BYTES
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.entries import ENTRY, record_of
@@ -14,6 +13,7 @@ from p2p_agents.store.entries import ENTRY, record_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from p2p_agents.conversation.record import Record
     from p2p_agents.store.database import Database, Row
 
 CURSOR_MAX = 2**62
@@ -112,10 +112,15 @@ def unread_bytes(db: Database, agent: int, author: bytes) -> int:
     return int(row[0]) if row else 0
 
 
-def tail(db: Database, agent: int, after: int, limit: int) -> Page:
-    """All messages above a cursor, own ones too."""
-    sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND e.kind = ? ORDER BY l.cursor"
-    return page(db, sql, (agent, after, MESSAGE), limit)
+def one_of(kinds: Sequence[str]) -> str:
+    """A condition on an entry: that it is of one of these kinds, which are its parameters."""
+    return f"e.kind IN ({', '.join('?' * len(kinds))})"
+
+
+def tail(db: Database, agent: int, kinds: Sequence[str], after: int, limit: int) -> Page:
+    """All lines of these kinds above a cursor, own ones too."""
+    sql = f"{LOGGED} WHERE l.agent = ? AND l.cursor > ? AND {one_of(kinds)} ORDER BY l.cursor"
+    return page(db, sql, (agent, after, *kinds), limit)
 
 
 def everything(db: Database, agent: int, after: int, limit: int) -> Page:
@@ -125,24 +130,33 @@ def everything(db: Database, agent: int, after: int, limit: int) -> Page:
 
 
 def history(
-    db: Database, agent: int, conversation: bytes, *, after: int | None = None, before: int | None = None, limit: int
+    db: Database,
+    agent: int,
+    kinds: Sequence[str],
+    conversation: bytes,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int,
 ) -> Page:
     """A page of a conversation: the oldest above `after`, or else the newest below `before`; by (lamport, device)."""
     sql = (
-        f"{LOGGED} WHERE l.agent = ? AND l.conversation = ? AND l.cursor > ? AND l.cursor < ? AND e.kind = ?"
+        f"{LOGGED} WHERE l.agent = ? AND l.conversation = ? AND l.cursor > ? AND l.cursor < ? AND {one_of(kinds)}"
         f" ORDER BY l.cursor {'DESC' if after is None else 'ASC'}"
     )
     top = before if before is not None else CURSOR_MAX
-    lines, more = page(db, sql, (agent, conversation, after or 0, top, MESSAGE), limit)
+    lines, more = page(db, sql, (agent, conversation, after or 0, top, *kinds), limit)
     return sorted(lines, key=lambda line: (line.record.lamport, line.record.device)), more
 
 
-def search(db: Database, agent: int, query: str, limit: int, conversation: bytes | None = None) -> list[Logged]:
+def search(
+    db: Database, agent: int, kinds: Sequence[str], query: str, limit: int, conversation: bytes | None = None
+) -> list[Logged]:
     """Newest first, in one conversation or all. `query` is an FTS5 expression already quoted by the caller."""
     only, parameters = ("", ()) if conversation is None else (" AND l.conversation = ?", (conversation,))
-    held = "l.agent = ? AND e.kind = ? AND b.entry NOT NULL"  # another agent may hold what this one purged
+    held = f"l.agent = ? AND {one_of(kinds)} AND b.entry NOT NULL"  # another agent may hold what this one purged
     sql = f"{LOGGED} JOIN words w ON w.rowid = l.entry WHERE w.body MATCH ? AND {held}{only}"
-    return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, MESSAGE, *parameters), limit)[0]
+    return page(db, f"{sql} ORDER BY l.cursor DESC", (query, agent, *kinds, *parameters), limit)[0]
 
 
 def by_hash_prefix(db: Database, agent: int, low: bytes, high: bytes) -> list[Logged]:

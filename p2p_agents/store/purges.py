@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.store.entries import INDEXED, supply_body
+from p2p_agents.store.log import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +27,22 @@ class Candidate:
 _CANDIDATE = (
     "SELECT l.cursor, l.entry, EXISTS (SELECT 1 FROM outbox o WHERE o.entry = l.entry AND o.agent = l.agent"
     " AND (o.owed = 1 OR o.state IN ('queued', 'relayed')))"
-    " FROM log l JOIN entries e ON e.id = l.entry WHERE l.agent = ? AND e.kind = ?"
+    " FROM log l JOIN entries e ON e.id = l.entry WHERE l.agent = ?"
     " AND NOT EXISTS (SELECT 1 FROM purged p WHERE p.agent = l.agent AND p.entry = l.entry)"
 )
 
 
 def candidates(
-    db: Database, agent: int, after: int, limit: int, conversation: bytes | None = None, before_ms: int | None = None
+    db: Database,
+    agent: int,
+    kinds: Sequence[str],
+    after: int,
+    limit: int,
+    conversation: bytes | None = None,
+    before_ms: int | None = None,
 ) -> list[Candidate]:
-    """In log order: of one conversation or all, dated before a moment by their authors."""
-    sql, parameters = f"{_CANDIDATE} AND l.cursor > ?", [agent, MESSAGE, after]
+    """In log order: of these kinds, of one conversation or all, dated before a moment by their authors."""
+    sql, parameters = f"{_CANDIDATE} AND {one_of(kinds)} AND l.cursor > ?", [agent, *kinds, after]
     if conversation is not None:
         sql, parameters = f"{sql} AND l.conversation = ?", [*parameters, conversation]
     if before_ms is not None:
@@ -45,8 +51,8 @@ def candidates(
     return [Candidate(cursor, entry, bool(owed)) for cursor, entry, owed in rows]
 
 
-def candidate(db: Database, agent: int, entry: int) -> Candidate | None:
-    row = db.one(f"{_CANDIDATE} AND l.entry = ?", (agent, MESSAGE, entry))
+def candidate(db: Database, agent: int, kinds: Sequence[str], entry: int) -> Candidate | None:
+    row = db.one(f"{_CANDIDATE} AND {one_of(kinds)} AND l.entry = ?", (agent, *kinds, entry))
     return Candidate(row[0], row[1], bool(row[2])) if row else None
 
 

@@ -32,7 +32,7 @@ class Trio:
         return id_text(agent.node.run(lambda core: outbound.say(core, agent.hosted, self.talk, words)).hash)
 
     def lines(self, agent):
-        return log.history(agent.core.db, agent.hosted.local.id, self.talk.id, limit=100)[0]
+        return log.history(agent.core.db, agent.hosted.local.id, agent.core.hooks.shown(), self.talk.id, limit=100)[0]
 
     def heard(self, agent):
         """In the order of the log, without its own."""

@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.store import entries, log, purges
 from tests.store.log_of import HERE, KEY, TALK, hears, record
 
@@ -53,13 +54,13 @@ def test_a_purge_takes_body_and_words_and_leaves_the_entry(db, tmp_path):
     """A5"""
     hears(db, "keep the parrot", "swordfish")
     assert entries.index_words(db, 10)
-    assert len(log.search(db, HERE, '"swordfish"', 10)) == 1
+    assert len(log.search(db, HERE, (MESSAGE,), '"swordfish"', 10)) == 1
     purges.purge(db, HERE, [2])
     purges.forget_words(db)
     assert entries.load(db, 2).content is None
     assert entries.index_words(db, 10)
-    assert log.search(db, HERE, '"swordfish"', 10) == []
-    assert len(log.search(db, HERE, '"parrot"', 10)) == 1
+    assert log.search(db, HERE, (MESSAGE,), '"swordfish"', 10) == []
+    assert len(log.search(db, HERE, (MESSAGE,), '"parrot"', 10)) == 1
     db.commit()
     assert db.truncate()
     assert b"swordfish" not in (tmp_path / "store.db").read_bytes()
@@ -77,5 +78,5 @@ def test_a_body_may_come_later_and_once(db):
 def test_the_index_goes_on_where_it_stopped(db):
     hears(db, *(f"word{number}" for number in range(5)))
     assert [entries.index_words(db, 2) for _ in range(3)] == [False, False, True]
-    assert len(log.search(db, HERE, '"word4"', 10)) == 1
-    assert log.search(db, HERE, '"word4"', 10)[0].conversation == TALK.id
+    assert len(log.search(db, HERE, (MESSAGE,), '"word4"', 10)) == 1
+    assert log.search(db, HERE, (MESSAGE,), '"word4"', 10)[0].conversation == TALK.id

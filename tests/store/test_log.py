@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents.conversation.direct import direct
+from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.limits import BODY_BYTES, PAGE_BYTES
 from p2p_agents.store import entries, log
 from p2p_agents.store.contacts import Trust
@@ -20,12 +21,12 @@ def test_no_query_shows_another_agents_lines(db):
     (cursor,) = hears(db, "for alice")
     entry = log.line(db, HERE, 1).entry
     assert log.line(db, THERE, entry) is None
-    assert texts(log.incoming(db, THERE, 0, 10)) == texts(log.tail(db, THERE, 0, 10)) == []
-    assert texts(log.history(db, THERE, TALK.id, limit=10)) == []
+    assert texts(log.incoming(db, THERE, 0, 10)) == texts(log.tail(db, THERE, (MESSAGE,), 0, 10)) == []
+    assert texts(log.history(db, THERE, (MESSAGE,), TALK.id, limit=10)) == []
     digest = entries.load(db, entry).hash
     assert log.by_hash_prefix(db, THERE, digest, digest) == []
     entries.index_words(db, 10)
-    assert log.search(db, THERE, '"alice"', 10) == []
+    assert log.search(db, THERE, (MESSAGE,), '"alice"', 10) == []
     log.add(db, THERE, entry, TALK.id, incoming=True, trust=Trust.ACCEPTED)
     assert log.cursor_of(db, THERE, entry) == cursor + 1
 
@@ -58,4 +59,4 @@ def test_peers_are_told_apart(db):
     hears(db, "from bob")
     hears(db, "from carol", conversation=direct(ALICE, CAROL), author=CAROL)
     assert texts(log.incoming(db, HERE, 0, 10, direct(ALICE, CAROL).id)) == ["from carol"]
-    assert texts(log.history(db, HERE, TALK.id, limit=10)) == ["from bob"]
+    assert texts(log.history(db, HERE, (MESSAGE,), TALK.id, limit=10)) == ["from bob"]

@@ -148,7 +148,7 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
                 "name": contact.name,
                 **names.worth(contact.peer, contact.name, contact.petname),
                 "kind": contact.kind,
-                "text": petition.preview(record),
+                "text": petition.preview(core, record),
                 "time": time_text(record.time_ms),
                 "direction": "out",
                 "state": "pending",

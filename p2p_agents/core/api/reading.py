@@ -167,7 +167,7 @@ def _tell_of_reading(core: Core, hosted: Hosted, reader: str, conversations: set
 def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
     """For a watcher: the next messages above a position, and the position they reach."""
     hosted = core.host(agent)
-    lines, _ = log.tail(core.db, agent, after, limit)
+    lines, _ = log.tail(core.db, agent, core.hooks.shown(), after, limit)
     names, talk = Names(core, hosted), None if peer is None else talks.with_peer(hosted, peer).id
     shown = [showing.message(core, hosted, line, names) for line in lines if talk in (None, line.conversation)]
     return shown, lines[-1].cursor if lines else after
@@ -179,7 +179,9 @@ def history(core: Core, params: Json) -> Json:
     talk = talks.with_peer(hosted, resolve(core, hosted, params["to"]).agent).id
     after = parse_cursor(core, params["after"]) if params["after"] is not None else None
     before = parse_cursor(core, params["before"]) if params["before"] is not None else None
-    lines, more = log.history(core.db, hosted.local.id, talk, after=after, before=before, limit=params["limit"])
+    lines, more = log.history(
+        core.db, hosted.local.id, core.hooks.shown(), talk, after=after, before=before, limit=params["limit"]
+    )
     edge = min if after is None else max
     cursor = edge((line.cursor for line in lines), default=after or before or 0)
     return page_of(core, hosted, lines, cursor) | {"more": more}
@@ -196,7 +198,7 @@ def search(core: Core, params: Json) -> Json:
     if not words:
         raise BadParams("the search text has no words")
     query = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is FTS5 syntax
-    lines = log.search(core.db, hosted.local.id, query, params["limit"])
+    lines = log.search(core.db, hosted.local.id, core.hooks.shown(), query, params["limit"])
     names = Names(core, hosted)
     return {"messages": [showing.message(core, hosted, line, names) for line in lines]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents.conversation.direct import DIRECT
-from p2p_agents.conversation.record import MESSAGE, is_intact
+from p2p_agents.conversation.record import is_intact
 from p2p_agents.conversation.states import ASKED, State, folded, least
 from p2p_agents.core.contact import knocking
 from p2p_agents.core.identity import talks
@@ -269,14 +269,14 @@ def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) 
 
 def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     record = line.record
-    damaged = not is_intact(record)
-    content = record.content if record.kind == MESSAGE and not damaged else None
+    damaged, is_shown = not is_intact(record), core.hooks.is_shown(record)
+    content = record.content if is_shown and not damaged else None
     shown: Json = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
         "from": names.of(record.author if line.incoming else hosted.local.agent),
         "conversation": id_text(record.conversation),
-        "type": record.type if record.kind == MESSAGE else record.kind,
+        "type": record.type if is_shown else record.kind,
         "text": None if content is None else core.texts.of(record.hash, content),
         "time": time_text(record.time_ms),
         "state": state_of(core, hosted, line),

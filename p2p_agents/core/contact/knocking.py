@@ -179,7 +179,7 @@ def _signed(core: Core, hosted: Hosted, door: Door, entry: int) -> bytes:
         local.device,
         door.peer,
         record.hash,
-        petition.preview(record),
+        petition.preview(core, record),
         stamp,
         speaker.identity.entries,
         speaker.bundle,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.record import MESSAGE, is_intact
+from p2p_agents.conversation.record import is_intact
 from p2p_agents.core.delivery import failures
 from p2p_agents.core.identity import talks
 from p2p_agents.crypto.digest import H
@@ -41,7 +41,7 @@ def ask(core: Core, link: Link) -> None:
         hosted.local.device,
         link.peer,
         record.hash,
-        preview(record),
+        preview(core, record),
         record.time_ms,
     )
     signed = hosted.speaker.key.sign(encode_request(claims), REQUEST_LABEL)
@@ -54,9 +54,9 @@ def ask(core: Core, link: Link) -> None:
     link.requests += 1
 
 
-def preview(record: Record) -> str:
-    """The first TEXT_PREVIEW_BYTES of a message's text, cut between characters; of other entries nothing."""
-    content = record.content if record.kind == MESSAGE and is_intact(record) else None
+def preview(core: Core, record: Record) -> str:
+    """The first TEXT_PREVIEW_BYTES of a text that is shown, cut between characters; of other entries nothing."""
+    content = record.content if core.hooks.is_shown(record) and is_intact(record) else None
     return (content or b"")[:TEXT_PREVIEW_BYTES].decode("utf-8", errors="ignore")
 
 

@@ -68,6 +68,7 @@ class Kind:
     name: str  # as written in entries
     arrive: Callable[[Core, Hosted, bytes, Record], None] | None = None  # agent, giver, entry
     unread: bool = False  # counted, and read by readers
+    shown: bool = False  # as a message is: in conversations, found by its words, purged on request
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,15 @@ class Hooks:
         """Whether readers should read it."""
         kind = self.kinds.get(record.kind)
         return kind is not None and kind.unread
+
+    def is_shown(self, record: Record) -> bool:
+        """Whether its words are shown."""
+        kind = self.kinds.get(record.kind)
+        return kind is not None and kind.shown
+
+    def shown(self) -> tuple[str, ...]:
+        """The kinds whose words are shown."""
+        return tuple(kind.name for kind in self.kinds.values() if kind.shown)
 
 
 class Core:

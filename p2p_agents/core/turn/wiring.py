@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.database import Database
 
 KINDS = (
-    Kind(MESSAGE, unread=True),
+    Kind(MESSAGE, unread=True, shown=True),
     Kind(VOID),
     Kind(CARD, arrive=cards.on_card),
     Kind(SHARE, arrive=sharing.on_share),
