@@ -1,4 +1,4 @@
-"""The agents this node hosts: made once, loaded at every start."""
+"""The agents that this node hosts: created once, loaded at every start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ DEVICE_NAME = "device"  # shown in the identity log; it names no machine
 def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Hosted:
     """A new agent with its identity, device and keys. Raises BadName or AgentExists.
 
-    The key file is whole on disk before the store names the agent: a crash between the two leaves a key nobody uses.
+    The key file is complete on disk before the store names the agent: a crash between the two leaves a key that nobody
+    uses.
     """
     check_name(name)
     if (same := agents.agent_named(core.db, name)) is not None:
@@ -46,7 +47,7 @@ def create(core: Core, *, name: str, kind: str, policy: str, hidden: bool) -> Ho
 
 
 def _same(core: Core, agent: LocalAgent, **wanted: Any) -> Hosted:
-    """The agent that has the name already, if it is as it was wanted. Raises AgentExists."""
+    """The agent that already has the name, if it has the requested properties. Raises AgentExists."""
     found = {key: getattr(agent, key) for key, value in wanted.items() if getattr(agent, key) != value}
     hiding = {True: "hidden", False: "not hidden"}
     differing = [hiding[value] if key == "hidden" else f"{key} {value}" for key, value in found.items()]
@@ -67,7 +68,7 @@ def settle(
     hidden: bool,
     announced: str = "",
 ) -> Hosted:
-    """An agent with these keys lives here from now on. Others know it by the name `announced`, where that differs."""
+    """Host an agent with these keys from now on. Others know it by the name `announced`, if that differs."""
     write_keys(core, identity.agent, replace(secrets, entries=identity.entries))
     device = SigningKey.from_seed(secrets.device)
     local = agents.add_agent(
@@ -92,8 +93,8 @@ def settle(
 
 
 def write_keys(core: Core, agent: bytes, secrets: AgentSecrets) -> None:
-    """The file of before stays until the batch is committed, and comes back when it is undone. A commit of unknown
-    outcome leaves both: the new one goes with either store, since the log stands beside its keys."""
+    """The previous file is kept until the batch is committed, and put back if it is undone. A commit of unknown outcome
+    leaves the new file, which fits either store, because the log is stored with its keys."""
     kept = keyring.write_agent_key(core.keys, agent, secrets)
 
     def undo() -> None:
@@ -113,7 +114,7 @@ def _incept(core: Core, secrets: AgentSecrets) -> Identity:
 
 
 def load_all(core: Core) -> None:
-    """At start. An agent whose keys are broken is left out, and says so when it is to act.
+    """At start. An agent whose keys are broken is left out, and any command for it says so.
 
     The incarnation rises with every start, whatever the wall clock does.
     """
@@ -134,7 +135,7 @@ def load_all(core: Core) -> None:
 
 
 def load_resting(core: Core) -> None:
-    """The agents as they are, where nothing can be written."""
+    """Load the agents without writing anything."""
     core.unusable.clear()
     for local in agents.agents(core.db):
         try:
@@ -160,7 +161,7 @@ def _load(core: Core, local: LocalAgent) -> Hosted:
 
 
 def _identity(core: Core, local: LocalAgent, kept: AgentSecrets) -> Identity:
-    """As the store has it; where that is damaged, as it stands beside the keys."""
+    """The identity log from the store; if it is damaged there, from the key file."""
     identity = agents.load_identity(core.db, local.agent)
     if identity is not None:
         return identity
@@ -175,7 +176,8 @@ def _identity(core: Core, local: LocalAgent, kept: AgentSecrets) -> Identity:
 
 
 def newest(core: Core, local: LocalAgent, identity: Identity, kept: AgentSecrets) -> Identity:
-    """The log beside the keys, where the store's is older: it was put back, or a crash came between the two."""
+    """The log of the key file, if the store's is older: an earlier store was put back, or a crash came between the two
+    writes."""
     try:
         found = identities.merge(identity, 0, kept.entries)
     except IdentityRollback:
@@ -201,7 +203,7 @@ def reload(core: Core) -> None:
 
 
 def changed(core: Core) -> None:
-    """Tell the network, and who watches here, who lives here now."""
+    """Tell the network, and local watchers, who lives here now."""
     opening.announce_roster(core)
     core.effect(Announce())
     core.effect(PeersChanged())

@@ -1,4 +1,4 @@
-"""Our own identity logs: what stands in them, and what a human adds: rotations, revocations, the next root's export."""
+"""Our own identity logs: their content, and what a human adds: rotations, revocations, export of the next root key."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 HERE, EXPORTED, ELSEWHERE = "here", "exported", "elsewhere"  # where the next root key is
 
 
-# --- what stands there ---
+# --- content ---
 
 
 def show(core: Core, params: Json) -> Json:
@@ -50,7 +50,7 @@ def show(core: Core, params: Json) -> Json:
 
 
 def shown(core: Core, hosted: Hosted) -> Json:
-    """A log as people read it. Entries but the first say no time."""
+    """A log as people read it. Entries after the first have no time."""
     identity = hosted.speaker.identity
     created = time_text(identity.created_ms)
     return {
@@ -69,7 +69,7 @@ def shown(core: Core, hosted: Hosted) -> Json:
 
 
 def devices(core: Core, params: Json) -> Json:
-    """Every installation that ever was the agent's."""
+    """Every installation that the agent has or had."""
     hosted = core.acting(params["agent"])
     root = bool(secrets_of(core, hosted).root)
     return {"devices": [_device(hosted, said, root) for said in _added(hosted.speaker.identity)]}
@@ -82,7 +82,7 @@ def device(core: Core, hosted: Hosted, key: bytes) -> Json:
 
 
 def _device(hosted: Hosted, said: Said, root: bool) -> Json:
-    """Whether the root key is there is known of this installation alone."""
+    """Whether a device has the root key is known only for this installation."""
     return {
         "id": id_text(said.device),
         "name": said.name,
@@ -98,22 +98,22 @@ def _added(identity: Identity) -> list[Said]:
 
 
 def _where_next(kept: AgentSecrets) -> str:
-    """An installation that another one took in never held it, and cannot tell."""
+    """An installation that another one linked never had it, and cannot tell."""
     return HERE if kept.next_root else EXPORTED if kept.root else ELSEWHERE
 
 
-# --- what a human adds ---
+# --- changes by a human ---
 
 
 def rotate(core: Core, params: Json) -> Json:
-    """Put the committed root key in force and draw the one after it. `seed` is the next root's, where it was exported.
+    """Put the committed root key into force and draw the next one. `seed` is that root key, if it was exported.
 
     Raises DeviceRevoked, IdentityBehind unless `anyway`, NextRootMissing, NextRootWrong or IdentityFull.
     """
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     seed: bytes = params.get("seed") or kept.next_root
-    if hosted.retired and not params.get("seed"):  # what it would sign contradicts what its contacts know
+    if hosted.retired and not params.get("seed"):  # its signature would contradict what contacts know
         raise DeviceRevoked
     if hosted.behind and not (params.get("seed") or params.get("anyway")):  # two rotates freeze every contact for good
         raise IdentityBehind
@@ -138,7 +138,7 @@ def check_next_root(identity: Identity, seed: bytes) -> None:
 
 
 def revoke(core: Core, params: Json) -> Json:
-    """End another installation of the agent, for good. Raises DeviceUnknown, OwnDevice or IdentityFull."""
+    """Revoke another installation of the agent, for good. Raises DeviceUnknown, OwnDevice or IdentityFull."""
     hosted = core.acting(params["agent"])
     device = _find(hosted, params["device"])
     kept = secrets_of(core, hosted)
@@ -161,7 +161,7 @@ def _find(hosted: Hosted, word: str) -> bytes:
 
 
 def next_root(core: Core, params: Json) -> tuple[bytes, bytes]:
-    """(agent id, the next root's seed) to be written to a file. Raises NextRootMissing."""
+    """(agent id, the next root's seed), to be written to a file. Raises NextRootMissing."""
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     if not kept.next_root and not kept.root:
@@ -172,7 +172,7 @@ def next_root(core: Core, params: Json) -> tuple[bytes, bytes]:
 
 
 def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
-    """It lies in a file now, and here no more: whoever steals what is here cannot rotate."""
+    """It is in a file now; delete it here, so that whoever steals this disk cannot rotate."""
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)
     if kept.next_root != seed:
@@ -181,11 +181,12 @@ def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
     return shown(core, hosted)
 
 
-# --- keys and log as one ---
+# --- keys and log together ---
 
 
 def secrets_of(core: Core, hosted: Hosted) -> AgentSecrets:
-    """The agent's keys, its log in memory caught up with them. Raises KeysBroken, also for keys of an older log."""
+    """The agent's keys; brings its log in memory up to date with them. Raises KeysBroken, also for keys of an older
+    log."""
     kept = keyring.read_agent_key(core.keys, hosted.local.agent)
     identity = hosting.newest(core, hosted.local, hosted.speaker.identity, kept)
     if identity is not hosted.speaker.identity:
@@ -197,7 +198,7 @@ def secrets_of(core: Core, hosted: Hosted) -> AgentSecrets:
 
 
 def root_key(kept: AgentSecrets) -> SigningKey:
-    """The root key in force. Raises RootElsewhere on an installation that another one took in."""
+    """The root key in force. Raises RootElsewhere on an installation that another one linked."""
     if not kept.root:
         raise RootElsewhere
     return SigningKey.from_seed(kept.root)
@@ -209,8 +210,8 @@ def check_room(identity: Identity, entries: int) -> None:
 
 
 def grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> None:
-    """One more entry: durable with its keys first, then in the store; contacts hear of it on their next HELLO, which
-    is now."""
+    """Append one entry: durable with its keys first, then in the store; contacts learn of it with their next HELLO,
+    which is due now."""
     identity = identities.merge(hosted.speaker.identity, hosted.speaker.identity.n + 1, [entry])
     hosting.write_keys(core, identity.agent, replace(secrets, entries=identity.entries))
     agents.save_identity(core.db, identity)
@@ -221,7 +222,7 @@ def grow(core: Core, hosted: Hosted, entry: bytes, secrets: AgentSecrets) -> Non
 
 
 def _show(core: Core, hosted: Hosted) -> None:
-    """Links that come back say HELLO anew; over bridges the next SYNC, which a greeting precedes, is due."""
+    """Links that reopen send a new HELLO; over bridges the next SYNC, which follows a greeting, is due."""
     for found in list(core.links.values()):
         for link in list(found):
             if link.agent == hosted.local.id:

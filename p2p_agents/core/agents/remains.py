@@ -13,19 +13,20 @@ from p2p_agents.store import purges, removals
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
 
-AGAIN_S = 60.0  # before a page that could not be cleared is tried again: what fails takes its whole batch with it
+AGAIN_S = 60.0  # before a page that could not be deleted is tried again: a failure undoes its whole batch
 
 
 @dataclass(slots=True)
 class Attempt:
-    """What was left when a page was last cleared in the background; no sooner than `due` if it still is."""
+    """What was left when a page was last deleted in the background; tried again no sooner than `due` if it is still the
+    same."""
 
     left: tuple[int, int] | bytes | None = None
     due: float = 0.0
 
 
 def second(core: Core) -> None:
-    """Once a second: one page, where somebody died or a disk was full before all was gone."""
+    """Once a second: delete a page, if a node died or a disk was full before all was deleted."""
     left, attempt = _left(core), core.of(Attempt)
     if left is None or (left == attempt.left and core.now() < attempt.due):
         return
@@ -34,7 +35,7 @@ def second(core: Core) -> None:
 
 
 def clear(core: Core) -> bool:
-    """One page further; True when nothing is left. The last page takes the word index with it, which fills again."""
+    """Delete one page; True if nothing is left. The last page drops the word index too, which is then rebuilt."""
     left = _left(core)
     if left is None:
         return True

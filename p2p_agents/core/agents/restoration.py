@@ -1,7 +1,7 @@
-"""An agent out of one machine and into another: what a backup holds of it, and how it comes back as a new device.
+"""Moves an agent between machines: what a backup holds of it, and how it returns as a new device.
 
-A restore always rotates the root key and revokes every device of before (PROTOCOL E2): whoever has the old machine, or
-this backup's root key, speaks for the agent no more. Neither device keys nor sessions are in a backup.
+A restore always rotates the root key and revokes every earlier device (PROTOCOL E2): whoever has the old machine, or
+this backup's root key, no longer speaks for the agent. A backup contains neither device keys nor sessions.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Json = dict[str, Any]
 DEVICE_NAME = "restored"
 
 
-# --- out ---
+# --- export ---
 
 
 def gather(core: Core, params: Json) -> tuple[int, Backup]:
-    """(the agent's number in this store, all of it but its log)."""
+    """(the agent's number in this store, everything of it except its log)."""
     hosted = core.acting(params["agent"])
     kept = ownership.secrets_of(core, hosted)
     local = hosted.local
@@ -58,12 +58,12 @@ def _pin(core: Core, c: contacts.Contact) -> Pin:
     return Pin(c.peer, c.name, c.kind, c.petname or "", c.trust.name, frozen, c.final, entries)
 
 
-# --- in ---
+# --- import ---
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A backup that was opened; its log is read as it is taken in."""
+    """An opened backup; its log is read while it is imported."""
 
     backup: Backup
     log: Iterable[bytes]
@@ -71,7 +71,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """An agent that lives here again, with so many contacts and entries of its log."""
+    """An agent that lives here again, with the number of its contacts and log entries."""
 
     hosted: Hosted
     contacts: int
@@ -79,7 +79,7 @@ class Restored:
 
 
 def restore(core: Core, params: Json, found: Found) -> Restored:
-    """All of it, or it raises and nothing. `seed` is the next root key, where the backup lacks it.
+    """Restore all of it, or raise and change nothing. `seed` is the next root key, if the backup lacks it.
 
     Raises AgentExists, BadName, NextRootMissing, NextRootWrong, IdentityFull, BackupOutdated, BackupDamaged.
     """
@@ -102,7 +102,7 @@ def restore(core: Core, params: Json, found: Found) -> Restored:
 
 
 def _name_of(core: Core, agent: bytes) -> str:
-    """Of an agent that is here already and whose keys are broken: the backup gives it new ones."""
+    """The name of an agent that is already here with broken keys: the backup gives it new ones."""
     return next((each.local.name for each in core.unusable.values() if each.local.agent == agent), "")
 
 
@@ -117,7 +117,7 @@ def _check_free(core: Core, name: str, agent: bytes) -> None:
 
 
 def _succeed(backup: Backup, secrets: AgentSecrets) -> Identity:
-    """The log after the restore: a rotate, a revoke for each device of before, and the new device."""
+    """The log after the restore: a rotate, a revoke for each earlier device, and the new device."""
     before = backup.identity
     if len(before.entries) + len(before.devices) + 2 > IDENTITY_ENTRIES:
         raise IdentityFull
@@ -131,7 +131,7 @@ def _succeed(backup: Backup, secrets: AgentSecrets) -> Identity:
 
 
 def _follow(core: Core, identity: Identity) -> Identity:
-    """Another agent of this node may know this one, and better than the backup does."""
+    """Another agent of this node may know this agent's log, and a newer one than the backup's."""
     known = agents.load_identity(core.db, identity.agent)
     try:
         return identities.merge(known, 0, identity.entries)
@@ -156,7 +156,7 @@ def _restore_contact(core: Core, hosted: Hosted, pin: Pin) -> None:
 
 
 def _restore_petname(core: Core, hosted: Hosted, pin: Pin) -> None:
-    """Unless it has come to read like an id on this node."""
+    """Unless it now reads like an id on this node."""
     try:
         petname = directory.check_petname(core, hosted, pin.agent, pin.petname)
     except BadName:

@@ -1,6 +1,6 @@
-"""Strangers at our public queue: each blob may bring one request, of somebody nobody here ever met.
+"""Strangers at our public queue: each blob may bring one request from somebody we never met.
 
-What it costs us is bounded before any of it is believed; what it may do is what a request on a link may (B11, E4).
+Its cost is bounded before anything in it is believed; it may do what a request on a link may (PROTOCOL B11, E4).
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 
 
 def knock_info(queue: bytes, agent: bytes, device: bytes) -> bytes:
-    """What a request's seal is bound to: it opens nowhere else."""
+    """What a request's seal is bound to, so that it opens nowhere else."""
     return H(KNOCK_LABEL, queue, agent, device)
 
 
 def open_knock(core: Core, own: OwnQueue, blob: bytes) -> None:
-    """A blob of our public queue. Raises nothing that anybody can cause."""
+    """Handle a blob of our public queue. Raises nothing that anybody can cause."""
     hosted = core.hosted.of_device(own.device)
     if hosted is None or not hosted.desk.hears(core.now()):
         return
@@ -64,7 +64,7 @@ def _hear(core: Core, hosted: Hosted, own: OwnQueue, frame: Knock) -> None:
     if claims.peer != hosted.local.agent:
         raise Malformed("the request is to another agent")
     if claims.stamp < core.now_ms() - REQUEST_DAYS * DAY_MS:
-        return  # its sender gave it up: somebody brings it again
+        return  # its sender gave up long ago: a replay
     identity = _identity(core, claims)
     asker = Asker(claims.agent, claims.device, claims.stamp, claims.bundle, claims.routes)
     if _is_contact(core, hosted, claims):
@@ -80,7 +80,7 @@ def _hear(core: Core, hosted: Hosted, own: OwnQueue, frame: Knock) -> None:
 
 
 def _identity(core: Core, claims: KnockClaims) -> Identity:
-    """The log is the agent's, and the device and its key bundle are in it."""
+    """The identity of the log, checked to be the agent's and to contain the device with its key bundle."""
     identity = replay(claims.entries)
     if identity.agent != claims.agent or claims.device not in identity.devices:
         raise BadIdentity("the identity log of the request is another agent's, or its device is not the agent's")
@@ -95,7 +95,7 @@ def _is_contact(core: Core, hosted: Hosted, claims: KnockClaims) -> bool:
 
 
 def _ask(core: Core, hosted: Hosted, identity: Identity, claims: KnockClaims, asker: Asker) -> None:
-    """A request for the agent or its human to decide; one that came before is absorbed (PROTOCOL B11)."""
+    """A request for the agent or its human to decide; a repeated one is absorbed (PROTOCOL B11)."""
     earlier = doors.asker(core.db, hosted.local.id, claims.agent)
     if earlier is not None and claims.stamp <= earlier.stamp:
         return
@@ -109,6 +109,6 @@ def _ask(core: Core, hosted: Hosted, identity: Identity, claims: KnockClaims, as
 
 
 def _adopt(core: Core, identity: Identity, claims: KnockClaims) -> None:
-    """Raises BadIdentity where more is known of the agent: that its device is none any more, or another agent's."""
+    """Raises BadIdentity if we know that the device was revoked, or belongs to another agent."""
     if claims.device not in adoption.adopt(core, identity).devices:
         raise BadIdentity(f"{id_text(claims.agent)[:10]} has revoked that device")

@@ -1,7 +1,8 @@
-"""Being introduced: a contact says who somebody is. What it says is kept, shown, and believed as far as was asked for.
+"""Being introduced: a contact tells us of somebody. What it says is stored, shown, and believed as far as the human
+chose.
 
-An introduction makes a contact that is accepted at most. It changes no contact there is, lifts no block, and gives no
-petname; where it says that somebody lives is worth a dial, and a HELLO must prove it (PROTOCOL E4).
+An introduction makes a contact that is accepted at most. It changes no existing contact, lifts no block, and gives no
+petname; an address in it is worth a dial, and a HELLO must prove it (PROTOCOL E4).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> None:
-    """An entry of the kind was stored. What another device of ours hands on, that one has dealt with. Raises nothing
+    """An introduction was stored. One passed on by another device of ours was already handled there. Raises nothing
     that a peer can cause."""
     policy = Introductions(hosted.local.introductions)
     if record.author != introducer or policy is Introductions.IGNORE or record.content is None:
@@ -44,7 +45,7 @@ def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> No
         card = decode_card(record.content)
         if not _is_news(core, hosted, introducer, card.agent) or not _has_room(core, hosted, introducer):
             return
-        _check_identity(core, card)  # last: it costs a signature an entry
+        _check_identity(core, card)  # last, because it verifies a signature per entry
     except PeerFault as fault:
         _tell(core, hosted, introducer, "bad_card", f"an introduction that was not kept: {fault.message}")
         return
@@ -60,7 +61,7 @@ def on_card(core: Core, hosted: Hosted, introducer: bytes, record: Record) -> No
 
 
 def _check_identity(core: Core, card: Card) -> None:
-    """The log, where there is one, is this agent's, and its devices are nobody else's. Raises BadIdentity."""
+    """The log, if any, belongs to this agent, and its devices to nobody else. Raises BadIdentity."""
     if not card.entries:
         return
     identity = replay(card.entries)
@@ -75,7 +76,7 @@ def _check_identity(core: Core, card: Card) -> None:
 
 
 def _is_news(core: Core, hosted: Hosted, introducer: bytes, peer: bytes) -> bool:
-    """Of oneself, of the introducer, of agents of this node and of those known or refused there is nothing to learn."""
+    """False for ourselves, the introducer, agents of this node, and those we already know or have refused."""
     if peer == introducer or core.hosted_id(peer) is not None:
         return False
     if introductions.state_of(core.db, hosted.local.id, peer, introducer) in ("pending", "rejected"):
@@ -85,7 +86,7 @@ def _is_news(core: Core, hosted: Hosted, introducer: bytes, peer: bytes) -> bool
 
 
 def _has_room(core: Core, hosted: Hosted, introducer: bytes) -> bool:
-    """Floods end here; a human is told of them."""
+    """Stops floods, and tells a human of them."""
     agent = hosted.local.id
     today = introductions.count_since(core.db, agent, introducer, core.now_ms() - DAY_MS)
     if today < INTRODUCTIONS_PER_DAY and introductions.count_pending(core.db, agent) < INTRODUCTIONS_PENDING:
@@ -95,7 +96,8 @@ def _has_room(core: Core, hosted: Hosted, introducer: bytes) -> bool:
 
 
 def _at_once(core: Core, hosted: Hosted, introducer: bytes, peer: bytes, policy: Introductions) -> bool:
-    """Who stands on the allowlist, and who is introduced by somebody trusted to, unless it was turned away before."""
+    """Whether to accept at once: those on the allowlist, and those introduced by somebody trusted to do so, unless they
+    were turned away before."""
     agent = hosted.local.id
     if allowed.holds(core.db, agent, peer):
         return True
@@ -113,7 +115,7 @@ def _tell(core: Core, hosted: Hosted, introducer: bytes, kind: str, detail: str)
 
 
 def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
-    """The contact, accepted; None when nobody introduced it. Raises PeerBlocked."""
+    """Accept an introduced peer; returns the contact, or None if nobody introduced it. Raises PeerBlocked."""
     agent = hosted.local.id
     found = introductions.pending(core.db, agent, peer)
     if not found:
@@ -136,12 +138,12 @@ def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact | None:
 
 
 def _believe(core: Core, card: Card) -> None:
-    """Keep what serves to find it and to know it again; a log that is known already is extended by a HELLO alone."""
-    with suppress(BadIdentity):  # a device of it was bound to another agent meanwhile: a HELLO is to settle it
+    """Keep what helps to find and recognize it; a log that is already known is extended only by a HELLO."""
+    with suppress(BadIdentity):  # a device of it was bound to another agent meanwhile: left to a HELLO
         _check_identity(core, card)
         if card.entries and agents.load_identity(core.db, card.agent) is None:
             agents.save_identity(core.db, replay(card.entries))
-    if contacts.addresses(core.db, card.agent):  # it was met
+    if contacts.addresses(core.db, card.agent):  # we have met it
         return
     for place in card.places:
         for address in place.addresses:
@@ -149,17 +151,18 @@ def _believe(core: Core, card: Card) -> None:
 
 
 def reject(core: Core, hosted: Hosted, peer: bytes) -> Introduction | None:
-    """The same introducer cannot introduce it again; it may still ask itself. None when nobody introduced it."""
+    """The same introducer cannot introduce it again; it may still ask by itself. Returns None if nobody introduced
+    it."""
     found = introductions.pending(core.db, hosted.local.id, peer)
     introductions.settle(core.db, hosted.local.id, peer, "rejected")
     return found[0] if found else None
 
 
-# --- making one ---
+# --- making a card ---
 
 
 def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Address] = ()) -> Card:
-    """Who an agent is and where it was reached; `own` are addresses of this node, for an agent of it."""
+    """Who an agent is and where it was reached; `own` are addresses of this node, for one of its agents."""
     local = core.hosted_id(agent)
     identity = local.speaker.identity if local else agents.load_identity(core.db, agent)
     places = ((core.node, own),) if local else _reached(core, agent)
@@ -169,7 +172,7 @@ def card_of(core: Core, agent: bytes, name: str, kind: str, own: Sequence[Addres
 
 
 def _reached(core: Core, peer: bytes) -> tuple[tuple[bytes, list[Address]], ...]:
-    """Where it was proven to live, newest first; addresses that mean nothing on another machine are left out."""
+    """Where it was proven to live, newest first, without addresses that mean nothing on another machine."""
     found: dict[bytes, list[Address]] = {}
     for text, node in contacts.addresses(core.db, peer):
         try:

@@ -1,4 +1,5 @@
-"""First contact: an unknown peer may deliver one request; who accepts whom decides the rest (PROTOCOL B11, E4)."""
+"""First contact: an unknown peer may deliver one request; whether it is accepted decides the rest (PROTOCOL B11,
+E4)."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ REMOVED = "the contact was removed"  # why a message to it failed
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A request of somebody who proved to be `peer`; the rest is its own word."""
+    """A request from a peer that proved to be `peer`; the other fields are its own claims."""
 
     peer: bytes
     name: str
@@ -42,7 +43,7 @@ class Said:
 
 
 def proceed(core: Core, link: Link) -> None:
-    """Standings are known or changed: exchange views, or ask to be let in, or give up what is refused."""
+    """Standings are known or changed: exchange views, or ask to be accepted, or give up what is refused."""
     if not link.up:
         return
     if link.standing is Standing.ACCEPTS and link.peer_standing is Standing.ACCEPTS:
@@ -52,11 +53,11 @@ def proceed(core: Core, link: Link) -> None:
         petition.ask(core, link)
 
 
-# --- being asked ---
+# --- receiving requests ---
 
 
 def on_request(core: Core, link: Link, frame: Request) -> None:
-    """Raises Malformed, BadSignature or BadSeal; what a flood sends is dropped without a word."""
+    """Raises Malformed, BadSignature or BadSeal; requests of a flood are dropped silently."""
     hosted = core.host(link.agent)
     claims = _open(hosted, link, frame)
     contact = contacts.contact(core.db, link.agent, link.peer)
@@ -64,7 +65,7 @@ def on_request(core: Core, link: Link, frame: Request) -> None:
         return
     earlier = contacts.request(core.db, link.agent, link.peer)
     if earlier is not None and (earlier.state, earlier.entry) == ("pending", claims.entry):
-        return  # it cannot know that its first offer was kept
+        return  # it cannot know that its first request was kept
     answer = judge(core, hosted, link.peer, near=core.peerings[link.connection].near)
     if answer is not Answer.DROP:
         assert link.identity is not None
@@ -81,7 +82,7 @@ def _open(hosted: Hosted, link: Link, frame: Request) -> RequestClaims:
 
 
 def judge(core: Core, hosted: Hosted, peer: bytes, *, near: bool = False) -> Answer:
-    """What becomes of a request of somebody who proved who it is. It counts: ask once."""
+    """Decide on a request from a peer that proved who it is. The request is counted: ask once."""
     earlier = contacts.request(core.db, hosted.local.id, peer)
     return hosted.desk.decide(
         Policy(hosted.local.policy),
@@ -93,7 +94,7 @@ def judge(core: Core, hosted: Hosted, peer: bytes, *, near: bool = False) -> Ans
 
 
 def keep(core: Core, hosted: Hosted, said: Said, answer: Answer) -> None:
-    """Write a request down that was judged; its sender's identity is kept already."""
+    """Store a request that was judged; its sender's identity is stored already."""
     agent, now_ms = hosted.local.id, core.now_ms()
     earlier = contacts.request(core.db, agent, said.peer)
     if answer is Answer.KEEP and (earlier is None or earlier.state != "pending"):
@@ -112,7 +113,8 @@ def keep(core: Core, hosted: Hosted, said: Said, answer: Answer) -> None:
 
 
 def _make_room(core: Core, hosted: Hosted) -> None:
-    """Where all places are taken, who waits longest in those that rotate gives up its own. It may ask again."""
+    """If all places are taken, drop the request that has waited longest in the places that rotate. Its sender may ask
+    again."""
     agent = hosted.local.id
     while contacts.pending_requests(core.db, agent) >= REQUESTS_PENDING:
         peer = contacts.longest_pending(core.db, agent, REQUESTS_STAY)
@@ -123,7 +125,7 @@ def _make_room(core: Core, hosted: Hosted) -> None:
 
 
 def forget_strangers(core: Core) -> None:
-    """Nothing stays of those whose request nobody answered: their logs would fill the store."""
+    """Keep nothing of strangers whose request nobody answered: their logs would fill the store."""
     for agent, peer in strangers.only_asked(core.db, FORGOTTEN_AT_ONCE):
         _forget(core, agent, peer)
 
@@ -139,7 +141,7 @@ def _forget(core: Core, agent: int, peer: bytes) -> None:
 
 
 def welcome(core: Core, link: Link) -> None:
-    """Who stands on the allowlist and proved it needs no request. Blocked and frozen count for more."""
+    """A peer on the allowlist that proved its identity needs no request. A block or freeze takes precedence."""
     if not is_welcome(core, link.agent, link.peer):
         return
     assert link.identity is not None
@@ -148,7 +150,7 @@ def welcome(core: Core, link: Link) -> None:
 
 
 def is_welcome(core: Core, agent: int, peer: bytes) -> bool:
-    """Whether a peer that is no contact yet is to become one at once."""
+    """Whether a peer that is no contact yet should become one at once."""
     contact = contacts.contact(core.db, agent, peer)
     if contact is not None and (contact.frozen or contact.trust is Trust.BLOCKED or contact.trust >= Trust.ACCEPTED):
         return False
@@ -156,24 +158,24 @@ def is_welcome(core: Core, agent: int, peer: bytes) -> bool:
 
 
 def take_in(core: Core, agent: int, peer: bytes, name: str, kind: str) -> None:
-    """A contact without a request."""
+    """Make a contact without a request."""
     contacts.settle_request(core.db, agent, peer, "accepted")
     contacts.save_contact(core.db, agent, peer, name=name, kind=kind, trust=Trust.ACCEPTED, now_ms=core.now_ms())
 
 
 def accept(core: Core, hosted: Hosted, peer: bytes) -> Contact:
-    """Raises RequestUnknown when the peer asked nothing."""
+    """Raises RequestUnknown if the peer asked nothing."""
     return _decide(core, hosted, peer, Trust.ACCEPTED, "accepted")
 
 
 def reject(core: Core, hosted: Hosted, peer: bytes) -> Contact:
-    """The sender is told; a later request of the same peer is not looked at, whether or not it was allowlisted."""
+    """The sender is told; later requests of the peer are ignored, even if it was on the allowlist."""
     allowed.remove(core.db, hosted.local.id, peer)
     return _decide(core, hosted, peer, Trust.UNKNOWN, "rejected")
 
 
 def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Contact:
-    """Whether it asked or not. It is told nothing, and finds no agent here any more."""
+    """Whether or not it asked. It is told nothing, and finds no agent here any more."""
     contacts.settle_request(core.db, hosted.local.id, peer, "blocked")
     doors.forget_asker(core.db, hosted.local.id, peer)
     introductions.settle(core.db, hosted.local.id, peer, "blocked")
@@ -192,8 +194,8 @@ def block(core: Core, hosted: Hosted, peer: bytes, name: str, kind: str) -> Cont
 
 
 def remove(core: Core, hosted: Hosted, peer: bytes) -> None:
-    """A contact is a stranger again, to this agent alone: what it was still owed fails, and the agent's place for its
-    name is free (PROTOCOL E5). What is known of its keys stays, and so does the conversation."""
+    """Make a contact a stranger again, for this agent alone: what it was still owed fails, and its name is free for
+    others (PROTOCOL E5). What is known of its keys stays, and so does the conversation."""
     agent = hosted.local.id
     failures.fail_all(core, agent, peer, REMOVED)
     adoption.part(core, hosted, peer)
@@ -213,7 +215,7 @@ def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -
     asker = request or known
     if asker is None:
         raise RequestUnknown
-    if request is None:  # it never had to ask: what was decided holds all the same
+    if request is None:  # it never had to ask: the decision holds all the same
         request = Kept(peer, asker.name, asker.kind, bytes(ENTRY_BYTES), "", now_ms, state)
     contacts.save_request(core.db, agent, replace(request, state=state))
     if known is not None and trust is Trust.ACCEPTED:
@@ -224,7 +226,7 @@ def _decide(core: Core, hosted: Hosted, peer: bytes, trust: Trust, state: str) -
 
 
 def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
-    """Our standing towards a peer may have changed: tell it on every live link, and go on from there."""
+    """Our standing towards a peer may have changed: send it on every live link, and act on it."""
     core.seek_links()
     reply.answer(core, hosted, peer)
     for link in list(core.links_to(hosted.local.id, peer)):
@@ -241,14 +243,14 @@ def regard(core: Core, hosted: Hosted, peer: bytes) -> None:
 
 
 def on_standing(core: Core, link: Link, frame: Stand) -> None:
-    """The peer's regard for us changed."""
+    """The peer's standing towards us changed."""
     link.peer_standing = frame.standing
     _fall_back(link)
     proceed(core, link)
 
 
 def _fall_back(link: Link) -> None:
-    """Views count no more once one side takes nothing: they are exchanged anew if it changes its mind."""
+    """Views are void once one side takes nothing: they are exchanged again if it changes its mind."""
     if Standing.ACCEPTS is not link.standing or Standing.ACCEPTS is not link.peer_standing:
         link.sync_sent = False
         if link.phase is Phase.SYNCED:

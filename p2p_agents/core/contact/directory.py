@@ -1,4 +1,4 @@
-"""Who is out there: what records claim, what links prove, and which of them a person's word means."""
+"""The agents around: what records claim, what links prove, and whom a person's word means."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from p2p_agents.wire.frame import RosterAgent
 
 CANDIDATES_SHOWN = 8
-NODES_PER_AGENT = 8  # that records name for one agent
-ID_LIKE_CHARS = 16  # of the id alphabet: nobody's name, but what a careless eye takes for an id
-_agent_id = lru_cache(maxsize=DISCOVERED_AGENTS)(parse_id)  # the same few are written to again and again
+NODES_PER_AGENT = 8  # nodes that records may name for one agent
+ID_LIKE_CHARS = 16  # letters of the id alphabet: nobody's name, since people could take it for an id
+_agent_id = lru_cache(maxsize=DISCOVERED_AGENTS)(parse_id)  # people write to the same few again and again
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One agent as one of ours knows it."""
+    """One agent, as one of ours knows it."""
 
     agent: bytes
     name: str
@@ -48,7 +48,7 @@ class Known:
 
 
 def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> None:
-    """A record was heard: worth a dial, not a belief."""
+    """A record was received: reason to dial, not to believe."""
     if advert.node == core.node:
         return
     nodes = core.sightings.setdefault(advert.agent, {})
@@ -67,15 +67,16 @@ def found(core: Core, source: str, advert: Advert, addresses: Sequence[str]) -> 
 
 
 def _forget_excess(core: Core, nodes: dict[bytes, Sighting]) -> None:
-    """Anyone on the LAN may invent records: beyond the bounds the oldest go, but for those of contacts."""
-    while len(nodes) > NODES_PER_AGENT:  # who was heard first, or is connected, is not pushed out by inventions
+    """Anyone on the LAN may invent records: beyond the limits the oldest go, except those of contacts."""
+    while len(nodes) > NODES_PER_AGENT:  # inventions do not push out nodes heard first or connected
         nodes.pop(next((node for node in reversed(nodes) if not core.router.connections(node)), next(iter(nodes))))
     for _ in range(len(core.sightings) - DISCOVERED_AGENTS):
         _forget_oldest(core)
 
 
 def _forget_oldest(core: Core) -> None:
-    """A contact that comes to be the oldest counts as new: it is looked at once in as many records as are kept."""
+    """A contact that becomes the oldest counts as new, so that it is looked at only once in as many records as are
+    kept."""
     for _ in range(len(core.sightings)):
         agent = next(iter(core.sightings))
         nodes = core.sightings.pop(agent)
@@ -107,7 +108,7 @@ def _lose_node(core: Core, node: bytes) -> None:
         core.router.lost(node)
 
 
-# --- who is known ---
+# --- known agents ---
 
 
 def everyone(core: Core, hosted: Hosted) -> list[Known]:
@@ -123,7 +124,7 @@ def everyone(core: Core, hosted: Hosted) -> list[Known]:
 
 
 def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
-    """What is proven first: an agent's own word on a link counts more than what records say of it."""
+    """Proven ones first: an agent's own word on a link counts more than what records say of it."""
     for hosted in core.hosted.values():
         yield hosted.local.agent, hosted.local.name, hosted.local.kind
     for peering in core.peerings.values():
@@ -138,7 +139,7 @@ def _heard_of(core: Core) -> Iterable[tuple[bytes, str, str]]:
 
 
 def _named_by_nodes(core: Core) -> Iterable[RosterAgent]:
-    """Those we dialled first; a node that hung up a moment ago is dialled again at once."""
+    """Nodes that we dialed first; a node that hung up recently will be dialed again at once."""
     for peering in sorted(core.peerings.values(), key=lambda peering: not peering.dialed):
         yield from peering.roster
     for _, roster in core.lately.values():
@@ -149,7 +150,7 @@ def _named_by_nodes(core: Core) -> Iterable[RosterAgent]:
 
 
 def resolve(core: Core, hosted: Hosted, word: str) -> Known:
-    """A petname, an announced name where it is unambiguous, or an id prefix. Raises PeerUnknown or PeerAmbiguous."""
+    """A petname, an unambiguous announced name, or an id prefix. Raises PeerUnknown or PeerAmbiguous."""
     if len(word) == ID_CHARS and (peer := _with_id(core, hosted, word)) is not None:
         return peer
     known = everyone(core, hosted)
@@ -171,8 +172,8 @@ def resolve(core: Core, hosted: Hosted, word: str) -> Known:
 
 
 def _let_in_first(core: Core, meant: dict[bytes, Known]) -> list[Known]:
-    """A stranger may be called what a contact's id begins with, and find an id that begins with a contact's name: the
-    contact is meant. Of two that were let in neither is."""
+    """A stranger may have the beginning of a contact's id as its name, or an id that begins with a contact's name: then
+    the contact is meant. Of two accepted ones neither is preferred."""
     if len(meant) < 2:
         return list(meant.values())
     let_in = [peer for peer in meant.values() if peer.trust >= Trust.ACCEPTED or core.hosted_id(peer.agent) is not None]
@@ -180,20 +181,21 @@ def _let_in_first(core: Core, meant: dict[bytes, Known]) -> list[Known]:
 
 
 def _meant(core: Core, known: list[Known], word: str) -> str:
-    """Whom a slip may have meant: only those who were let in. A stranger must not earn a message by its name."""
+    """Who may have been meant by a mistyped word: accepted ones only. A stranger must not gain a message by its
+    name."""
     near = [peer for peer in known if peer.trust >= Trust.ACCEPTED or core.hosted_id(peer.agent) is not None]
     return did_you_mean(word, {name for peer in near for name in (peer.petname, peer.name) if name})
 
 
 def _named(core: Core, known: list[Known], lowered: str) -> list[Known]:
-    """Everyone who goes by the name, whatever says so: a record hides nobody, it only makes a name ambiguous."""
+    """Everyone with the name, whatever the source: a record hides nobody, it only makes a name ambiguous."""
     proven = {link.peer for found in core.links.values() for link in found}
     claimed = {agent for agent, name, _ in _heard_of(core) if name.lower() == lowered and agent not in proven}
     return [peer for peer in known if peer.name.lower() == lowered or peer.agent in claimed]
 
 
 def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
-    """The short way of a whole id, which programs use: no name is as long, and nobody else is looked at."""
+    """The fast path for a whole id, which programs use: no name is as long, so nobody else needs to be looked at."""
     try:
         agent = _agent_id(word)
     except Malformed:
@@ -205,9 +207,9 @@ def _with_id(core: Core, hosted: Hosted, word: str) -> Known | None:
 
 
 def _trusted_first(core: Core, hosted: Hosted, word: str, named: list[Known]) -> list[Known]:
-    """A name is our own agents' and the id's that we used it for first; nobody takes it over later (PROTOCOL E5).
+    """A name means our own agents first, then the id that we used it for; nobody can take it over later (PROTOCOL E5).
 
-    Who was turned away answers to a name only where nobody else does.
+    A peer that was turned away is meant only if nobody else has the name.
     """
     pin = contacts.pinned(core.db, hosted.local.id, word)
     owners = [peer for peer in named if peer.agent == pin or core.hosted_id(peer.agent) is not None]
@@ -221,7 +223,7 @@ def _turned_away(core: Core, hosted: Hosted, peer: Known) -> bool:
 
 
 def is_meant(peer: Known, word: str) -> bool:
-    """By its announced name or the beginning of its id."""
+    """Whether the word is its announced name or the beginning of its id."""
     lowered = word.lower()
     return peer.name.lower() == lowered or (is_id_prefix(lowered) and id_text(peer.agent).startswith(lowered))
 
@@ -240,7 +242,7 @@ def ambiguous(word: str, candidates: list[Known]) -> PeerAmbiguous:
 
 
 def check_petname(core: Core, hosted: Hosted, peer: bytes, petname: str) -> str:
-    """A petname is a name, is no id prefix, and is used once. Raises BadName (PROTOCOL E5)."""
+    """A petname is a valid name, not an id prefix, and used once. Raises BadName (PROTOCOL E5)."""
     check_name(petname)
     if is_id_prefix(petname) and (
         len(petname) >= ID_LIKE_CHARS

@@ -1,7 +1,8 @@
-"""Asking over a bridge to be let in: what is owed to a peer that was never met waits, and a request goes ahead of it.
+"""Asking for acceptance over a bridge: what is owed to a peer that we never met waits, and a request is sent first.
 
-A request is offered when no link comes up by itself, once more an hour after the bridge kept it, then ever more rarely;
-the bridge's word makes the message `relayed`. The peer's acceptance comes as routes, by a queue that the request named.
+A request is sent if no link comes up by itself, again an hour after the bridge kept it, and then at growing intervals;
+the bridge's confirmation makes the message `relayed`. The peer's acceptance comes as routes, in a queue that the
+request named.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from p2p_agents.wire.frame import Stand
 
 DAY_S = 86_400.0
-NEAR_FIRST_S = 2.0  # who is near is linked within this
-LINKED_S = 60.0  # while a link asks for us
-ANSWER_S = 180.0  # a bridge that did not answer by then never will
-DOWN_S = 15.0  # after a bridge was not reached; twice as long each time
+NEAR_FIRST_S = 2.0  # a peer nearby is linked within this time
+LINKED_S = 60.0  # while a link carries our request
+ANSWER_S = 180.0  # a bridge that has not answered by then never will
+DOWN_S = 15.0  # after a bridge could not be reached; doubled each time
 DOWN_MAX_S = 600.0
 REFUSED_S = 60.0  # after a refusal: another try costs work
 REFUSED_MAX_S = 3_600.0
@@ -50,15 +51,15 @@ LONG = "this agent's identity log is too long for a request over a bridge: pair 
 
 @dataclass(slots=True)
 class Knocking:
-    """How it goes with one door. A cache: what must last stands in the store."""
+    """The state of our requests at one door. A cache: what must last is in the store."""
 
     due: float  # not before
-    why: str = ""  # nothing is kept there
+    why: str = ""  # why nothing is kept there
     failures: int = 0
 
 
 class Knocks(dict[tuple[int, bytes], Knocking]):
-    """By (agent, peer): doors of peers that were never met."""
+    """By (agent, peer): doors of peers that we never met."""
 
 
 def restored(core: Core) -> None:
@@ -68,20 +69,20 @@ def restored(core: Core) -> None:
 
 
 def begin(core: Core, agent: int, peer: bytes) -> None:
-    """A door was told of; one that was known may have moved."""
+    """A door became known; a known one may have moved."""
     core.undo.append(partial(core.of(Knocks).pop, (agent, peer), None))
     core.of(Knocks)[agent, peer] = Knocking(core.now() + NEAR_FIRST_S)
 
 
 def wanted(core: Core, peer: bytes) -> None:
-    """Something may be owed to the peer, and no link to it is up."""
+    """Something may be owed to the peer, and there is no link to it."""
     for (_, each), knocking in core.of(Knocks).items():
         if each == peer:
             knocking.due = min(knocking.due, core.now() + NEAR_FIRST_S)
 
 
 def resumed(core: Core) -> None:
-    """The machine slept, and our patience with it."""
+    """The machine slept: start our waits again."""
     for _, peer in core.of(Knocks):
         wanted(core, peer)
 
@@ -118,7 +119,7 @@ def _look(core: Core, agent: int, peer: bytes, knocking: Knocking) -> None:
 
 
 def _rest(core: Core, door: Door, knocking: Knocking) -> None:
-    """Nothing is to be asked. An answer to what was may come as long as the peer can give one."""
+    """There is nothing to ask for. An answer to an earlier request may come as long as the peer can send one."""
     left_s = (door.knocked_ms - core.lived.now_ms()) / 1000 + REQUEST_DAYS * DAY_S
     if not door.knocked_ms:
         return
@@ -129,21 +130,21 @@ def _rest(core: Core, door: Door, knocking: Knocking) -> None:
 
 
 def _leave(core: Core, key: PairKey) -> None:
-    """No answer is expected any more: the queues for it go, and with them the need for their bridges."""
+    """No answer is expected any more: drop the queues for it, and the bridges that nothing else needs."""
     for own in queues.own_for(core.db, *key):
         queues.forget(core.db, own.queue)
         core.effect(ReadQueues(own.bridge, tuple(queues.readable_at(core.db, own.bridge))))
 
 
 def _is_shut(core: Core, door: Door) -> bool:
-    """We would write to the peer, and it has not let us in."""
+    """Whether we would write to the peer and it has not accepted us."""
     contact = contacts.contact(core.db, door.agent, door.peer)
     wanted = contact is not None and contact.trust >= Trust.ACCEPTED and not contact.frozen
     return wanted and not queues.routes(core.db, core.host(door.agent).local.device, door.device)
 
 
 def _patience(door: Door, entry: int) -> float:
-    """Seconds between the last request that was kept and the next."""
+    """Seconds between the last kept request and the next."""
     again = max(0, door.kept - 1) if entry == door.entry else 0
     return min(KNOCK_AGAIN_S * 4**again, KNOCK_AGAIN_MAX_S) if door.knocked_ms else 0.0
 
@@ -190,11 +191,11 @@ def _signed(core: Core, hosted: Hosted, door: Door, entry: int) -> bytes:
     return speaker.key.sign(encode_knock(claims), KNOCK_LABEL)
 
 
-# --- what comes of it ---
+# --- results ---
 
 
 def stored(core: Core, post: Post) -> None:
-    """The bridge keeps it, and nobody knows more (PROTOCOL B7)."""
+    """The bridge keeps it, and nothing more is known (PROTOCOL B7)."""
     door, knocking = _door_of(core, post)
     for agent, entry in outbox.relayed(core.db, post.rows, core.now_ms()):
         core.effect(Moved(agent, entry))
@@ -205,7 +206,7 @@ def stored(core: Core, post: Post) -> None:
 
 
 def refused(core: Core, post: Post, code: str, retry_ms: int, *, down: bool) -> None:
-    """It does not."""
+    """The bridge did not keep it."""
     _, knocking = _door_of(core, post)
     if knocking is None:
         return
@@ -241,7 +242,7 @@ def on_standing(core: Core, link: Link, frame: Stand) -> None:
 
 
 def why(core: Core, agent: int, peer: bytes, state: State) -> str | None:
-    """What a message to somebody who was never met waits for; None where that is not it."""
+    """What a message to a peer we never met waits for; None if it does not wait for this."""
     door = doors.door(core.db, agent, peer)
     if door is None or not _is_shut(core, door):
         return None

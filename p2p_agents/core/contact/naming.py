@@ -1,4 +1,5 @@
-"""What a name is worth: whether it belongs to the id that goes by it, and whose name a reader may take it for."""
+"""How far a name can be trusted: whether it belongs to the id that uses it, and with whose name it could be
+confused."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 
 
 class Names:
-    """What one of our agents calls others, for the length of one answer."""
+    """The names that one of our agents uses for others, for the length of one answer."""
 
     def __init__(self, core: Core, hosted: Hosted) -> None:
         self._core = core
@@ -25,7 +26,8 @@ class Names:
         self._told: dict[bytes, Json] = {}
 
     def of(self, agent: bytes) -> Json:
-        """Id, name and what the name is worth. A name that is another's is shown with a piece of the id."""
+        """Id, name and how far the name can be trusted. A name that belongs to another is shown with a part of the
+        id."""
         if agent not in self._told:
             self._told[agent] = self._of(agent)
         return self._told[agent]
@@ -44,8 +46,8 @@ class Names:
         return {"id": id_text(agent), "name": name, **worth}
 
     def worth(self, agent: bytes, name: str, petname: str | None = None) -> Json:
-        """`pinned`: the name is ours to give, or the one this id was accepted by (PROTOCOL E5); else only the id says
-        who it is. `like`: the name of somebody else that it may be taken for."""
+        """`pinned`: the name is one we give, or the one under which this id was accepted (PROTOCOL E5); otherwise only
+        the id identifies the peer. `like`: another agent's name that it could be confused with."""
         if petname or self._core.hosted_id(agent) is not None:
             return {"pinned": True, "like": None}
         pinned = bool(name) and contacts.pinned(self._core.db, self._hosted.local.id, name) == agent
@@ -56,7 +58,8 @@ class Names:
         return owner is not None and owner != agent
 
     def _like(self, agent: bytes, name: str) -> str | None:
-        """Of the names that mean somebody: of our own agents, and those that contacts were accepted by or given."""
+        """The similar name among those in use: of our own agents, and those under which contacts were accepted or that
+        we gave them."""
         look = skeleton(name)
         if not self._own:
             for hosted in self._core.hosted.values():

@@ -1,4 +1,4 @@
-"""What we say to a peer that has not accepted us: one request; and what becomes of messages it refuses."""
+"""What we send to a peer that has not accepted us: one request; and what happens to messages that it refuses."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def ask(core: Core, link: Link) -> None:
-    """We have something for a peer that has not accepted us: offer a request, or give up."""
-    if link.peer_standing is Standing.CLOSED and link.allowance.granted:  # its HELLO may have been for any stranger
+    """We have something for a peer that has not accepted us: send a request, or give up."""
+    if link.peer_standing is Standing.CLOSED and link.allowance.granted:  # its HELLO may be meant for any stranger
         failures.give_up(core, link.agent, link.peer)
     if link.peer_standing is not Standing.ASK or core.now() < link.request_due or link.bundle is None:
         return

@@ -1,6 +1,7 @@
-"""Our answer to who asked by a public queue: a way over the bridges it named, or a word that it was turned away.
+"""Our answer to a peer that asked by a public queue: a way over the bridges that it named, or word that it was turned
+away.
 
-Nobody's bridges are used because a stranger named them: only once our agent, or who speaks for it, let the stranger in.
+We never use bridges just because a stranger named them: only once our agent, or its human, accepted the stranger.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def answer(core: Core, hosted: Hosted, peer: bytes) -> None:
-    """Our regard for a peer may have changed."""
+    """How we regard a peer may have changed."""
     agent = hosted.local.id
     asker = doors.asker(core.db, agent, peer)
     contact = contacts.contact(core.db, agent, peer)
@@ -39,7 +40,7 @@ def answer(core: Core, hosted: Hosted, peer: bytes) -> None:
 
 
 def open_way(core: Core, hosted: Hosted, asker: Asker) -> None:
-    """It is a contact, and this is the newest word of where it can be reached: what a pairing would have brought."""
+    """It is a contact, and this is the newest word of where it can be reached: do what pairing would have done."""
     key = (hosted.local.device, asker.device)
     if asker.stamp <= sessions.pair(core.db, *key).stamp_seen:
         return
@@ -47,7 +48,7 @@ def open_way(core: Core, hosted: Hosted, asker: Asker) -> None:
     outbox.bind_device(core.db, hosted.local.id, asker.peer, asker.device)
     try:
         queues.keep_bundle(core.db, read_bundle(asker.bundle, asker.device, core.now_ms()), core.now_ms())
-    except BadSeal:  # it expired while the request lay here; its next one brings another
+    except BadSeal:  # it expired while the request waited; the next one brings another
         return
     ways.take_routes(core, key, asker.peer, asker.routes)
     link = ways.find(core, key, asker.peer)
@@ -56,7 +57,7 @@ def open_way(core: Core, hosted: Hosted, asker: Asker) -> None:
 
 
 def _turn_away(core: Core, hosted: Hosted, asker: Asker) -> None:
-    """Told as on a link, where that costs no connection to a bridge of the stranger's choice."""
+    """Tell it as on a link, if that takes no connection to a bridge of the stranger's choice."""
     frame = encode_frame(Stand(0, Standing.CLOSED))
     for route in asker.routes:
         if route.bridge in core.bridges:

@@ -1,5 +1,5 @@
-"""What one device of an agent learns or decides about contacts, the others learn too: as entries of the conversation
-that the agent has with itself. Of two words on one field of a contact the later counts, by (lamport, device)."""
+"""The devices of an agent share what they learn or decide about contacts, as entries of the agent's conversation with
+itself. Of two values for one field of a contact, the later by (lamport, device) wins."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ SHARE_TYPE = "application/cbor"
 logger = logging.getLogger(__name__)
 
 
-# --- telling ---
+# --- sending ---
 
 
 def copy(core: Core, hosted: Hosted, entry: int, besides: bytes = b"") -> None:
-    """An entry came into the agent's log: its other devices are owed it, but the one it came from; and before it,
-    what they were not told of whoever it is from."""
+    """An entry came into the agent's log: its other devices are owed it, except the one that sent it; and before it,
+    anything about its author that they have not been told."""
     if family.others(hosted):
         tell(core, hosted)
         family.owe_copies(core, hosted, entry, besides)
 
 
 def second(core: Core) -> None:
-    """Once a second: what changed."""
+    """Once a second: share what changed."""
     for hosted in core.hosted.values():
         if family.others(hosted):
             tell(core, hosted)
 
 
 def tell_all(core: Core, hosted: Hosted) -> None:
-    """The first other device hears of every contact; later ones are given what was said then."""
+    """The first other device is told of every contact; later ones receive those same entries."""
     if not entries.authors(core.db, talks.within(hosted).id):
         kept.share_all(core.db, hosted.local.id)
     while tell(core, hosted):
@@ -62,7 +62,7 @@ def tell_all(core: Core, hosted: Hosted) -> None:
 
 
 def tell(core: Core, hosted: Hosted) -> bool:
-    """Whether something was to be told."""
+    """Returns whether there was anything to tell."""
     agent = hosted.local.id
     found = kept.unshared(core.db, agent, PAGE)
     for peer, fields in found.items():
@@ -74,7 +74,7 @@ def tell(core: Core, hosted: Hosted) -> bool:
 
 
 def _tell(core: Core, hosted: Hosted, contact: Contact, fields: set[str]) -> None:
-    """A stranger that only asked is no news; one that was told of and is a stranger again is."""
+    """A stranger that only asked is not shared; one that was shared and is a stranger again is."""
     agent, peer = hosted.local.id, contact.peer
     known = kept.word(core.db, agent, peer, kept.TRUST) != (0, b"")
     if contact.trust in (Trust.UNKNOWN, Trust.REQUESTED) and not known:
@@ -112,11 +112,11 @@ def _write(core: Core, hosted: Hosted, share: Share) -> Record:
     )
 
 
-# --- hearing ---
+# --- receiving ---
 
 
 def on_share(core: Core, hosted: Hosted, giver: bytes, r: Record) -> None:
-    """Another device of ours speaks of a contact. Raises nothing."""
+    """Another device of ours tells about a contact. Raises nothing."""
     own = hosted.local.agent
     if giver != own or r.author != own or r.conversation != talks.within(hosted).id or r.content is None:
         return
@@ -138,7 +138,7 @@ def on_share(core: Core, hosted: Hosted, giver: bytes, r: Record) -> None:
 
 
 def _is_newer(core: Core, hosted: Hosted, peer: bytes, field: str, r: Record) -> bool:
-    """And so it is the newest word from now on."""
+    """Whether this is the newest value of the field; if so, it is stored as such."""
     newer = (r.lamport, r.device) > kept.word(core.db, hosted.local.id, peer, field)
     if newer:
         kept.keep_word(core.db, hosted.local.id, peer, field, r.lamport, r.device)
@@ -146,7 +146,7 @@ def _is_newer(core: Core, hosted: Hosted, peer: bytes, field: str, r: Record) ->
 
 
 def _believe(core: Core, card: Card) -> None:
-    """Its log as our own device had verified it, and where it was reached."""
+    """Store the log, as our own device verified it, and where the peer was reached."""
     if core.hosted_id(card.agent) is not None:
         return
     try:
@@ -182,7 +182,7 @@ def _trust(core: Core, hosted: Hosted, card: Card, trust: Trust) -> None:
 
 
 def _rename(core: Core, hosted: Hosted, peer: bytes, petname: str | None) -> None:
-    """Unless another contact has that petname here, or it has come to read like an id."""
+    """Unless another contact has that petname here, or it now reads like an id."""
     if contacts.contact(core.db, hosted.local.id, peer) is None:
         return
     try:

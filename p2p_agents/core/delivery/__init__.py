@@ -1,1 +1,1 @@
-"""Messages: taken, sealed, sent, received, compared, and given up."""
+"""Messages: accepted, sealed, sent, received, compared, and given up."""

@@ -1,5 +1,5 @@
-"""What a peer holds of the conversations of a link, and what we hold: what is owed and what arrived follow from that
-(PROTOCOL B1, B8)."""
+"""What a peer holds of a link's conversations, and what we hold: the difference is owed or has arrived (PROTOCOL B1,
+B8)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from p2p_agents.wire.claims import SyncClaims
     from p2p_agents.wire.payload import ReadMark
 
-# --- telling ---
+# --- sending ---
 
 
 def told(core: Core, link: Link) -> list[Conversation]:
-    """What a link is for: between two devices of one agent, all there is."""
+    """The conversations of a link: between two devices of one agent, all of them."""
     hosted = core.host(link.agent)
     return talks.all_of(core, hosted) if family.is_own(core, link) else talks.shared(core, hosted, link.peer)
 
@@ -39,26 +39,26 @@ def say(core: Core, link: Link, talk: Conversation) -> Holding:
     return Holding(talk.id, tips, tuple(receipts.marks(core, link, talk)))
 
 
-# --- hearing ---
+# --- receiving ---
 
 
 def settle(core: Core, link: Link, claims: SyncClaims, *, reopens: bool) -> None:
-    """A view of now: what arrived, what is missing, what is read. `reopens`: what the peer does not name it lacks,
-    though it was settled before."""
+    """Apply a current view: what arrived, what is missing, what was read. With `reopens`, entries that the peer does
+    not name are lacking, even if they were settled."""
     _keep_reads(core, link, claims)
     for holding in _of_the_link(core, link, claims):
         _settle_holding(core, link, holding, reopens or family.is_own(core, link))
 
 
 def settle_held(core: Core, link: Link, claims: SyncClaims) -> None:
-    """A view of some time ago: what was held stays delivered, and what was read stays read, until a newer word."""
+    """Apply an earlier view: what was held stays delivered, and what was read stays read, until a newer one."""
     _keep_reads(core, link, claims)
     for holding in _of_the_link(core, link, claims):
         _settle_held(core, link, holding)
 
 
 def _keep_reads(core: Core, link: Link, claims: SyncClaims) -> None:
-    """A new device hears what was read before it hears of the contact, or has any entry of the conversation."""
+    """A new device may learn what was read before it learns of the contact or has any entry of the conversation."""
     if not family.is_own(core, link):
         return
     known = {talk.id for talk in talks.all_of(core, core.host(link.agent))}
@@ -69,15 +69,15 @@ def _keep_reads(core: Core, link: Link, claims: SyncClaims) -> None:
 
 
 def _of_the_link(core: Core, link: Link, claims: SyncClaims) -> list[Holding]:
-    """What it says of conversations of this link. Between two devices of one agent, where one SYNC names all that the
-    peer has, it holds nothing of the others."""
+    """The peer's holdings in the conversations of this link. Between two devices of one agent, a SYNC that names all
+    that the peer has also says that it holds nothing of the others."""
     hosted = core.host(link.agent)
     if not family.is_own(core, link):
         ours = {talk.id for talk in talks.shared(core, hosted, link.peer)}
         return [holding for holding in claims.holdings if holding.conversation in ours]
     known = [talk.id for talk in talks.all_of(core, hosted)]
     named = {holding.conversation: holding for holding in claims.holdings}
-    whole = talks.within(hosted).id in named and len(claims.holdings) < CONVERSATIONS  # it stands in the first page
+    whole = talks.within(hosted).id in named and len(claims.holdings) < CONVERSATIONS  # it comes in the first page
     return [named.get(each, Holding(each, {}, ())) for each in known if whole or each in named]
 
 
@@ -98,7 +98,7 @@ def _settle_holding(core: Core, link: Link, holding: Holding, reopens: bool) -> 
         _settle_arrived(core, link, holding.conversation, device, held)
         if reopens:
             for run in runs_in_reach(runs, tips, entries.floor(core.db, holding.conversation, device)):
-                if held[run.epoch] < run.last:  # a query for each of the others would be paid by whoever hears SYNC
+                if held[run.epoch] < run.last:  # a query for each of the others would let a SYNC cost us work
                     _owe_missing(core, link, holding.conversation, device, run.epoch, held[run.epoch])
         if device == own and lost(runs, tips):
             _noticed_loss(core, link)
@@ -117,7 +117,7 @@ def _settle_arrived(core: Core, link: Link, conversation: bytes, device: bytes, 
 
 
 def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epoch: bytes, held: int) -> None:
-    """SYNC may reopen what was settled, and the peer is given back what it lost, whoever wrote it."""
+    """SYNC may reopen what was settled; the peer is sent back what it lost, whoever wrote it."""
     now_ms, run = core.now_ms(), (conversation, device, epoch)
     after = held
     while missing := outbox.not_owed(core.db, run, after, link.peer, link.peer_device, PAGE_MAX):
@@ -131,15 +131,15 @@ def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epo
 
 
 def _noticed_loss(core: Core, link: Link) -> None:
-    """The peer holds entries of ours that this store lacks: old cursors mean nothing now (PROTOCOL A3, A4)."""
+    """The peer holds entries of ours that this store lacks: old cursors are now invalid (PROTOCOL A3, A4)."""
     detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
     contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     ended.renew_cursors(core)
 
 
 def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
-    """The peer's default reader has read our entries through the mark: it and its ancestors (PROTOCOL B8). What it
-    covers through `after` was settled before."""
+    """The peer's default reader has read our entries up to the mark, with its ancestors (PROTOCOL B8). Entries up to
+    `after` were settled before."""
     if family.is_own(core, link):
         receipts.read_elsewhere(core, core.host(link.agent), mark)
         return
@@ -150,7 +150,7 @@ def mark_read(core: Core, link: Link, mark: ReadMark, after: int = 0) -> None:
 
 
 def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
-    """Marks that ride with every frame: one for each author's device, and only what it adds is looked at."""
+    """The marks in a frame: only the last one for each author's device, and only what it adds, is processed."""
     for place, mark in {(mark.conversation, mark.device): mark for mark in marks}.items():
         if family.is_own(core, link):
             mark_read(core, link, mark)
@@ -163,7 +163,7 @@ def mark_news(core: Core, link: Link, marks: tuple[ReadMark, ...]) -> None:
 
 
 def _is_of_ours(core: Core, link: Link, mark: ReadMark) -> bool:
-    """Whether it speaks of entries that a device of our agent wrote to the peer."""
+    """Whether the mark is about entries that a device of our agent wrote to the peer."""
     hosted = core.host(link.agent)
     own = hosted.speaker.identity
     ours = mark.device in (*own.devices, *own.revoked)

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFUSED = "refused"  # begins why an entry failed that the peer will not take
+REFUSED = "refused"  # prefix of `why` for entries that the peer refused for good
 
 
-# --- sessions begin ---
+# --- session start ---
 
 
 def on_init(core: Core, link: Link, frame: Init) -> None:
@@ -76,14 +76,15 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
 
 
 def on_data(core: Core, link: Link, frame: Data) -> None:
-    """One sealed frame. What does not open changes and resets nothing (PROTOCOL B5). Raises Flood, Malformed."""
+    """Handle one sealed frame. A frame that does not open changes and resets nothing (PROTOCOL B5). Raises Flood,
+    Malformed."""
     if not link.up:
         raise Malformed("DATA came before HELLO")
     link.meter.take(len(frame.payload))
     parsed = parse_frame(frame.payload)
     key = core.pair_key(link)
     held = next((h for h in core.pair_sessions(key) if h.session.sid == parsed.sid), None)
-    if held is None:  # a dead session's late frame, or one that overtook its init: the views will tell
+    if held is None:  # a late frame of a dead session, or one that overtook its init: the views will tell
         sync.ask_again(core, link, "a frame of a session that is not held")
         return
     core.mark_ready(key)
@@ -92,7 +93,7 @@ def on_data(core: Core, link: Link, frame: Data) -> None:
 
 
 def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool:
-    """Whether the frame opened."""
+    """Returns whether the frame opened."""
     try:
         session, plaintext = open_frame(held.session, frame)
     except Replayed:
@@ -115,14 +116,15 @@ def _try(core: Core, link: Link, key: PairKey, held: Held, frame: Frame) -> bool
 
 
 def _keep(core: Core, frame: Frame) -> bool:
-    """Of the sessions that are held, all together; whichever link it came on."""
+    """Keep an early frame, within one limit for all sessions; which link it came on does not matter."""
     held = sum(gaps.size for gaps in core.gaps.values())
     return held + frame.size <= GAP_POOL_BYTES and core.gaps.setdefault(frame.sid, GapBuffer()).keep(frame)
 
 
 def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
-    """The same bytes are absorbed and acknowledged again; other bytes at one place are a rollback (PROTOCOL B3). What a
-    bridge doubles is absorbed only: two that answered each other's doubled answers would never end."""
+    """The same bytes are absorbed and acknowledged again; other bytes at the same position are a rollback (PROTOCOL
+    B3). A duplicate by a bridge is only absorbed: two sides that acknowledged each other's duplicated acknowledgements
+    would never stop."""
     known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
     if known == frame.digest:
         held.ack_due = held.ack_due or link.way is None
@@ -143,7 +145,7 @@ def _drain_gaps(core: Core, link: Link, key: PairKey, held: Held) -> None:
 
 
 def _settle_payload(core: Core, link: Link, key: PairKey, held: Held, plaintext: bytes) -> None:
-    """The frame opened, so the ratchet advances whatever it says: there is no poison (PROTOCOL B4)."""
+    """The frame opened, so the ratchet advances whatever it contains: no content can block it (PROTOCOL B4)."""
     try:
         payload = decode_payload(plaintext)
     except Malformed as fault:
@@ -229,7 +231,7 @@ def _refused_before(core: Core, delivery: Delivery) -> str:
 
 
 def _take_item(core: Core, link: Link, item: Item, believed: frozenset[bytes]) -> Verdict:
-    """`believed` are the entries of revoked devices that a cut leads to."""
+    """`believed` are the entries of revoked devices that a cut covers."""
     try:
         record = read_item(item)
     except BadSignature:
@@ -257,7 +259,7 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
             Verdict.DUPLICATE if (conversation, device, seq) == (r.conversation, r.device, r.seq) else Verdict.MALFORMED
         )
     if run is not None and 0 < r.seq < run.first <= entries.floor(core.db, r.conversation, r.device) + 1:
-        return Verdict.DUPLICATE  # it was left out by choice
+        return Verdict.DUPLICATE  # deliberately left out here
     if not within and _is_revoked(core, link, r) and r.hash not in believed:
         return Verdict.REVOKED
     if not extends and entries.taken(core.db, r):
@@ -272,12 +274,12 @@ def _judge(core: Core, link: Link, r: Record, believed: frozenset[bytes]) -> Ver
     if verdict is not Verdict.STORED or not theirs:
         return verdict
     if run is None and not core.pace(core.pair_key(link)).epochs.take(core.now()):
-        return Verdict.GAP  # it is owed again, and taken later: comparing views costs time for each epoch, for ever
+        return Verdict.GAP  # it is owed again and taken later: each epoch adds to the cost of comparing views, for ever
     return Verdict.STORED if quotas.takes(core, link, r) else Verdict.LATER
 
 
 def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
-    """Why it is none of an entry of a conversation that both ends of the link are in."""
+    """Why the entry cannot belong to a conversation of both ends of the link; None if it can."""
     talk = talks.between(core, core.host(link.agent), link.peer, r.conversation)
     author = _author(core, link, r)
     if author is not None:
@@ -286,7 +288,7 @@ def _doubt(core: Core, link: Link, r: Record) -> Verdict | None:
     elif talk is None or r.author not in talk.members:
         return Verdict.WRONG_AUTHOR
     elif (owner := agents.owner_of(core.db, r.device)) != r.author:
-        return Verdict.WRONG_AUTHOR if owner else Verdict.GAP  # of a device that is not heard of yet
+        return Verdict.WRONG_AUTHOR if owner else Verdict.GAP  # GAP: of a device that is not known yet
     return None if talk is not None else Verdict.WRONG_CONVERSATION
 
 
@@ -296,7 +298,7 @@ def _is_revoked(core: Core, link: Link, r: Record) -> bool:
 
 
 def _author(core: Core, link: Link, r: Record) -> Identity | None:
-    """We ourselves, given back what we lost, or the peer; None for a third member of their conversation."""
+    """Ourselves, when the peer sends back what we lost, or the peer; None for a third member of the conversation."""
     own = core.host(link.agent).speaker.identity
     if r.author == own.agent:
         return own
@@ -304,9 +306,9 @@ def _author(core: Core, link: Link, r: Record) -> Identity | None:
 
 
 def _extends(run: Run | None, r: Record) -> bool:
-    """The common case, told by one row: the entry follows the last one of its run, so nothing stands at its place.
+    """The common case, decided by one row: the entry follows the last one of its run, so nothing is at its place yet.
 
-    A void only says which hash it has, so its place alone tells nothing.
+    A void contains the hash of its entry, so its place alone proves nothing.
     """
     return (
         run is not None and r.kind != VOID and (run.hash, run.last + 1) == (r.prev, r.seq) and run.lamport < r.lamport
@@ -314,12 +316,12 @@ def _extends(run: Run | None, r: Record) -> bool:
 
 
 def _judge_chain(core: Core, r: Record, run: Run | None) -> Verdict:
-    """An epoch is one run: a second one beside it would make the end of the first unknown."""
+    """An epoch is one run: with a second run beside it, the end of the first would be unknown."""
     if r.seq == 1:
         return Verdict.STORED if r.prev == FIRST_PREV else Verdict.MALFORMED
     fits = run is None or (run.hash, run.last + 1) == (r.prev, r.seq)
     before = entries.place_of(core.db, r.prev)
-    if before is None:  # or it lies in what was left out
+    if before is None:  # or it was left out here
         known = fits and r.seq - 1 <= entries.floor(core.db, r.conversation, r.device)
         return Verdict.STORED if known else Verdict.GAP
     conversation, device, _, seq, lamport = before
@@ -342,7 +344,7 @@ def _append(core: Core, link: Link, r: Record) -> None:
 
 
 def _append_for_agent(core: Core, link: Link, r: Record) -> None:
-    """Held by the node already: for another of its agents, or without its body."""
+    """The node already has the entry: log it for another of its agents, or fill in its missing body."""
     entry = entries.find(core.db, r.hash)
     if entry is None:  # left out of what this device was given
         return
@@ -354,7 +356,7 @@ def _append_for_agent(core: Core, link: Link, r: Record) -> None:
 
 
 def _talk(core: Core, link: Link, r: Record) -> Conversation:
-    """Of a record that was judged."""
+    """The conversation of an entry that was judged."""
     hosted = core.host(link.agent)
     within = family.is_own(core, link)
     talk = (
@@ -365,7 +367,7 @@ def _talk(core: Core, link: Link, r: Record) -> Conversation:
 
 
 def _log(core: Core, link: Link, entry: int, r: Record) -> None:
-    """For every member that lives here: entries are kept once for the node, and so SYNC speaks for all of them."""
+    """Log it for every member that lives here: the node keeps each entry once, so SYNC speaks for all of them."""
     hosted, talk = core.host(link.agent), _talk(core, link, r)
     _log_for(core, hosted, entry, r, link.peer_device)
     if r.author == hosted.local.agent:
@@ -394,8 +396,8 @@ def _log_for(core: Core, hosted: Hosted, entry: int, r: Record, besides: bytes) 
 
 
 def _settle_own(core: Core, link: Link, talk: Conversation, entry: int) -> None:
-    """By another device of ours, or given back by a peer, who therefore holds it. Whichever of us reaches the others
-    first brings it there."""
+    """Our agent's own entry, written by another device of ours, or sent back by a peer, which therefore has it.
+    Whichever of us reaches the other members first delivers it."""
     hosted = core.host(link.agent)
     for peer in talk.others(hosted.local.agent):
         if peer != link.peer:
@@ -405,6 +407,6 @@ def _settle_own(core: Core, link: Link, talk: Conversation, entry: int) -> None:
 
 
 def _delivered(core: Core, author: Hosted, peer: bytes, device: bytes, entry: int) -> None:
-    """A recipient's device holds the entry, which was never owed to it from here."""
+    """A recipient's device has the entry, which was never owed to it from here."""
     if outbox.find(core.db, entry, peer, device) is None:
         outbox.owe(core.db, author.local.id, entry, peer, device, core.now_ms(), State.DELIVERED)

@@ -1,4 +1,5 @@
-"""What the disk changed: found in the background, never sent or shown as its author's words, and told to people."""
+"""Finds in the background what the disk changed, reports it to people, and never sends or shows it as its author's
+words."""
 
 from __future__ import annotations
 
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CHECKED = "checked"  # meta: the last entry that was looked at in this round over all of them
-FOUND = "damaged_found"  # meta: damaged ones in this round so far
-DAMAGED = "damaged"  # meta: and in the last whole round; also the kind of an event
-WANTED_S = 30.0  # after a view that left an entry out: by then it came, or nobody has it
+CHECKED = "checked"  # meta: the last entry checked in this round over all entries
+FOUND = "damaged_found"  # meta: damaged entries in this round so far
+DAMAGED = "damaged"  # meta: the same of the last whole round; also the kind of an event
+WANTED_S = 30.0  # after a view that left an entry out: it arrives by then, or nobody has it
 LOST = "damaged on this machine's disk: send it again"
 
 
 def look(core: Core) -> None:
-    """At the next CHECKED_ENTRIES entries; from the first again after the last."""
+    """Check the next CHECKED_ENTRIES entries; after the last, start again with the first."""
     page = entries.after(core.db, core.db.remembered(CHECKED), CHECKED_ENTRIES)
     damaged = [(entry, record) for entry, record in page if not is_intact(record)]
     for entry, record in damaged:
@@ -53,19 +54,19 @@ def look(core: Core) -> None:
 
 
 def _want(core: Core, entry: int, r: Record) -> None:
-    """A body that does not match its entry is asked back, once while the node runs: the next views that are exchanged
-    say that the entry is not held, and whoever has it gives it again (docs/protocol.md, 8.1), with what follows."""
+    """Ask for a body that does not match its entry, once while the node runs: the next views leave the entry out, and
+    whoever has it sends it again (docs/protocol.md, 8.1), with the entries after it."""
     only_body = r.body is not None and is_intact(replace(r, body=None))
     if not only_body or entry in core.wanted or entries.count_behind(core.db, r, GIVEN_AGAIN) > GIVEN_AGAIN:
         return
     core.wanted[entry] = Wanted(r)
     for agent, peer in _sharing(core, entry):
         for link in core.paths_to(agent, peer):
-            link.disagrees = True  # the next second asks
+            link.disagrees = True  # sent within a second
 
 
 def told(core: Core, link: Link, conversation: bytes, device: bytes) -> list[Run]:
-    """The runs of a device to name in a view: nothing of what is wanted back, where the peer knows that it is fresh."""
+    """The runs of a device to name in a view, without wanted entries if the peer will know that the view is fresh."""
     runs = entries.runs(core.db, conversation, device, SYNC_TIPS)
     if not core.wanted or (link.way is not None and not link.peer_challenge):
         return runs
@@ -80,19 +81,20 @@ def told(core: Core, link: Link, conversation: bytes, device: bytes) -> list[Run
 
 
 def mended(core: Core, entry: int) -> None:
-    """It was given again."""
+    """The entry was sent again."""
     if (wanted := core.wanted.get(entry)) is not None:
         wanted.until = -math.inf
 
 
 def count(core: Core) -> int:
-    """Damaged entries, as far as is known."""
+    """The number of damaged entries known so far."""
     return max(core.db.remembered(DAMAGED), core.db.remembered(FOUND))
 
 
 def sendable(core: Core, link: Link, row: Owed) -> Owed | None:
-    """What of a row may be sealed. It fails alone, and says so; its place in the chain is kept for what follows: by the
-    entry without its words, or by its void, which the next look at the outbox finds."""
+    """The intact part of a row, which may be sealed; None if there is none. A damaged row fails alone, with a reason;
+    its place in the chain is filled by the entry without its body, or by its void, which the next look at the outbox
+    finds."""
     part = intact_part(row.entry, row.item)
     if part is row.item:
         return row

@@ -1,4 +1,4 @@
-"""What our agents say: signed, logged and owed in one transaction (PROTOCOL B2)."""
+"""Signs, logs and owes what our agents send, in one transaction (PROTOCOL B2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a message says."""
+    """The content of a message."""
 
     content: bytes
     content_type: str = "text/plain"
@@ -35,10 +35,10 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A message somebody wants sent to one peer, checked already."""
+    """A message to one peer, already checked."""
 
     peer: bytes
-    name: str  # of the peer, as known
+    name: str  # the peer's name, as known here
     kind: str
     words: Words
     key: str
@@ -54,7 +54,7 @@ class Sent:
 
 
 def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
-    """Accepted means durable: it is signed, in the log and owed. Raises IdConflict, PeerBlocked, OutboxFull."""
+    """Accept a message: it is durable, signed, logged and owed. Raises IdConflict, PeerBlocked, OutboxFull."""
     agent = hosted.local.id
     words = draft.words
     digest = H("p2pa/1 key", draft.peer, words.content, words.content_type, words.reply_to)
@@ -75,8 +75,8 @@ def say(core: Core, hosted: Hosted, talk: Conversation, words: Words) -> Sent:
 
 
 def post(core: Core, hosted: Hosted, talk: Conversation, record: Record) -> Sent:
-    """Log an entry that was written for a conversation, and owe it to the other members. Raises DeviceRevoked,
-    PeerBlocked or OutboxFull."""
+    """Log an entry written for a conversation, and owe it to the other members. Raises DeviceRevoked, PeerBlocked or
+    OutboxFull."""
     agent = hosted.local.id
     if hosted.retired:
         raise DeviceRevoked(
@@ -95,7 +95,7 @@ def post(core: Core, hosted: Hosted, talk: Conversation, record: Record) -> Sent
 
 
 def _check_outbox(core: Core, agent: int, peer: bytes) -> None:
-    """Counting is slow at the bound, so it is counted only when sends since the last count may have reached it."""
+    """Counting is slow near the limit, so count only if sends since the last count may have reached it."""
     counted = core.owed.get((agent, peer))
     if counted is None or counted >= OUTBOX_ENTRIES:
         counted = outbox.count_owed(core.db, agent, peer)
@@ -112,7 +112,7 @@ def _sent_before(core: Core, agent: int, entry: int) -> Sent:
 
 
 def _befriend(core: Core, hosted: Hosted, draft: Draft) -> None:
-    """Whoever we write to may answer: sending accepts the peer, and a request of its own (PROTOCOL B11)."""
+    """A peer that we write to may answer: sending accepts the peer, and a request from it (PROTOCOL B11)."""
     agent = hosted.local.id
     contact = contacts.contact(core.db, agent, draft.peer)
     if contact is not None:
@@ -155,7 +155,7 @@ def _bring(core: Core, hosted: Hosted, peer: bytes, entry: int, record: Record) 
 
 
 def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Record) -> State:
-    """Two agents of one node: one transaction, no socket."""
+    """Deliver between two agents of one node: one transaction, no socket."""
     trust = _welcome(core, hosted, to)
     log.add(core.db, to.local.id, entry, record.conversation, incoming=core.hooks.is_unread(record), trust=trust)
     core.hooks.logged(core, to, entry, b"")
@@ -167,7 +167,7 @@ def _hand_over(core: Core, hosted: Hosted, to: Hosted, entry: int, record: Recor
 
 
 def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
-    """Agents of one node are open to each other unless one blocked the other."""
+    """Agents of one node accept each other unless one has blocked the other."""
     known = contacts.contact(core.db, to.local.id, hosted.local.agent)
     if known is not None and known.trust is Trust.BLOCKED:
         why = f"{to.local.name} has blocked {hosted.local.name}"
@@ -188,7 +188,7 @@ def _welcome(core: Core, hosted: Hosted, to: Hosted) -> Trust:
 
 
 def _owe(core: Core, hosted: Hosted, peer: bytes, entry: int) -> State:
-    """To each of the peer's devices; to the first one that shows itself while none is known."""
+    """Owe it to each of the peer's devices; if none is known, to the first one that appears."""
     local = hosted.local
     devices = agents.live_devices(core.db, peer)
     for device in devices or [outbox.NO_DEVICE]:

@@ -1,4 +1,4 @@
-"""How much a contact may make us store: beyond its share nothing of it is taken until there is room, nothing is lost
+"""Limits what a contact may make us store: beyond its share nothing more is taken until there is room. Nothing is lost
 meanwhile, and both sides are told."""
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link, Share
 
-RECOUNT_S = 60.0  # between two counts of what is unread: at the bound one costs a second
-ROOM = 1 / 64  # of the bounds must be free before more is taken: not a message now and then
+RECOUNT_S = 60.0  # between two counts of unread bytes: at the limit, one takes a second
+ROOM = 1 / 64  # part of the limits that must be free before more is taken, so that it is not a message now and then
 TOLD = (
     "it sent more than its share, {day} MiB a day and {unread} MiB unread: what it has to say waits on its side until"
     " messages are read or purged, or a day has passed"
 )
 
 
-# --- on the side that is sent too much ---
+# --- on the receiving side ---
 
 
 def is_full(core: Core, link: Link) -> bool:
@@ -34,7 +34,7 @@ def is_full(core: Core, link: Link) -> bool:
 
 
 def takes(core: Core, link: Link, r: Record) -> bool:
-    """Whether one more entry of the peer's is stored; it is counted."""
+    """Whether to store one more entry of the peer; if so, counts it."""
     share = core.share(link.agent, link.peer)
     size = len(r.signed) + len(r.body or b"")
     if _unread(core, link.agent, link.peer, share) + size <= CONTACT_UNREAD_BYTES and share.bytes.take(
@@ -50,7 +50,7 @@ def takes(core: Core, link: Link, r: Record) -> bool:
 
 
 def _unread(core: Core, agent: int, peer: bytes, share: Share) -> int:
-    """At least what is unread: counted when it may have reached the bound, and not too often."""
+    """An upper bound of the unread bytes: counted when it may have reached the limit, and not too often."""
     if share.unread is None or (share.unread >= CONTACT_UNREAD_BYTES * (1 - ROOM) and core.now() >= share.count_at):
         share.unread = log.unread_bytes(core.db, agent, peer)
         share.count_at = core.now() + RECOUNT_S
@@ -58,7 +58,7 @@ def _unread(core: Core, agent: int, peer: bytes, share: Share) -> int:
 
 
 def minute(core: Core) -> None:
-    """Who waited for room hears that there is some; who was told to wait tries again."""
+    """Tell peers that waited for room when there is some; let those that we wait for be tried again."""
     for (agent, peer), share in core.shares.items():
         if share.full and _has_room(core, agent, peer, share):
             share.full = False
@@ -77,11 +77,11 @@ def _has_room(core: Core, agent: int, peer: bytes, share: Share) -> bool:
     return share.bytes.level >= CONTACT_BYTES_PER_DAY * ROOM and unread <= CONTACT_UNREAD_BYTES * (1 - ROOM)
 
 
-# --- on the side that has more to say ---
+# --- on the sending side ---
 
 
 def wait(core: Core, link: Link, rows: list[int]) -> None:
-    """The peer has no room for these now: they are kept, and offered again after a while, or when it says so."""
+    """The peer has no room for these now: keep them, and offer them again later or when it says so."""
     pace = core.pace(core.pair_key(link))
     pace.patience = min(max(FULL_PATIENCE_S, 2 * pace.patience), FULL_PATIENCE_MAX_S)
     pace.paused = core.now() + pace.patience
@@ -90,11 +90,11 @@ def wait(core: Core, link: Link, rows: list[int]) -> None:
 
 
 def may_offer(core: Core, link: Link) -> bool:
-    """Whether anything is offered now."""
+    """Whether anything may be offered now."""
     return core.pace(core.pair_key(link)).paused <= core.now()
 
 
 def took(core: Core, link: Link) -> None:
-    """The peer stored something: it has room."""
+    """The peer stored something, so it has room."""
     pace = core.pace(core.pair_key(link))
     pace.paused = pace.patience = 0.0

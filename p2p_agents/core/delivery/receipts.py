@@ -1,4 +1,4 @@
-"""What the default reader has read is told as watermarks: to peers, and to the agent's other devices (PROTOCOL B8)."""
+"""Reports what the default reader has read, as watermarks, to peers and to the agent's other devices (PROTOCOL B8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read(core: Core, hosted: Hosted, conversations: Collection[bytes]) -> None:
-    """The default reader acknowledged messages in these: tell who wrote there, and the agent's other devices."""
+    """The default reader acknowledged messages in these: tell their authors and the agent's other devices."""
     for conversation in conversations:
         talk = talks.find(core, hosted, conversation)
         for member in sorted(talk.members) if talk is not None else ():
@@ -38,7 +38,7 @@ def _tell(core: Core, hosted: Hosted, conversation: bytes, member: bytes) -> Non
 
 
 def due(core: Core, link: Link) -> list[ReadMark]:
-    """As many as fit one frame; the rest stays due."""
+    """Read marks to send, as many as fit into one frame; the rest stays due."""
     found: list[ReadMark] = []
     while link.reads_due and not found:
         conversation = next(iter(link.reads_due))
@@ -49,14 +49,14 @@ def due(core: Core, link: Link) -> list[ReadMark]:
 
 
 def marks(core: Core, link: Link, talk: Conversation) -> list[ReadMark]:
-    """How far we have read in a conversation: what the peer wrote there; between devices of one agent, all of it."""
+    """How far we have read in a conversation: what the peer wrote; between devices of one agent, everything."""
     author = None if family.is_own(core, link) else link.peer
     return readers.read_through(core.db, link.agent, talk.id, author)
 
 
 def read_elsewhere(core: Core, hosted: Hosted, mark: ReadMark) -> None:
-    """The default reader of another device of ours has read so far: it is read here too, what is still to come as well
-    (PROTOCOL B9)."""
+    """The default reader of another device of ours has read this far: mark it read here too, including entries that
+    have not arrived yet (PROTOCOL B9)."""
     agent = hosted.local.id
     readers.keep_elsewhere(core.db, agent, mark)
     if readers.settle(core.db, agent, mark):
@@ -65,7 +65,7 @@ def read_elsewhere(core: Core, hosted: Hosted, mark: ReadMark) -> None:
 
 
 def came(core: Core, hosted: Hosted, r: Record) -> None:
-    """An entry that another device of ours has read before it came here."""
+    """An entry arrived that another device of ours may already have read."""
     if readers.is_read_elsewhere(core.db, hosted.local.id, r):
         readers.settle(core.db, hosted.local.id, ReadMark(r.conversation, r.device, r.epoch, r.seq))
 
@@ -78,7 +78,7 @@ def _read_locally(core: Core, hosted: Hosted, author: Hosted, conversation: byte
 
 
 def settle_read(core: Core, agent: int, peer: bytes, mark: ReadMark, after: int = 0) -> list[int]:
-    """Settle the entries that a mark covers as read; those whose state changed."""
+    """Settle the entries that a mark covers as read; returns those whose state changed."""
     runs = entries.runs(core.db, mark.conversation, mark.device)
     covered = held_through(runs, [Tip(mark.epoch, mark.seq, b"")])
     moved = []

@@ -1,4 +1,4 @@
-"""Sessions end and their successors inherit healing (PROTOCOL D3): a reset must not undo what a turn has healed."""
+"""Sessions end, and their successors inherit healing (PROTOCOL D3): a reset must not undo what a turn has healed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SESSIONS = 2  # per device pair (PROTOCOL D4)
 
 
 def begin(core: Core, link: Link, key: PairKey) -> Held | None:
-    """A new session sealed to the peer's single-use key; None when that is used up: a RESET then offers ours."""
+    """A new session sealed to the peer's single-use key; None if that is used up: then a RESET offers ours."""
     if link.way is not None:
         link.peer_offer = ways.prekey_of(core, link)
         if link.peer_offer is None:
@@ -68,7 +68,8 @@ def _inherited(heal: Heal) -> tuple[int, bytes] | None:
 
 
 def heal_secret(core: Core, link: Link, key: PairKey, init: SignedInit) -> bytes | None:
-    """What the peer's init must have mixed in. Raises BadSeal when it left out, or claims, what it may not."""
+    """The secret that the peer's init must have mixed in. Raises BadSeal if it left out a required one or claims one
+    that it may not."""
     heal = _heal_of(core, link, key, init.dead)
     if heal.required and init.heal_id != heal.common:
         raise BadSeal("the INIT does not inherit the session that it replaces")
@@ -88,7 +89,7 @@ def _heal_of(core: Core, link: Link, key: PairKey, dead: bytes) -> Heal:
 
 
 def retire_replaced(core: Core, key: PairKey, dead: bytes) -> None:
-    """Drop the session an init names, and the oldest beyond what a pair may have."""
+    """Drop the session that an init names, and the oldest beyond the limit of a pair."""
     for held in list(core.pair_sessions(key)):
         if held.session.sid == dead:
             ended.retire(core, key, held)

@@ -1,4 +1,4 @@
-"""Sealing what is owed, when a path has window, and sending it: one pair after the other (PROTOCOL B2)."""
+"""Seals what is owed when a path has window, and sends it, one pair after the other (PROTOCOL B2)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from p2p_agents.store.outbox import Owed
     from p2p_agents.store.sessions import Held
 
-FRAMES_PER_TURN = 8  # one pair may seal this many frames before another has its turn: fair between peers
-WAY_PATIENCE = 4  # over a bridge a frame of its own costs all three more, and is there later anyhow
-FRAME_OVERHEAD = 4096  # of a sealed frame over its items: header with KEM step, padding of small payloads
+FRAMES_PER_TURN = 8  # frames one pair may seal before another has its turn: fair between peers
+WAY_PATIENCE = 4  # over a bridge, a frame of its own costs all three parties more, and is delayed anyway
+FRAME_OVERHEAD = 4096  # bytes of a sealed frame besides its items: header with KEM step, padding of small payloads
 
 
 def due(core: Core) -> list[PairKey]:
-    """The pairs whose turn it is to send, asked once per batch, before the commit."""
+    """The pairs whose turn it is to send; asked once per batch, before the commit."""
     core.ready.update((key, None) for key, due in core.quiet.items() if due <= core.now())
     keys = list(core.ready)
     core.ready.clear()
@@ -40,7 +40,7 @@ def due(core: Core) -> list[PairKey]:
 
 
 def pump(core: Core, key: PairKey) -> None:
-    """Seal and send what a pair owes. An item of its own: what fails for one pair harms no other."""
+    """Seal and send what a pair owes. A separate item, so that a failure for one pair does not affect others."""
     link = core.newest_link(key)
     if link is None or not ways.is_open(core, link, key):
         core.quiet.pop(key, None)
@@ -52,7 +52,7 @@ def pump(core: Core, key: PairKey) -> None:
 
 
 def give_up(core: Core, key: PairKey, why: str) -> None:
-    """Nothing can be sealed for this pair: its links end, and views are compared when they come back."""
+    """Nothing can be sealed for this pair: close its links, so that views are compared when they reopen."""
     core.quiet.pop(key, None)
     ways.set_aside(core, key, why)
     for link in list(core.links.get(key, [])):
@@ -61,14 +61,14 @@ def give_up(core: Core, key: PairKey, why: str) -> None:
 
 
 def _pump_link(core: Core, link: Link, key: PairKey) -> bool:
-    """Whether there is more to send at once."""
+    """Returns whether there is more to send at once."""
     if not _resend(core, link, key):
         return False
     return all(_seal_next(core, link, key) for _ in range(FRAMES_PER_TURN))
 
 
 def _resend(core: Core, link: Link, key: PairKey) -> bool:
-    """After a reconnection: the exact frames the peer lacks. False while credit is short."""
+    """After a reconnection, send again exactly the frames that the peer lacks. False if credit ran short."""
     for held in list(core.pair_sessions(key)):
         sid = held.session.sid
         while sid in link.resend:
@@ -95,7 +95,7 @@ def _transmit(core: Core, link: Link, frame: bytes, place: tuple[bytes, int]) ->
 
 
 def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
-    """Seal one frame if there is something to say and window to say it; whether there may be more."""
+    """Seal one frame if there is something to send and window for it; returns whether there may be more."""
     held = _session_to_use(core, key)
     owed = _owed(core, link, _room(link, held))
     said = bool(owed or link.reads_due or link.asks or link.answers or (held and held.ack_due))
@@ -114,13 +114,13 @@ def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
 
 
 def _session_to_use(core: Core, key: PairKey) -> Held | None:
-    """The newest; an unconfirmed one of ours is as good, since its init went ahead of it."""
+    """The newest session. An unconfirmed one of ours will do, since its init is sent ahead of the frame."""
     found = core.pair_sessions(key)
     return found[0] if found else None
 
 
 def _room(link: Link, held: Held | None) -> int:
-    """Bytes of entries that may be sealed now: by the peer's credit, and by what is unacknowledged (PROTOCOL B3)."""
+    """Bytes of entries that may be sealed now, by the peer's credit and by what is unacknowledged (PROTOCOL B3)."""
     room = link.allowance.left
     if held is not None:
         if held.frames >= UNACKED_FRAMES:
@@ -130,12 +130,12 @@ def _room(link: Link, held: Held | None) -> int:
 
 
 def _may_answer(link: Link, held: Held | None) -> bool:
-    """Frames without entries have a window of their own: two full windows must still acknowledge each other."""
+    """Frames without entries have their own window: two sides with full windows must still acknowledge each other."""
     return link.allowance.left > FRAME_OVERHEAD and (held is None or held.frames < 2 * UNACKED_FRAMES)
 
 
 def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
-    """An acknowledgement or read mark alone waits a moment for a message to ride with; a ping does not."""
+    """An acknowledgement or read mark alone waits a moment to travel with a message; a ping does not."""
     if not core.patience or link.asks or link.answers or held is None or not held.session.confirmed:
         return False
     patience = core.patience if link.way is None else WAY_PATIENCE * core.patience
@@ -143,7 +143,7 @@ def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
 
 
 def _owed(core: Core, link: Link, room: int) -> list[Owed]:
-    """The next entries, as many as fit one frame."""
+    """The next entries, as many as fit into one frame."""
     chosen: list[Owed] = []
     if room <= PADDING_FLOOR or not quotas.may_offer(core, link):
         return chosen
@@ -192,7 +192,7 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
 
 
 def _nudge(core: Core, held: Held, owed: list[Owed]) -> tuple[bytes, ...]:
-    """Many frames that elicit nothing would fill our window for ever: now and then one asks for an acknowledgement."""
+    """Many frames that need no acknowledgement would fill our window for good: now and then one asks for one."""
     return (core.entropy.draw(ECHO_BYTES),) if not owed and held.frames >= UNACKED_FRAMES // 2 else ()
 
 

@@ -1,5 +1,5 @@
-"""SYNC: both sides say what they hold; what is owed, what arrived, and whether somebody's store went back in time
-follow from that (PROTOCOL B1, B5, D3)."""
+"""SYNC: both sides say what they hold, which shows what is owed, what arrived, and whether a store was rolled back
+(PROTOCOL B1, B5, D3)."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Link
     from p2p_agents.store.sessions import Held, Pair
 
-WAY_SYNC_S = 10.0  # over a bridge, a disagreement asks for one SYNC in this time
+WAY_SYNC_S = 10.0  # over a bridge, a disagreement sends at most one SYNC in this time
 GEN_LEAP_MS = DAY_MS  # a peer's clock may be ahead of ours by a day
 
 log = logging.getLogger(__name__)
 
 
-# --- telling ---
+# --- sending ---
 
 
 def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
-    """Say what we hold; False where nothing can be said now. Needs a link that is up between accepting agents.
+    """Send what we hold; False if it cannot be sent now. Needs a link that is up between accepting agents.
 
     Between two devices of one agent it may take several frames, the last of which asks for the reply.
     """
@@ -95,7 +95,7 @@ def _send_page(core: Core, link: Link, page: list[Conversation], *, reply: bool)
 
 
 def _say_who(core: Core, link: Link) -> bool:
-    """What goes ahead of a SYNC in a queue; False while none can go."""
+    """Send the greeting that precedes a SYNC in a queue; False if it cannot be sent."""
     if link.way is None or link.way.using is None or link.bundle is None:
         return False
     core.send_on(link, ways.greeting(core, link))
@@ -108,8 +108,9 @@ def rising(pair: Pair, now_ms: int) -> int:
 
 
 def ask_again(core: Core, link: Link, why: str) -> None:
-    """States disagree: compare views anew, at most once a second (PROTOCOL B5). What a queue brought late is settled
-    over the direct link; else it is said where it showed, for there the peer sends, whichever link we prefer."""
+    """States disagree: compare views again, at most once a second (PROTOCOL B5). A disagreement from a late queue is
+    settled over the direct link; any other on the link where it showed, because the peer sends there, whichever link we
+    prefer."""
     log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
     if link.way is not None:
         link = core.newest_link(core.pair_key(link)) or link
@@ -118,7 +119,7 @@ def ask_again(core: Core, link: Link, why: str) -> None:
 
 
 def ask_due(core: Core, link: Link) -> None:
-    """Called once a second too: a disagreement that came too early is not forgotten."""
+    """Also called once a second, so that a disagreement within the pause is not forgotten."""
     if link.disagrees and link.sync_sent and core.now() >= link.sync_due:
         link.disagrees = False
         link.sync_due = core.now() + (SYNC_EVERY_MS / 1000 if link.way is None else WAY_SYNC_S)
@@ -126,9 +127,10 @@ def ask_due(core: Core, link: Link) -> None:
 
 
 def watch(core: Core, link: Link, key: PairKey) -> None:
-    """Called once a second for the link in use. A peer that acknowledges nothing may have dropped what it was sent, and
-    the credit with it; once the window is full nothing else would tell. It is asked, ever more patiently, and then
-    links and sessions begin anew. Frames that carry nothing elicit nothing, so their silence means nothing."""
+    """Called once a second for the link in use. A peer that acknowledges nothing may have dropped the frames, and their
+    credit with them; once the window is full nothing else would show this. It is asked at growing intervals, and then
+    links and sessions begin again. Frames without content need no acknowledgement, so silence about them means
+    nothing."""
     waiting = [held for held in core.pair_sessions(key) if held.frames]
     progress = (link.allowance.granted, *(held.session.sid + held.acked.to_bytes(8, "big") for held in waiting))
     stall = link.stall
@@ -142,26 +144,26 @@ def watch(core: Core, link: Link, key: PairKey) -> None:
             _begin_anew(core, key, waiting)
             return
         link.stall = Stall(progress, core.now(), stall.asked + 1)
-        link.asks = link.asks or [core.entropy.draw(ECHO_BYTES)]  # elicits what was received long ago
+        link.asks = link.asks or [core.entropy.draw(ECHO_BYTES)]  # makes the peer acknowledge what it received long ago
         core.mark_ready(key)
         ask_again(core, link, "nothing is acknowledged")
 
 
 def _is_starved(core: Core, link: Link) -> bool:
-    """Something is owed, and there is no credit for it."""
+    """Whether something is owed and there is no credit for it."""
     owed = link.allowance.left < SESSION_FRAME_BYTES and link.peer_standing is Standing.ACCEPTS
     return owed and _is_owing(core, link, [])
 
 
 def _is_owing(core: Core, link: Link, waiting: list[Held]) -> bool:
-    """Whether anything waits to be sealed, or in frames of these sessions for the peer's verdict."""
-    offered = core.pace(core.pair_key(link)).paused <= core.now()  # else the peer has no room, and said so
+    """Whether anything waits to be sealed, or waits in frames of these sessions for the peer's verdict."""
+    offered = core.pace(core.pair_key(link)).paused <= core.now()  # otherwise the peer said that it has no room
     unsealed = offered and outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, 1)
     return bool(unsealed) or any(outbox.is_carried(core.db, held.session.sid) for held in waiting)
 
 
 def _begin_anew(core: Core, key: PairKey, waiting: list[Held]) -> None:
-    """Credit belongs to a link, so all of them go: frames that were dropped have used it up on each."""
+    """Credit belongs to a link, so all links are closed: dropped frames have used it up on each."""
     for held in waiting:
         ended.retire(core, key, held)
     for link in list(core.links.get(key, [])):
@@ -177,13 +179,13 @@ def _info(sender: bytes, recipient: bytes) -> bytes:
     return H(SYNC_LABEL, sender, recipient)
 
 
-# --- hearing ---
+# --- receiving ---
 
 
 def on_sync(core: Core, link: Link, frame: Sync) -> None:
     """Raises BadSeal, BadSignature, Malformed or Replayed."""
     if not link.up or link.standing is not Standing.ACCEPTS:
-        return  # it crossed a change of our mind
+        return  # it crossed a change of our standing
     if not family.is_own(core, link) and not core.pace(core.pair_key(link)).syncs.take(core.now()):
         return  # an honest peer asks again
     claims = _open(core, link, frame)
@@ -210,8 +212,8 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
 
 
 def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
-    """From a queue: it may be days old. One that answers our challenge is compared like any other, against what was
-    so when the challenge was drawn; of one that does not, only what stays true counts (PROTOCOL B1)."""
+    """A SYNC from a queue may be days old. One that answers our challenge is compared as usual, with the state when the
+    challenge was drawn; from any other, only what stays true is used (PROTOCOL B1)."""
     fresh = bool(link.own_challenge) and claims.nonce == link.own_challenge
     if not fresh and claims.stamp <= sessions.pair(core.db, *key).stamp_seen:
         return
@@ -227,20 +229,20 @@ def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> N
     else:
         holdings.settle_held(core, link, claims)
     if claims.reply and (ways.is_open(core, link, key) and send_sync(core, link, reply=False)):
-        link.peer_challenge = b""  # else the next SYNC answers it
+        link.peer_challenge = b""  # otherwise the next SYNC answers it
     core.mark_ready(key)
 
 
 def _note_room(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
-    """A peer that had no room tells its view, unasked, once it has some."""
+    """A peer that had no room sends its view unasked once it has some."""
     answers, link.awaits_view = link.awaits_view, False
     if not (answers or claims.reply):
         core.pace(key).paused = 0.0
 
 
 def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
-    """A newer SYNC of the same run of the peer came on another link. What an earlier run said counts no more: the
-    peer's clock may have gone back with its store, and the link's nonce proves that this one is fresh."""
+    """Whether a newer SYNC from the same run of the peer came on another link. SYNCs of an earlier run do not count:
+    the peer's clock may have gone back with its store, and the link's nonce proves that this one is fresh."""
     return any(
         other.stamp_seen > stamp and other.incarnation == link.incarnation
         for other in core.links.get(key, [])
@@ -250,15 +252,15 @@ def _is_overtaken(core: Core, link: Link, key: PairKey, stamp: int) -> bool:
 
 def _learn(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     sessions.note_pair(core.db, *key, link.peer, gen_sent=_gen_floor(core, key, claims.gen))
-    overtaken = _holds_more_by_now(core, link, key, claims)  # asked before sessions are given up
+    overtaken = _holds_more_by_now(core, link, key, claims)  # computed before sessions are given up
     _reconcile(core, link, key, claims)
     holdings.settle(core, link, claims, reopens=not overtaken)
 
 
 def _holds_more_by_now(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> bool:
-    """Whether frames that came after this view, on another path, say that the peer holds more than it names: what was
-    settled then is not lost. The peer is asked again, and a second such view in a row is believed: giving back what
-    is held costs a duplicate, not giving it back a message."""
+    """Whether frames that came after this view, on another path, show that the peer holds more than it names: then what
+    was settled is not lost. The peer is asked again, and a second such view in a row is believed: sending back what it
+    holds costs a duplicate, not sending it would cost a message."""
     theirs = {view.sid: view for view in claims.sessions}
     behind = any(
         _is_late(core, link, held, view, claims)
@@ -271,8 +273,8 @@ def _holds_more_by_now(core: Core, link: Link, key: PairKey, claims: SyncClaims)
 
 
 def _gen_floor(core: Core, key: PairKey, seen_by_peer: int) -> int:
-    """After a rollback our own counter may be behind what the peer has accepted. Raises Malformed for one that no
-    clock of ours can have given: it would use the counter up."""
+    """After a rollback our own counter may be behind what the peer has accepted. Raises Malformed for a value that no
+    clock of ours can have produced, since it would use up the counter."""
     sent = sessions.pair(core.db, *key).gen_sent
     if seen_by_peer > max(sent, core.now_ms() + GEN_LEAP_MS):
         raise Malformed("the SYNC names a generation far ahead")
@@ -303,7 +305,7 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
     if link.heal.dead not in theirs:
         link.heal = replace(link.heal, required=False)
     link.resend.clear()
-    for held in reversed(list(core.pair_sessions(key))):  # the successor inherits from the newest one given up
+    for held in reversed(list(core.pair_sessions(key))):  # the successor inherits from the newest abandoned session
         sid = held.session.sid
         view = theirs.get(sid)
         outcome = compare(_mine(core, held, view), view)
@@ -314,11 +316,11 @@ def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None
 
 
 def _is_late(core: Core, link: Link, held: Held, view: SessionView | None, claims: SyncClaims) -> bool:
-    """Whether the view was overtaken on another link: it was true when it was written, and tells of no loss."""
+    """Whether the view was overtaken on another link: it was true when written, and shows no loss."""
     s = held.session
     if view is not None:
         behind = view.received < held.acked or view.sent < s.received
-        return behind and core.heard.get(s.sid) == link.incarnation  # a store goes back between two incarnations only
+        return behind and core.heard.get(s.sid) == link.incarnation  # a store goes back only between two incarnations
     if s.initiator:
         carrier = core.init_links.get(s.sid)
         return claims.gen < s.gen and carrier is not None and carrier in core.links.get(core.pair_key(link), [])
@@ -332,13 +334,13 @@ def _mine(core: Core, held: Held, view: SessionView | None) -> MyView:
 
 
 def is_whole(core: Core, held: Held, at: int, frame: bytes) -> bool:
-    """Whether a kept frame is the one that was sealed: the peer would take another for a forgery."""
+    """Whether a kept frame is the one that was sealed: the peer would take any other for a forgery."""
     before, behind = ended.hash_at(core, held, at), ended.hash_at(core, held, at + 1)
     return before is not None and after(before, frame) == behind
 
 
 def lose(core: Core, link: Link, key: PairKey, held: Held) -> None:
-    """A disk damaged what the session needs: what it carried is sealed anew, in another one."""
+    """The disk damaged something that the session needs: what it carried is sealed again in another one."""
     detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
     contacts.record(core.db, Event(link.agent, link.peer, "damaged", detail, core.now_ms()))
     if link.way is not None:

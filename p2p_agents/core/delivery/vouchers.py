@@ -1,4 +1,4 @@
-"""Entries of a revoked device travel with a cut by a live one, in the same payload (PROTOCOL E3)."""
+"""Entries of a revoked device travel with a cut by a live device, in the same payload (PROTOCOL E3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def cuts(core: Core, link: Link, owed: Sequence[Owed]) -> tuple[bytes, ...]:
-    """We hold these entries, though a device of ours that is revoked wrote them."""
+    """Cuts which say that we hold these entries, for those that a revoked device of ours wrote."""
     speaker = core.host(link.agent).speaker
     identity = speaker.identity
     if not identity.revoked or link.peer == identity.agent:
@@ -38,7 +38,7 @@ def cuts(core: Core, link: Link, owed: Sequence[Owed]) -> tuple[bytes, ...]:
 
 
 def believed(link: Link, payload: Payload) -> frozenset[bytes]:
-    """The entries of this payload that its cuts lead to, by hash."""
+    """The entries of this payload that its cuts cover, by hash."""
     assert link.identity is not None
     found = list(_cuts(link.identity, payload.cuts))
     records = [record for item in payload.items if (record := _record(item)) is not None]
@@ -54,12 +54,12 @@ def _cuts(identity: Identity, signed: Sequence[bytes]) -> Iterator[Cut]:
     for each in signed:
         try:
             yield read_cut(each, identity)
-        except PeerFault as fault:  # what it should have covered is refused
+        except PeerFault as fault:  # the entries it should cover are refused
             log.info("a cut of %s does not hold: %s", identity.agent.hex()[:12], fault.message)
 
 
 def _record(item: Item) -> Record | None:
     try:
         return read_item(item)
-    except PeerFault:  # it gets its verdict for that
+    except PeerFault:  # reported in the item's verdict
         return None

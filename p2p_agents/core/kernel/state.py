@@ -253,9 +253,7 @@ class Peering:
     opened: float
     own_challenge: bytes  # sent in NODE; OPENs to us sign it
     framer: Framer = field(default_factory=lambda: Framer(UNPROVEN_FRAME_BYTES))
-    strays: Bucket = field(
-        default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S)
-    )  # frames of no link
+    strays: Bucket = field(default_factory=lambda: Bucket(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_S))  # of no link
     opens: Bucket = field(default_factory=lambda: Bucket(OPENS_BURST, OPENS_PER_S))
     node: bytes = b""  # the peer node's key: proven when dialed, else a claim
     challenge: bytes = b""  # of the peer's NODE; our OPENs sign it

@@ -1,4 +1,4 @@
-"""Pairing codes that are shown or tried here, in memory alone: a restart of the node ends them."""
+"""Pairing codes shown or tried here. They are kept in memory only: a restart of the node ends them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from p2p_agents.link.displaying import Displayer
     from p2p_agents.link.joining import Joiner
 
-ANNOUNCE_BURST, ANNOUNCE_PER_S = 8, 1  # NODE frames draw on the peer's patience, and codes come and go
-HERE = -1  # the connection between two agents of this node, which is none
+ANNOUNCE_BURST, ANNOUNCE_PER_S = 8, 1  # NODE frames count against a limit of the peer, and codes come and go
+HERE = -1  # stands for the connection between two agents of this node, which have none
 
 
 class CodeState(StrEnum):
-    """What has become of a code that is shown."""
+    """The state of a shown code."""
 
     WAITING = "waiting"
     PAIRED = "paired"
-    DEAD = "dead"  # guessed at too often, or the exchange broke off after the right words
+    DEAD = "dead"  # too many wrong guesses, or the exchange broke off after the right words
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class WrongTry:
-    """Somebody held other words; `origin` is an address, for a human, and `left` the tries that remained."""
+    """Somebody typed other words; `origin` is an address, for a human, and `left` the remaining tries."""
 
     time_ms: int
     origin: str
@@ -47,7 +47,7 @@ class WrongTry:
 
 @dataclass(slots=True)
 class Display:
-    """One code on show: words to type and a picture to scan, of which whatever is taken first ends the other."""
+    """One shown code: words to type and a picture to scan; using either ends the other."""
 
     id: str
     agent: int
@@ -56,10 +56,10 @@ class Display:
     petname: str | None
     machines: dict[str, Displayer]  # by place
     ends_ms: int
-    prepared: tuple[bytes, ...] = ()  # queues of ours, for whoever comes
+    prepared: tuple[bytes, ...] = ()  # queues of ours, for the peer that comes
     purpose: Purpose = Purpose.CONTACT
-    since_ms: int = 0  # from when on a linked device is given conversations
-    shown_entries: int = 0  # of the identity log, to whoever comes
+    since_ms: int = 0  # conversations since then are given to a linked device
+    shown_entries: int = 0  # of the identity log, to the peer that comes
     state: CodeState = CodeState.WAITING
     tries: int = PAIRING_WRONG  # wrong tags until it is dead
     wrong: list[WrongTry] = field(default_factory=list)  # three at most for each of the two ways
@@ -69,26 +69,26 @@ class Display:
 
 @dataclass(slots=True)
 class Join:
-    """One attempt with somebody else's code, over every responder there is."""
+    """One attempt with somebody else's code, with every possible responder."""
 
     id: str
     agent: int
     place: str
     petname: str | None
     machine: Joiner
-    dialled: tuple[str, ...]  # addresses that the scanned code named
-    begun: float  # by the monotonic clock
+    dialled: tuple[str, ...]  # addresses in the scanned code
+    begun: float  # monotonic time
     prepared: tuple[bytes, ...] = ()  # queues of ours, for the other side
     purpose: Purpose = Purpose.CONTACT
     asked: dict[bytes, int] = field(default_factory=dict)  # node -> the connection it was last asked on
     over: bool = False
     peer: bytes = b""
-    error: P2PError | None = None  # the most telling one so far
+    error: P2PError | None = None  # the most informative one so far
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One exchange with one peer. `number` is ours, `theirs` the one that frames carry: the joiner's."""
+    """One exchange with one peer. `number` is ours; `theirs` is the joiner's, which frames carry."""
 
     number: int
     connection: int
@@ -107,35 +107,35 @@ class Seat:
 
 @dataclass(slots=True)
 class Desk:
-    """Everything about pairing that the core remembers."""
+    """All of the core's state for pairing."""
 
     displays: dict[str, Display] = field(default_factory=dict)  # oldest first
     joins: dict[str, Join] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
     asked: dict[tuple[int, int], Run] = field(default_factory=dict)  # of displays, by (connection, the joiner's number)
-    here: deque[tuple[int, bool, bytes]] = field(default_factory=deque)  # (run, of the joiner, message) under way HERE
+    here: deque[tuple[int, bool, bytes]] = field(default_factory=deque)  # HERE: (run, from the joiner, message)
     seats: dict[str, Seat] = field(default_factory=dict)  # by place
-    lines: dict[tuple[str, str], int] = field(default_factory=dict)  # (bridge, place), where the other side was heard
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)  # by (bridge, place), if the other side is there
     announcements: Bucket = field(default_factory=lambda: Bucket(ANNOUNCE_BURST, ANNOUNCE_PER_S))
-    stale: bool = False  # NODE told other places than there are
-    fallen: bool = False  # a batch failed and took something with it: who waits is to look
+    stale: bool = False  # NODE named other places than the present ones
+    fallen: bool = False  # a batch failed and ended codes: callers that wait should look
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def shown(self) -> list[Display]:
         return [display for display in self.displays.values() if display.state is CodeState.WAITING]
 
     def places(self, now_ms: int) -> list[str]:
-        """Where codes are met, and where some that ended a while ago were: who comes late is answered at once."""
+        """The meeting places of codes, and of some that ended recently, so that a late peer gets an answer at once."""
         ended = [it for it in reversed(self.displays.values()) if it.state is not CodeState.WAITING]
         told = [it for it in ended if now_ms < it.ends_ms + PAIRING_CODE_MS]
         return [place for display in (*self.shown(), *told) for place in display.machines][:PAIRING_PLACES]
 
     def shown_at(self, place: str) -> Display | None:
-        """The code of ours that is met there now."""
+        """Our code that is met there now."""
         return next((display for display in self.shown() if place in display.machines), None)
 
     def at(self, place: str) -> Display | None:
-        """The code that is met there, or was."""
+        """The code that is or was met there."""
         return next((display for display in self.displays.values() if place in display.machines), None)
 
     def trying(self) -> list[Join]:
@@ -146,7 +146,7 @@ class Desk:
 
 
 def error_of(reason: Reason) -> P2PError:
-    """Why a run ended, as the one who typed the code is told."""
+    """Why a run ended, as told to the person who typed the code."""
     if reason is Reason.IDENTITY:
         return PairFailed("one side could not save the other")
     return _ENDED.get(reason, PairFailed)()

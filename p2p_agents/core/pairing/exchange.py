@@ -1,7 +1,7 @@
-"""Pairing over every connection there is: what the two machines of link/pairing.py ask for is done here.
+"""Pairing over all connections: carries out what the two state machines of link/pairing.py ask for.
 
-A NODE frame names the places where codes are shown; a joiner asks each connection that names its own, and agents of
-this node directly. What a batch did to a machine cannot be undone, so a batch that fails ends the codes it touched.
+A NODE frame names the places of shown codes; a joiner asks each connection that names its own place, and agents of this
+node directly. What a batch did to a machine cannot be undone, so a batch that fails ends the codes it touched.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOBODY = b""  # of whom nothing is known but a wrong word
+NOBODY = b""  # a peer that only sent a wrong word, and is unknown
 
 
-# --- codes that begin and end ---
+# --- begin and end of codes ---
 
 
 def show(core: Core, display: Display) -> None:
-    """From now on whoever holds the code may come."""
+    """Show the code: from now on peers may come."""
     core.of(Desk).displays[display.id] = display
     _hold(core, display)
     _announce(core)
@@ -55,7 +55,7 @@ def show(core: Core, display: Display) -> None:
 
 
 def withdraw(core: Core, display: Display) -> None:
-    """Take a code back; whoever is at it is refused."""
+    """Withdraw a code; a peer in an exchange with it is refused."""
     if display.state is not CodeState.WAITING:
         return
     _hold(core, display)
@@ -64,7 +64,7 @@ def withdraw(core: Core, display: Display) -> None:
 
 
 def join(core: Core, attempt: Join) -> None:
-    """Try the code with everybody who says they show it, now and as they come."""
+    """Try the code with everybody that shows it, now and as they appear."""
     core.of(Desk).joins[attempt.id] = attempt
     _hold(core, attempt)
     for address in attempt.dialled:
@@ -74,7 +74,7 @@ def join(core: Core, attempt: Join) -> None:
 
 
 def leave(core: Core, attempt: Join) -> None:
-    """Nobody waits for it any more; a run under way is given up, and what was spent stays spent."""
+    """Nobody waits for the attempt any more: a run in progress is given up, and the tries it used stay used."""
     _hold(core, attempt)
     attempt.over = True
     for run in _runs_of(core, attempt):
@@ -89,17 +89,17 @@ def leave(core: Core, attempt: Join) -> None:
 
 
 def forget_prepared(core: Core) -> None:
-    """Codes that brought nobody leave no queue."""
+    """Codes that brought nobody leave no queue behind."""
     shown = [queue for display in core.of(Desk).shown() for queue in display.prepared]
     tried = [queue for attempt in core.of(Desk).trying() for queue in attempt.prepared]
     queues.forget_unmet(core.db, shown + tried)
 
 
-# --- what arrives ---
+# --- receiving ---
 
 
 def on_pair(core: Core, peering: Peering, frame: Pair) -> None:
-    """A message of the other side of some code. Raises Malformed before NODE."""
+    """A message from the other side of a code. Raises Malformed before NODE."""
     if not peering.node:
         raise Malformed("PAIR came before NODE")
     _take(core, peering.id, frame.run, joiner=frame.joiner, data=frame.message)
@@ -124,13 +124,13 @@ def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> Non
 
 
 def offered(core: Core) -> None:
-    """Places were told or taken back somewhere."""
+    """Places were announced or withdrawn somewhere."""
     for attempt in core.of(Desk).trying():
         _seek(core, attempt)
 
 
 def tick(core: Core) -> None:
-    """Once a second: what time ends, and connections that went."""
+    """Once a second: end what timed out, and runs of lost connections."""
     now_ms = core.now_ms()
     for display in core.of(Desk).shown():
         for machine in display.machines.values():
@@ -151,7 +151,7 @@ def tick(core: Core) -> None:
 
 
 def _take(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes) -> None:
-    """One message, by the run it belongs to."""
+    """Handle one message, by the run that it belongs to."""
     run = _run_of_joiner(core, connection, theirs, data) if joiner else core.of(Desk).runs.get(theirs)
     if run is None or run.connection != connection or isinstance(run.owner, Join) is joiner:
         return  # it crossed the end of its run
@@ -163,7 +163,7 @@ def _take(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes
 
 
 def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run | None:
-    """The run of a joiner at a code of ours, begun when it asks for one that is shown; else it is refused."""
+    """The run of a joiner at one of our codes, started if it asks for a shown one; otherwise it is refused."""
     known = core.of(Desk).asked.get((connection, theirs))
     if known is not None:
         return known
@@ -184,16 +184,16 @@ def _run_of_joiner(core: Core, connection: int, theirs: int, data: bytes) -> Run
 
 
 def _why_not(core: Core, place: str) -> Reason:
-    """Of a place where nothing is shown any more."""
+    """Why a place where nothing is shown any more refuses."""
     ended = core.of(Desk).at(place)
     return Reason.TAKEN if ended is not None and ended.state is CodeState.PAIRED else Reason.DEAD
 
 
-# --- what a machine asks for ---
+# --- actions of a machine ---
 
 
 def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[Action]) -> None:
-    """Carry actions out in their order; what they keep is committed before what they send leaves."""
+    """Carry out actions in order; what they store is committed before what they send leaves."""
     if actions:
         _hold(core, owner)
     for action in actions:
@@ -215,7 +215,7 @@ def _act(core: Core, owner: Display | Join, machine: object, actions: Sequence[A
 
 
 def _meet(core: Core, run: Run, met: Met) -> None:
-    """The peer is who it says: keep it, then say so to a joiner, or open a link to a displayer."""
+    """The peer is who it claims to be: store it, then tell a joiner, or open a link to a displayer."""
     owner = run.owner
     try:
         hosted, peer, gift = meeting.met(core, owner, met)
@@ -238,7 +238,7 @@ def _place(display: Display, run: Run) -> str:
 
 
 def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -> None:
-    """A human is to know of every wrong tag (PROTOCOL F1)."""
+    """A human is told of every wrong tag (PROTOCOL F1)."""
     if isinstance(owner, Join):
         owner.error = CodeWrong(f"{CodeWrong.meaning()}; {left} tries are left with this code", left=left)
         what = "a code that was typed here was not the one the other side shows"
@@ -252,7 +252,7 @@ def _tell_wrong(core: Core, owner: Display | Join, connection: int, left: int) -
 
 
 def _over(core: Core, run: Run, reason: Reason | None) -> None:
-    """The run is gone."""
+    """The run ended."""
     del core.of(Desk).runs[run.number]
     core.of(Desk).asked.pop((run.connection, run.theirs), None)
     owner = run.owner
@@ -263,7 +263,7 @@ def _over(core: Core, run: Run, reason: Reason | None) -> None:
 
 
 def _display_died(core: Core, display: Display, reason: Reason | None) -> None:
-    """A code lives as long as the way that was taken; when none was, both ways end together."""
+    """A code lives as long as the way that was used; before one is used, both end together."""
     if any(machine.taken and not machine.dead for machine in display.machines.values()):
         return
     if display.state is not CodeState.WAITING:
@@ -287,7 +287,7 @@ def _conclude(core: Core, display: Display, state: CodeState) -> None:
 
 
 def _end_others(core: Core, display: Display) -> None:
-    """The first right tag takes the code, whichever way it came."""
+    """The first right tag takes the code, by whichever way it came."""
     if any(machine.taken for machine in display.machines.values()):
         for machine in display.machines.values():
             if not machine.taken:
@@ -295,7 +295,7 @@ def _end_others(core: Core, display: Display) -> None:
 
 
 def _join_died(core: Core, attempt: Join, reason: Reason | None) -> None:
-    if reason not in (Reason.WRONG, Reason.TIMEOUT):  # the words were right: a code serves once
+    if reason not in (Reason.WRONG, Reason.TIMEOUT):  # the words were right, and a code works only once
         pairings.use(core.db, attempt.place, core.now_ms())
     if attempt.error is None and reason is not None:
         attempt.error = CodeExpired() if reason is Reason.TIMEOUT else error_of(reason)
@@ -306,10 +306,10 @@ def _join_died(core: Core, attempt: Join, reason: Reason | None) -> None:
 
 
 def _seek(core: Core, attempt: Join) -> None:
-    """Ask the next responder when no run is under way; end when the last one gave an answer that will not change."""
+    """Ask the next responder if no run is in progress; end after the last one gave a final answer."""
     if attempt.over or core.of(Desk).running(attempt):
         return
-    broken = isinstance(attempt.error, PairFailed)  # the line, perhaps: worth another
+    broken = isinstance(attempt.error, PairFailed)  # perhaps only the line: worth another try
     for node, connection in _responders(core, attempt):
         if node not in attempt.asked or (broken and attempt.asked[node] != connection):
             attempt.asked[node] = connection
@@ -323,7 +323,7 @@ def _begin(core: Core, attempt: Join, connection: int) -> None:
     number = next(core.of(Desk).numbers)
     try:
         actions = attempt.machine.start(number, core.now_ms())
-    except CodeDead:  # its time came since the last tick
+    except CodeDead:  # it expired since the last tick
         attempt.error = CodeExpired()
         _end_attempt(core, attempt)
         return
@@ -332,9 +332,9 @@ def _begin(core: Core, attempt: Join, connection: int) -> None:
 
 
 def _responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
-    """Who says it shows the code, by node: agents of this one, nodes that we dialled, nodes that dialled us.
+    """Those that say they show the code, by node: agents of this node, nodes that we dialed, nodes that dialed us.
 
-    Two connections to one node are one responder: a slip is not to cost two tries.
+    Two connections to one node are one responder: one mistyped code should not use up two tries.
     """
     display = core.of(Desk).at(attempt.place)
     if display is not None and display.agent != attempt.agent:
@@ -357,7 +357,7 @@ def _end_attempt(core: Core, attempt: Join) -> None:
     core.effect(PairingMoved())
 
 
-# --- how messages leave ---
+# --- sending ---
 
 
 def _send(core: Core, run: Run, data: bytes) -> None:
@@ -374,7 +374,7 @@ def _post(core: Core, connection: int, theirs: int, *, joiner: bool, data: bytes
 
 
 def _deliver_here(core: Core) -> None:
-    """What two agents of this node said to each other: all of it lies in one transaction."""
+    """Deliver the messages between two agents of this node, all in one transaction."""
     while core.of(Desk).here:
         theirs, joiner, data = core.of(Desk).here.popleft()
         _take(core, HERE, theirs, joiner=joiner, data=data)
@@ -385,7 +385,7 @@ def _runs_of(core: Core, owner: Display | Join) -> list[Run]:
 
 
 def _announce(core: Core) -> None:
-    """Tell every connection where codes are met, now or with the next tick."""
+    """Tell every connection our meeting places, now or with the next tick."""
     core.of(Desk).stale = not core.of(Desk).announcements.take(core.now())
     if not core.of(Desk).stale:
         opening.announce_roster(core)
@@ -395,7 +395,7 @@ def _announce(core: Core) -> None:
 
 
 def _hold(core: Core, owner: Display | Join) -> None:
-    """A machine moves: should the batch fail, its code ends with it."""
+    """A machine is about to move: if the batch fails, its code ends too."""
     core.undo.append(partial(_fall, core, owner))
 
 

@@ -1,8 +1,8 @@
-"""A further installation of an agent: the one that has the root key shows a code, the new one types it.
+"""Links another installation to an agent: the one that has the root key shows a code, the new one types it.
 
-The new device's key is made where it lives, and stays there; so does the root key. What the new one is to have besides
-the identity log comes by the link between the two, but for the floors of its history: they are there from its first
-moment, so that no contact gives back what its owner left out.
+The new device's key is made where it lives, and stays there; so does the root key. Everything the new one gets besides
+the identity log comes by the link between the two, except the floors of its history: it has them from the first moment,
+so that no contact sends what its owner left out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-NO_AGENT = 0  # on whose behalf an installation tries a code that has no agent yet
+NO_AGENT = 0  # the agent number of an attempt by an installation without an agent
 ALL, NONE = "all", "none"
 KINDS = ("claude-code", "codex", "openclaw", "human", "other")
 POLICIES = ("open", "ask", "closed")
@@ -52,13 +52,13 @@ POLICIES = ("open", "ask", "closed")
 
 
 def check_host(core: Core, hosted: Hosted) -> None:
-    """Raises RootElsewhere or IdentityFull where no device can be added, StoreBroken for keys of an older log."""
+    """Raises RootElsewhere or IdentityFull if no device can be added, StoreBroken for keys of an older log."""
     ownership.root_key(ownership.secrets_of(core, hosted))
     ownership.check_room(hosted.speaker.identity, 1)
 
 
 def history_since(history: str, now_ms: int) -> int:
-    """The time from which on a new device is given conversations. Raises BadParams."""
+    """The time since which conversations are given to a new device. Raises BadParams."""
     if history in (ALL, NONE):
         return 0 if history == ALL else INT_MAX
     days = int(history) if history.isascii() and history.isdecimal() and len(history) <= NAME_CHARS else 0
@@ -69,9 +69,10 @@ def history_since(history: str, now_ms: int) -> int:
 
 
 def admit(core: Core, hosted: Hosted, display: Display, peer: Peer) -> bytes:
-    """Take the joiner in; what it is to have with the last message. Raises BadIdentity for a consent to another log.
+    """Add the joiner's device; returns what it gets with the last message. Raises BadIdentity for a consent to another
+    log.
 
-    One that was taken in before, and did not hear of it, is given the same again.
+    One that was added before, and did not hear of it, gets the same again.
     """
     before = hosted.speaker.identity
     if peer.device not in before.devices:
@@ -91,7 +92,7 @@ def admit(core: Core, hosted: Hosted, display: Display, peer: Peer) -> bytes:
 
 
 def _floors(core: Core, hosted: Hosted, since_ms: int) -> list[Floor]:
-    """Beyond LINK_FLOORS chains are given whole: no pairing message would name them all."""
+    """Chains beyond LINK_FLOORS are given in full: no pairing message could name them all."""
     own = hosted.local.agent
     sides = {talk.id: peer for talk in talks.all_of(core, hosted) if talk.kind == DIRECT for peer in talk.others(own)}
     return kept.floors_before(core.db, sides, since_ms)[:LINK_FLOORS]
@@ -105,7 +106,7 @@ def _placed(hosted: Hosted, floors: Sequence[Floor]) -> list[tuple[Conversation,
 
 
 def newcomer(core: Core) -> SigningKey:
-    """The device key that is to be linked. One that was linked, or refused, serves no other attempt."""
+    """The device key to be linked. One that was linked, or refused, is used for no other attempt."""
     key = SigningKey.from_seed(keyring.linking_seed(core.keys, core.entropy.draw(keyring.SEED_BYTES)))
     if core.hosted.of_device(key.public) is not None:
         keyring.end_linking(core.keys)
@@ -128,25 +129,25 @@ def check_free(core: Core, name: str | None, place: str) -> None:
 
 
 def barred(core: Core) -> list[bytes]:
-    """Agents that no code brings here: those that live here, and those that were removed. What these left in the store
-    would count as held, contacts above all, and would not be given again."""
+    """Agents that no code brings here: those that live here, and removed ones. What these left in the store would count
+    as held, contacts above all, and would not be sent again."""
     return [*(hosted.local.agent for hosted in core.hosted.values()), *(a for a, _ in removals.removed(core.db))]
 
 
 def why_barred(core: Core, agent: bytes) -> P2PError | None:
-    """None for nobody."""
+    """Why the agent is barred; None if it is not."""
     if not agent:
         return None
     return RemovedHere() if removals.is_removed(core.db, agent) else AlreadyHere()
 
 
 def refused(core: Core) -> None:
-    """The other side will never take that device in: it was revoked there, or belongs to somebody."""
+    """The other side will never add that device: it was revoked there, or belongs to another agent."""
     keyring.end_linking(core.keys)
 
 
 def settle(core: Core, attempt: Join, met: Met) -> Hosted:
-    """The agent lives here too from now on. Raises BadIdentity, IdentityFork, Malformed or UnknownVersion."""
+    """From now on the agent lives here too. Raises BadIdentity, IdentityFork, Malformed or UnknownVersion."""
     assert met.peer.identity is not None
     gift = decode_gift(met.gift)
     shown = met.peer.identity
@@ -170,7 +171,7 @@ def settle(core: Core, attempt: Join, met: Met) -> Hosted:
 
 
 def _free_name(core: Core, wanted: str) -> str:
-    """The agent's own name, or one that is like it where another agent here has that."""
+    """The agent's own name, or a similar one if another agent here has it."""
     try:
         check_name(wanted)
     except BadName:

@@ -1,4 +1,4 @@
-"""A peer that was met over a pairing code becomes a contact."""
+"""A peer that was met by a pairing code becomes a contact."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class Unwelcome(LocalFault):
-    """A contact that was blocked or frozen here is let in by a human's decision, and by no code."""
+    """A contact that was blocked or frozen here; only a human's decision lets it in, never a code."""
 
 
 def met(core: Core, owner: Display | Join, found: Met) -> tuple[Hosted, bytes, bytes]:
-    """Our agent, the agent that was met, and what a displayer gives its joiner; it may be one agent."""
+    """Our agent, the id of the agent that was met, and what a displayer sends to its joiner; both may be the same
+    agent."""
     if owner.purpose is Purpose.LINK and isinstance(owner, Join):
         hosted = linking.settle(core, owner, found)
         return hosted, hosted.local.agent, b""
@@ -43,8 +44,8 @@ def met(core: Core, owner: Display | Join, found: Met) -> tuple[Hosted, bytes, b
 
 
 def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
-    """Keep the identity and the contact, trusted as paired or more; its id. All of it, or it raises a PeerFault or
-    Unwelcome and nothing."""
+    """Store the identity and the contact, with trust `paired` or more; returns its id. Stores everything, or raises a
+    PeerFault or Unwelcome and stores nothing."""
     assert peer.identity is not None
     agent, local = peer.identity.agent, hosted.local.id
     earlier = contacts.contact(core.db, local, agent)
@@ -64,7 +65,7 @@ def keep(core: Core, hosted: Hosted, peer: Peer, petname: str | None) -> bytes:
 
 
 def _merged(core: Core, offered: Identity) -> Identity:
-    """The log as shown, following what is known of it. A fork freezes the contact (PROTOCOL E2)."""
+    """The log as shown, merged with what is known of it. A fork freezes the contact (PROTOCOL E2)."""
     try:
         return merge(agents.load_identity(core.db, offered.agent), 0, offered.entries)
     except IdentityFork as fork:
@@ -73,7 +74,7 @@ def _merged(core: Core, offered: Identity) -> Identity:
 
 
 def _name(core: Core, hosted: Hosted, agent: bytes, petname: str | None) -> None:
-    """The name the human chose, unless another contact got it meanwhile."""
+    """Give it the name that the human chose, unless another contact got that name meanwhile."""
     if petname is None:
         return
     try:

@@ -1,7 +1,7 @@
-"""Meeting places at bridges: lines of a pairing that are no connections.
+"""Meeting places at bridges: they connect pairings that have no connection of their own.
 
-A code's place is public, so a bridge that both sides know can bring them together, and reads nothing of what they say.
-The LAN comes first: a joiner asks bridges only when nobody near has answered for a moment.
+A code's place is public, so a bridge that both sides know can bring them together, and it can read nothing that they
+exchange. The LAN comes first: a joiner asks bridges only if nobody nearby has answered for a moment.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.pairing.desk import Join
 
-LAN_FIRST_S = 1.5  # a place on the LAN is found within this; then bridges are asked too
-ENDED = 2  # places of the last code that ended, where who comes late is told so: bridges lend few
+LAN_FIRST_S = 1.5  # a code on the LAN is found within this time; then bridges are asked too
+ENDED = 2  # places of the latest ended codes, where late peers are told so; few, since bridges lend few
 TOKEN_BYTES = 32
 
 log = logging.getLogger(__name__)
 
 
 def take_seats(core: Core) -> None:
-    """Sit where codes are shown or tried, and nowhere else any more."""
+    """Take seats where codes are shown or tried, and give up all others."""
     if not core.bridges and not core.of(Desk).seats:
         return
     shown = sum(len(display.machines) for display in core.of(Desk).shown())
@@ -46,11 +46,11 @@ def take_seats(core: Core) -> None:
 
 
 def heard(core: Core, bridge: str, place: str, *, gone: bool) -> int | None:
-    """The line to the other side, which is there or is gone; None where nobody is to be answered."""
+    """The line to the other side, which came or is gone; None if there is nobody to answer."""
     seat = core.of(Desk).seats.get(place)
     if gone:
         _end_lines(core, lambda at: at == (bridge, place))
-        if seat is not None:  # the other side went; the next one finds us here
+        if seat is not None:  # the other side left; the next one finds us here
             core.effect(Meet(place, seat.displayer, seat.token))
         return None
     if seat is None:
@@ -59,12 +59,13 @@ def heard(core: Core, bridge: str, place: str, *, gone: bool) -> int | None:
 
 
 def lost(core: Core, bridge: str) -> None:
-    """The bridge is gone; what was under way there is over."""
+    """The bridge is gone, and what was in progress there has failed."""
     _end_lines(core, lambda at: at[0] == bridge)
 
 
 def responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
-    """Who was heard at the code's place, unless somebody near was asked: a slip is not to cost two tries."""
+    """Those heard at the code's place, unless somebody nearby was asked: one mistyped code should not use up two
+    tries."""
     if any(connection >= HERE for connection in attempt.asked.values()):
         return
     for (bridge, place), line in core.of(Desk).lines.items():
@@ -73,7 +74,7 @@ def responders(core: Core, attempt: Join) -> Iterator[tuple[bytes, int]]:
 
 
 def tell(core: Core, line: int, frame: Pair) -> None:
-    """Over a line that still stands."""
+    """Send over a line that still exists."""
     for (bridge, place), number in core.of(Desk).lines.items():
         if number == line:
             core.effect(TellPlace(bridge, place, encode_frame(frame)))
@@ -88,5 +89,5 @@ def origin(core: Core, connection: int) -> str:
 
 
 def _end_lines(core: Core, ends: Callable[[tuple[str, str]], bool]) -> None:
-    """Their runs end with the next tick, as those of a connection do."""
+    """Their runs end with the next tick, as those of a lost connection do."""
     core.of(Desk).lines = {at: line for at, line in core.of(Desk).lines.items() if not ends(at)}

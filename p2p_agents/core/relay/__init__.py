@@ -1,1 +1,1 @@
-"""Links over bridges: which queues, and when the other side is asked."""
+"""Links over bridges: their queues, and when to ask the other side."""

@@ -1,9 +1,9 @@
-"""A way: the link of two devices over bridges, by a queue for each direction (PROTOCOL B7, D1, G1).
+"""A way: the link of two devices over bridges, with a queue for each direction (PROTOCOL B7, D1, G1).
 
-Nothing is said before it is used: both sides were contacts when they gave each other their queues. What a lane learns
-by HELLO comes here by GREETING, new sessions are sealed to the weekly prekey, and a SYNC is fresh only when it answers
-a challenge. Frames are the same as on a lane, sealed by the same sessions, so a change of path loses and doubles
-nothing: what is not acknowledged is put again, and what came twice is absorbed.
+It needs no opening: both sides were contacts when they gave each other their queues. GREETING replaces HELLO, new
+sessions are sealed to the weekly prekey, and a SYNC is fresh only if it answers a challenge. The frames are the same as
+on a lane, sealed by the same sessions, so a change of path loses and duplicates nothing: what is not acknowledged is
+put again, and what came twice is absorbed.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NO_CONNECTION = 0  # of a link that has none; those of the endpoint begin with 1
-INIT = -1  # the place of an init: before every frame of its session
-OWN_QUEUES = 2  # bridges at which a peer may reach us: one more, for when the first is away
-ALIVE_S = 120.0  # a peer that was heard within this is there
+NO_CONNECTION = 0  # the connection of a link that has none; those of the endpoint begin with 1
+INIT = -1  # the position of an init: before every frame of its session
+OWN_QUEUES = 2  # bridges at which a peer may reach us: a second one in case the first is down
+ALIVE_S = 120.0  # a peer that was heard within this time is considered there
 TOLD_AGAIN_S = 3600.0  # before a human is told of the same lie again
-SET_ASIDE_S = 30.0  # before a way that failed is tried again
+SET_ASIDE_S = 30.0  # before a failed way is tried again
 CHALLENGE_BYTES = 32
 
 
-# --- which there are ---
+# --- the ways ---
 
 
 def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
-    """The way of a pair, made when it is new; None for a peer that is no contact, or not with that device."""
+    """The way of a pair, created if new; None if the peer is no contact or does not have that device."""
     hosted = core.hosted.of_device(key[0])
     contact = contacts.contact(core.db, hosted.local.id, peer) if hosted else None
     identity = agents.load_identity(core.db, peer)
@@ -75,7 +75,7 @@ def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
 
 
 def _may_be_used(core: Core, contact: Contact, identity: Identity | None, device: bytes) -> bool:
-    """Of a contact whose log a disk damaged, the devices are known that it named: they show it again."""
+    """If a disk damaged a contact's log, the devices that it named are still known: they show the log again."""
     live = identity.devices if identity is not None else agents.live_devices(core.db, contact.peer)
     return device in live and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
@@ -84,12 +84,12 @@ def _fresh(agent: int, peer: bytes, device: bytes) -> Link:
     link = Link(NO_CONNECTION, 0, agent, peer, Phase.SYNCED, b"", way=Way(()))
     link.peer_device, link.sync_sent = device, True
     link.standing = link.peer_standing = Standing.ACCEPTS
-    link.allowance, link.meter = Allowance(INT_MAX), Meter(INT_MAX, INT_MAX)  # the queue's quota bounds both
+    link.allowance, link.meter = Allowance(INT_MAX), Meter(INT_MAX, INT_MAX)  # the queue's quota limits both
     return link
 
 
 def is_open(core: Core, link: Link, key: PairKey) -> bool:
-    """Whether frames may go: always on a connection; over bridges while one of the peer's serves."""
+    """Whether frames may be sent: always on a connection; over bridges while one of the peer's is up."""
     way = link.way
     if way is None:
         return True
@@ -113,8 +113,8 @@ def _serves(core: Core, way: Way, route: Route) -> bool:
 
 
 def _take_over(core: Core, link: Link, key: PairKey, route: Route) -> None:
-    """Put again whatever is not acknowledged and not known to lie in the queue. A session whose init went another way,
-    and was never answered, has to begin anew."""
+    """Put again all frames that are not acknowledged and not known to be in the queue. A session whose init went
+    another way and was never answered has to begin again."""
     assert link.way is not None
     done = queues.stored(core.db, route.queue)
     for held in list(core.pair_sessions(key)):
@@ -126,7 +126,7 @@ def _take_over(core: Core, link: Link, key: PairKey, route: Route) -> None:
 
 
 def set_aside(core: Core, key: PairKey, why: str) -> None:
-    """Nothing can be sealed for this pair just now."""
+    """Nothing can be sealed for this pair now: do not use its bridges for SET_ASIDE_S."""
     link = core.ways.get(key)
     if link is not None and link.way is not None:
         for route in link.way.routes:
@@ -137,13 +137,13 @@ def set_aside(core: Core, key: PairKey, why: str) -> None:
 
 
 def prekey_of(core: Core, link: Link) -> bytes | None:
-    """What a first flight to an absent peer is sealed to, while the peer can be expected to hold its private part."""
+    """The key for the first flight to an absent peer, as long as the peer can be expected to have its private part."""
     bundle = link.bundle
     return bundle.prekey if bundle is not None and bundle.expires_ms > core.now_ms() else None
 
 
 def offered(core: Core, link: Link, wanted: bytes) -> KemKey | None:
-    """The prekey of ours that an init from a queue is sealed to."""
+    """Our prekey that an init from a queue is sealed to."""
     return next((key for key in core.host(link.agent).prekeys if offer_hash(key.public) == wanted), None)
 
 
@@ -151,11 +151,11 @@ def offered(core: Core, link: Link, wanted: bytes) -> KemKey | None:
 
 
 def routes_for(core: Core, key: PairKey, peer: bytes, otherwise: str = "") -> tuple[Route, ...]:
-    """Where the peer may leave what it cannot deliver: our queues for it, made where they are missing. `otherwise` is
-    the bridge of a peer that told no routes yet."""
+    """Where the peer may leave what it cannot deliver directly: our queues for it, created if missing. `otherwise` is
+    the bridge of a peer that has not sent routes yet."""
     have = {own.bridge: own for own in queues.own_for(core.db, *key)}
     wanted = [address for address, bridge in core.bridges.items() if bridge.configured]
-    if not wanted:  # what serves the peer serves us
+    if not wanted:  # a bridge that serves the peer serves us
         wanted = [route.bridge for route in queues.routes(core.db, *key)] or ([otherwise] if otherwise else [])
     for address in wanted[:OWN_QUEUES]:
         if address not in have:
@@ -168,7 +168,7 @@ def routes_for(core: Core, key: PairKey, peer: bytes, otherwise: str = "") -> tu
 def make_queue(
     core: Core, bridge: str, device: bytes, peer_device: bytes, peer: bytes, *, public: bool = False
 ) -> OwnQueue:
-    """Written down; the bridge is told when it is to be read."""
+    """Store a new queue; the bridge learns of it when it is first read."""
     seed = core.entropy.draw(KEY_BYTES)
     name = queue_name(SigningKey.from_seed(seed).public)
     token, key = core.entropy.draw(KEY_BYTES), core.entropy.draw(KEY_BYTES)
@@ -178,14 +178,14 @@ def make_queue(
 
 
 def prepare(core: Core, device: bytes) -> list[OwnQueue]:
-    """Queues for whoever a code will bring."""
+    """Queues for the peer that a code will bring."""
     wanted = [address for address, bridge in core.bridges.items() if bridge.configured]
     return [make_queue(core, address, device, b"", core.entropy.draw(KEY_BYTES)) for address in wanted[:OWN_QUEUES]]
 
 
 def met(core: Core, hosted: Hosted, agent: bytes, peer: Peer, prepared: tuple[bytes, ...]) -> None:
-    """A code brought a peer, a device of `agent`: what each prepared is for the other, and a first word can be sealed
-    to its prekey, if it has one yet."""
+    """A code brought a peer, a device of `agent`: assign it the prepared queues, and keep its prekey, if it has one
+    yet, so that a first message can be sealed to it."""
     key = (hosted.local.device, peer.device)
     sessions.note_pair(core.db, *key, agent, heard_ms=core.now_ms())
     outbox.bind_device(core.db, hosted.local.id, agent, peer.device)
@@ -200,7 +200,7 @@ def met(core: Core, hosted: Hosted, agent: bytes, peer: Peer, prepared: tuple[by
 
 
 def learn_routes(core: Core, key: PairKey, peer: bytes, claims: SyncClaims) -> None:
-    """The peer says where it may be left something."""
+    """The peer says where it can be left messages."""
     sessions.note_pair(core.db, *key, peer, stamp_seen=claims.stamp)
     take_routes(core, key, peer, claims.routes)
 
@@ -223,7 +223,7 @@ def take_routes(core: Core, key: PairKey, peer: bytes, routes: tuple[Route, ...]
 
 
 def leave_unused(core: Core) -> None:
-    """Bridges that nobody told us to use, and no contact names any more."""
+    """Leave bridges that are not configured and that no contact uses any more."""
     used = queues.bridges(core.db)
     for address in [at for at, bridge in core.bridges.items() if not bridge.configured and at not in used]:
         del core.bridges[address]
@@ -231,7 +231,7 @@ def leave_unused(core: Core) -> None:
 
 
 def greeting(core: Core, link: Link) -> Greeting:
-    """Who we are and where a direct connection may be tried."""
+    """Who we are, and where a direct connection may be tried."""
     hosted = core.host(link.agent)
     bridges = [bridge for bridge in core.bridges.values() if bridge.up]
     places = dict.fromkeys([b.observed for b in bridges if b.observed] + [a for b in bridges for a in b.local])
@@ -243,7 +243,7 @@ def greeting(core: Core, link: Link) -> Greeting:
 
 
 def challenge(core: Core, link: Link, key: PairKey) -> bytes:
-    """Draw a fresh one, and note how everything stands: whoever answers it, answers later."""
+    """Draw a fresh challenge and note the state of all sessions: an answer to it was written later."""
     assert link.way is not None
     link.own_challenge = core.entropy.draw(CHALLENGE_BYTES)
     done = queues.stored(core.db, link.way.using.queue) if link.way.using else None
@@ -256,7 +256,7 @@ def challenge(core: Core, link: Link, key: PairKey) -> bytes:
 
 
 def reconcile(core: Core, link: Link, key: PairKey, theirs: dict[bytes, SessionView]) -> None:
-    """Compare the peer's views with what stood when the challenge was drawn; later steps tell nothing."""
+    """Compare the peer's views with the state when the challenge was drawn; later changes prove nothing."""
     assert link.way is not None
     floors, link.way.floors = link.way.floors, {}
     for held in reversed(list(core.pair_sessions(key))):
@@ -284,13 +284,13 @@ def forget_heal(link: Link, theirs: dict[bytes, SessionView], claims: SyncClaims
 def _mine(core: Core, held: Held, floor: Floor, view: SessionView | None) -> MyView:
     s = held.session
     at = None
-    if view is not None:  # of what was acknowledged meanwhile, no hash is kept
+    if view is not None:  # no hash is kept of what was acknowledged meanwhile
         at = view.received_hash if view.received < held.acked else ended.hash_at(core, held, view.received)
     return MyView(s.confirmed, s.sent, floor.acked, floor.received, at)
 
 
 def report_lie(core: Core, link: Link, what: str) -> None:
-    """A human should know that a bridge does not do what it says."""
+    """Tell a human that a bridge does not do what it says."""
     assert link.way is not None
     detail = f"{host_of(link.way.using.bridge) if link.way.using else 'a bridge'}: {what}"
     if core.now() >= link.way.told.get(detail, 0.0):
@@ -300,7 +300,7 @@ def report_lie(core: Core, link: Link, what: str) -> None:
 
 
 def trouble(core: Core, agent: int, peer: bytes) -> str | None:
-    """Why the bridges do not take what waits for a peer; None where there is none, or it does."""
+    """Why the bridges do not take what waits for a peer; None if it has no bridges, or one of them takes it."""
     why = None
     for link in core.ways.between(agent, peer):
         for route in link.way.routes if link.way else ():
@@ -314,18 +314,18 @@ def trouble(core: Core, agent: int, peer: bytes) -> str | None:
 
 
 def is_heard(core: Core, way: Way) -> bool:
-    """Something came from the peer a moment ago."""
+    """Whether something came from the peer recently."""
     return core.now() - way.heard < ALIVE_S
 
 
 def is_there(core: Core, way: Way) -> bool:
-    """It was heard a moment ago, and a bridge that it reads at serves."""
+    """Whether the peer was heard recently and a bridge that it reads is up."""
     up = (core.bridges.get(route.bridge) for route in way.routes)
     return is_heard(core, way) and any(bridge is not None and bridge.up for bridge in up)
 
 
 def why_not_direct(core: Core, link: Link) -> str:
-    """For a human who wonders about the longer way: what was tried, and what became of it."""
+    """Why the peer is not reached directly, for people: what was tried, and with what result."""
     assert link.way is not None
     nodes = dict.fromkeys(node for _, node in contacts.addresses(core.db, link.peer) if node)
     tried = [core.router.tried(node, core.now()) for node in nodes]
@@ -342,7 +342,7 @@ def why_not_direct(core: Core, link: Link) -> str:
 
 
 def _no_udp(core: Core) -> str:
-    """What the bridges showed of it, where there are any: the peer is told where they see our UDP."""
+    """What the bridges showed about UDP, if there are any: they tell the peer our UDP address."""
     up = {address: bridge for address, bridge in core.bridges.items() if bridge.up}
     if not up or any(bridge.way != approach.Way.WEBSOCKET for bridge in up.values()):
         return ""
