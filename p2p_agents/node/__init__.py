@@ -1,1 +1,1 @@
-"""The background process of one OS user: joins the rings, owns log, keys and sockets."""
+"""The background process of one OS user: it owns the log, the keys and the sockets, and connects all other parts."""

@@ -1,4 +1,4 @@
-"""`python -m p2p_agents.node run [--foreground]` and `doctor`: the node's own entry, not meant for people."""
+"""`python -m p2p_agents.node run [--foreground]` and `doctor`: the node's own entry point, not meant for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """The exit status of `run` or `doctor`."""
+    """Returns the exit status of `run` or `doctor`."""
     if argv in (["run"], ["run", "--foreground"]):
         from p2p_agents.node import daemon
 
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
 
 
 def _make_node(home: Home) -> RunnableNode:
-    """Imported here, under the lock: a node that must not run costs nothing."""
+    """Imported here, under the lock, so that a node that must not run costs nothing."""
     from p2p_agents.node.node import Node
 
     return Node(home)

@@ -1,4 +1,4 @@
-"""What people ask of bridges: use one, leave one, and how each of them does."""
+"""The control methods about bridges: use one, leave one, and show their state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 INVITED_ONLY = "that bridge admits only those invited: who has no bridge of their own can ask there and is not answered"
-OPEN_S = 3.0  # a queue is made within this, where the bridge is there
+OPEN_S = 3.0  # a queue is created within this time if the bridge is up
 
 
 class BridgeDesk:
@@ -58,7 +58,7 @@ class BridgeDesk:
         return {"bridges": await self._some(params["address"])}
 
     async def _address(self, params: Json) -> Json:
-        """An agent's own address, with whether requests can be left there; what was just made is waited for."""
+        """An agent's own address, and whether requests can be left there; waits for a new one."""
         shown: Json = await self._writer.call(lambda core: addressing.address(core, params))
         queue, bridge = shown.pop("queue"), shown["bridge"]
         served = self._bridges.get(bridge) if bridge else None
@@ -77,11 +77,12 @@ class BridgeDesk:
         return shown | {"open": True, "why": INVITED_ONLY if closed else None}
 
     async def checks(self) -> list[Json]:
-        """One for each configured bridge."""
+        """One check for each configured bridge."""
         return [_check(shown).shown() for shown in await self._all() if shown["configured"]]
 
     async def _add(self, params: Json) -> Json:
-        """Raises what `_settle` does; a bridge that is refused with a new token keeps the one it had, or is left."""
+        """Raises the same as `_settle`; a bridge that refuses a new token keeps the old one, or is left if it had
+        none."""
         address, given = str(parse_bridge(params["address"])), params["token"] or None
         everything: list[Configured] = await self._writer.call(lambda core: kept.everything(core.db))
         before = {one.address: one.token for one in everything}
@@ -96,7 +97,7 @@ class BridgeDesk:
         return {"bridge": next(shown for shown in await self._all() if shown["address"] == address)}
 
     async def _take_back(self, address: str, before: str | None, token: str) -> None:
-        """A mistake is not kept: neither a bridge that was not used before, nor a token in place of another."""
+        """Undo a mistake: leave a bridge that was not used before, or restore its earlier token."""
         if before is None:
             await self._change(lambda core: kept.remove(core.db, address))
         elif before != token:
@@ -113,7 +114,7 @@ class BridgeDesk:
         return [_find(everything, wanted)] if wanted else everything
 
     async def _change(self, change: Callable[[Core], object], room_for: str = "") -> None:
-        """Write it down, tell the core, and act on it."""
+        """Store the change, tell the core, and apply it."""
 
         def item(core: Core) -> tuple[list[Configured], set[str]]:
             change(core)
@@ -127,7 +128,7 @@ class BridgeDesk:
         self._bridges.configure(configured, needed)
 
     async def _settle(self, address: str, token: str, seconds: float) -> None:
-        """Until the bridge admitted us. Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
+        """Wait until the bridge admits us. Raises BridgeImpostor, BridgeRefused or BridgeUnreachable."""
         try:
             async with asyncio.timeout(seconds):
                 while (served := self._bridges.get(address)) is not None and not _is_settled(served, token):
@@ -136,7 +137,7 @@ class BridgeDesk:
             raise _unreachable(address, f"nothing within {seconds:g} s") from None
 
     async def _all(self) -> list[Json]:
-        """As they stand, the configured ones first and in their order."""
+        """Their current states, the configured ones first and in their order."""
         configured: list[Configured] = await self._writer.call(lambda core: kept.everything(core.db))
         known = {one.address: one for one in configured}
         others = [served.address for served in self._bridges if served.address not in known]
@@ -171,7 +172,7 @@ class BridgeDesk:
 
 
 def _time(at: float | None, now: float) -> str | None:
-    """A time of the loop's clock by the wall's."""
+    """The wall time of a time by the loop's clock."""
     return time_text(int((time.time() - (now - at)) * 1000)) if at is not None else None
 
 
@@ -218,7 +219,7 @@ def _is_settled(served: Served, token: str) -> bool:
 
 
 def _find(everything: list[Json], wanted: str, *, configured: bool = False) -> Json:
-    """By its address, or its host, with or without the port. Raises BridgeUnknown."""
+    """By its address, or its host with or without the port. Raises BridgeUnknown."""
     for shown in everything:
         place = host_of(shown["address"])
         named = wanted in (shown["address"], place, place.rpartition(":")[0].strip("[]"))

@@ -1,4 +1,4 @@
-"""The wires between the core and bridges: effects become blobs and requests, what bridges say becomes items."""
+"""Connects the core with bridges: effects become blobs and requests, and what bridges send becomes items."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACCOUNT_LABEL = "p2pa/1 bridge account"
-BUSY_MS = 1_000  # when too much waits for a bridge, some of it is through after this
+BUSY_MS = 1_000  # when too much waits for a bridge, some of it is sent after this
 
 
 class Bridges:
-    """Every bridge this node uses: those it was told to, and those its contacts are reached at.
+    """All bridges that this node uses: the configured ones, and those at which its contacts are reached.
 
     All of it runs in the loop's thread. `seed` is the node's own; `spawn` keeps a task until it ends.
     """
@@ -86,7 +86,7 @@ class Bridges:
         await self._news.wait()
 
     def configure(self, configured: Sequence[Configured], needed: Collection[str] = ()) -> None:
-        """Use these from now on, and those that are `needed` for contacts; the others are left."""
+        """Use these from now on, and those `needed` for contacts; leave the others."""
         self._tokens = {one.address: one.token for one in configured}
         for address, served in list(self._served.items()):
             if address in self._tokens:
@@ -104,12 +104,12 @@ class Bridges:
                     found.meet(meet)
 
     def admit(self, address: str) -> None:
-        """A configured bridge is to be tried now, and shown the token that is kept for it."""
+        """Try a configured bridge now, with the token stored for it."""
         if (served := self._serve(address)) is not None:
             served.admit(self._tokens[address], member=True)
 
     def carry(self, effects: Iterable[ForBridges]) -> None:
-        """Those of one committed batch."""
+        """Carry out the effects of one committed batch."""
         posted: dict[str, Served] = {}
         for effect in effects:
             match effect:
@@ -138,7 +138,7 @@ class Bridges:
             served.flush()
 
     def resumed(self) -> None:
-        """Networks changed: every bridge is worth a try."""
+        """Networks changed: try every bridge again."""
         for served in self._served.values():
             served.client.ask(lambda machine, now: machine.resumed(now))
 
@@ -146,7 +146,7 @@ class Bridges:
         await asyncio.gather(*(served.close() for served in self._served.values()))
 
     def _serve(self, address: str) -> Served | None:
-        """Its connection, begun when it is new; None for what is no bridge, or one too many."""
+        """The connection to a bridge, created if new; None for an invalid address, or beyond the limit."""
         served = self._served.get(address)
         if served is not None or (len(self._served) >= BRIDGES and address not in self._tokens):
             return served
@@ -169,7 +169,7 @@ class Bridges:
         else:
             self._places[meet.place] = meet
         for served in self._served.values():
-            if served.configured:  # one that a contact named could learn of every code, and use it up
+            if served.configured:  # a bridge that a contact named could learn of every code, and use it up
                 served.meet(meet)
 
     def _ring(self) -> None:
@@ -178,7 +178,7 @@ class Bridges:
 
 
 class Served:
-    """One bridge: its connection, and what waits for it. Raises BadBridge for what is no address."""
+    """One bridge: its connection, and what waits for it. Raises BadBridge for an invalid address."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class Served:
     ) -> None:
         self.address = address
         self.configured = False
-        self.unread: dict[bytes, str] = {}  # queues of ours that it does not let us read, and why
+        self.unread: dict[bytes, str] = {}  # our queues that it does not let us read, and why
         self._writer = writer
         self._endpoint = endpoint
         self._spawn = spawn
@@ -199,7 +199,7 @@ class Served:
         self._posting = Posting(os.urandom)
         self._taking = 0  # bytes that wait for the writer
         parsed = parse_bridge(address)
-        # Another account at each bridge: two of them cannot tell that it is one node by what it signs.
+        # Another account at each bridge, so that two bridges cannot tell by signatures that it is one node.
         self.account = SigningKey.from_seed(H(ACCOUNT_LABEL, seed, parsed.key))
         machine = Bridging(parsed, self.account, "", member=False, draw=os.urandom, jitter=random.SystemRandom().random)
         self.client = BridgeClient(machine, endpoint, self._report)
@@ -210,7 +210,7 @@ class Served:
 
     @property
     def waiting(self) -> int:
-        """Frames it has not answered for."""
+        """Number of frames it has not answered."""
         return len(self._posting)
 
     def admit(self, token: str, *, member: bool) -> None:
@@ -218,7 +218,7 @@ class Served:
         self.client.ask(lambda machine, now: machine.admit(token, now, member=member))
 
     async def close(self) -> None:
-        """What waits is its senders' again."""
+        """What waits goes back to its senders."""
         if posts := self._posting.drain():
             self._submit(partial(relays.refused, posts=posts, code=DOWN, retry_ms=0))
         await self.client.close()
@@ -248,7 +248,7 @@ class Served:
             self.client.ask(lambda machine, now: machine.meet(meet.place, side, meet.token, now))
 
     def post(self, post: Post) -> None:
-        """It goes with the next blob of its queue: `flush`, once all of a batch are here."""
+        """Sent with the next blob of its queue, by `flush`, once all posts of a batch are here."""
         if not self._posting.add(post):
             self._submit(partial(relays.refused, posts=[post], code=Refusal.RATE, retry_ms=BUSY_MS))
 
@@ -261,7 +261,7 @@ class Served:
         ticket, queue, token, blob, public = sealed.ticket, sealed.queue, sealed.token, sealed.blob, sealed.public
         self.client.ask(lambda machine, now: machine.put(ticket, queue, token, blob, now, public=public))
 
-    # --- from the machine ---
+    # --- from the state machine ---
 
     def _report(self, news: News) -> None:
         match news:
@@ -294,7 +294,7 @@ class Served:
         self._ring()
 
     async def _work(self, work: Work) -> None:
-        """In pieces, so that a node which stops waits for none of it."""
+        """In pieces, so that a node that stops need not wait for all of it."""
         start = 0
         while (stamp := await asyncio.to_thread(seek_stamp, work.claim, work.bits, start, WORK_TRIES)) is None:
             start += WORK_TRIES
@@ -305,7 +305,7 @@ class Served:
         """With our own addresses, for peers that may reach us directly."""
         hosts = await asyncio.to_thread(local_addresses)
         if self.machine.line is None:
-            return  # lost meanwhile, and told so
+            return  # lost meanwhile, and already reported so
         way = self.machine.line.way
         local = [format_address((host, self._endpoint.port)) for host in hosts if "%" not in host]
         log.info("bridge %s: reached by %s", self.machine.address.host, self.machine.line.way)
@@ -322,7 +322,7 @@ class Served:
         )
 
     def _taken(self, size: int, outcome: Outcome) -> None:
-        """Blobs that were not worked off come again on another connection."""
+        """Blobs that were not processed come again on another connection."""
         self._taking -= size
         if self._taking < INBOUND_QUEUE_BYTES // 2:
             self.client.hold(False)

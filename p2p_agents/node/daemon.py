@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class RunnableNode(Service, Protocol):
-    """What the daemon needs of a node beyond the control service."""
+    """What the daemon needs of a node besides the control service."""
 
     stopping: asyncio.Event
-    goodbye: str | None  # what clients are told once it stops; nothing where it failed
+    goodbye: str | None  # sent to clients when it stops; None if it failed
 
     async def start(self) -> None: ...
 
@@ -42,7 +42,8 @@ class RunnableNode(Service, Protocol):
 
 
 def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bool) -> int:
-    """Run the node of `home` until it is told to stop; the exit status. Its reason not to is left behind."""
+    """Run the node of `home` until it is told to stop; returns the exit status. If it cannot run, the reason is left in
+    the home."""
     os.umask(0o077)
     _raise_files()
     locked = False
@@ -59,7 +60,7 @@ def run(home: Home, make_node: Callable[[Home], RunnableNode], *, foreground: bo
             log.error("cannot run: %s", error.message)
             _leave(home, error)
         return _last_word(error)
-    except OSError as error:  # of the lock or the log: a disk that takes nothing
+    except OSError as error:  # of the lock or the log, on a disk that cannot be written
         return _last_word(errors.StoreReadOnly(f"{home.path} cannot be written: {error.strerror}"))
     except Exception:
         log.exception("cannot run")
@@ -75,7 +76,7 @@ def _last_word(error: errors.P2PError) -> int:
 
 
 def _raise_files() -> None:
-    """Let every client have its file, as far as this user may: shells set the limit low for old programs' sake."""
+    """Allow as many open files as this user may have, one per client: shells set a low limit for old programs."""
     wanted = limits.CONTROL_CLIENTS + limits.FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -84,22 +85,23 @@ def _raise_files() -> None:
 
 
 def take_lock(home: Home) -> int:
-    """The descriptor that holds the home's lock while it is open. Raises AlreadyRunning."""
+    """A descriptor that holds the home's lock while it is open. Raises AlreadyRunning."""
     fd = _open_lock(home)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(fd)
         raise errors.AlreadyRunning(f"another node runs for {home.path}") from error
-    with suppress(OSError):  # a full disk; who holds the lock is good to know, no more
+    with suppress(OSError):  # a full disk; naming the holder is useful, but not necessary
         os.ftruncate(fd, 0)
         os.write(fd, b"%d\n" % os.getpid())
     return fd
 
 
 def _open_lock(home: Home) -> int:
-    """The lock file; where none is and none can be made, the directory of keys: that of the home is for who starts a
-    node. Raises AlreadyRunning where another node has that, also once a file can be made again."""
+    """The lock file. If there is none and it cannot be created, the directory of keys instead, since that of the home
+    is locked by whoever starts a node. Raises AlreadyRunning if another node holds that, even once the file can be
+    created again."""
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     directory = os.open(home.keys, os.O_RDONLY | os.O_DIRECTORY | flags)
     try:
@@ -130,15 +132,15 @@ async def _serve(home: Home, make_node: Callable[[Home], RunnableNode]) -> None:
     stopping = node.stopping
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             loop.add_signal_handler(number, _tell_to_stop, node)
     control = ControlServer(node, home)
     try:
         await node.start()
         await control.start()
         gc.collect()
-        gc.freeze()  # what a started node is made of lives as long as it: never scan it again
-        sys.setswitchinterval(0.001)  # s: the store's thread must not hold the loop up
+        gc.freeze()  # a started node keeps its modules and tables for life: do not scan them again
+        sys.setswitchinterval(0.001)  # s, so that the store's thread does not hold up the loop
         log.info("listening on %s, pid %d", home.socket, os.getpid())
         await stopping.wait()
     finally:
@@ -156,15 +158,15 @@ def _tell_to_stop(node: RunnableNode) -> None:
 
 
 def _leave(home: Home, error: errors.P2PError) -> None:
-    with suppress(OSError):  # the disk that kept the node from starting may keep its reason out too
+    with suppress(OSError):  # the disk that kept the node from starting may reject this too
         leave_error(home, error)
 
 
 def _log_to(home: Home, foreground: bool) -> None:
-    """Log to the home's file, 0600, turned over at its bound; in the foreground to stderr too."""
-    logging.raiseExceptions = False  # a full disk takes no line, and no traceback about that either
+    """Log to the home's file, 0600, rotated at its size limit; in the foreground to stderr too."""
+    logging.raiseExceptions = False  # on a full disk no line can be logged, and no traceback about it either
     handlers: list[logging.Handler] = [logging.NullHandler()]
-    with suppress(OSError):  # a disk that takes nothing; what can be read there still is
+    with suppress(OSError):  # the disk cannot be written; what it holds can still be read
         handlers.append(
             logging.handlers.RotatingFileHandler(
                 home.log,
@@ -179,4 +181,4 @@ def _log_to(home: Home, foreground: bool) -> None:
     for handler in handlers:
         handler.setFormatter(EscapingFormatter())
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
-    logging.getLogger("quic").setLevel(logging.WARNING)  # a line per connection otherwise
+    logging.getLogger("quic").setLevel(logging.WARNING)  # otherwise it logs a line per connection

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DAMAGED_HINT = "check the disk; a backup made before has the words, and so have the peers: ask them to send them again"
 EVENTS_SHOWN = 10
-STARTING = "starting"  # what `net.mdns` gives as its problem before its first attempt
+STARTING = "starting"  # the problem that `net.mdns` reports before its first attempt
 MULTICAST_HINT = (
     "let UDP port 5353 pass this machine's firewall; or exchange addresses by hand: p2p-agents node status shows the"
     " port, p2p-agents peers add HOST:PORT dials it"
@@ -54,17 +54,17 @@ _DISK_HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a running node knows better than a probe."""
+    """What a running node knows better than a probe could find out."""
 
     port: int
     mdns_problem: str | None
     hints_problem: str | None
-    probe: Probe  # which the node answers
+    probe: Probe  # answered by the node
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`ok` is None for what is worth knowing and neither good nor bad, as what happened once, at `time`."""
+    """`ok` is None for information that is neither good nor bad, such as a past event, at `time`."""
 
     name: str
     ok: bool | None
@@ -80,8 +80,8 @@ class Check:
 def run_checks(
     home: Home, live: Live | None = None, *, resting: EnvironmentFault | None = None
 ) -> list[dict[str, Any]]:
-    """Every check, in the order in which one builds on another; `resting` is why a node that runs only reads. Blocks
-    for some milliseconds where all is well, and for some seconds where nothing comes through."""
+    """All checks, each after those it depends on; `resting` is why a running node only reads. Blocks for milliseconds
+    if all is well, and for some seconds if nothing gets through."""
     checks = [
         _crypto(),
         _home(home),
@@ -99,7 +99,7 @@ def run_checks(
 
 
 def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
-    """How identities and contacts stand now, and what happened once that a human should know of."""
+    """The state of identities and contacts, and past events that people should know of."""
     kept = [_rotation(core, hosted) for hosted in core.hosted.values()]
     kept += [Check("keys", False, broken.fault.message, broken.fault.hint) for broken in core.unusable.values()]
     if broken := integrity.count(core):
@@ -135,7 +135,7 @@ def _forgotten(core: Core, hosted: Hosted) -> list[Check]:
 
 
 def _event(core: Core, event: Event) -> Check:
-    """What was true then. What still is has a check of its own."""
+    """A past event. What still holds has a check of its own."""
     hosted = core.hosted.get(event.agent)
     whose = f"{called(Names(core, hosted).of(event.peer))}: " if hosted is not None and any(event.peer) else ""
     return Check(event.kind, None, whose + event.detail, time=time_text(event.time_ms))
@@ -159,7 +159,7 @@ def _home(home: Home) -> Check:
 
 
 def _disk(home: Home) -> Check:
-    """Whether what is written there stays there."""
+    """Whether data written there can be read back."""
     if not os.path.isdir(home.path):
         return Check("disk", None, "nothing is kept yet")
     path = os.path.join(home.path, f"doctor-{secrets.token_hex(8)}.tmp")
@@ -180,7 +180,7 @@ def _disk(home: Home) -> Check:
 
 
 def _write(path: str) -> None:
-    """All the way to the disk, and back. Raises OSError."""
+    """Write to the disk itself, and read back. Raises OSError."""
     data = os.urandom(DISK_PROBE_BYTES)
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as file:
         file.write(data)
@@ -192,7 +192,7 @@ def _write(path: str) -> None:
 
 
 def _store(home: Home, *, running: bool, resting: bool) -> list[Check]:
-    """The store, and without a node the key files of its agents: a node has tried them itself."""
+    """The store, and without a node the key files of its agents; a running node has read them itself."""
     if not os.path.exists(home.store):
         return [Check("store", None, "no messages yet")]
     open_ = Database.rest if resting else Database.read if running else Database.open
@@ -230,7 +230,7 @@ def _broken_key(home: Home, local: LocalAgent) -> Check | None:
 
 
 def _how_to_restore(home: Home) -> str:
-    """From a backup, or from the last copy that was whole, if there is one beside the store."""
+    """From a backup, or from the last intact copy beside the store, if there is one."""
     kept = upgrade.kept(home.store)
     copy = f"; or stop the node and put {kept[-1]}, of before the last upgrade, in its place" if kept else ""
     return f"move it away and run: p2p-agents backup import FILE{copy}; contacts give back what they hold"
@@ -268,7 +268,8 @@ def _network() -> Check:
 
 
 def _udp(live: Live | None) -> list[Check]:
-    """Datagrams to this machine's addresses, and by its interfaces, at the node's port or at a stand-in's."""
+    """Whether datagrams reach this machine's own addresses, and pass its interfaces, at the node's port or that of a
+    stand-in."""
     if live is not None:
         return _passages(live.port, live.probe)
     probe = probing.Probe()
@@ -298,7 +299,7 @@ def _passages(port: int, probe: Probe) -> list[Check]:
 
 
 def _multicast(live: Live | None) -> Check:
-    """What the node says of it first; then a question to everybody, which must at least be heard here."""
+    """First what the node reports; then a question to the group, which this machine itself must hear."""
     problem = live.mdns_problem if live is not None else None
     if problem == STARTING:
         return Check("multicast", None, "multicast DNS is starting", "ask again in a second")

@@ -1,4 +1,4 @@
-"""The control methods that read or write a file of the human's: files in a thread, decisions in the writer."""
+"""The control methods that read or write the user's files: file access in a thread, decisions in the writer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Keeping:
         return rotated
 
     async def _export_next_root(self, params: Json) -> Json:
-        """The file first, and read again; only then does the key leave this machine's own files."""
+        """Write the file first and read it back; only then delete the key from this machine's own files."""
         path = params["path"]
         agent, seed = await self._writer.call(lambda core: ownership.next_root(core, params))
         await asyncio.to_thread(vault.write_next_root, path, agent, seed)
@@ -76,7 +76,8 @@ class Keeping:
         return {"path": path, "bytes": size, "contacts": len(backup.contacts), "next_root": where}
 
     async def _import(self, params: Json) -> Json:
-        """The passphrase costs a second, in a thread; one item takes all of it in, off the file, open until then."""
+        """Checking the passphrase takes a second, in a thread; one item imports everything from the file, which stays
+        open until then."""
         files = ExitStack()
         try:
             file = await asyncio.to_thread(files.enter_context, vault.opened(params["path"]))
@@ -104,9 +105,9 @@ def check_passphrase(passphrase: str) -> None:
 
 
 def write_backup(path: str, backup: Backup, log: Iterable[bytes], passphrase: str, cost: Cost | None = None) -> int:
-    """A new file, which is then opened again with the passphrase and compared; its size. Blocks for seconds.
+    """Write a new file, then open it with the passphrase and compare; returns its size. Blocks for seconds.
 
-    Raises BadPassphrase, FileExists or FileUnusable, and leaves no file behind then.
+    Raises BadPassphrase, FileExists or FileUnusable, and then leaves no file behind.
     """
     check_passphrase(passphrase)
     written = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The wires between the core and the endpoint: connection events become items, effects become bytes and dials."""
+"""Connects the core with the endpoint: connection events become items, effects become bytes and dials."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Lines:
         self._contacts = Bucket(CONTACTS_WORK_BURST, CONTACTS_WORK_PER_S)
         self._gates: dict[int, Gate] = {}
         self._connections: dict[int, Connection] = {}
-        self._targets: dict[int, Target] = {}  # of dials that are under way or succeeded
-        self.probes: set[Probe] = set()  # of those who look at this moment what comes through
-        self._queued: dict[int, int] = {}  # bytes handed to the writer and not taken yet
+        self._targets: dict[int, Target] = {}  # of dials in progress or successful
+        self.probes: set[Probe] = set()  # of callers that test right now what gets through
+        self._queued: dict[int, int] = {}  # bytes handed to the writer and not yet taken
 
     # --- from the endpoint ---
 
@@ -75,8 +75,8 @@ class Lines:
         )
 
     def received(self, connection: Connection, data: bytes) -> None:
-        """QUIC has no backpressure to offer: a peer that outruns the writer, or its allowance, is cut off, before the
-        writer has any of it."""
+        """QUIC streams have no backpressure here: a peer that sends faster than the writer takes, or beyond its
+        allowance, is cut off before the writer gets any of it."""
         number, size = connection.id, len(data)
         if not self._gates[number].passes(data, self._now()):
             log.debug("connection %d: more than it may ask of us", number)
@@ -92,7 +92,7 @@ class Lines:
         )
 
     def _taken(self, number: int, size: int, outcome: Outcome) -> None:
-        """Bytes that were not worked off leave a hole in the stream: only a new connection can go on from there."""
+        """Bytes that were not processed leave a hole in the stream: only a new connection can continue."""
         if number in self._queued:
             self._queued[number] -= size
             if outcome.error is not None:
@@ -110,7 +110,7 @@ class Lines:
             self._writer.submit(lambda core: core.router.dialed(target))
 
     def probed(self, data: bytes, address: Address) -> None:
-        """What this machine sends to itself is answered, and nobody else."""
+        """Answer datagrams that this machine sends to itself, and no others."""
         for probe in self.probes:
             if (answer := probe.answer(data)) is not None:
                 self.endpoint.send(answer, address)
@@ -118,7 +118,7 @@ class Lines:
     # --- from the core ---
 
     def carry(self, effect: ForEndpoint) -> None:
-        """Let an effect happen."""
+        """Carry out an effect."""
         match effect:
             case Transmit(number, data):
                 if (connection := self._connections.get(number)) is not None:
@@ -138,12 +138,12 @@ class Lines:
                 assert_never(effect)
 
     def _dial(self, dial: Dial) -> None:
-        """All addresses at once; the first that answers is kept, the core drops the others."""
+        """Dial all addresses at once; the first that answers is kept, and the core drops the others."""
         pin = dial.target.node or None
         for address in dial.addresses:
             try:
                 connection = self.endpoint.dial(parse_address(address), pin=pin)
-            except P2PError as error:  # an address this socket cannot reach
+            except P2PError as error:  # an address that this socket cannot reach
                 log.debug("cannot dial %s: %s", address, error.message)
                 self._writer.submit(lambda core: core.router.dialed(dial.target))
             else:

@@ -1,4 +1,4 @@
-"""Host names that people type, as addresses to dial."""
+"""Resolves host names that people type into addresses to dial."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from contextlib import suppress
 from p2p_agents.errors import NotReachable, Usage
 from p2p_agents.quic.address import format_address, from_sockaddr, parse_address, split_address
 
-LOOKUP_S = 5.0  # a resolver that has not answered by then has no answer
-ADDRESSES_MAX = 8  # of one name that are dialled; a host has a few
+LOOKUP_S = 5.0  # a resolver that has not answered by then counts as having no answer
+ADDRESSES_MAX = 8  # dialed for one name; a host has a few
 
 
 async def addresses_of(text: str) -> list[str]:
-    """An address as it is, a host name as all that the system's resolver says. Raises Usage or NotReachable."""
+    """An address unchanged, or all addresses that the system's resolver gives for a host name. Raises Usage or
+    NotReachable."""
     host, port = split_address(text)
     if not any(char.isalpha() for char in host) or ":" in host:
         return [format_address(parse_address(text))]

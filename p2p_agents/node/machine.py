@@ -40,11 +40,11 @@ class SystemEntropy:
         return os.urandom(size)
 
     def kem_key(self) -> KemKey:
-        """From the pool, or made on the spot when it ran dry."""
+        """From the pool; made on the spot if the pool is empty."""
         return self._pool.popleft() if self._pool else self._make()
 
     def refill(self) -> bool:
-        """Make one key ahead; False when the pool is full."""
+        """Make one key ahead; False if the pool is full."""
         if len(self._pool) >= POOL_KEYS:
             return False
         self._pool.append(self._make())

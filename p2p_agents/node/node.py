@@ -58,12 +58,12 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 TICK_S = 1.0
 TICKS_A_MINUTE = 60
-KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding messages up
-TRUNCATE_TICKS = 5  # seconds between checkpoints that empty the WAL of used keys
+KEYS_A_SECOND = 4  # made ahead until the pool is full: soon after the start, without holding up messages
+TRUNCATE_TICKS = 5  # seconds between checkpoints that remove used keys from the WAL
 
 
 class Node:
-    """One per OS user and home. Everything that decides runs in the writer; this only moves bytes and calls."""
+    """One per OS user and home. All decisions are made in the writer; this only moves bytes and calls."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -71,13 +71,13 @@ class Node:
         self.goodbye: str | None = None  # set by whoever stops the node on purpose
         self._started = time.monotonic()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._bridges: Bridges | None = None  # a node without any pays for none
-        self._blocked = False  # somebody read from the store when the WAL was to be emptied
+        self._bridges: Bridges | None = None  # None as long as no bridge is used
+        self._blocked = False  # a reader kept the WAL from being emptied
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._own = {"node.info": self._info, "node.stop": self._stop, "doctor": self._doctor}
-        self._resting: Resting | None = None  # while the disk takes nothing: only what is there is read
+        self._resting: Resting | None = None  # set while the disk cannot be written: then the node only reads
 
-    # --- life ---
+    # --- lifecycle ---
 
     async def start(self) -> None:
         """Raises an EnvironmentFault that says why the node cannot run here."""
@@ -92,7 +92,7 @@ class Node:
             await self._go_online()
 
     async def _open(self) -> None:
-        """The store, its writer and its agents. Raises an EnvironmentFault, with all of it closed again."""
+        """Open the store, its writer and its agents. Raises an EnvironmentFault, with everything closed again."""
         loop = asyncio.get_running_loop()
         try:
             await self._off_loop(self._open_store)
@@ -105,7 +105,7 @@ class Node:
             raise
 
     async def _rest(self, fault: EnvironmentFault) -> None:
-        """Only read what is there. Raises the fault where that cannot be done either."""
+        """Only read the store. Raises the fault if even that is not possible."""
         try:
             self._resting = await self._off_loop(lambda: Resting(fault, self._resting_core()))
         except EnvironmentFault as deeper:
@@ -123,7 +123,7 @@ class Node:
         return core
 
     async def _until_writable(self) -> None:
-        """Try again and again; then the node goes on as after any start."""
+        """Try repeatedly to write; then the node continues as after a normal start."""
         opened = False
         while not opened:
             await asyncio.sleep(TICK_S)
@@ -140,7 +140,7 @@ class Node:
         log.info("the store takes what is written")
 
     async def _off_loop(self, work: Callable[[], Any]) -> Any:
-        """In the readers' thread: nobody reads meanwhile from a file that may change."""
+        """Runs in the readers' thread, so that nobody reads meanwhile from a file that may change."""
         return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
     async def _go_online(self) -> None:
@@ -171,7 +171,7 @@ class Node:
         return assemble(db, self.home.keys, self._certificate.public, SystemClock(), entropy, jitter)
 
     async def _open_endpoint(self) -> Endpoint:
-        """On the port of last time when it is free: addresses that peers remember stay good."""
+        """On the previous port if it is free, so that addresses which peers remember stay valid."""
         last = await self._writer.call(lambda core: core.db.remembered("port"))
         endpoint = None
         if last:
@@ -211,7 +211,7 @@ class Node:
             del self._db
 
     def _spawn(self, work: Any, name: str) -> None:
-        """A background task of the node: kept until it ends, and its failure is logged."""
+        """A background task of the node: kept until it ends, with failures logged."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -233,13 +233,13 @@ class Node:
                 self._writer.submit(schedule.minute)
 
     def _truncate(self, core: Core) -> None:
-        """Outside any transaction: used keys leave the files (PROTOCOL A5)."""
+        """Outside any transaction: removes used keys from the files (PROTOCOL A5)."""
         self._blocked = core.db.changed() and not core.db.truncate()
 
     # --- effects ---
 
     def _happen(self, effects: list[Outward]) -> None:
-        """What a committed batch asked for, in the loop's thread."""
+        """Carry out what a committed batch asked for, in the loop's thread."""
         route(effects, self)
 
     def to_endpoint(self, effect: ForEndpoint) -> None:
@@ -324,7 +324,7 @@ class Node:
         return await self._calls.call(method, params)
 
     async def _answer_resting(self, resting: Resting, method: Method, params: Json) -> Json:
-        """What only reads. Raises what keeps the node from writing, for all else."""
+        """Answer a method that only reads. For all others, raises what keeps the node from writing."""
         if not method.reads:
             raise resting.refusal()
         query = commands.HANDLERS[method.name]
@@ -355,7 +355,7 @@ class Node:
         }
 
     def _shown_addresses(self) -> list[Address]:
-        """For a picture that is to fit a small terminal: where most peers reach this node."""
+        """For a picture that must fit a small terminal: the addresses where most peers reach this node."""
         plain = [host for host in local_addresses() if "%" not in host]
         return [(host, self._endpoint.port) for host in plain[:1]]
 
@@ -380,7 +380,7 @@ class Node:
         return {"checks": checks + told}
 
     async def _read(self, query: Callable[[Core], Any]) -> Any:
-        """A long query, off the writer's path: it sees committed rows only."""
+        """Run a long query outside the writer: it sees committed rows only."""
         return await self._off_loop(lambda: self._query(query))
 
     def _query(self, query: Callable[[Core], Any]) -> Any:
@@ -395,14 +395,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """A node whose disk takes nothing: why, and its agents. The core's own connection is closed: it is for views."""
+    """A node whose disk cannot be written: why, and its agents. The core's own connection is closed; it is used for
+    views only."""
 
     fault: EnvironmentFault
     core: Core
 
     @property
     def why(self) -> Json:
-        """What every answer says beside its own."""
+        """Added to every answer."""
         return {"reads_only": self.fault.message}
 
     def refusal(self) -> EnvironmentFault:

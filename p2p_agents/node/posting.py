@@ -1,4 +1,4 @@
-"""Posts for one bridge become blobs: of each queue one is under way, and what comes meanwhile gathers into the next."""
+"""Turns posts for one bridge into blobs: one at a time for each queue, while later posts gather into the next."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FRAME_HEAD_BYTES = 5
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A blob that may go now."""
+    """A blob that may be sent now."""
 
     ticket: int
     queue: bytes
     token: bytes = field(repr=False)
     blob: bytes = field(repr=False)
-    public: bool = False  # the queue takes work in place of a token
+    public: bool = False  # the queue takes work instead of a token
 
 
 class Posting:
-    """`draw` gives secret bytes."""
+    """`draw` returns secret random bytes."""
 
     def __init__(self, draw: Callable[[int], bytes]) -> None:
         self._draw = draw
@@ -42,11 +42,11 @@ class Posting:
         self._bytes = 0
 
     def __len__(self) -> int:
-        """Posts that nobody answered for."""
+        """Number of unanswered posts."""
         return sum(map(len, self._waiting.values())) + sum(map(len, self._under_way.values()))
 
     def add(self, post: Post) -> bool:
-        """False where too much waits already."""
+        """False if too much waits already."""
         if self._bytes + len(post.frame) > BRIDGE_WAITING_BYTES:
             return False
         self._bytes += len(post.frame)
@@ -54,22 +54,22 @@ class Posting:
         return True
 
     def ready(self, blob_bytes: int = BLOB_BYTES) -> list[Sealed]:
-        """The next blob of every queue that has none under way; a bridge takes blobs up to that size."""
+        """The next blob of every queue that has none in flight; a bridge takes blobs up to that size."""
         return [self._seal(queue, blob_bytes) for queue in list(self._waiting) if queue not in self._busy]
 
     def stored(self, ticket: int) -> list[Post]:
-        """The posts of that blob; its queue may have another."""
+        """The posts of that blob; its queue may send another."""
         return self._settle(ticket)
 
     def refused(self, ticket: int) -> list[Post]:
-        """The posts of that blob, and all behind them in its queue: none overtakes another."""
+        """The posts of that blob and all those behind them in its queue, so that none overtakes another."""
         posts = self._settle(ticket)
         behind = self._waiting.pop(posts[0].route.queue, deque()) if posts else deque()
         self._bytes -= sum(len(post.frame) for post in behind)
         return [*posts, *behind]
 
     def drain(self) -> list[Post]:
-        """Everything that nobody answered for: nobody will."""
+        """All unanswered posts, which nobody will answer any more."""
         posts = [post for posts in (*self._under_way.values(), *self._waiting.values()) for post in posts]
         self._waiting.clear()
         self._under_way.clear()

@@ -1,4 +1,4 @@
-"""Deleting messages for good: their bodies, the words of them in the index, and what of both the files still hold."""
+"""Deletes messages for good: their bodies, their words in the index, and the remains of both in the files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 log = logging.getLogger(__name__)
 
 EMPTYING_TRIES = 20  # to empty the write-ahead log while readers come and go
-EMPTYING_S = 0.1  # between two of them
+EMPTYING_S = 0.1  # between two tries
 
 
 class Purging:
@@ -50,12 +50,12 @@ class Purging:
         return {"purged": purged, "kept": kept, "emptied": emptied}
 
     async def remove(self, params: Json) -> Json:
-        """As `removal.remove`, and `emptied`: whether the files hold nothing of the agent's words any more."""
+        """As `removal.remove`, with `emptied`: whether the files hold none of the agent's messages any more."""
         removed: Json = await self._writer.call(partial(removal.remove, params=params), long=True)
         return removed | {"emptied": not params["dry"] and await self._clear()}
 
     async def _clear(self) -> bool:
-        """The agent is gone, whatever the disk says now: what is left, the node clears away as soon as it can."""
+        """The agent is gone, whatever errors the disk gives now: the node deletes what is left as soon as it can."""
         try:
             while not await self._writer.call(remains.clear):
                 pass
@@ -69,7 +69,7 @@ class Purging:
         return await self._empty()
 
     async def _empty(self) -> bool:
-        """Whether the write-ahead log is empty; else the node goes on trying."""
+        """Whether the write-ahead log is empty; if not, the node keeps trying."""
         for _ in range(EMPTYING_TRIES):
             if await self._truncated():
                 return True
@@ -92,7 +92,7 @@ class Purging:
 
 
 def check(params: Json) -> Json:
-    """What is to go, or BadParams: nothing chosen is a mistake, never everything."""
+    """What to delete. Raises BadParams if nothing is chosen, which is a mistake and never means everything."""
     if not (params["ids"] or params["with"] or params["before"]):
         raise BadParams("say what to delete: ids, a peer, a date, or several of them")
     if params["ids"] and (params["with"] or params["before"]):
@@ -111,8 +111,7 @@ def _moment(text: str) -> int:
 
 
 def page(core: Core, params: Json, after: int) -> tuple[int | None, int, int]:
-    """(cursor to go on from, None at the end; how many went; how many stay, because somebody is still to be given
-    them)."""
+    """(cursor to continue from or None at the end, number deleted, number kept because somebody is still owed them)."""
     hosted = core.acting(params["agent"])
     agent, kinds = hosted.local.id, core.hooks.shown()
     if params["ids"]:

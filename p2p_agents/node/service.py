@@ -1,4 +1,4 @@
-"""What the control socket asks: each method as a batch item, and the few that wait for something to happen."""
+"""The requests of the control socket: each method as a batch item, and the few that wait for something to happen."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ AWAITED: dict[str, frozenset[str]] = {
     "delivered": frozenset({State.DELIVERED, State.READ}),
     "read": frozenset({State.READ}),
 }
-KEY_BYTES = 16  # of an idempotency key, where the caller gave none
+KEY_BYTES = 16  # of an idempotency key, if the caller gave none
 
 
 class Bell:
-    """Rings for everybody who waits on a topic; who waits again waits for the next ring."""
+    """Wakes everybody who waits on a topic; whoever waits again waits for the next ring."""
 
     def __init__(self) -> None:
         self._events: dict[object, asyncio.Event] = {}
@@ -69,12 +69,12 @@ class _Watcher:
     """What happened since a `watch` looked: own messages that changed state, and peers that ask to be accepted."""
 
     agent: int
-    peer: bytes | None  # the only one whose messages and request are wanted
+    peer: bytes | None  # only this peer's messages and request; None for all
     moved: set[int] = field(default_factory=set)
     asked: set[bytes] = field(default_factory=set)
 
     def note(self, what: int | bytes) -> None:
-        """An entry that changed state, or a peer that asks."""
+        """`what` is an entry that changed state, or a peer that asks."""
         if isinstance(what, int):
             self.moved.add(what)
         elif self.peer in (None, what):
@@ -87,14 +87,14 @@ class _Watcher:
 
 
 class Calls:
-    """The methods of the registry over the writer. `search_words` runs a query off the writer's path."""
+    """The registry's methods over the writer. `search_words` runs a query outside the writer."""
 
     def __init__(self, writer: Writer, reader: Callable[[Callable[[Core], Any]], Awaitable[Any]]) -> None:
         self._writer = writer
         self._reader = reader
         self._bell = Bell()
         self._tickets = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[Json]] = {}  # of readers that wait
+        self._answers: dict[int, asyncio.Future[Json]] = {}  # of waiting readers
         self._watchers: list[_Watcher] = []
         purging = Purging(writer)
         self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {
@@ -121,7 +121,7 @@ class Calls:
         try:
             result: Json = await self._writer.call(lambda core: handler(core, params), hurry=known.hurried)
         except (StoreFull, StoreReadOnly, StoreUncertain) as fault:
-            if not known.reads:  # what `inbox` showed is then not noted for `ack`
+            if not known.reads:  # what `inbox` showed is then not recorded for `ack`
                 raise
             result = await self._reader(lambda core: handler(core, params)) | {"reads_only": fault.message}
         return result
@@ -224,7 +224,7 @@ class Calls:
         if answered:
             self._writer.later(end)
         else:
-            await self._writer.call(end)  # what was handed over in the last moment counts as shown, so it is given
+            await self._writer.call(end)  # what was handed over at the last moment counts as shown, so it is returned
         if answer.done():
             return answer.result()
         if not has_news(page):
@@ -233,7 +233,8 @@ class Calls:
         return page
 
     async def _begin(self, item: Callable[[Core], Any], ticket: int = 0) -> Any:
-        """What an item returns that counts a reader of the agent it names first; a caller that goes is uncounted."""
+        """The result of an item that counts a reader of the agent that it names first; if the caller goes away, the
+        reader is uncounted."""
         begun = self._writer.call(item)
         try:
             return await asyncio.shield(begun)
@@ -268,7 +269,8 @@ class Calls:
     # --- peers add ---
 
     async def _add_peer(self, params: Json) -> Json:
-        """Dial, and wait for the node there to say who it hosts; of an address that was passed on, who it is of."""
+        """Dial, and wait until the node there lists its agents; for an address that was passed on, return whose it
+        is."""
         if is_address(params["address"]):
             kept: Json = await self._writer.call(lambda core: addressing.add(core, params))
             return kept
@@ -295,7 +297,7 @@ class Calls:
     # --- pair ---
 
     async def _wait_for_pairing(self, params: Json) -> Json:
-        """Until somebody held the code, or it ended otherwise."""
+        """Wait until somebody used the code, or it ended otherwise."""
         found = await self._until_paired(lambda core: invitation.outcome(core, params), params["timeout"])
         if found is None:
             raise WaitTimeout("nobody has used the code yet; it is still valid")
@@ -320,7 +322,7 @@ class Calls:
             self._writer.submit(partial(invitation.end_join, attempt=begun.result()))
 
     async def _until_paired(self, look: Callable[[Core], Any], timeout: float) -> Any:
-        """What `look` found at last; nothing when the time is over."""
+        """What `look` found in the end; None on timeout."""
         deadline = time.monotonic() + timeout
         while True:
             moved = self._bell.event("pairing")
@@ -355,7 +357,7 @@ class Calls:
             self._writer.submit(lambda core: presence.reader_left(core, agent))
 
     async def _claim(self, params: Json) -> AsyncIterator[Json]:
-        """One page, kept from all others of its reader until it is acknowledged or the client hangs up."""
+        """One page, hidden from all others of its reader until it is acknowledged or the client hangs up."""
         ticket = next(self._tickets)
         taken = self._writer.call(lambda core: claiming.take(core, params, ticket))
         try:
@@ -384,7 +386,7 @@ def has_news(page: Json) -> bool:
 
 
 async def _done(future: asyncio.Future[Any], timeout: float) -> bool:
-    """Whether it is done within the time; it goes on either way."""
+    """Whether it is done within the time; in either case it keeps running."""
     done, _ = await asyncio.wait([future], timeout=max(0.0, timeout))
     return bool(done)
 

@@ -26,7 +26,7 @@ _HEAD = "p2p-agents next root key, version 1"
 
 
 def write_next_root(path: str, agent: bytes, seed: bytes) -> None:
-    """Raises FileExists or FileUnusable. It is read again before this returns."""
+    """Raises FileExists or FileUnusable. The file is read back before this returns."""
     text = f"{_HEAD}\nagent {id_text(agent)}\nkey {id_text(seed)}\n"
     write_new(path, [text.encode()])
     if read_next_root(path, agent) != seed:
@@ -44,15 +44,15 @@ def read_next_root(path: str, agent: bytes) -> bytes:
             raise BadKeyFile(f"{path} holds no next root key of this version")
         named, seed = (parse_id(line.split()[1]) for line in (whose, key))
     except (ValueError, IndexError, Malformed):
-        raise BadKeyFile(f"{path} holds no next root key") from None  # the cause would hold the key
+        raise BadKeyFile(f"{path} holds no next root key") from None  # the cause would contain the key
     if named != agent:
         raise NextRootWrong(f"{path} holds the next root key of agent {id_text(named)[:10]}, not of this one")
     return seed
 
 
 def write_new(path: str, parts: Iterable[bytes]) -> None:
-    """A new file, synced and whole when it gets its name; none is left behind where writing failed. Raises FileExists
-    or FileUnusable."""
+    """Write a new file, synced and complete before it gets its name; nothing is left behind on failure. Raises
+    FileExists or FileUnusable."""
     if os.path.lexists(path):
         raise FileExists(f"{path} exists already")
     draft = f"{path}.part"
@@ -78,25 +78,25 @@ def write_new(path: str, parts: Iterable[bytes]) -> None:
 
 
 def _name(draft: str, path: str) -> None:
-    """Never over another file, which a rename alone would replace."""
+    """Never replaces another file, which a plain rename would do."""
     try:
         os.link(draft, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links, as those of memory sticks
+    except OSError:  # a file system without links, as on memory sticks
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         os.rename(draft, path)
 
 
 def delete(path: str) -> None:
-    """What was made here and is not to stay."""
+    """Delete a file that was made here and must not stay."""
     with suppress(OSError):
         os.unlink(path)
 
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """A plain file, to be read: no pipe or device, which might never end. Raises FileUnusable."""
+    """A plain file opened for reading; not a pipe or device, which might never end. Raises FileUnusable."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:

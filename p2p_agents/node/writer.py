@@ -1,7 +1,7 @@
-"""Turns of the decider in the loop's own thread: what came in one turn of the loop is one transaction.
+"""Runs the decider in the loop's own thread: what came in one turn of the loop is one transaction.
 
-A thread is used only where somebody would notice the wait: for commits while the disk is slow, which is measured, and
-for work that says it may take long. The loop then goes on with packets and heartbeats, and new items wait.
+A thread is used only where the wait would be noticed: for commits while the disk is slow, which is measured, and for
+work declared to be long. Meanwhile the loop handles packets and heartbeats, and new items wait.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TURN_ITEMS = 128  # items in one transaction: a commit's cost is shared, and packets do not wait long for one
-LINGER_S = 0.003  # items that nobody hurries are committed together with what comes within this
+TURN_ITEMS = 128  # items in one transaction: they share the cost of a commit, and packets do not wait long for it
+LINGER_S = 0.003  # items without hurry are committed together with what comes within this time
 SLOW_COMMIT_S = 0.01  # commits that take longer hold up packets that are due
 COMMIT_WEIGHT = 1 / 4  # of the last commit in the mean: one of 40 ms is enough, one of 20 ms may be chance
 
@@ -45,8 +45,8 @@ class _Queued:
 
 
 class Writer:
-    """Runs items in the order they were submitted. `deliver` gets each batch's effects. All of it is called in the
-    loop's thread."""
+    """Runs items in the order of submission. `deliver` gets each batch's effects. All of it is called in the loop's
+    thread."""
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class Writer:
         self._deliver = deliver
         self._died = died
         self._queue: deque[_Queued | Work] = deque()
-        self._taken: list[_Queued] = []  # from the queue and not done yet
-        self._next: asyncio.Handle | None = None  # the turn that is to come
-        self._due = 0.0  # and when, by the loop's clock
+        self._taken: list[_Queued] = []  # from the queue and not finished
+        self._next: asyncio.Handle | None = None  # the scheduled turn
+        self._due = 0.0  # its time, by the loop's clock
         self._is_open = False
-        self._away: asyncio.Future[Any] | None = None  # a thread has the core
+        self._away: asyncio.Future[Any] | None = None  # while a thread has the core
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._commit_s = 0.0  # what commits take, a moving mean
 
-    # --- life ---
+    # --- lifecycle ---
 
     def start(self) -> None:
         self._is_open = True
@@ -86,7 +86,7 @@ class Writer:
         self._put_off()
         self._thread.shutdown(wait=False)
 
-    # --- what is asked ---
+    # --- submitting ---
 
     def submit(self, item: Item, done: Done | None = None) -> None:
         """Queue an item; `done` is called with its outcome after the commit."""
@@ -94,7 +94,7 @@ class Writer:
         self._plan(0.0)
 
     def later(self, item: Item, done: Done | None = None) -> None:
-        """Queue an item that nobody hurries: it joins the next one's transaction, or runs LINGER_S from now."""
+        """Queue an item without hurry: it joins the next one's transaction, or runs LINGER_S from now."""
         self._queue.append(_Queued(item, done))
         self._plan(LINGER_S)
 
@@ -104,7 +104,7 @@ class Writer:
         self._plan(0.0)
 
     def call(self, item: Item, *, hurry: bool = True, long: bool = False) -> asyncio.Future[Any]:
-        """Queue an item and await what it returns or raises. A `long` one runs in a thread, and all others wait."""
+        """Queue an item and await its result or error. A `long` one runs in a thread while all others wait."""
         future: asyncio.Future[Any] = self._loop.create_future()
         self._queue.append(_Queued(item, partial(_settle, future), long))
         self._plan(0.0 if hurry else LINGER_S)
@@ -113,7 +113,7 @@ class Writer:
     # --- turns ---
 
     def _plan(self, wait_s: float) -> None:
-        """A turn within so many seconds; 0: once what is ready in the loop was heard."""
+        """Schedule a turn within so many seconds; 0: once the loop's ready callbacks have run."""
         if not self._is_open or self._away is not None:
             return
         due = self._loop.time() + wait_s
@@ -130,7 +130,7 @@ class Writer:
             self._next = None
 
     def _run(self) -> None:
-        """A node whose decider breaks must not linger: it ends, and the next command starts another."""
+        """A node whose decider fails must not linger: it ends, and the next command starts another."""
         self._put_off()
         try:
             if self._queue and not isinstance(self._queue[0], _Queued):
@@ -154,7 +154,7 @@ class Writer:
             self._finish(turn)
 
     def _take(self) -> list[_Queued]:
-        """What one transaction is for."""
+        """The items of one transaction."""
         taken: list[_Queued] = []
         while self._queue and len(taken) < TURN_ITEMS:
             head = self._queue[0]
@@ -193,7 +193,7 @@ class Writer:
     # --- in the thread ---
 
     def _go_away(self, work: Callable[..., Any], *given: Any) -> None:
-        """The thread has the core until it comes back."""
+        """The thread has the core until it is done."""
         self._away = self._loop.run_in_executor(self._thread, work, *given)
         self._away.add_done_callback(self._back)
 
@@ -218,7 +218,7 @@ class Writer:
             log.warning("upkeep of the store: %s", fault.message)
 
     def _bury(self) -> None:
-        """Nobody waits for a dead writer: what it took or was given is answered."""
+        """The writer failed: answer everything that it took or was given."""
         log.exception("the writer died")
         left = [*self._taken, *(entry for entry in self._queue if isinstance(entry, _Queued))]
         self._queue.clear()

@@ -1,4 +1,4 @@
-"""Addresses that people pass on: our own, where strangers may knock, and those of others, where we may."""
+"""Addresses that people pass on: our own, where strangers may knock, and others', where we may."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Json = dict[str, Any]
 WITHDRAWN = {"address": None, "bridge": None, "expires": None, "queue": None}
 
 
-# --- ours ---
+# --- our own ---
 
 
 def address(core: Core, params: Json) -> Json:
-    """The agent's own, made where there is none, or withdrawn; with its queue's name, for whoever asks the bridge.
+    """The agent's address, created if missing, or withdrawn; with its queue's name, for asking the bridge about it.
 
     Raises NoBridge or AddressTooLong.
     """
@@ -58,7 +58,7 @@ def address(core: Core, params: Json) -> Json:
 
 
 def _kept(core: Core, own: OwnQueue | None) -> OwnQueue | None:
-    """The queue there is, unless its bridge is used no more."""
+    """The existing queue, unless its bridge is no longer used."""
     if own is None or ((bridge := core.bridges.get(own.bridge)) is not None and bridge.configured):
         return own
     _drop(core, own)
@@ -75,7 +75,7 @@ def _make(core: Core, hosted: Hosted) -> OwnQueue:
 
 
 def _drop(core: Core, own: OwnQueue) -> None:
-    """What lies in it is forgotten with it."""
+    """What is stored in it is forgotten with it."""
     queues.forget(core.db, own.queue)
     core.effect(ReadQueues(own.bridge, tuple(queues.readable_at(core.db, own.bridge))))
 
@@ -84,7 +84,7 @@ def _drop(core: Core, own: OwnQueue) -> None:
 
 
 def add(core: Core, params: Json) -> Json:
-    """As peers.add answers for an address that is dialled."""
+    """Answers like peers.add for an address that is dialed."""
     hosted = core.acting(params["agent"])
     found, known = _learn(core, hosted, params["address"])
     return {
@@ -94,12 +94,13 @@ def add(core: Core, params: Json) -> Json:
 
 
 def meant(core: Core, hosted: Hosted, word: str) -> Known:
-    """Whom a word means: an address too. Raises PeerUnknown, PeerAmbiguous, BadAddress, AddressExpired."""
+    """The peer that a word means, which may be an address. Raises PeerUnknown, PeerAmbiguous, BadAddress,
+    AddressExpired."""
     return _learn(core, hosted, word)[1] if is_address(word) else directory.resolve(core, hosted, word)
 
 
 def _learn(core: Core, hosted: Hosted, word: str) -> tuple[RequestAddress, Known]:
-    """Keep whose address it is and where to knock. It makes nobody a contact that may write to us."""
+    """Store whose address it is and where to knock. This does not let anybody write to us."""
     found = read(word, core.now_ms())
     agent, peer = hosted.local.id, found.agent
     if peer == hosted.local.agent:

@@ -1,4 +1,4 @@
-"""The control methods of the allowlist: who needs no request, once it proved who it is."""
+"""The control methods of the allowlist: who needs no request, once it proved its identity."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def add(core: Core, params: Json) -> Json:
-    """From now on, and on links that are up already. Naming the id gives nobody anything: a HELLO must prove it."""
+    """Takes effect at once, also on links that are up. Naming an id gives nobody access: a HELLO must prove it."""
     hosted = core.acting(params["agent"])
     peer = _meant(core, hosted, params["peer"])
     agent = hosted.local.id
@@ -31,13 +31,13 @@ def add(core: Core, params: Json) -> Json:
     for link in list(core.links_to(agent, peer)):
         consent.welcome(core, link)
     if doors.asker(core.db, agent, peer) is not None and consent.is_welcome(core, agent, peer):
-        consent.accept(core, hosted, peer)  # it asked over a bridge, and proved then who it is
+        consent.accept(core, hosted, peer)  # it asked over a bridge, and proved its identity then
     consent.regard(core, hosted, peer)
     return {"allowed": next(shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer))}
 
 
 def remove(core: Core, params: Json) -> Json:
-    """Who was accepted stays a contact. Raises NotListed."""
+    """A peer that was accepted stays a contact. Raises NotListed."""
     hosted = core.acting(params["agent"])
     peer = _meant(core, hosted, params["peer"])
     shown = next((shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer)), None)
@@ -54,7 +54,7 @@ def list_(core: Core, params: Json) -> Json:
 
 
 def _meant(core: Core, hosted: Hosted, word: str) -> bytes:
-    """A whole id means itself, whoever it may be; anything else somebody known. Raises PeerUnknown or PeerAmbiguous."""
+    """A whole id means itself, known or not; anything else a known peer. Raises PeerUnknown or PeerAmbiguous."""
     try:
         peer = parse_id(word)
     except Malformed:

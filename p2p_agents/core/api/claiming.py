@@ -1,5 +1,6 @@
-"""Claims: unread messages that one of several processes took. While it holds them nobody else of its reader sees them;
-they are acknowledged by name, and whatever is left when it goes is unread again. A restart ends all claims."""
+"""Claims: unread messages that one of several processes took. While it holds them, no other process of that reader sees
+them; they are acknowledged by name, and what is left when the process goes is unread again. A restart ends all
+claims."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Json = dict[str, Any]
 
 
 def take(core: Core, params: Json, ticket: int) -> Json:
-    """A page of what is unread and in nobody's hands, held under the ticket until `give_back`."""
+    """A page of unread messages that nobody holds, held under the ticket until `give_back`."""
     hosted = core.acting(params["agent"])
     agent = hosted.local.id
     reader = reading.known_reader(core, hosted, params)
@@ -31,7 +32,7 @@ def take(core: Core, params: Json, ticket: int) -> Json:
 
 
 def give_back(core: Core, ticket: int) -> None:
-    """Nothing is held under the ticket any more; who waits is woken for what was not acknowledged."""
+    """Release what the ticket holds; readers that wait are woken for what was not acknowledged."""
     claim = core.claims.pop(ticket, None)
     if claim is None:
         return

@@ -1,4 +1,4 @@
-"""The control methods that decide at once: each takes the core and checked parameters, inside a batch."""
+"""The control methods that answer at once: each takes the core and checked parameters, inside a batch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def name_contact(core: Core, params: Json) -> Json:
 
 
 def add_places(core: Core, addresses: Sequence[str]) -> None:
-    """Keep the addresses of one node and dial them."""
+    """Store the addresses of one node and dial them."""
     for address in addresses:
         kept.add_place(core.db, address, core.now_ms())
         core.router.want(Target(b"", address), [address], core.now())
@@ -111,7 +111,7 @@ def add_places(core: Core, addresses: Sequence[str]) -> None:
 
 
 def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, list[Json]] | None:
-    """The address that answered, and who the node there says it hosts; None while nobody answered."""
+    """The address that answered, and the agents that the node there lists; None while none has answered."""
     hosted = core.acting(params["agent"]) if core.hosted else None
     for peering in core.peerings.values():
         reached = {peering.address, *peering.also} if peering.node and peering.dialed else set()
@@ -134,7 +134,7 @@ def requests(core: Core, params: Json) -> Json:
 
 
 def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
-    """Our own requests: peers we wrote to that have not let us in."""
+    """Our own requests: peers we wrote to that have not accepted us."""
     shown = []
     for contact in kept.contacts(core.db, hosted.local.id):
         talk = talks.with_peer(hosted, contact.peer)
@@ -165,7 +165,7 @@ def accept(core: Core, params: Json) -> Json:
 
 
 def reject(core: Core, params: Json) -> Json:
-    """Of somebody who was introduced and asked nothing, the introduction alone."""
+    """For a peer that was introduced and asked nothing, reject the introduction only."""
     hosted, known = _who_asked(core, params)
     introduced = cards.reject(core, hosted, known.agent)
     request = kept.request(core.db, hosted.local.id, known.agent)
@@ -188,7 +188,7 @@ def block(core: Core, params: Json) -> Json:
 
 
 def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
-    """Who is listed as asking or introduced comes before all others of that name, which may be our own."""
+    """A peer that is listed as asking or introduced comes before all others of that name, which may be ours."""
     hosted = core.acting(params["agent"])
     word, agent = params["peer"], hosted.local.id
     introduced = [(i.peer, i.name, i.kind) for i in introductions.pending(core.db, agent)]
@@ -224,7 +224,7 @@ def send(core: Core, params: Json) -> Json:
 
 
 def post(core: Core, params: Json) -> tuple[Json, int]:
-    """What `send` answers, and the entry, for whoever waits for its state."""
+    """The answer to `send`, and the entry, for callers that wait for its state."""
     hosted = core.acting(params["agent"])
     known = addressing.meant(core, hosted, params["to"])
     reply_to = None
@@ -252,7 +252,7 @@ def post(core: Core, params: Json) -> tuple[Json, int]:
 
 
 def _why(core: Core, hosted: Hosted, peer: bytes, sent: Sent) -> str | None:
-    """What a message waits for, or why it failed: nothing, where it is new and on a link to somebody who takes it."""
+    """What a message waits for, or why it failed; None if it is new and on a link to a peer that takes it."""
     link = next(core.links_to(hosted.local.id, peer), None)
     if not sent.duplicate and not hosted.behind and link is not None and link.peer_standing is Standing.ACCEPTS:
         return None
@@ -270,8 +270,8 @@ def state_of(core: Core, entry: int) -> tuple[State, str]:
 
 
 def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
-    """(agent, cursor to go on from, what is unread already): somebody is attending from now on, and where nothing is
-    unread the batch that brings something answers the ticket."""
+    """(agent, cursor to continue from, what is unread already). Somebody is attending from now on; if nothing is
+    unread, the batch that brings something answers the ticket."""
     hosted = core.acting(params["agent"])
     peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
     start = params["after"] if params["after"] is not None else showing.START
@@ -326,7 +326,7 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
 
 
 def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None, Json]:
-    """(name, nonce that will be echoed; None for an agent of this node, path). Raises NotReachable or NotAContact."""
+    """(name, nonce that will be echoed or None for an agent of this node, path). Raises NotReachable or NotAContact."""
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["to"])
     if core.hosted_id(known.agent) is not None:

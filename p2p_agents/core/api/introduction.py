@@ -33,8 +33,8 @@ CARD_TYPE = "application/cbor"
 
 
 def introduce(core: Core, params: Json) -> Json:
-    """Both or neither. `addresses` are where this node listens, (IP, port) each. Raises NotAContact, PeerBlocked,
-    OutboxFull or BadParams."""
+    """Send both cards or neither. `addresses` are where this node listens, (IP, port) each. Raises NotAContact,
+    PeerBlocked, OutboxFull or BadParams."""
     hosted = core.acting(params["agent"])
     one, other = (directory.resolve(core, hosted, params[name]) for name in ("peer", "other"))
     if one.agent == other.agent:
@@ -48,7 +48,7 @@ def introduce(core: Core, params: Json) -> Json:
 
 
 def policy(core: Core, params: Json) -> Json:
-    """What becomes of introductions."""
+    """Set what happens to introductions."""
     hosted = core.acting(params["agent"])
     if params["introductions"] is not None:
         agents.set_introductions(core.db, hosted.local.id, params["introductions"])
@@ -61,7 +61,7 @@ def _called(known: Known) -> str:
 
 
 def _check(core: Core, hosted: Hosted, known: Known) -> None:
-    """Only who is accepted here, and has let us in, is introduced: both sides are to know by whom."""
+    """Only a peer that is accepted here and has accepted us is introduced: both sides should know the introducer."""
     if core.hosted_id(known.agent) is not None:
         return
     contact = contacts.contact(core.db, hosted.local.id, known.agent)
@@ -93,7 +93,8 @@ def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Add
 
 
 def _card(core: Core, about: Known, own: Sequence[Address]) -> bytes:
-    """Its announced name, never our petname for it. A log that does not fit is left out: a HELLO shows it anyway."""
+    """With its announced name, never our petname for it. A log that does not fit is left out: a HELLO shows it
+    anyway."""
     card = cards.card_of(core, about.agent, about.name, about.kind, own)
     encoded = encode_card(card)
     return encoded if len(encoded) <= BODY_BYTES else encode_card(replace(card, entries=()))

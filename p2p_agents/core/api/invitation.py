@@ -1,4 +1,4 @@
-"""The control methods of pairing: codes that are shown, and codes of others that are tried."""
+"""The control methods of pairing: showing codes, and trying codes of others."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 ID_BYTES = 8
-ANY_PEER = b""  # a petname is checked before anybody is known
+ANY_PEER = b""  # a petname is checked before the peer is known
 
 
 # --- showing a code ---
 
 
 def start(core: Core, params: Json) -> Json:
-    """A fresh code, the agent's only one. `addresses` are where this node listens, (IP, port) each."""
+    """A new code, the agent's only one. `addresses` are where this node listens, (IP, port) each."""
     hosted = core.acting(params["agent"])
     petname = _petname(core, hosted, params)
     purpose = Purpose.LINK if params["device"] else Purpose.CONTACT
@@ -84,8 +84,8 @@ def start(core: Core, params: Json) -> Json:
 
 
 def _link(core: Core, code: codes.Code, wanted: str | None) -> str | None:
-    """A page at a bridge that this node uses, the first one unless another is wanted: the words, and the bridge's key
-    for whoever joins, stand behind the #, which no browser sends."""
+    """A page at a bridge that this node uses, the first one unless another is given: the words, and the bridge's key
+    for the joiner, follow the #, which browsers do not send."""
     used = [address for address, known in core.bridges.items() if known.configured]
     bridge = wanted if wanted in used else next(iter(used), None)
     words, _, place = code.shown().rpartition("-")
@@ -93,13 +93,13 @@ def _link(core: Core, code: codes.Code, wanted: str | None) -> str | None:
 
 
 def status(core: Core, params: Json) -> Json:
-    """How a code stands; `tries` wrong tags and it is dead."""
+    """The state of a code; after `tries` more wrong tags it is dead."""
     hosted = core.acting(params["agent"])
     return _shown(core, hosted, _find(core, hosted, params["code"]))
 
 
 def cancel(core: Core, params: Json) -> Json:
-    """Take a code back: without a name the one that is shown now. Raises PairUnknown."""
+    """Withdraw a code: without a name, the one that is shown now. Raises PairUnknown."""
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
     if params["code"] is None and display.state is not CodeState.WAITING:
@@ -109,7 +109,7 @@ def cancel(core: Core, params: Json) -> Json:
 
 
 def outcome(core: Core, params: Json) -> Json | None:
-    """What came of a code, or how it stands once more wrong tries were made than the caller has `seen`; None while it
+    """The result of a code, or its state once there were more wrong tries than the caller has `seen`; None while it
     waits. Raises CodeExpired, CodeDead or PairCancelled."""
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
@@ -157,7 +157,7 @@ def _self(hosted: Hosted, prepared: Sequence[OwnQueue]) -> Self:
 
 
 def _find(core: Core, hosted: Hosted, word: str | None) -> Display:
-    """By its id, its place, its words or its text; without any the newest. Raises PairUnknown."""
+    """By its id, its place, its words or its text; without any, the newest. Raises PairUnknown."""
     own = [display for display in core.of(Desk).displays.values() if display.agent == hosted.local.id]
     for display in reversed(own):
         names = (display.id, display.code.place, display.code.shown(), oob.show(display.invitation))
@@ -207,7 +207,8 @@ def _petname(core: Core, hosted: Hosted, params: Json) -> str | None:
 
 
 def begin_join(core: Core, params: Json) -> str:
-    """Begin to try a code; the attempt's id. Raises BadCode, CodeDead and its kin, UnknownVersion, BadName or Busy."""
+    """Start trying a code; returns the attempt's id. Raises BadCode, CodeDead and related errors, UnknownVersion,
+    BadName or Busy."""
     hosted = core.acting(params["agent"])
     petname = _petname(core, hosted, params)
     secret = _read(params["code"], core.now_ms())
@@ -217,7 +218,7 @@ def begin_join(core: Core, params: Json) -> str:
 
 
 def begin_link(core: Core, params: Json) -> str:
-    """Begin to become a device of the agent whose code this is. Raises as `begin_join`, and AgentExists or
+    """Start to become a device of the agent that shows this code. Raises as `begin_join`, and AgentExists or
     AlreadyHere."""
     secret = _read(params["code"], core.now_ms())
     linking.check_free(core, params["name"], secret.place)
@@ -258,7 +259,8 @@ def is_over(core: Core, attempt: str) -> bool:
 
 
 def end_join(core: Core, attempt: str) -> Json | P2PError:
-    """What an attempt came to; one that still goes on is given up. Errors are returned: what ends it is to be kept."""
+    """The result of an attempt; one still in progress is given up. Errors are returned, not raised, so that their
+    changes are stored."""
     found = core.of(Desk).joins.get(attempt)
     if found is None:
         return PairCancelled()
@@ -274,7 +276,7 @@ def end_join(core: Core, attempt: str) -> Json | P2PError:
 
 
 def _read(text: str, now_ms: int) -> Secret:
-    if text.startswith("https://"):  # a link of `_link`, pasted whole
+    if text.startswith("https://"):  # a link from `_link`, pasted as a whole
         page, _, words = text.partition("#")
-        text = "-".join([*words.split("-")[:2], page.rpartition("/")[2]])  # what follows is the bridge's key
+        text = "-".join([*words.split("-")[:2], page.rpartition("/")[2]])  # the rest is the bridge's key
     return oob.read(text, now_ms) if oob.is_invitation(text) else codes.parse(text)

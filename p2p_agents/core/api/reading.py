@@ -1,4 +1,4 @@
-"""Reading the log: cursors in and out, inbox, ack, history, search. Each function is one item of a batch."""
+"""Reads the log: cursors in and out, inbox, ack, history, search. Each function is one item of a batch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ READER_CHARS = 64
 
 
 def parse_cursor(core: Core, text: str) -> int:
-    """A cursor this store gave. Raises CursorUnknown (PROTOCOL A4)."""
+    """A cursor that this store gave. Raises CursorUnknown (PROTOCOL A4)."""
     if text == showing.START:
         return 0
     generation, _, position = text.rpartition("-")
@@ -42,14 +42,14 @@ def parse_cursor(core: Core, text: str) -> int:
 
 
 def unread(core: Core, params: Json) -> Json:
-    """What the reader has not acknowledged, or what came after a cursor; the cursor of the reader does not move."""
+    """What the reader has not acknowledged, or what came after a cursor; the reader's own cursor does not move."""
     hosted = core.acting(params["agent"])
     peer = resolve(core, hosted, params["from"]).agent if params.get("from") else None
     return unread_of(core, hosted, peer, params)
 
 
 def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> Json:
-    """As `unread`, of a peer that was found already."""
+    """Like `unread`, for a peer that was already resolved."""
     limit = params["limit"]
     agent, reader = hosted.local.id, known_reader(core, hosted, params)
     talk = None if peer is None else talks.with_peer(hosted, peer).id
@@ -67,7 +67,7 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
 
 
 def known_reader(core: Core, hosted: Hosted, params: Json) -> str:
-    """The reader that is asked for; `new_reader` makes one. Raises ReaderUnknown, naming what is like it."""
+    """The requested reader; `new_reader` creates one. Raises ReaderUnknown, with similar names."""
     reader: str = params["reader"]
     if len(reader) > READER_CHARS:
         raise BadParams(f"a reader's name has at most {READER_CHARS} characters")
@@ -80,13 +80,13 @@ def known_reader(core: Core, hosted: Hosted, params: Json) -> str:
 
 
 def held(core: Core, agent: int, reader: str) -> frozenset[int]:
-    """What processes that claimed it have in their hands."""
+    """The messages that other processes have claimed."""
     claims = (claim.cursors for claim in core.claims.values() if (claim.agent, claim.reader) == (agent, reader))
     return frozenset().union(*claims)
 
 
 def is_shared(core: Core, waiting: Waiter) -> bool:
-    """Whether another process waits for the same messages as the same reader: each gets all of them."""
+    """Whether another process waits for the same messages as the same reader: then each gets all of them."""
     return any(
         other.agent == waiting.agent
         and other.params["reader"] == waiting.params["reader"]
@@ -110,8 +110,8 @@ def woken(core: Core) -> list[int]:
 
 
 def answer(core: Core, ticket: int) -> None:
-    """A reader that waits gets what the batch brought in the transaction that brought it: it is woken once, with the
-    page in hand, and no other look is needed (PROTOCOL A7)."""
+    """A waiting reader gets what the batch brought in the transaction that brought it: it is woken once, with the page
+    ready, and need not look again (PROTOCOL A7)."""
     waiter = core.waiters[ticket]
     page = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
     page["shared"] = waiter.shared or (waiter.params["after"] is None and is_shared(core, waiter))
@@ -120,7 +120,7 @@ def answer(core: Core, ticket: int) -> None:
 
 
 def ends_wait(core: Core, waiter: Waiter, page: Json) -> bool:
-    """Whether there is something to show: messages, or, where they are wanted, requests, which the page then holds."""
+    """Whether there is something to show: messages or, if asked for, requests, which are then added to the page."""
     if not page["messages"] and waiter.params.get("requests") and page["requests"]:
         hosted = core.host(waiter.agent)
         page["asking"] = showing.asking(core, hosted, Names(core, hosted), waiter.peer)
@@ -128,13 +128,13 @@ def ends_wait(core: Core, waiter: Waiter, page: Json) -> bool:
 
 
 def dismiss(core: Core, ticket: int, last_word: Answered) -> None:
-    """The reader waits no more, once the batch is committed."""
+    """Stop waiting for this reader, once the batch is committed."""
     core.undo.append(partial(core.waiters.__setitem__, ticket, core.waiters.pop(ticket)))
     core.effect(last_word)
 
 
 def acknowledge(core: Core, params: Json) -> Json:
-    """Mark what was shown as read. The reader `default` owes the authors a receipt."""
+    """Mark what was shown as read. The reader `default` owes receipts to the authors."""
     hosted = core.acting(params["agent"])
     agent, reader = hosted.local.id, known_reader(core, hosted, params)
     if params.get("cursors") is not None:
@@ -149,7 +149,7 @@ def acknowledge(core: Core, params: Json) -> Json:
 
 
 def _acknowledge_these(core: Core, hosted: Hosted, reader: str, listed: str) -> Json:
-    """Exactly the messages at these cursors, as a process that claimed them has them."""
+    """Acknowledge exactly the messages at these cursors, for a process that claimed them."""
     cursors = [parse_cursor(core, text) for text in listed.split(",")]
     acked = readers.acknowledge_these(core.db, hosted.local.id, reader, cursors)
     read = readers.conversations_of(core.db, hosted.local.id, cursors) if acked else set()
@@ -165,7 +165,7 @@ def _tell_of_reading(core: Core, hosted: Hosted, reader: str, conversations: set
 
 
 def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
-    """For a watcher: the next messages above a position, and the position they reach."""
+    """For a watcher: the next messages after a position, and the position reached."""
     hosted = core.host(agent)
     lines, _ = log.tail(core.db, agent, core.hooks.shown(), after, limit)
     names, talk = Names(core, hosted), None if peer is None else talks.with_peer(hosted, peer).id
@@ -174,7 +174,8 @@ def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> 
 
 
 def history(core: Core, params: Json) -> Json:
-    """The cursor is the edge of the page to go on from: its highest with `after`, else its lowest, for `before`."""
+    """The cursor is the edge of the page to continue from: its highest with `after`, otherwise its lowest, for
+    `before`."""
     hosted = core.acting(params["agent"])
     talk = talks.with_peer(hosted, resolve(core, hosted, params["to"]).agent).id
     after = parse_cursor(core, params["after"]) if params["after"] is not None else None
@@ -188,7 +189,7 @@ def history(core: Core, params: Json) -> Json:
 
 
 def index(core: Core) -> bool:
-    """Bring the word index up to date a round further; True when it is."""
+    """Index one more round of bodies; True if the word index is up to date."""
     return entries.index_words(core.db, INDEX_ROUND)
 
 
@@ -197,7 +198,7 @@ def search(core: Core, params: Json) -> Json:
     words = [word.replace('"', '""') for word in params["text"].replace("\0", " ").split()]
     if not words:
         raise BadParams("the search text has no words")
-    query = " ".join(f'"{word}"' for word in words)  # quoted: nothing in it is FTS5 syntax
+    query = " ".join(f'"{word}"' for word in words)  # quoted, so that nothing in it is FTS5 syntax
     lines = log.search(core.db, hosted.local.id, core.hooks.shown(), query, params["limit"])
     names = Names(core, hosted)
     return {"messages": [showing.message(core, hosted, line, names) for line in lines]}
@@ -225,7 +226,7 @@ def find_message(core: Core, hosted: Hosted, word: str) -> Logged:
 
 
 def _apart(one: str, other: str) -> tuple[str, str]:
-    """The shortest beginnings that tell two ids apart."""
+    """The shortest prefixes that tell two ids apart."""
     shared = next(place for place, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
     return one[: shared + 1], other[: shared + 1]
 

@@ -1,6 +1,7 @@
-"""An agent leaves this node: one transaction, after which nothing here speaks for it; its keys go with the commit.
+"""Removes an agent from this node in one transaction, after which nothing here speaks for it; its keys are deleted with
+the commit.
 
-What it said and heard goes page by page afterwards (`remains`). Contacts are told nothing: to them it is away.
+Its messages are deleted page by page afterwards (`remains`). Contacts are not told: to them it is offline.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ Json = dict[str, Any]
 
 
 def remove(core: Core, params: Json) -> Json:
-    """{agent, owed, unread, devices, default}: what goes with it, and who is the default agent then; with `dry` nothing
-    is done. Raises NoAgent."""
+    """{agent, owed, unread, devices, default}: what is removed with it, and the default agent afterwards; with `dry`
+    nothing is done. Raises NoAgent."""
     local = _meant(core, params["name"])
     stake = removals.stake(core.db, local)
     if not params["dry"]:
@@ -48,8 +49,8 @@ def remove(core: Core, params: Json) -> Json:
 
 
 def _meant(core: Core, name: str) -> LocalAgent:
-    """One whose keys are broken can go too."""
-    if not name:  # that would be the default agent
+    """An agent whose keys are broken can be removed too."""
+    if not name:  # that would mean the default agent
         raise BadParams("name must name an agent", param="name")
     try:
         return core.acting(name).local
@@ -74,7 +75,7 @@ def _remove(core: Core, local: LocalAgent) -> None:
 
 
 def _close_links(core: Core, agent: int) -> None:
-    """Those that are half open too."""
+    """Including half-open ones."""
     for peering in core.peerings.values():
         for link in list(peering.links.values()):
             if link.agent == agent:
@@ -82,17 +83,17 @@ def _close_links(core: Core, agent: int) -> None:
 
 
 def _let_go(core: Core, left: Left) -> None:
-    """Dials, queues and sessions that were for it alone."""
+    """Drop the dials, queues and sessions that were for it alone."""
     for peer in left.peers:
         memory.forget_peer(core, peer)
     for sid in left.sessions:
         core.forget_session(sid)
     for bridge in left.bridges:
-        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))  # it is told before it is left
+        core.effect(ReadQueues(bridge, tuple(queues.readable_at(core.db, bridge))))  # tell the bridge before it is left
 
 
 def _choose_another(core: Core) -> None:
-    """The oldest, of those that can act if there are any."""
+    """The oldest agent, preferring those that can act."""
     other = next(iter((*core.hosted, *core.unusable)), None)
     if other is not None:
         agents.choose(core.db, other)
@@ -102,7 +103,8 @@ def _choose_another(core: Core) -> None:
 
 
 def forget_absent(core: Core) -> None:
-    """Whatever memory has of agents that live here no more goes; who waits for one is told. Their links are closed."""
+    """Drop everything that memory has of agents that no longer live here, and answer callers that wait for them. Their
+    links are already closed."""
     devices = {hosted.local.device for hosted in core.hosted.values()}
     _swap(core, "ways", core.ways.only(lambda pair: pair[0] in devices))
     for name in ("paces", "ready", "quiet"):
@@ -123,7 +125,7 @@ def forget_absent(core: Core) -> None:
 
 
 def _end_pairings(core: Core) -> None:
-    """Codes that it shows or tries."""
+    """End the codes that it shows or tries."""
     here = {NO_AGENT, *core.hosted}
     desk = core.of(Desk)
     for attempt in [join for join in desk.joins.values() if join.agent not in here]:

@@ -1,4 +1,4 @@
-"""How agents, peers and messages look to a client: flat JSON objects, ids in base32, times in RFC 3339."""
+"""How clients see agents, peers and messages: flat JSON objects, ids in base32, times in RFC 3339."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ BEHIND = "a contact knows a newer identity of this agent, which may live elsewhe
 
 
 def peer(core: Core, hosted: Hosted, known: Known, names: Names) -> Json:
-    """Reachable is a live link or connection now, or a word over a bridge a moment ago; what a record claims does not
-    count."""
+    """Reachable means a live link or connection now, or a recent message over a bridge; records do not count."""
     shown = {
         "id": id_text(known.agent),
         "name": known.name,
@@ -117,7 +116,7 @@ def _link_presence(core: Core, link: Link) -> Json:
 
 
 def _way_presence(core: Core, link: Link) -> Json:
-    """Over bridges: who was heard there a moment ago is there."""
+    """Over bridges, a peer that was heard recently is there."""
     assert link.way is not None
     there = ways.is_there(core, link.way)
     return {
@@ -131,7 +130,7 @@ def _way_presence(core: Core, link: Link) -> Json:
 
 
 def path(core: Core, link: Link) -> Json:
-    """Which way frames go, and why no better one."""
+    """The path that frames take, and why there is no better one."""
     if link.way is None:
         return {"path": "direct"}
     bridge = ways.host_of(link.way.using.bridge) if link.way.using else None
@@ -139,8 +138,8 @@ def path(core: Core, link: Link) -> Json:
 
 
 def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
-    """Whether we wrote to a peer that has not let us in, as far as is known: it never met us, nor asked us first. Of an
-    agent that has or had other devices, those may have met it: there only the peer's word on a link counts."""
+    """Whether we wrote to a peer that, as far as we know, has not accepted us: it never met us, nor asked us first. If
+    our agent has or had other devices, those may have met it: then only the peer's word on a link counts."""
     local, identity = hosted.local, hosted.speaker.identity
     standings = [link.peer_standing for link in core.links_to(local.id, peer_id)]
     if Standing.ACCEPTS in standings:
@@ -155,7 +154,7 @@ def is_asked(core: Core, hosted: Hosted, peer_id: bytes) -> bool:
 
 
 def accepts(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
-    """Whether a peer has accepted us, as it says on a link, or shows by its routes at a bridge. None: not known."""
+    """Whether a peer has accepted us, as it says on a link or shows by its routes at a bridge. None if not known."""
     if core.hosted_id(peer_id) is not None:
         return True
     if (link := next(core.links_to(hosted.local.id, peer_id), None)) is not None:
@@ -200,7 +199,7 @@ def _announced_status(peering: Peering, peer_id: bytes) -> str:
 
 
 def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
-    """A live connection whose node names the agent: its liveness is real, who it is stays a claim."""
+    """A live connection whose node lists the agent: the connection is real, the agent's presence a claim."""
     for peering in core.peerings.values():
         if any(entry.agent == peer_id for entry in peering.roster):
             return peering
@@ -208,7 +207,7 @@ def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
 
 
 def contact(core: Core, hosted: Hosted, found: Contact) -> Json:
-    """With the safety number: 60 digits that are the same on both sides, for two humans to compare."""
+    """With the safety number: 60 digits, the same on both sides, for two humans to compare."""
     return {
         "id": id_text(found.peer),
         "name": found.name,
@@ -238,7 +237,7 @@ def request(found: Request, names: Names) -> Json:
 
 
 def introduction(found: Introduction, names: Names) -> Json:
-    """As a request that somebody else makes: name and kind are the introducer's words."""
+    """Shown like a request, made by somebody else: name and kind are the introducer's words."""
     return {
         "id": id_text(found.peer),
         "name": found.name,
@@ -253,12 +252,12 @@ def introduction(found: Introduction, names: Names) -> Json:
 
 
 def count_asking(core: Core, agent: int) -> int:
-    """Requests and introductions that wait for a decision."""
+    """The number of requests and introductions that wait for a decision."""
     return contacts.pending_requests(core.db, agent) + introductions.count_pending(core.db, agent)
 
 
 def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) -> list[Json]:
-    """The requests and introductions that wait for a decision; of one peer alone, where it is said."""
+    """The requests and introductions that wait for a decision; of one peer only, if given."""
     asked = [r for r in contacts.requests(core.db, hosted.local.id) if peer in (None, r.peer)]
     introduced = [i for i in introductions.pending(core.db, hosted.local.id) if peer in (None, i.peer)]
     return [*(request(r, names) for r in asked), *(introduction(i, names) for i in introduced)]
@@ -285,7 +284,7 @@ def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
     }
     if (peer := _peer(core, hosted, line)) is not None and not line.incoming:
         shown["to"] = names.of(peer)
-    if damaged:  # and only then: it is nobody's words
+    if damaged:  # only then: a damaged body is nobody's words
         shown["damaged"] = True
     return shown
 
@@ -300,7 +299,7 @@ def state_of(core: Core, hosted: Hosted, line: Logged) -> str:
 
 
 def _peer(core: Core, hosted: Hosted, line: Logged) -> bytes | None:
-    """The one whom a direct conversation is with; None for other kinds."""
+    """The peer in a direct conversation; None for other kinds."""
     talk = talks.find(core, hosted, line.conversation)
     if talk is None or talk.kind != DIRECT:
         return None
@@ -308,7 +307,7 @@ def _peer(core: Core, hosted: Hosted, line: Logged) -> bytes | None:
 
 
 def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
-    """One for each device of each recipient. Acceptance is asked for in a direct conversation only."""
+    """One for each device of each recipient. Only direct conversations ask for acceptance."""
     peer = _peer(core, hosted, line)
     return [
         {
@@ -345,7 +344,7 @@ def _why_no_link(core: Core, agent: int, peer_id: bytes) -> str:
 
 
 def _crowd(core: Core, agent: int, peer_id: bytes) -> str | None:
-    """Whether it waits for others of its node, be that one of more agents than a connection names."""
+    """Whether it waits for other agents of the peer's node, which has more of them than a connection names."""
     pair = agent, peer_id
     for peering in core.peerings.values():
         if pair in peering.busy:
@@ -360,5 +359,5 @@ def last_cursor(core: Core) -> str:
 
 
 def restored(core: Core, found: Restored) -> Json:
-    """What `backup import` answers."""
+    """The answer to `backup import`."""
     return {"agent": agent(core, found.hosted), "contacts": found.contacts, "entries": found.entries}

@@ -27,7 +27,7 @@ EVENTS_SHOWN = 20
 
 
 def show(core: Core, params: Json) -> Json:
-    """What a human compares and decides by."""
+    """What a human needs to compare and decide."""
     hosted, known = _whom(core, params)
     found = contacts.contact(core.db, hosted.local.id, known.agent)
     return {
@@ -62,7 +62,7 @@ def block(core: Core, params: Json) -> Json:
 
 
 def unblock(core: Core, params: Json) -> Json:
-    """It is unknown again, whatever it was before. Raises NotAContact for one that is not blocked."""
+    """It becomes unknown, whatever it was before the block. Raises NotAContact for one that is not blocked."""
     hosted, known = _whom(core, params)
     if known.trust is not Trust.BLOCKED:
         raise NotAContact(f"{known.name} is not blocked", hint="run: p2p-agents contacts")
@@ -70,8 +70,8 @@ def unblock(core: Core, params: Json) -> Json:
 
 
 def reset(core: Core, params: Json) -> Json:
-    """Forget what is pinned of a peer, for every agent of this node: whoever shows its id next is a stranger. A
-    blocked one stays blocked. Raises NotAContact."""
+    """Forget what is pinned of a peer, for every agent of this node: whoever shows its id next is a stranger. A blocked
+    peer stays blocked. Raises NotAContact."""
     hosted, known = _whom(core, params)
     found = contacts.contact(core.db, hosted.local.id, known.agent)
     if found is None or core.hosted_id(known.agent) is not None:
@@ -88,8 +88,8 @@ def reset(core: Core, params: Json) -> Json:
 
 
 def remove(core: Core, params: Json) -> Json:
-    """One of our agents has a contact no more. {contact, failed}: as it is then, and how many messages it is not given;
-    with `dry` nothing is done. Raises NotAContact, PeerBlocked or ContactFrozen."""
+    """Remove a contact of one of our agents. {contact, failed}: the contact as it is afterwards, and how many messages
+    to it fail; with `dry` nothing is done. Raises NotAContact, PeerBlocked or ContactFrozen."""
     hosted, known = _whom(core, params)
     if core.hosted_id(known.agent) is not None:
         raise NotAContact(f"{known.name} lives on this node: agents of one node always know each other")

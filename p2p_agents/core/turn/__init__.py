@@ -1,1 +1,1 @@
-"""One turn of the decider: its batch, what comes in, and what time brings."""
+"""One turn of the decider: its batch, its inputs, and what happens by time alone."""

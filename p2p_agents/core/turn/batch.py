@@ -1,4 +1,5 @@
-"""One transaction for many items: all effects wait for its commit, a failed item spares the others (PROTOCOL A6)."""
+"""One transaction for many items: all effects wait for its commit, and a failed item does not affect the others
+(PROTOCOL A6)."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one item returned, or the error that undid it."""
+    """What an item returned, or the error that undid it."""
 
     value: Any = None
     error: P2PError | None = None
@@ -35,7 +36,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Turn:
-    """A batch under way: what its items came to, and the store's fault that undoes them all."""
+    """A batch in progress: the results of its items, and the store's fault that undoes them all."""
 
     items: Sequence[Item]
     outcomes: list[Outcome] = field(default_factory=list)
@@ -43,9 +44,9 @@ class Turn:
 
 
 def run_batch(core: Core, items: Sequence[Item]) -> tuple[list[Outcome], list[Outward]]:
-    """Run the items and then the pump, commit, and return what may now happen.
+    """Run the items and then the pump, commit, and return the effects that may now be carried out.
 
-    When the store fails nothing of the batch has happened, and every item gets the store's error. Only after
+    If the store fails, nothing of the batch has happened, and every item gets the store's error. Only after
     StoreUncertain it may have happened: the next batch begins with what the store then holds.
     """
     turn = decide(core, items)
@@ -54,7 +55,7 @@ def run_batch(core: Core, items: Sequence[Item]) -> tuple[list[Outcome], list[Ou
 
 
 def decide(core: Core, items: Sequence[Item]) -> Turn:
-    """All of a batch but its commit: nothing else may touch the core until `conclude`."""
+    """All of a batch except its commit: nothing else may touch the core until `conclude`."""
     turn = Turn(items)
     try:
         _open(core)
@@ -70,7 +71,7 @@ def decide(core: Core, items: Sequence[Item]) -> Turn:
 
 
 def commit(core: Core, turn: Turn) -> None:
-    """The only step that waits for the disk. It touches no memory of the core, so any thread may take it."""
+    """The only step that waits for the disk. It touches no memory of the core, so any thread may run it."""
     if turn.fault is None:
         try:
             core.db.commit()
@@ -79,7 +80,7 @@ def commit(core: Core, turn: Turn) -> None:
 
 
 def conclude(core: Core, turn: Turn) -> tuple[list[Outcome], list[Outward]]:
-    """What each item came to, and what may happen now."""
+    """The result of each item, and the effects that may now be carried out."""
     if turn.fault is not None:
         core.db.rollback()
         core.forget()
@@ -91,7 +92,7 @@ def conclude(core: Core, turn: Turn) -> tuple[list[Outcome], list[Outward]]:
 
 
 def _outward(core: Core, effects: Sequence[Effect]) -> list[Outward]:
-    """What is left once key files are settled."""
+    """The effects that leave the decider, after key files are settled."""
     outward: list[Outward] = []
     for effect in effects:
         if isinstance(effect, ForKeys):
@@ -102,11 +103,11 @@ def _outward(core: Core, effects: Sequence[Effect]) -> list[Outward]:
 
 
 def _settle_keys(core: Core, effect: ForKeys) -> None:
-    """What fails, the next start does."""
+    """If it fails, the next start does it."""
     try:
         if isinstance(effect, KeysWritten):
             keyring.settle(core.keys, effect.agent)
-        elif core.hosted_id(effect.agent) is None:  # it may have come back in the same batch
+        elif core.hosted_id(effect.agent) is None:  # it may have been restored in the same batch
             keyring.destroy_agent_key(core.keys, effect.agent, effect.device)
     except EnvironmentFault as fault:
         log.warning("an old key file is still there: %s", fault.message)
@@ -128,7 +129,7 @@ def _pump(core: Core) -> None:
 
 
 def _answer(core: Core) -> None:
-    """Each waiting reader is an item of its own: what one cannot read keeps nothing from another."""
+    """Each waiting reader is an item of its own, so that a failure for one does not affect the others."""
     for ticket in reading.woken(core):
         failed = _run_item(core, partial(reading.answer, ticket=ticket)).error
         if failed is not None:

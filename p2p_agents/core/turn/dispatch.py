@@ -1,4 +1,5 @@
-"""Stream bytes of a connection to the handlers of its frames; a fault ends what it happened on and nothing else."""
+"""Passes the stream bytes of a connection to the handlers of its frames; a fault ends only the link or connection it
+happened on."""
 
 from __future__ import annotations
 
@@ -28,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def received(core: Core, connection: int, data: bytes) -> None:
-    """Bytes of a connection's message stream, in order, whose frames were counted as they arrived. Raises nothing that
-    a peer can cause."""
+    """Handle bytes of a connection's message stream, in order; their frames were counted on arrival. Raises nothing
+    that a peer can cause."""
     peering = core.peerings.get(connection)
-    if peering is None:  # dropped, or never taken in because the store failed
+    if peering is None:  # dropped, or never accepted because the store failed
         core.effect(Hangup(connection, "unknown"))
         return
     spent: set[int] = set()  # links whose credit was used
@@ -59,7 +60,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
         return
     assert not isinstance(frame, frames.OfNode)
     link = peering.links.get(frame.link)
-    if link is None:  # it crossed our CLOSE; a peer that goes on is flooding
+    if link is None:  # it crossed our CLOSE; a peer that keeps sending is flooding
         if not peering.strays.take(core.now(), LIGHT_SHARE):
             raise Flood("too many frames for links that are closed")
         return
@@ -72,7 +73,7 @@ def _handle(core: Core, peering: Peering, frame: Frame) -> None:
         _LINK_HANDLERS[type(frame)](core, link, frame)
     except Flood:
         raise
-    except PeerFault as fault:  # only this pair of agents misbehaved
+    except PeerFault as fault:  # only this pair of agents is affected
         log.warning("link to %s: %s: %s", link.peer.hex()[:12], fault.code, fault.message)
         core.close_link(link, fault.code)
 
@@ -86,13 +87,13 @@ def _on_credit(core: Core, link: Link, frame: frames.Credit) -> None:
     first = not link.allowance.granted
     link.allowance.grant(frame.total)
     core.mark_ready(core.pair_key(link))
-    if first:  # the peer's standing is known now
+    if first:  # now we know the peer's standing
         consent.proceed(core, link)
         opening.go_on(core, core.peerings[link.connection])
 
 
 def _renew_credit(core: Core, peering: Peering, spent: set[int]) -> None:
-    """Granted in the batch that consumed it, so it leaves after that batch's commit."""
+    """Granted in the batch that consumed it, so it is sent after that batch's commit."""
     for number in sorted(spent):
         link = peering.links.get(number)
         if link is not None and link.up and (total := link.meter.renew()) is not None:
@@ -104,8 +105,8 @@ _NODE_HANDLERS: dict[type, Callable[..., None]] = {
     frames.Open: opening.on_open,
     frames.Refuse: opening.on_refuse,
     frames.Pair: exchange.on_pair,
-    Greeting: lambda core, peering, frame: None,  # HELLO has told it
-    Knock: lambda core, peering, frame: None,  # a link has REQUEST for it
+    Greeting: lambda core, peering, frame: None,  # HELLO already told it
+    Knock: lambda core, peering, frame: None,  # on a link, REQUEST does this
 }
 
 _LINK_HANDLERS: dict[type, Callable[..., None]] = {

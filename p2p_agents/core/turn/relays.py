@@ -1,4 +1,4 @@
-"""Bridges as the core sees them: which serve, what they brought, what they keep, and when to ask the other side."""
+"""Bridges as the core sees them: which are up, what they delivered, what they keep, and when to ask the other side."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOCKS_APART_MS = DAY_MS  # a bridge's clock may be ahead of ours by a day
-REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge says when
-REFUSED_FIRST_S = 0.5  # and at first: a queue that its reader just told of may be a moment from being made
+REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge gives a time
+REFUSED_FIRST_S = 0.5  # the first retry is sooner: a queue that its reader just named may be about to be created
 
 
 # --- bridges come and go ---
@@ -61,12 +61,12 @@ def restored(core: Core, bridges: Sequence[str]) -> None:
         ways.find(core, (device, peer_device), peer)
     for found in core.links.values():
         for link in found:
-            link.disagrees = True  # contacts learn where they may leave something
+            link.disagrees = True  # so that contacts learn where they may leave messages
     knocking.restored(core)
 
 
 def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str], way: str = "quic") -> None:
-    """A bridge admitted us. `observed` is where it sees our UDP socket ("" over a WebSocket), `local` our own
+    """A bridge admitted us. `observed` is our UDP socket's address as it sees it ("" over a WebSocket), `local` our own
     addresses, all as host:port; `way` is "quic" or "websocket"."""
     found = core.bridges.setdefault(bridge, Bridge())
     found.up, found.why, found.way, found.observed, found.local = True, "", way, observed, tuple(local)
@@ -79,7 +79,7 @@ def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str], way:
 
 
 def bridge_down(core: Core, bridge: str, code: str) -> None:
-    """It cannot be used now, and why."""
+    """A bridge cannot be used now; `code` says why."""
     found = core.bridges.setdefault(bridge, Bridge())
     found.up, found.why = False, code
     places.lost(core, bridge)
@@ -94,7 +94,7 @@ def bridge_down(core: Core, bridge: str, code: str) -> None:
 
 
 def stored(core: Core, posts: Sequence[Post]) -> None:
-    """The bridge keeps them: `relayed`, which frees nothing (PROTOCOL B7)."""
+    """The bridge keeps them: their messages are `relayed`, which frees nothing (PROTOCOL B7)."""
     for post in posts:
         if post.public:
             knocking.stored(core, post)
@@ -111,7 +111,7 @@ def stored(core: Core, posts: Sequence[Post]) -> None:
 
 
 def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None:
-    """It does not; the frames stay ours to send. `code` is a wire.relay_answers.Refusal, or DOWN."""
+    """The bridge does not keep them; we must send the frames again. `code` is a wire.relay_answers.Refusal, or DOWN."""
     for post in posts:
         if post.public:
             knocking.refused(core, post, code, retry_ms, down=code == DOWN)
@@ -122,7 +122,7 @@ def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None
         link.way.using, link.way.stale = None, True
         if post.position == ways.INIT:
             link.way.inits.discard(post.sid)
-        if not post.sid:  # a question is not put again by itself, as what is owed is
+        if not post.sid:  # unlike what is owed, a question is not sent again by itself
             link.way.sync_at, link.way.patience = core.now(), 0.0
     if code != DOWN:
         for pair, route in {(post.pair, post.route): None for post in posts}:
@@ -137,17 +137,17 @@ def _refused_s(way: Way) -> float:
     return min(REFUSED_S, REFUSED_FIRST_S * 2.0 ** min(way.refusals - 1, 8))
 
 
-# --- what it brings ---
+# --- what it delivers ---
 
 
 def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes]]) -> None:
-    """Blobs of a queue of ours, in order. Raises nothing that a peer or a bridge can cause."""
+    """Handle blobs of one of our queues, in order. Raises nothing that a peer or a bridge can cause."""
     own = queues.own(core.db, queue)
     if own is None or not (own.peer_device or own.public) or not blobs:
         return
     take = callers.open_knock if own.public else _open
     possible = [(cursor, blob) for cursor, blob in blobs if cursor <= _latest_cursor(core)]
-    if len(possible) < len(blobs):  # followed, everything after it would count as worked off
+    if len(possible) < len(blobs):  # following it would count everything after it as processed
         _report(core, own, "it numbers messages as no clock can, or this machine's clock is behind: they are not taken")
         core.untimely[bridge] = min(cursor for cursor, _ in blobs if cursor > _latest_cursor(core))
     if not possible:
@@ -161,14 +161,14 @@ def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes
 
 
 def minute(core: Core) -> None:
-    """Once a minute: what our clock was behind for is taken once it is put right."""
+    """Once a minute: fetch what was refused because our clock was behind, once the clock is right again."""
     for bridge in [at for at, cursor in core.untimely.items() if cursor <= _latest_cursor(core)]:
         del core.untimely[bridge]
         core.effect(ReadAgain(bridge))
 
 
 def _latest_cursor(core: Core) -> int:
-    """Cursors are times in microseconds, or one more than the one before."""
+    """Cursors are times in microseconds, or the previous cursor plus one."""
     return (core.now_ms() + CLOCKS_APART_MS) * 1_000
 
 
@@ -182,21 +182,21 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
     key = (own.device, own.peer_device)
     link = ways.find(core, key, own.peer)
     if link is None:
-        return  # of somebody who is no contact any more
+        return  # it is no contact any more
     assert link.way is not None
     try:
         incarnation, frames = open_blob(own.key, own.queue, blob)
     except PeerFault:
         ways.report_lie(core, link, "it delivered something that the peer cannot have sealed")
         return
-    link.incarnation = incarnation  # of the run that wrote this blob, which may be an earlier one than wrote the last
+    link.incarnation = incarnation  # of the run that wrote this blob, perhaps an earlier run than that of the last blob
     questions.something_came(core, link.way)
     for bridge in [at for at, (_, why) in link.way.avoid.items() if why in (Refusal.GONE, Refusal.QUOTA)]:
-        del link.way.avoid[bridge]  # who is there has made its queue, and reads it
+        del link.way.avoid[bridge]  # the peer is there, so it has created its queue and reads it
     for frame in frames:
         try:
             _take(core, link, frame)
-        except PeerFault as fault:  # what one frame says keeps nothing from the next
+        except PeerFault as fault:  # a fault in one frame does not affect the next
             if isinstance(fault, UnknownVersion):
                 releases.differ_over(core, link)
             log.info("from a queue of %s: %s: %s", id_text(own.peer)[:10], fault.code, fault.message)
@@ -209,12 +209,13 @@ def _take(core: Core, link: Link, data: bytes) -> None:
         raise Flood("too many frames carry no message")
     handler = _HANDLERS.get(type(frame))
     if handler is None or (link.identity is None and not isinstance(frame, Greeting)):
-        return  # a disk damaged the peer's log: nothing can be judged by it before a greeting shows it again
+        return  # the disk damaged the peer's log: nothing can be verified before a greeting shows it again
     handler(core, link, frame)
 
 
 def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
-    """The peer's identity log, key bundle, and where it may be reached directly. Raises BadIdentity and its kin."""
+    """The peer's identity log, key bundle, and addresses for a direct connection. Raises BadIdentity and related
+    errors."""
     offered = replay(frame.entries)
     if offered.agent != link.peer:
         raise BadIdentity("the greeting is another agent's")
@@ -230,7 +231,7 @@ def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
 
 
 def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
-    """Both sides dial as soon as they heard of each other: that is what opens a way through two NATs."""
+    """Both sides dial as soon as they heard of each other, which opens a way through two NATs."""
     if next(core.links_to(link.agent, link.peer), None) is not None:
         return
     assert link.way is not None
@@ -245,7 +246,7 @@ def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
 
 
 def _place(address: str) -> str:
-    """The one spelling of an address; nothing for what is none."""
+    """The canonical spelling of an address; empty for an invalid one."""
     try:
         return format_address(parse_address(address))
     except Usage:
@@ -262,11 +263,11 @@ _HANDLERS: dict[type, Callable[..., None]] = {
 
 
 def told(core: Core, bridge: str, place: str, message: bytes, gone: bool) -> None:
-    """From the other side of a meeting place."""
+    """A message from the other side of a meeting place."""
     exchange.told(core, bridge, place, message, gone)
 
 
-# --- what time brings ---
+# --- by time ---
 
 
 def second(core: Core) -> None:

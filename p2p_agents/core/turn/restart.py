@@ -1,4 +1,4 @@
-"""The store was opened anew under a running node: memory is read again."""
+"""The store was reopened under a running node: memory is read again."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def start_over(core: Core) -> None:
-    """The store was opened anew under a running node: what memory has of it is read again, as at a start. All
-    connections are gone; who waits looks again."""
+    """The store was reopened under a running node: read all memory of it again, as at a start. All connections are
+    gone; waiting callers look again."""
     before = core.hosted
     core.undo.append(partial(setattr, core, "hosted", before))
     core.hosted = HostTable()

@@ -1,4 +1,4 @@
-"""Where each effect goes once its batch is committed: one table, for the node and for the simulation."""
+"""Where each effect goes once its batch is committed: one table for the node and the simulation."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class Destinations(Protocol):
-    """Who carries effects out."""
+    """Those who carry out effects."""
 
     def to_endpoint(self, effect: ForEndpoint) -> None: ...
 
     def to_callers(self, effect: ForCallers) -> None: ...
 
     def to_bridges(self, effects: Sequence[ForBridges]) -> None:
-        """All of one batch, in order: what one queue is to get travels together."""
+        """All effects of one batch for bridges, in order: frames for one queue travel together."""
         ...
 
     def announce(self) -> None: ...
 
 
 def route(effects: Iterable[Outward], to: Destinations) -> None:
-    """Hand each effect to who carries it out, in order; those for bridges come last, together."""
+    """Hand each effect to its destination, in order; those for bridges come last, together."""
     relayed: list[ForBridges] = []
     announced = False
     for effect in effects:

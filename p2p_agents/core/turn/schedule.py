@@ -1,4 +1,4 @@
-"""What time alone brings: expiry, prekeys, dials that are due, silent connections, keys that must leave the files."""
+"""What happens by time alone: expiry, prekeys, due dials, silent connections, keys to be removed from the files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 EXPIRY_PAGE = 200  # rows looked at per round
 INDEX_PAGE = 200  # bodies indexed per round
-SETTLE_S = 30.0  # after a start or resume, before anything expires: one attempt to reach everybody (PROTOCOL B12)
+SETTLE_S = 30.0  # after a start or resume, nothing expires for this time: one attempt to reach everybody (PROTOCOL B12)
 
 
 def second(core: Core) -> None:
@@ -85,7 +85,7 @@ def minute(core: Core) -> None:
 
 
 def resumed(core: Core) -> None:
-    """The machine slept, or its interfaces changed: dial anew, and probe every link (PROTOCOL B12)."""
+    """The machine slept, or its interfaces changed: dial again, and probe every link (PROTOCOL B12)."""
     core.awake = core.now()
     core.router.resumed(core.now())
     dial_due(core)
@@ -97,7 +97,8 @@ def resumed(core: Core) -> None:
 
 
 def _end_silent(core: Core) -> None:
-    """Connections without NODE, those of strangers that carry no link (PROTOCOL C3), and links with half a HELLO."""
+    """Close connections without NODE, strangers' connections without a link (PROTOCOL C3), and links with half a
+    HELLO."""
     core.lately = {node: found for node, found in core.lately.items() if core.now() < found[0]}
     late = core.now() - HELLO_TIMEOUT_S
     for peering in list(core.peerings.values()):
@@ -115,8 +116,8 @@ def _end_silent(core: Core) -> None:
 
 
 def _is_for_nothing(core: Core, peering: Peering) -> bool:
-    """What carries no link is kept where we would dial it: a node nearby, whose agents and codes are heard of so; and
-    any while a code is shown or tried here, for it may come that way."""
+    """Whether nothing needs a connection that carries no link: we did not dial it, its node is not announced nearby
+    (such nodes tell us of their agents and codes), and no code is shown or tried here that could be met on it."""
     near = peering.dialed or core.router.announced(peering.node)
     return not near and not core.of(Desk).shown() and not core.of(Desk).trying()
 
@@ -125,7 +126,7 @@ def _is_for_nothing(core: Core, peering: Peering) -> bool:
 
 
 def expire(core: Core) -> None:
-    """Give up what nobody took in EXPIRY_DAYS that this node saw pass, and say so to its sender (PROTOCOL B6, B12)."""
+    """Give up what nobody took within EXPIRY_DAYS that this node saw pass, and tell its sender (PROTOCOL B6, B12)."""
     lived_ms = core.lived.now_ms()
     for row, sealed in outbox.expired(core.db, core.hosted, lived_ms - EXPIRY_DAYS * DAY_MS, EXPIRY_PAGE):
         failures.fail(core, row, _why(core, row), sealed=sealed)
@@ -136,10 +137,10 @@ def expire(core: Core) -> None:
 
 
 def _why(core: Core, row: Delivery) -> str:
-    """Reached but never let in, or never reached."""
+    """Reached but never accepted, or never reached."""
     local = core.host(row.agent).local
     pair = sessions.pair(core.db, local.device, row.device)
-    if not pair.heard_ms:  # a bridge may have kept a request, which is all that was asked for
+    if not pair.heard_ms:  # a bridge may have kept a request, and more was not possible
         return "not accepted" if row.state is State.RELAYED else "expired: never reached"
     return "expired" if pair.gen_sent or pair.gen_seen else "not accepted"
 

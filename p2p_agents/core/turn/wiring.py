@@ -1,4 +1,4 @@
-"""Who stands above what: the hooks that lower rooms call, the table of kinds, and the whole decider."""
+"""Assembles the decider: the hooks that lower rooms call, and the table of kinds."""
 
 from __future__ import annotations
 
