@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from p2p_agents.conversation.conversation import Conversation
-from p2p_agents.conversation.direct import DIRECT
+from p2p_agents.conversation.direct import DIRECT, direct
 from p2p_agents.conversation.record import intact_part, read_item
 from p2p_agents.conversation.states import State
 from p2p_agents.errors import BackupDamaged, BadSignature, Malformed, UnknownVersion
@@ -138,7 +137,10 @@ def restore(db: Database, agent: int, lines: Iterable[Line], now_ms: int, *, rev
 
 def _restore(db: Database, agent: int, own: bytes, line: Line, now_ms: int, *, revived: bool) -> int:
     record = read_item(line.item)
-    conversations.keep(db, Conversation(record.conversation, DIRECT, frozenset((own, line.peer))))
+    conversation = direct(own, line.peer)
+    if record.conversation != conversation.id:
+        raise BackupDamaged("the backup's log holds a message of somebody else's conversation")
+    conversations.keep(db, conversation)
     entry = entries.find(db, record.hash)
     if entry is None:
         entry = entries.append(db, record)

@@ -27,6 +27,15 @@ def _load(db: Database, conversation: bytes) -> Conversation | None:
     return Conversation(conversation, rows[0][0], frozenset(row[1] for row in rows if row[1])) if rows else None
 
 
+def all_kept(db: Database) -> list[Conversation]:
+    members: dict[tuple[bytes, str], set[bytes]] = {}
+    for conversation, kind, member in db.all(
+        "SELECT c.id, c.kind, m.agent FROM conversations c LEFT JOIN members m ON m.conversation = c.id"
+    ):
+        members.setdefault((conversation, kind), set()).update((member,) if member else ())
+    return [Conversation(*place, frozenset(found)) for place, found in members.items()]
+
+
 def keep(db: Database, conversation: Conversation) -> None:
     """It may hold entries from now on, and these are its members."""
     known = find(db, conversation.id)

@@ -231,8 +231,7 @@ def _conversations(db: Database) -> int:
         " ON CONFLICT (id) DO UPDATE SET lamport = excluded.lamport WHERE lamport < excluded.lamport"
     ).rowcount
     mended += db.run("DELETE FROM members WHERE conversation NOT IN (SELECT id FROM conversations)").rowcount
-    found = [conversations.find(db, row[0]) for row in db.all("SELECT id FROM conversations")]
-    unlike = [each for each in found if each is not None and not _is_direct(each)]
+    unlike = [each for each in conversations.all_kept(db) if not _is_direct(each)]
     right = {each.id: each for each in _pairs(db)} if unlike else {}
     for each in unlike:
         if each.id in right:

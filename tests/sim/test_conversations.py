@@ -9,6 +9,7 @@ from p2p_agents.core.agents import remains
 from p2p_agents.core.api import reading
 from p2p_agents.core.delivery import outbound
 from p2p_agents.core.delivery.outbound import Words
+from p2p_agents.core.identity import talks
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.store import conversations, log, outbox
 from tests.sim.owners import adds_device, installed
@@ -259,3 +260,18 @@ def test_one_that_ended_is_over_for_all_of_a_node(world, trio):
     assert bob.heard(alice) == ["between us"]
     assert trio.heard(carol)[0] == "soon over"
     assert trio.heard(carol)[-1] == "too late"
+
+
+def test_a_direct_conversation_is_of_those_its_id_says(world, trio):
+    """A4: whatever a damaged store or a forged copy says of it."""
+    alice, bob, carol = trio.agents
+    alice.sends(bob, "for bob")
+    world.settle()
+    forged = Conversation(alice.conversation(bob), "direct", frozenset((alice.id, bob.id, carol.id)))
+    for node in (alice.node, carol.node):
+        node.run(lambda core: conversations.keep(core.db, forged))
+    world.join(alice, carol)
+    carol.node.run(lambda core: outbound.say(core, carol.hosted, forged, Words(b"let me in")))
+    world.settle()
+    assert [m["text"] for m in alice.history(bob)] == ["for bob"]
+    assert forged not in talks.shared(alice.core, alice.hosted, carol.id)

@@ -49,3 +49,9 @@ def test_those_of_many_are_found_by_a_member(db):
     conversations.keep(db, TALK)
     assert conversations.of_many(db, ALICE) == [THREE]
     assert conversations.of_many(db, b"x" * 32) == []
+
+
+def test_all_that_are_kept(db):
+    conversations.keep(db, THREE)
+    conversations.keep(db, TALK)
+    assert set(conversations.all_kept(db)) == {THREE, TALK}

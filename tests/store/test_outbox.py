@@ -131,3 +131,38 @@ def test_what_a_lost_device_did_not_get_waits_for_another(db, rows):
     outbox.bind_device(db, HERE, BOB, phone)
     assert outbox.delivery(db, rows[2]).device == phone
     assert outbox.count_owed(db, HERE, BOB) == 2
+
+
+LOOKUPS = {
+    "bind_device": lambda db: outbox.bind_device(db, HERE, BOB, DEVICE),
+    "orphan": lambda db: outbox.orphan(db, HERE, BOB, DEVICE),
+    "unsealed": lambda db: outbox.unsealed(db, HERE, BOB, DEVICE, 10),
+    "first_owed": lambda db: outbox.first_owed(db, HERE, TALK.id, BOB),
+    "is_awaited": lambda db: outbox.is_awaited(db, HERE, BOB),
+    "owed_places": lambda db: outbox.owed_places(db, HERE, BOB, DEVICE, TALK.id, KEY.public),
+    "not_owed": lambda db: outbox.not_owed(db, (TALK.id, KEY.public, b"e" * 8), 0, BOB, DEVICE, 10),
+    "count_owed": lambda db: outbox.count_owed(db, HERE, BOB),
+    "is_carried": lambda db: outbox.is_carried(db, SID),
+    "unseal": lambda db: outbox.unseal(db, SID),
+    "unread_epochs": lambda db: outbox.unread_epochs(db, HERE, BOB, TALK.id, KEY.public),
+    "mark_read": lambda db: outbox.mark_read(db, HERE, BOB, (TALK.id, KEY.public, b"e" * 8, 1), 1),
+    "expired": lambda db: outbox.expired(db, [HERE], 1, 10),
+    "waiting": lambda db: outbox.waiting(db, HERE, TALK.id, BOB, 10),
+    "count_waiting": lambda db: outbox.count_waiting(db, HERE, TALK.id, BOB, ALICE),
+    "queued_for": lambda db: outbox.queued_for(db, HERE, TALK.id, BOB, 10),
+    "find": lambda db: outbox.find(db, 1, BOB, DEVICE),
+    "deliveries": lambda db: outbox.deliveries(db, HERE, 1),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_no_look_up_goes_through_all_that_was_ever_sent(db, rows, lookup):
+    """B1: by an index, and what was delivered long ago is in none that they use."""
+    said = []
+    db._connection.set_trace_callback(said.append)
+    LOOKUPS[lookup](db)
+    db._connection.set_trace_callback(None)
+    assert said
+    for sql in said:
+        steps = [row[3] for row in db.all(f"EXPLAIN QUERY PLAN {sql}")]
+        assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step]

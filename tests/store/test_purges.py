@@ -10,6 +10,7 @@ import pytest
 
 import p2p_agents
 from p2p_agents.conversation.conversation import Conversation
+from p2p_agents.conversation.record import MESSAGE
 from p2p_agents.store import conversations, entries, log, outbox, purges, readers
 from tests.store.log_of import ALICE, BOB, CAROL, HERE, TALK, hears
 
@@ -58,7 +59,7 @@ def test_a_conversation_that_ended_leaves_nothing_but_that(db, said):
     assert left(db) == {"ended": 1}
     assert db.one("SELECT count(*) FROM marks") == (0,)
     assert db.one("SELECT why, time_ms, cleared FROM ended") == ("expired", 7, 1)
-    assert [line.record.content for line in log.history(db, HERE, TALK.id, limit=9)[0]] == [b"elsewhere"]
+    assert [line.record.content for line in log.history(db, HERE, [MESSAGE], TALK.id, limit=9)[0]] == [b"elsewhere"]
     assert purges.uncleared(db) is None
 
 

@@ -372,7 +372,8 @@ def _log(core: Core, link: Link, entry: int, r: Record) -> None:
     _log_for(core, hosted, entry, r, link.peer_device)
     if r.author == hosted.local.agent:
         _settle_own(core, link, talk, entry)
-    local = [each for member in talk.others(hosted.local.agent) if (each := core.hosted_id(member)) is not None]
+    here = (core.hosted_id(member) for member in talk.others(hosted.local.agent))
+    local = [each for each in here if each is not None and not each.retired]
     for each in local:
         if log.cursor_of(core.db, each.local.id, entry) is None:
             _log_for(core, each, entry, r, b"")

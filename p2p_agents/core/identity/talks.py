@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from p2p_agents.conversation.direct import direct
+from p2p_agents.conversation.direct import DIRECT, direct
 from p2p_agents.store import contacts, conversations, family
 
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ def find(core: Core, hosted: Hosted, conversation: bytes) -> Conversation | None
 
 
 def between(core: Core, hosted: Hosted, peer: bytes, conversation: bytes) -> Conversation | None:
-    """The conversation with this id, if the agent and the peer are both members."""
+    """The conversation with this id, if the agent and the peer are both members. The id of a direct one says who they
+    are, whatever the store says."""
     alone = with_peer(hosted, peer)
     if alone.id == conversation:
         return alone
     found = conversations.find(core.db, conversation)
-    return found if found is not None and {hosted.local.agent, peer} <= found.members else None
+    both = found is not None and found.kind != DIRECT and {hosted.local.agent, peer} <= found.members
+    return found if both else None
 
 
 def shared(core: Core, hosted: Hosted, peer: bytes) -> list[Conversation]:
