@@ -11,6 +11,7 @@ from p2p_agents.core.agents import hosting
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel.clock import time_text
 from p2p_agents.core.kernel.effects import PeersChanged
+from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.crypto import identity as identities
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.signing import SigningKey
@@ -228,7 +229,7 @@ def _show(core: Core, hosted: Hosted) -> None:
             if link.agent == hosted.local.id:
                 core.close_link(link, GHOST)
     for link in core.ways.values():
-        if link.agent == hosted.local.id and link.way is not None:
+        if link.agent == hosted.local.id and isinstance(link, BridgedLink):
             link.way.sync_at = link.way.patience = 0.0
 
 

@@ -10,6 +10,7 @@ from p2p_agents.conversation.states import ASKED, State, folded, least
 from p2p_agents.core.contact import knocking
 from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.clock import time_text
+from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.links import presence, releases
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text, safety_number
@@ -82,7 +83,7 @@ def peer(core: Core, hosted: Hosted, known: Known, names: Names) -> Json:
     if link is not None:
         return shown | _link_presence(core, link)
     stranger = _stranger_presence(core, hosted, known.agent)
-    way = next(core.paths_to(hosted.local.id, known.agent), None)
+    way = next(core.ways.between(hosted.local.id, known.agent), None)
     return shown | stranger | (_way_presence(core, way) if way is not None else {})
 
 
@@ -115,9 +116,8 @@ def _link_presence(core: Core, link: Link) -> Json:
     }
 
 
-def _way_presence(core: Core, link: Link) -> Json:
+def _way_presence(core: Core, link: BridgedLink) -> Json:
     """Over bridges, a peer that was heard recently is there."""
-    assert link.way is not None
     there = ways.is_there(core, link.way)
     return {
         "status": "online" if there else "offline",
@@ -131,7 +131,7 @@ def _way_presence(core: Core, link: Link) -> Json:
 
 def path(core: Core, link: Link) -> Json:
     """The path that frames take, and why there is no better one."""
-    if link.way is None:
+    if not isinstance(link, BridgedLink):
         return {"path": "direct"}
     bridge = ways.host_of(link.way.using.bridge) if link.way.using else None
     return {"path": "bridge", "bridge": bridge, "why": ways.why_not_direct(core, link)}
@@ -159,8 +159,8 @@ def accepts(core: Core, hosted: Hosted, peer_id: bytes) -> bool | None:
         return True
     if (link := next(core.links_to(hosted.local.id, peer_id), None)) is not None:
         return link.peer_standing is Standing.ACCEPTS
-    way = next(core.paths_to(hosted.local.id, peer_id), None)
-    if way is not None and way.way is not None and way.way.routes:
+    way = next(core.ways.between(hosted.local.id, peer_id), None)
+    if way is not None and way.way.routes:
         return True
     return False if is_asked(core, hosted, peer_id) else None
 

@@ -18,6 +18,7 @@ from p2p_agents.core.contact.callers import knock_info
 from p2p_agents.core.delivery import failures, sync
 from p2p_agents.core.identity import talks
 from p2p_agents.core.kernel.effects import Moved, PeersChanged, Post, ReadQueues
+from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.kem import OVERHEAD_BYTES, seal
 from p2p_agents.errors import BadIdentity
@@ -232,7 +233,7 @@ def bridge_up(core: Core, bridge: str) -> None:
 def on_standing(core: Core, link: Link, frame: Stand) -> None:
     """An answer to our request; the queue it came by was named to nobody but the peer."""
     door = doors.door(core.db, link.agent, link.peer)
-    if link.way is None or link.way.routes or door is None or door.device != link.peer_device:
+    if not isinstance(link, BridgedLink) or link.way.routes or door is None or door.device != link.peer_device:
         raise BadIdentity("a STANDING came over a bridge from somebody who was not asked")
     if frame.standing is Standing.CLOSED:
         doors.forget(core.db, link.agent, link.peer)

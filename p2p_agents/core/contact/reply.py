@@ -52,7 +52,7 @@ def open_way(core: Core, hosted: Hosted, asker: Asker) -> None:
         return
     ways.take_routes(core, key, asker.peer, asker.routes)
     link = ways.find(core, key, asker.peer)
-    if link is not None and link.way is not None:
+    if link is not None:
         link.way.sync_at, link.way.patience = core.now(), 0.0
 
 

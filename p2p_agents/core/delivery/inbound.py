@@ -12,7 +12,7 @@ from p2p_agents.core.delivery import holdings, integrity, quotas, receipts, rese
 from p2p_agents.core.identity import family, talks
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import Echoed, Moved, Wake
-from p2p_agents.core.kernel.state import Phase
+from p2p_agents.core.kernel.state import BridgedLink, Phase
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party, open_frame, parse_frame
@@ -59,7 +59,7 @@ def on_init(core: Core, link: Link, frame: Init) -> None:
     if crossing and me.device < peer.device:
         return
     heal = resets.heal_secret(core, link, key, init)
-    offer = link.offer if link.way is None else ways.offered(core, link, init.offer_hash)
+    offer = link.offer if not isinstance(link, BridgedLink) else ways.offered(core, link, init.offer_hash)
     if offer is None:
         raise BadSeal("the INIT is sealed to a key that was already used")
     session = handshake.accept(init, me=me, offer_key=offer, now_ms=core.now_ms(), entropy=core.entropy, heal=heal)
@@ -127,7 +127,7 @@ def _judge_replay(core: Core, link: Link, held: Held, frame: Frame) -> None:
     would never stop."""
     known = sessions.received_digest(core.db, frame.sid, frame.turn, frame.n)
     if known == frame.digest:
-        held.ack_due = held.ack_due or link.way is None
+        held.ack_due = held.ack_due or not isinstance(link, BridgedLink)
         core.touch(held)
     elif known is not None:
         detail = "the peer sealed two different frames at one place: its store was rolled back"

@@ -12,7 +12,7 @@ from p2p_agents.conversation.chains import before
 from p2p_agents.conversation.record import intact_part, is_intact
 from p2p_agents.core.delivery import failures
 from p2p_agents.core.kernel.effects import Moved
-from p2p_agents.core.kernel.state import Wanted
+from p2p_agents.core.kernel.state import BridgedLink, Wanted
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.limits import CHECKED_ENTRIES, GIVEN_AGAIN, SYNC_TIPS
 from p2p_agents.store import contacts, conversations, entries, log, outbox
@@ -68,7 +68,7 @@ def _want(core: Core, entry: int, r: Record) -> None:
 def told(core: Core, link: Link, conversation: bytes, device: bytes) -> list[Run]:
     """The runs of a device to name in a view, without wanted entries if the peer will know that the view is fresh."""
     runs = entries.runs(core.db, conversation, device, SYNC_TIPS)
-    if not core.wanted or (link.way is not None and not link.peer_challenge):
+    if not core.wanted or (isinstance(link, BridgedLink) and not link.peer_challenge):
         return runs
     ends: dict[bytes, tuple[int, bytes]] = {}
     for each in core.wanted.values():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.core.delivery import sync
 from p2p_agents.core.kernel.effects import Moved, PeersChanged
-from p2p_agents.core.kernel.state import Phase
+from p2p_agents.core.kernel.state import BridgedLink, Phase
 from p2p_agents.limits import CONTACT_BYTES_PER_DAY, CONTACT_UNREAD_BYTES, FULL_PATIENCE_MAX_S, FULL_PATIENCE_S
 from p2p_agents.store import contacts, log, outbox
 from p2p_agents.store.contacts import Event
@@ -63,7 +63,7 @@ def minute(core: Core) -> None:
         if share.full and _has_room(core, agent, peer, share):
             share.full = False
             for link in list(core.paths_to(agent, peer)):
-                if link.phase is Phase.SYNCED or link.way is not None:
+                if link.phase is Phase.SYNCED or isinstance(link, BridgedLink):
                     sync.send_sync(core, link, reply=False)
     for key, pace in core.paces.items():
         if 0.0 < pace.paused <= core.now():

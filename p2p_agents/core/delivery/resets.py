@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.core.delivery import sync
 from p2p_agents.core.kernel import sessions as ended
-from p2p_agents.core.kernel.state import Heal, Phase
+from p2p_agents.core.kernel.state import BridgedLink, Heal, Phase
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import handshake
 from p2p_agents.crypto.ratchet import Party
@@ -28,7 +28,7 @@ SESSIONS = 2  # per device pair (PROTOCOL D4)
 
 def begin(core: Core, link: Link, key: PairKey) -> Held | None:
     """A new session sealed to the peer's single-use key; None if that is used up: then a RESET offers ours."""
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         link.peer_offer = ways.prekey_of(core, link)
         if link.peer_offer is None:
             return None
@@ -56,7 +56,7 @@ def begin(core: Core, link: Link, key: PairKey) -> Held | None:
     retire_replaced(core, key, b"")
     core.send_on(link, Init(link.number, init), (session.sid, ways.INIT))
     core.init_links[session.sid] = link
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         link.way.inits.add(session.sid)
     return held
 

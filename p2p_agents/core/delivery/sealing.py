@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.delivery import integrity, quotas, receipts, resets, sync, vouchers
+from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.links import opening
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.ratchet import seal
@@ -45,7 +46,7 @@ def pump(core: Core, key: PairKey) -> None:
     if link is None or not ways.is_open(core, link, key):
         core.quiet.pop(key, None)
     else:
-        if link.way is not None and questions.is_due(core, link, key):
+        if isinstance(link, BridgedLink) and questions.is_due(core, link, key):
             sync.send_sync(core, link, reply=True)
         if _pump_link(core, link, key):
             core.mark_ready(key)
@@ -138,7 +139,7 @@ def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
     """An acknowledgement or read mark alone waits a moment to travel with a message; a ping does not."""
     if not core.patience or link.asks or link.answers or held is None or not held.session.confirmed:
         return False
-    patience = core.patience if link.way is None else WAY_PATIENCE * core.patience
+    patience = core.patience if not isinstance(link, BridgedLink) else WAY_PATIENCE * core.patience
     return core.quiet.setdefault(key, core.now() + patience) > core.now()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.core.delivery import holdings
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel import sessions as ended
-from p2p_agents.core.kernel.state import Phase, Stall
+from p2p_agents.core.kernel.state import BridgedLink, Phase, Stall
 from p2p_agents.core.links import releases
 from p2p_agents.core.relay import questions, ways
 from p2p_agents.crypto.digest import H
@@ -53,7 +53,7 @@ def send_sync(core: Core, link: Link, *, reply: bool) -> bool:
 
     Between two devices of one agent it may take several frames, the last of which asks for the reply.
     """
-    if link.way is not None and not _say_who(core, link):
+    if isinstance(link, BridgedLink) and not _say_who(core, link):
         return False
     told = holdings.told(core, link)
     pages = [told[at : at + CONVERSATIONS] for at in range(0, len(told), CONVERSATIONS)]
@@ -72,7 +72,7 @@ def _send_page(core: Core, link: Link, page: list[Conversation], *, reply: bool)
     pair = sessions.pair(core.db, *key)
     stamp = rising(pair, core.now_ms())
     sessions.note_pair(core.db, *key, link.peer, stamp_sent=stamp)
-    challenge = ways.challenge(core, link, key) if reply and link.way is not None else b""
+    challenge = ways.challenge(core, link, key) if reply and isinstance(link, BridgedLink) else b""
     claims = SyncClaims(
         local.agent,
         local.device,
@@ -94,9 +94,9 @@ def _send_page(core: Core, link: Link, page: list[Conversation], *, reply: bool)
     core.send_on(link, Sync(link.number, seal(link.bundle.prekey, signed, _info(local.device, link.peer_device))))
 
 
-def _say_who(core: Core, link: Link) -> bool:
+def _say_who(core: Core, link: BridgedLink) -> bool:
     """Send the greeting that precedes a SYNC in a queue; False if it cannot be sent."""
-    if link.way is None or link.way.using is None or link.bundle is None:
+    if link.way.using is None or link.bundle is None:
         return False
     core.send_on(link, ways.greeting(core, link))
     return True
@@ -112,7 +112,7 @@ def ask_again(core: Core, link: Link, why: str) -> None:
     settled over the direct link; any other on the link where it showed, because the peer sends there, whichever link we
     prefer."""
     log.info("views of the session with %s differ: %s", link.peer.hex()[:12], why)
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         link = core.newest_link(core.pair_key(link)) or link
     link.disagrees = True
     ask_due(core, link)
@@ -122,7 +122,7 @@ def ask_due(core: Core, link: Link) -> None:
     """Also called once a second, so that a disagreement within the pause is not forgotten."""
     if link.disagrees and link.sync_sent and core.now() >= link.sync_due:
         link.disagrees = False
-        link.sync_due = core.now() + (SYNC_EVERY_MS / 1000 if link.way is None else WAY_SYNC_S)
+        link.sync_due = core.now() + (SYNC_EVERY_MS / 1000 if not isinstance(link, BridgedLink) else WAY_SYNC_S)
         send_sync(core, link, reply=True)
 
 
@@ -190,7 +190,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
         return  # an honest peer asks again
     claims = _open(core, link, frame)
     key = core.pair_key(link)
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         _on_late_sync(core, link, key, claims)
         return
     if claims.stamp <= link.stamp_seen:
@@ -211,7 +211,7 @@ def on_sync(core: Core, link: Link, frame: Sync) -> None:
     core.mark_ready(key)
 
 
-def _on_late_sync(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
+def _on_late_sync(core: Core, link: BridgedLink, key: PairKey, claims: SyncClaims) -> None:
     """A SYNC from a queue may be days old. One that answers our challenge is compared as usual, with the state when the
     challenge was drawn; from any other, only what stays true is used (PROTOCOL B1)."""
     fresh = bool(link.own_challenge) and claims.nonce == link.own_challenge
@@ -285,7 +285,7 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
     hosted = core.host(link.agent)
     signed = hosted.unseal(frame.payload, _info(link.peer_device, hosted.local.device))
     claims = decode_sync(verify(link.peer_device, signed, SYNC_LABEL))
-    nonce = link.own_challenge if link.way is None else claims.nonce  # in a queue it may be an old one
+    nonce = link.own_challenge if not isinstance(link, BridgedLink) else claims.nonce  # in a queue it may be an old one
     said = (claims.agent, claims.device, claims.peer, claims.peer_device, claims.nonce)
     meant = (link.peer, link.peer_device, hosted.local.agent, hosted.local.device, nonce)
     if said != meant:
@@ -298,7 +298,7 @@ def _open(core: Core, link: Link, frame: Sync) -> SyncClaims:
 
 def _reconcile(core: Core, link: Link, key: PairKey, claims: SyncClaims) -> None:
     theirs = {view.sid: view for view in claims.sessions}
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         ways.reconcile(core, link, key, theirs)
         ways.forget_heal(link, theirs, claims)
         return
@@ -343,7 +343,7 @@ def lose(core: Core, link: Link, key: PairKey, held: Held) -> None:
     """The disk damaged something that the session needs: what it carried is sealed again in another one."""
     detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
     contacts.record(core.db, Event(link.agent, link.peer, "damaged", detail, core.now_ms()))
-    if link.way is not None:
+    if isinstance(link, BridgedLink):
         link.resend.pop(held.session.sid, None)
         ended.retire(core, key, held)
         core.mark_ready(key)

@@ -15,6 +15,7 @@ from p2p_agents.core.kernel.clock import Lived, Trusted
 from p2p_agents.core.kernel.effects import Connect, Hangup, PeersChanged, Post, Transmit
 from p2p_agents.core.kernel.state import (
     Bridge,
+    BridgedLink,
     Claim,
     Hosted,
     Link,
@@ -139,7 +140,7 @@ class Core:
         self.lately: dict[bytes, tuple[float, tuple[RosterAgent, ...]]] = {}  # nodes we dialed: until when, whom
         self.overrun: dict[bytes, float] = {}  # nodes that took us for a flood -> until when we go slowly there
         self.links: PairTable[list[Link]] = PairTable(lambda found: _side(found[0]))  # proven ones, oldest first
-        self.ways: PairTable[Link] = PairTable(_side)  # over bridges, if either side has a queue there
+        self.ways: PairTable[BridgedLink] = PairTable(_side)  # over bridges, where there is a queue of either side
         self.bridges: dict[str, Bridge] = {}  # by address, the configured ones first
         self.untimely: dict[str, int] = {}  # bridge -> a cursor it sent that is ahead of our clock
         self.ready: dict[PairKey, None] = {}  # pairs with something to pump, in order of arrival
@@ -215,7 +216,7 @@ class Core:
 
     def send_on(self, link: Link, frame: Frame, place: tuple[bytes, int] = (b"", 0)) -> None:
         """`place` is the session and position of a frame that a bridge should keep."""
-        if link.way is None:
+        if not isinstance(link, BridgedLink):
             self.send(link.connection, frame)
         elif link.way.using is not None:
             self.effects.append(
@@ -293,7 +294,7 @@ class Core:
 
     def _fall_back(self, key: PairKey) -> None:
         """The last direct link is gone: frames in flight on it may be missing at the bridge."""
-        if (link := self.ways.get(key)) is not None and link.way is not None:
+        if (link := self.ways.get(key)) is not None:
             link.way.stale = True
             link.way.sync_at = self.now()
             self.mark_ready(key)

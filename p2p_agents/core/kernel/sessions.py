@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from p2p_agents.core.kernel.state import Heal
+from p2p_agents.core.kernel.state import BridgedLink, Heal
 from p2p_agents.link.reconcile import Outcome, common_heal
 from p2p_agents.store import contacts, outbox, sessions
 from p2p_agents.store.contacts import Event
@@ -35,7 +35,7 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
     if view is not None:
         common = common_heal(tuple(identity for identity, _ in s.heals), view.heals)
         for each in {id(link): link, **{id(other): other for other in core.links.get(key, [])}}.values():
-            each.heal = Heal(s.sid, s.heals, common, required=common is not None and each.way is None)
+            each.heal = Heal(s.sid, s.heals, common, required=common is not None and not isinstance(each, BridgedLink))
     retire(core, key, held)
     if outcome.rollback:
         detail = f"{outcome.value}; the session starts anew and nothing is lost"

@@ -234,11 +234,17 @@ class Link:
     attending: bool | None = None
     last_read_ms: int = 0
     presence_due: bool = False
-    way: Way | None = None  # over bridges; there is no connection then
 
     @property
     def up(self) -> bool:
         return self.phase in (Phase.UP, Phase.SYNCED)
+
+
+@dataclass(slots=True)
+class BridgedLink(Link):
+    """A pair of queues at bridges in place of a lane: there is no connection, and what comes may be old."""
+
+    way: Way = field(default_factory=lambda: Way(()))
 
 
 @dataclass(slots=True)

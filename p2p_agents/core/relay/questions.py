@@ -10,7 +10,7 @@ from p2p_agents.store import sessions
 
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core, PairKey
-    from p2p_agents.core.kernel.state import Link, Way
+    from p2p_agents.core.kernel.state import BridgedLink, Way
 
 ALIVE_SYNC_S = 30.0  # asked this often while there is no direct link: the peer may have moved
 ABSENT_SYNC_S = 60.0  # an absent peer is asked after this, then half as often each time
@@ -31,18 +31,16 @@ def something_came(core: Core, way: Way) -> None:
         bridge_came(core, way)
 
 
-def heard(core: Core, link: Link, key: PairKey) -> None:
+def heard(core: Core, link: BridgedLink, key: PairKey) -> None:
     """The peer answered our challenge: it is there now."""
-    assert link.way is not None
     if not ways.is_heard(core, link.way):
         core.effect(PeersChanged())
     link.way.heard, link.way.patience = core.now(), 0.0
     sessions.note_pair(core.db, *key, link.peer, heard_ms=core.now_ms())
 
 
-def is_due(core: Core, link: Link, key: PairKey) -> bool:
+def is_due(core: Core, link: BridgedLink, key: PairKey) -> bool:
     """Whether to ask the other side of an open way in use now; if so, schedules the next time."""
-    assert link.way is not None
     due = core.now() >= link.way.sync_at and _has_reason(core, link.way, key)
     if due:
         _schedule(core, link.way)

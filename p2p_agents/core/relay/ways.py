@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from p2p_agents.core.kernel import sessions as ended
 from p2p_agents.core.kernel.effects import LeaveBridge, ReadQueues
-from p2p_agents.core.kernel.state import Bridge, Floor, Link, Phase, Way
+from p2p_agents.core.kernel.state import Bridge, BridgedLink, Floor, Link, Phase, Way
 from p2p_agents.crypto.bundle import read_bundle
 from p2p_agents.crypto.handshake import offer_hash
 from p2p_agents.crypto.outer import KEY_BYTES, queue_name
@@ -56,7 +56,7 @@ CHALLENGE_BYTES = 32
 # --- the ways ---
 
 
-def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
+def find(core: Core, key: PairKey, peer: bytes) -> BridgedLink | None:
     """The way of a pair, created if new; None if the peer is no contact or does not have that device."""
     hosted = core.hosted.of_device(key[0])
     contact = contacts.contact(core.db, hosted.local.id, peer) if hosted else None
@@ -69,7 +69,6 @@ def find(core: Core, key: PairKey, peer: bytes) -> Link | None:
         link = core.ways[key] = _fresh(hosted.local.id, peer, key[1])
     link.identity, link.name, link.kind = identity, contact.name, contact.kind
     link.bundle = queues.bundle(core.db, peer, key[1])
-    assert link.way is not None
     link.way.routes = queues.routes(core.db, *key)
     return link
 
@@ -80,8 +79,8 @@ def _may_be_used(core: Core, contact: Contact, identity: Identity | None, device
     return device in live and contact.trust >= Trust.ACCEPTED and not contact.frozen
 
 
-def _fresh(agent: int, peer: bytes, device: bytes) -> Link:
-    link = Link(NO_CONNECTION, 0, agent, peer, Phase.SYNCED, b"", way=Way(()))
+def _fresh(agent: int, peer: bytes, device: bytes) -> BridgedLink:
+    link = BridgedLink(NO_CONNECTION, 0, agent, peer, Phase.SYNCED, b"")
     link.peer_device, link.sync_sent = device, True
     link.standing = link.peer_standing = Standing.ACCEPTS
     link.allowance, link.meter = Allowance(INT_MAX), Meter(INT_MAX, INT_MAX)  # the queue's quota limits both
@@ -90,9 +89,9 @@ def _fresh(agent: int, peer: bytes, device: bytes) -> Link:
 
 def is_open(core: Core, link: Link, key: PairKey) -> bool:
     """Whether frames may be sent: always on a connection; over bridges while one of the peer's is up."""
-    way = link.way
-    if way is None:
+    if not isinstance(link, BridgedLink):
         return True
+    way = link.way
     chosen = next((route for route in way.routes if _serves(core, way, route)), None)
     if chosen is None or find(core, key, link.peer) is None:
         way.using, way.stale = None, True
@@ -112,10 +111,9 @@ def _serves(core: Core, way: Way, route: Route) -> bool:
     return bridge is not None and bridge.up and core.now() >= way.avoid.get(route.bridge, (0.0, ""))[0]
 
 
-def _take_over(core: Core, link: Link, key: PairKey, route: Route) -> None:
+def _take_over(core: Core, link: BridgedLink, key: PairKey, route: Route) -> None:
     """Put again all frames that are not acknowledged and not known to be in the queue. A session whose init went
     another way and was never answered has to begin again."""
-    assert link.way is not None
     done = queues.stored(core.db, route.queue)
     for held in list(core.pair_sessions(key)):
         s = held.session
@@ -128,7 +126,7 @@ def _take_over(core: Core, link: Link, key: PairKey, route: Route) -> None:
 def set_aside(core: Core, key: PairKey, why: str) -> None:
     """Nothing can be sealed for this pair now: do not use its bridges for SET_ASIDE_S."""
     link = core.ways.get(key)
-    if link is not None and link.way is not None:
+    if link is not None:
         for route in link.way.routes:
             link.way.avoid[route.bridge] = (core.now() + SET_ASIDE_S, why)
 
@@ -207,7 +205,7 @@ def learn_routes(core: Core, key: PairKey, peer: bytes, claims: SyncClaims) -> N
 
 def take_routes(core: Core, key: PairKey, peer: bytes, routes: tuple[Route, ...]) -> None:
     link = find(core, key, peer)
-    if routes == queues.routes(core.db, *key) or link is None or link.way is None:
+    if routes == queues.routes(core.db, *key) or link is None:
         return
     if not link.way.told_routes.take(core.now()):
         log.warning("%s changes its bridges too often", link.name)
@@ -230,7 +228,7 @@ def leave_unused(core: Core) -> None:
         core.effect(LeaveBridge(address))
 
 
-def greeting(core: Core, link: Link) -> Greeting:
+def greeting(core: Core, link: BridgedLink) -> Greeting:
     """Who we are, and where a direct connection may be tried."""
     hosted = core.host(link.agent)
     bridges = [bridge for bridge in core.bridges.values() if bridge.up]
@@ -242,9 +240,8 @@ def greeting(core: Core, link: Link) -> Greeting:
 # --- what both sides hold ---
 
 
-def challenge(core: Core, link: Link, key: PairKey) -> bytes:
+def challenge(core: Core, link: BridgedLink, key: PairKey) -> bytes:
     """Draw a fresh challenge and note the state of all sessions: an answer to it was written later."""
-    assert link.way is not None
     link.own_challenge = core.entropy.draw(CHALLENGE_BYTES)
     done = queues.stored(core.db, link.way.using.queue) if link.way.using else None
     link.way.floors = {
@@ -255,9 +252,8 @@ def challenge(core: Core, link: Link, key: PairKey) -> bytes:
     return link.own_challenge
 
 
-def reconcile(core: Core, link: Link, key: PairKey, theirs: dict[bytes, SessionView]) -> None:
+def reconcile(core: Core, link: BridgedLink, key: PairKey, theirs: dict[bytes, SessionView]) -> None:
     """Compare the peer's views with the state when the challenge was drawn; later changes prove nothing."""
-    assert link.way is not None
     floors, link.way.floors = link.way.floors, {}
     for held in reversed(list(core.pair_sessions(key))):
         sid = held.session.sid
@@ -289,9 +285,8 @@ def _mine(core: Core, held: Held, floor: Floor, view: SessionView | None) -> MyV
     return MyView(s.confirmed, s.sent, floor.acked, floor.received, at)
 
 
-def report_lie(core: Core, link: Link, what: str) -> None:
+def report_lie(core: Core, link: BridgedLink, what: str) -> None:
     """Tell a human that a bridge does not do what it says."""
-    assert link.way is not None
     detail = f"{host_of(link.way.using.bridge) if link.way.using else 'a bridge'}: {what}"
     if core.now() >= link.way.told.get(detail, 0.0):
         link.way.told[detail] = core.now() + TOLD_AGAIN_S
@@ -303,8 +298,7 @@ def trouble(core: Core, agent: int, peer: bytes) -> str | None:
     """Why the bridges do not take what waits for a peer; None if it has no bridges, or one of them takes it."""
     why = None
     for link in core.ways.between(agent, peer):
-        for route in link.way.routes if link.way else ():
-            assert link.way is not None
+        for route in link.way.routes:
             bridge = core.bridges.get(route.bridge) or Bridge()
             _, code = link.way.avoid.get(route.bridge, (0.0, ""))
             if bridge.up and not code:
@@ -324,9 +318,8 @@ def is_there(core: Core, way: Way) -> bool:
     return is_heard(core, way) and any(bridge is not None and bridge.up for bridge in up)
 
 
-def why_not_direct(core: Core, link: Link) -> str:
+def why_not_direct(core: Core, link: BridgedLink) -> str:
     """Why the peer is not reached directly, for people: what was tried, and with what result."""
-    assert link.way is not None
     nodes = dict.fromkeys(node for _, node in contacts.addresses(core.db, link.peer) if node)
     tried = [core.router.tried(node, core.now()) for node in nodes]
     if any(core.router.connections(node) for node in nodes):

@@ -9,7 +9,7 @@ from p2p_agents.core.contact import callers, knocking
 from p2p_agents.core.delivery import inbound, sync
 from p2p_agents.core.identity import adoption
 from p2p_agents.core.kernel.effects import Kept, Moved, PeersChanged, ReadAgain, ReadQueues
-from p2p_agents.core.kernel.state import Bridge
+from p2p_agents.core.kernel.state import Bridge, BridgedLink
 from p2p_agents.core.links import releases
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.pairing import exchange, places
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.effects import Post
-    from p2p_agents.core.kernel.state import Link, Way
+    from p2p_agents.core.kernel.state import Way
     from p2p_agents.store.queues import OwnQueue
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def bridge_up(core: Core, bridge: str, observed: str, local: Sequence[str], way:
     found = core.bridges.setdefault(bridge, Bridge())
     found.up, found.why, found.way, found.observed, found.local = True, "", way, observed, tuple(local)
     for key, link in core.ways.items():
-        if link.way is not None and any(route.bridge == bridge for route in link.way.routes):
+        if any(route.bridge == bridge for route in link.way.routes):
             questions.bridge_came(core, link.way)
             core.mark_ready(key)
     knocking.bridge_up(core, bridge)
@@ -84,7 +84,7 @@ def bridge_down(core: Core, bridge: str, code: str) -> None:
     found.up, found.why = False, code
     places.lost(core, bridge)
     for key, link in core.ways.items():
-        if link.way is not None and link.way.using is not None and link.way.using.bridge == bridge:
+        if link.way.using is not None and link.way.using.bridge == bridge:
             link.way.stale = True
             core.mark_ready(key)
     core.effect(PeersChanged())
@@ -100,7 +100,7 @@ def stored(core: Core, posts: Sequence[Post]) -> None:
             knocking.stored(core, post)
             continue
         link = core.ways.get(post.pair)
-        if link is not None and link.way is not None:
+        if link is not None:
             link.way.avoid.pop(post.route.bridge, None)
             link.way.refusals = 0
         if post.sid and post.position >= 0:
@@ -117,7 +117,7 @@ def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None
             knocking.refused(core, post, code, retry_ms, down=code == DOWN)
             continue
         link = core.ways.get(post.pair)
-        if link is None or link.way is None:
+        if link is None:
             continue
         link.way.using, link.way.stale = None, True
         if post.position == ways.INIT:
@@ -126,7 +126,7 @@ def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None
             link.way.sync_at, link.way.patience = core.now(), 0.0
     if code != DOWN:
         for pair, route in {(post.pair, post.route): None for post in posts}:
-            if (link := core.ways.get(pair)) is not None and link.way is not None:
+            if (link := core.ways.get(pair)) is not None:
                 wait_s = max(retry_ms / 1000, BACKOFF_MIN_S) if retry_ms else _refused_s(link.way)
                 link.way.avoid[route.bridge] = (core.now() + wait_s, code)
     core.effect(PeersChanged())
@@ -182,8 +182,7 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
     key = (own.device, own.peer_device)
     link = ways.find(core, key, own.peer)
     if link is None:
-        return  # it is no contact any more
-    assert link.way is not None
+        return  # of somebody who is no contact any more
     try:
         incarnation, frames = open_blob(own.key, own.queue, blob)
     except PeerFault:
@@ -202,8 +201,7 @@ def _open(core: Core, own: OwnQueue, blob: bytes) -> None:
             log.info("from a queue of %s: %s: %s", id_text(own.peer)[:10], fault.code, fault.message)
 
 
-def _take(core: Core, link: Link, data: bytes) -> None:
-    assert link.way is not None
+def _take(core: Core, link: BridgedLink, data: bytes) -> None:
     frame = decode_frame(data)
     if not isinstance(frame, Data) and not link.way.bucket.take(core.now()):  # of unknown types too
         raise Flood("too many frames carry no message")
@@ -213,7 +211,7 @@ def _take(core: Core, link: Link, data: bytes) -> None:
     handler(core, link, frame)
 
 
-def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
+def on_greeting(core: Core, link: BridgedLink, frame: Greeting) -> None:
     """The peer's identity log, key bundle, and addresses for a direct connection. Raises BadIdentity and related
     errors."""
     offered = replay(frame.entries)
@@ -230,11 +228,10 @@ def on_greeting(core: Core, link: Link, frame: Greeting) -> None:
     _try_directly(core, link, frame)
 
 
-def _try_directly(core: Core, link: Link, frame: Greeting) -> None:
+def _try_directly(core: Core, link: BridgedLink, frame: Greeting) -> None:
     """Both sides dial as soon as they heard of each other, which opens a way through two NATs."""
     if next(core.links_to(link.agent, link.peer), None) is not None:
         return
-    assert link.way is not None
     if not link.way.told_places.take(core.now()):
         return
     places = [place for place in map(_place, frame.addresses) if place]
@@ -274,10 +271,9 @@ def second(core: Core) -> None:
     """Once a second: doors to knock at, ways that may be used again, and questions that are due."""
     knocking.second(core)
     for key, link in list(core.ways.items()):
-        way = link.way
-        if way is None or core.newest_link(key) is not link:
+        if core.newest_link(key) is not link:
             continue
-        if way.using is None:
+        if link.way.using is None:
             if not ways.is_open(core, link, key):
                 continue
             core.mark_ready(key)

@@ -9,6 +9,7 @@ from p2p_agents.core.agents import remains
 from p2p_agents.core.contact import consent, knocking, sharing
 from p2p_agents.core.delivery import failures, integrity, quotas, sync
 from p2p_agents.core.identity import prekeys
+from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.links import crowds, opening, presence
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.pairing import exchange
@@ -53,7 +54,7 @@ def second(core: Core) -> None:
         for link in list(found):
             sync.ask_due(core, link)
         used = core.newest_link(key)
-        if used is not None and used.way is None:
+        if used is not None and not isinstance(used, BridgedLink):
             sync.watch(core, used, key)
     relays.second(core)
     sharing.second(core)

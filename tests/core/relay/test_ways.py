@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2p_agents.core.api import commands
-from p2p_agents.core.kernel.state import Bridge, Link, Phase, Way
+from p2p_agents.core.kernel.state import Bridge, BridgedLink, Phase
 from p2p_agents.core.links.dialing import dial_due
 from p2p_agents.core.relay import ways
 from p2p_agents.link.routing import Target
@@ -24,22 +24,22 @@ ADDRESS = "bridge://bridge.example:4433#key"
 
 
 @pytest.fixture
-def link(pair: Core) -> Link:
+def link(pair: Core) -> BridgedLink:
     """Carol, a contact that may be found over bridges, of which none is known."""
     peer = os.urandom(32)
 
-    def item(core: Core) -> Link:
+    def item(core: Core) -> BridgedLink:
         local = core.acting("alice").local
         contacts.save_contact(core.db, local.id, peer, name="carol", kind="other", trust=Trust.ACCEPTED, now_ms=1)
-        way = Link(0, 0, local.id, peer, Phase.UP, b"", peer_device=peer, way=Way(()))
+        way = BridgedLink(0, 0, local.id, peer, Phase.UP, b"", peer_device=peer)
         core.ways[local.device, peer] = way
         return way
 
-    made: Link = does(pair, item)
+    made: BridgedLink = does(pair, item)
     return made
 
 
-def told(core: Core, link: Link) -> None:
+def told(core: Core, link: BridgedLink) -> None:
     """Where carol may be reached."""
     does(core, lambda core: contacts.remember_address(core.db, link.peer, PLACE, NODE, 1, told=True))
 
@@ -54,7 +54,7 @@ def why(core: Core) -> str:
     return str(carol["why"])
 
 
-def test_where_no_bridge_is_known_none_is_spoken_of(pair: Core, link: Link) -> None:
+def test_where_no_bridge_is_known_none_is_spoken_of(pair: Core, link: BridgedLink) -> None:
     assert why(pair) == "the peer has not told yet where it may be reached"
     told(pair, link)
     dials(pair)
@@ -63,7 +63,7 @@ def test_where_no_bridge_is_known_none_is_spoken_of(pair: Core, link: Link) -> N
 
 
 @pytest.mark.parametrize("way", ["quic", "websocket"])
-def test_a_bridge_that_is_down_shows_nothing_of_udp(pair: Core, link: Link, way: str) -> None:
+def test_a_bridge_that_is_down_shows_nothing_of_udp(pair: Core, link: BridgedLink, way: str) -> None:
     pair.bridges[ADDRESS] = Bridge(up=False, why="bridge_unreachable", way=way)
     told(pair, link)
     dials(pair)
@@ -71,7 +71,7 @@ def test_a_bridge_that_is_down_shows_nothing_of_udp(pair: Core, link: Link, way:
     assert "WebSocket" not in why(pair)
 
 
-def test_bridges_that_only_a_websocket_reaches_are_named(pair: Core, link: Link) -> None:
+def test_bridges_that_only_a_websocket_reaches_are_named(pair: Core, link: BridgedLink) -> None:
     told(pair, link)
     dials(pair)
     pair.router.dialed(Target(NODE))
@@ -82,7 +82,7 @@ def test_bridges_that_only_a_websocket_reaches_are_named(pair: Core, link: Link)
     assert "WebSocket" not in why(pair)
 
 
-def test_addresses_are_tried_when_they_are_dialled(pair: Core, link: Link) -> None:
+def test_addresses_are_tried_when_they_are_dialled(pair: Core, link: BridgedLink) -> None:
     told(pair, link)
     assert why(pair) == "the peer's addresses have not been tried yet"
     dials(pair)
@@ -91,13 +91,12 @@ def test_addresses_are_tried_when_they_are_dialled(pair: Core, link: Link) -> No
     assert why(pair).startswith("no address of the peer answers")
 
 
-def test_a_peer_that_told_nothing_to_try(pair: Core, link: Link) -> None:
-    assert link.way is not None
+def test_a_peer_that_told_nothing_to_try(pair: Core, link: BridgedLink) -> None:
     link.way.places = 0
     assert why(pair) == "the peer told no address to try"
 
 
-def test_a_node_that_is_reached_without_the_peer(pair: Core, link: Link) -> None:
+def test_a_node_that_is_reached_without_the_peer(pair: Core, link: BridgedLink) -> None:
     told(pair, link)
     pair.router.connected(Target(NODE), 7, 1)
     assert ways.why_not_direct(pair, link) == "its node is connected, but no link with the peer is up"
