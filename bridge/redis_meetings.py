@@ -1,14 +1,14 @@
-"""Meeting places of several bridge processes, in Redis: the two sides may be connected to different ones.
+"""Meeting places of several bridge processes, in Redis: the two sides may be connected to different processes.
 
     p2pb:p:{NAME}       hash: each side's token, who sits there (process and visitor), when the place ends
-    p2pb:p:{NAME}:SIDE  list: what waits for that side
+    p2pb:p:{NAME}:SIDE  list: messages that wait for that side
     p2pb:places         sorted set: all places that are shown, by when they end
     p2pb:places:NETWORK sorted set: those of one network, by its tag
     p2pb:lonely, p2pb:lonely:NETWORK: likewise those that only a joiner took
-    p2pb:told:WINDOW    the bytes that were told in these ten minutes, in all and by one NETWORK
+    p2pb:told:WINDOW    bytes of messages in these ten minutes, in all and from one NETWORK
 
-What is told always waits in Redis first; the process of whoever sits there is woken and takes it. So what was told to
-a process that is gone waits for the side's next MEET. All of it goes by itself when the place ends.
+A message always waits in Redis first; the process whose client sits there is woken and takes it. A message for a
+process that is gone therefore waits for the side's next MEET. Everything expires by itself when the place ends.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
     from bridge.places import News, Visitor
 
-COUNTED = {Side.DISPLAYER: "p2pb:places", Side.JOINER: "p2pb:lonely"}  # by whose coming began a place's time
+COUNTED = {Side.DISPLAYER: "p2pb:places", Side.JOINER: "p2pb:lonely"}  # the sets that limit places, by who opened them
 
 _CHANNEL = "p2pb:told:"
 
 
 @dataclass(slots=True)
 class _Seat:
-    """A side that a visitor of this process took."""
+    """A side taken by a visitor of this process."""
 
     side: Side
     ends_ms: int
@@ -48,7 +48,7 @@ class _Seat:
 
 
 class RedisMeetings:
-    """A `bridge.meetings.Meetings`. One request at a time: what one side tells arrives in its order."""
+    """A `bridge.meetings.Meetings`. One request at a time, so that the messages of one side arrive in order."""
 
     def __init__(self, link: Link) -> None:
         self.told: Callable[[Visitor, Told], None] = lambda visitor, told: None
@@ -58,9 +58,9 @@ class RedisMeetings:
         self._seats: dict[tuple[str, Visitor], _Seat] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._now_ms = 0  # of the latest request or sweep
+        self._now_ms = 0  # at the latest request or sweep
         self._looking = False
-        self._owed: set[str] = set()  # places where something may wait, until it was looked for
+        self._owed: set[str] = set()  # places where something may wait, until they were checked
         self._ears = Ears(link, self._heard, self._missed)
         self._ears.listen(_CHANNEL + self._self)
 
@@ -119,7 +119,7 @@ class RedisMeetings:
         return [(visitor, Told(name, message)) for message in [b""] * there + waited]
 
     async def _refused(self, side: Side, standing: Standing, now_ms: int) -> Refused | None:
-        """Why no place is made, or shown, for who asks."""
+        """Why no place is created or shown for this client; None if it may be."""
         keys = _counted(side, standing.network)
         await self._all([Command(("ZREMRANGEBYSCORE", key, "-inf", now_ms)) for key in keys])
         counts = await self._all([Command(("ZCARD", key)) for key in keys])
@@ -130,7 +130,7 @@ class RedisMeetings:
         return None
 
     async def _lost(self, visitor: Visitor, now_ms: int) -> None:
-        """In its turn: a side may have been asked for just before."""
+        """In turn with the other requests: a side may have been requested just before."""
         for name, sitter in [seat for seat in self._seats if seat[1] == visitor]:
             await self._rise(name, self._seats.pop((name, sitter)), visitor, now_ms)
 
@@ -157,7 +157,8 @@ class RedisMeetings:
         return []
 
     async def _spend(self, network: bytes, size: int, now_ms: int) -> None:
-        """What is told waits in Redis for ten minutes at most: so much in ten minutes bounds it. Raises Refused."""
+        """A message waits in Redis for ten minutes at most, so a limit per ten minutes limits what waits. Raises
+        Refused."""
         window = f"p2pb:told:{now_ms // bounds.PLACE_MS}"
         keys = [window, f"{window}:{network.hex()}"] if network else [window]
         told = await self._all([Command(("INCRBY", key, size)) for key in keys])
@@ -200,7 +201,7 @@ class RedisMeetings:
             self._start(self._quietly(self._look()))
 
     async def _look(self) -> None:
-        """Take what waits for this process' visitors where something may, and learn which places are gone."""
+        """Fetch what waits for this process's visitors, where something may wait, and learn which places are gone."""
         try:
             while self._owed:
                 await self._look_at(next(iter(self._owed)))
@@ -208,7 +209,7 @@ class RedisMeetings:
             self._looking = False
 
     async def _look_at(self, name: str) -> None:
-        """What fails is still owed: it is looked for with the next sweep or sound."""
+        """If it fails, the place stays owed, and is checked again with the next sweep or notification."""
         self._owed.discard(name)
         try:
             for (place, visitor), seat in list(self._seats.items()):
@@ -226,13 +227,13 @@ class RedisMeetings:
             return [(visitor, Told(name, message)) for message in waited]
         moved = code == Refusal.CROWDED.encode() and seat.ends_ms > self._now_ms
         if self._seats.pop((name, visitor), None) is None or moved:
-            return []  # it left, or its token's owner sits elsewhere by now
+            return []  # it left, or the token's owner now sits elsewhere
         return [(visitor, Told(name, b"", gone=True))]
 
     # --- tasks ---
 
     def _ask(self, work: Coroutine[Any, Any, News], now_ms: int) -> Future[None]:
-        """The answer first, then the news: a side knows that it sits before it hears."""
+        """The answer first, then the news: a side learns that it sits before it gets messages."""
         self._now_ms = now_ms
         future: Future[None] = self._loop.create_future()
 
@@ -240,7 +241,7 @@ class RedisMeetings:
             async with self._turn:
                 try:
                     news = await work
-                except Exception as error:  # whose request it is hears of it
+                except Exception as error:  # reported to whoever asked
                     future.set_exception(error)
                     return
                 future.set_result(None)
@@ -250,7 +251,7 @@ class RedisMeetings:
         return future
 
     async def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
-        """Nobody asked for it, so nobody is told that Redis is away."""
+        """Nobody asked for it, so nobody is told if Redis is away."""
         async with self._turn:
             try:
                 await work
@@ -268,18 +269,18 @@ class RedisMeetings:
 
 
 def _keys(name: str) -> tuple[str, ...]:
-    place = f"p2pb:p:{{{name_of(name.encode())}}}"  # a name may hold what marks a slot
+    place = f"p2pb:p:{{{name_of(name.encode())}}}"  # a name may contain the characters that mark a slot
     return (place, *(f"{place}:{side:d}" for side in Side))
 
 
 def _counted(kind: Side, network: bytes) -> tuple[str, ...]:
-    """The sets that a place is counted in: of all, and of its network where it has one."""
+    """The sets in which a place is counted: of all places, and of its network, if known."""
     together = COUNTED[kind]
     return (together, f"{together}:{network.hex()}") if network else (together,)
 
 
 def _checked(answer: list[Any]) -> list[Any]:
-    """What follows the code. Raises Refused for a code."""
+    """The fields after the code. Raises Refused for a code."""
     code, *rest = answer
     if code:
         refusal = Refusal(code.decode())

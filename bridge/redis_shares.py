@@ -1,6 +1,6 @@
-"""What open accounts hold, as one of several processes knows it: counted in Redis every few seconds, and what this
-process answered since. So a bound that holds over several keys can be passed by what the others let in meanwhile.
-"""
+"""What open accounts hold, as one of several processes knows it: counted in Redis every few seconds, plus what this
+process answered since. A limit over several keys can therefore be exceeded by what the other processes let in
+meanwhile."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     from bridge.bounds import Quotas
 
-UNCOUNTED = b""  # the origin of an account that a token or the list lets in
+UNCOUNTED = b""  # the origin of an account admitted by a token or the list
 
 
 class Ledger:
     """Accounts are known by their names, as in redis_keys.py."""
 
     def __init__(self, quotas: Quotas, memory: int) -> None:
-        """`memory` is what Redis may use, 0 where it is not bounded."""
+        """`memory` is the memory that Redis may use; 0 if unlimited."""
         self.shares = Shares(quotas)
         if memory:
             self.shares.bytes = min(quotas.open_bytes, int(memory * bounds.OPEN_DISK))
         self._origins: dict[str, bytes] = {}
 
     def count(self, accounts: Iterable[tuple[str, bytes, int, int, int]]) -> None:
-        """Begin anew from every account's (name, origin, queues, bytes, made_ms)."""
+        """Start again from every account's (name, origin, queues, bytes, made_ms)."""
         found = list(accounts)
         self._origins = {account: origin for account, origin, *_ in found}
         self.shares.count((origin, n, size, made) for _, origin, n, size, made in found if origin != UNCOUNTED)
@@ -43,7 +43,7 @@ class Ledger:
     # --- queues ---
 
     def begin(self, account: str, origin: bytes, now_ms: int, *, worked: bool) -> tuple[str, str]:
-        """Somebody asks for a queue: the refusals, or "", of a new account and of a queue. It counts until `made`."""
+        """A queue is requested: the refusals of a new account and of a queue, "" for none. Counted until `made`."""
         if origin == UNCOUNTED:
             return "", ""
         refusals = (
@@ -54,7 +54,7 @@ class Ledger:
         return refusals
 
     def made(self, account: str, asked: bytes, known: bool, now_ms: int, found: tuple[int, int, bytes] | None) -> None:
-        """What came of it: accounts and queues made, and the account's origin. `known` is as it was at `begin`."""
+        """The result: accounts and queues made, and the account's origin. `known` is the value at `begin`."""
         if asked != UNCOUNTED:
             self._move(asked, now_ms, accounts=-(not known), queues=-1)
         if found is not None:
@@ -63,7 +63,7 @@ class Ledger:
             self._move(origin, now_ms, accounts=accounts, queues=queues)
 
     def dropped(self, account: str, blobs: int, size: int, *, gone: bool) -> None:
-        """One of its queues is gone, with what it held, and perhaps the account with it."""
+        """One of its queues is gone, with its blobs, and perhaps the account with it."""
         origin = self._origins.get(account, UNCOUNTED)
         self._move(origin, 0, accounts=-gone, queues=-1, size=-size - blobs * bounds.BLOB_COST)
         if gone:
@@ -72,7 +72,7 @@ class Ledger:
     # --- blobs ---
 
     def put(self, account: str, size: int, now_ms: int) -> None:
-        """A blob is about to be kept. Raises Refused."""
+        """A blob is about to be stored. Raises Refused."""
         origin = self._origins.get(account, UNCOUNTED)
         if origin != UNCOUNTED:
             size += bounds.BLOB_COST
@@ -80,7 +80,7 @@ class Ledger:
             self._move(origin, now_ms, size=size)
 
     def freed(self, account: str, blobs: int, size: int) -> None:
-        """Some were not, or were forgotten."""
+        """Blobs were not stored after all, or were deleted."""
         self._move(self._origins.get(account, UNCOUNTED), 0, size=-size - blobs * bounds.BLOB_COST)
 
     def _move(self, origin: bytes, now_ms: int, accounts: int = 0, queues: int = 0, size: int = 0) -> None:

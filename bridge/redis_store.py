@@ -1,24 +1,24 @@
-"""The store of several bridge processes: Redis. What is durable there, its own settings say (docs/operations.md).
+"""The store of several bridge processes: Redis. Its own settings decide what is durable (docs/operations.md).
 
-Keys, Q and A being the names of a queue and of its account in base64:
+Keys, where Q and A are the names of a queue and of its account in base64:
 
     p2pb:r:{Q}      which account holds the queue: its route
-    p2pb:a:{A}      hash: the account's bytes and blobs, when it was made and seen, its origin where it is an open one
+    p2pb:a:{A}      hash: the account's bytes and blobs, when it was made and seen, its origin if it is an open one
     p2pb:l:{A}      sorted set: its queues by when each was last read
     p2pb:h:{A}      sorted set: its queues that hold blobs by the time of the oldest
     p2pb:q:{A}:Q    hash: write token's hash, public, blobs, bytes, last cursor
     p2pb:b:{A}:Q    stream: the blobs, each under the id CURSOR-0
-    p2pb:s:{A}:Q    list: "size:time" of each blob, so that forgetting them reads none
+    p2pb:s:{A}:Q    list: "size:time" of each blob, so that deleting them reads none
     p2pb:due        sorted set: the accounts by when something of theirs may expire
     p2pb:{admit}:…  tokens, and which accounts hold them
     p2pb:listed     hash: the list of accounts
 
 All keys of an account, and so of a queue, lie in one slot of a cluster: every limit is checked and counted in the
 script that puts. A queue's route is written before the queue and outlives it. What open accounts hold together is
-counted beside it, by each process: redis_shares.py.
+counted separately by each process: redis_shares.py.
 
-Requests that came while a batch was on its way are the next batch: one round trip for the routes that are not known,
-one for the scripts. So puts of a queue are kept in the order of the calls.
+Requests that arrive while a batch is in flight form the next batch: one round trip for unknown routes, one for the
+scripts. Puts of a queue are therefore stored in the order of the calls.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from bridge.bounds import Quotas
 
 HOUR_MS = 3_600_000
-ROUTE_S = (bounds.QUEUE_IDLE_DAYS + 1) * bounds.DAY_S  # renewed by whoever reads: a route outlives its queue
-ASIDE = 16  # logins and the like under way at once, each on a connection: all clients may come back together
-ROUTES = 131_072  # remembered by this process, 200 bytes each
+ROUTE_S = (bounds.QUEUE_IDLE_DAYS + 1) * bounds.DAY_S  # renewed by every reader: a route outlives its queue
+ASIDE = 16  # logins and the like in progress at once, each on a connection: all clients may come back together
+ROUTES = 131_072  # cached by this process, 200 bytes each
 COUNTED = ("put", "ack", "drop")  # scripts that change what an account holds
 
 _GROWN = "p2pb:grown:"
@@ -131,7 +131,7 @@ class RedisStore:
     def unlisten(self, queue: bytes) -> None:
         self._ears.unlisten(_GROWN + name_of(queue))
 
-    # --- Store: who is admitted, upkeep, the operator's ---
+    # --- Store: admission, upkeep, the operator's ---
 
     def admit(self, guest: Guest, now_ms: int) -> Future[Guest]:
         async def admitted() -> Guest:
@@ -146,7 +146,7 @@ class RedisStore:
         return self._do(redis_upkeep.expire(self.link, self._quotas, now_ms))
 
     def stats(self) -> Future[Stats]:
-        """And what open accounts hold is counted anew."""
+        """Also counts again what open accounts hold."""
         return self._do(redis_upkeep.stats(self.link, self.ledger))
 
     def accounts(self, most: int) -> Future[list[Usage]]:
@@ -192,14 +192,14 @@ class RedisStore:
         return future
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Beside the batches: what concerns no single queue."""
+        """Outside the batches: work that concerns no single queue."""
         future: Future[Any] = self._loop.create_future()
 
         async def run() -> None:
             async with self._room:
                 try:
                     _settle(future, await work)
-                except Exception as error:  # whose it is hears of it
+                except Exception as error:  # reported to whoever asked
                     _settle(future, error)
 
         task = self._loop.create_task(run())
@@ -216,7 +216,7 @@ class RedisStore:
             batch = self._take()
             try:
                 answers = await self._carry_out(batch)
-            except Exception as error:  # of a batch that failed as a whole each request hears
+            except Exception as error:  # if a batch fails as a whole, each request gets the error
                 answers = [error] * len(batch)
             for asked, answer in zip(batch, answers, strict=True):
                 _settle(asked.future, answer)
@@ -229,7 +229,7 @@ class RedisStore:
             size += batch[-1].size
         return batch
 
-    # --- carrying out ---
+    # --- execution ---
 
     async def _carry_out(self, batch: list[Asked]) -> list[Any]:
         if not self._counted:
@@ -258,7 +258,7 @@ class RedisStore:
         self.ledger.made(asked.account, asked.origin, asked.known, now_ms, made)
 
     async def _release(self, creates: list[Asked]) -> None:
-        """Whoever is refused leaves no route behind."""
+        """Refused creates leave no route behind."""
         held = [asked for asked in creates if self._routes.get(asked.queue) == asked.account]
         await self.link.run([call("release", (route_key(asked.queue),), asked.account) for asked in held])
         for asked in held:
@@ -277,12 +277,12 @@ class RedisStore:
         return answers
 
     async def _note(self, batch: list[Asked]) -> None:
-        """Whoever makes a queue is looked after, also an account that was purged meanwhile."""
+        """Whoever makes a queue is scheduled for upkeep, also an account that was purged meanwhile."""
         makers = {asked.account: int(asked.words[3]) for asked in batch if asked.account and not asked.refusal}
         await self.link.run([redis_upkeep.noted(account, now_ms) for account, now_ms in makers.items()])
 
     async def _find(self, batch: list[Asked], *, anew: bool = False) -> set[int]:
-        """Learn who holds each queue; the positions of those that were known already."""
+        """Look up who holds each queue; returns the positions of those that were in the cache."""
         known = {n for n, asked in enumerate(batch) if not anew and not _renews(asked) and asked.queue in self._routes}
         unknown = [asked for n, asked in enumerate(batch) if n not in known]
         if len(self._routes) > ROUTES:
@@ -301,7 +301,7 @@ class RedisStore:
         key = route_key(asked.queue)
         if asked.refusal:
             return Command(("GET", key))
-        if asked.account:  # the holder that has no such queue any more gives way
+        if asked.account:  # a holder that no longer has such a queue gives way
             return call("claim", (key,), asked.account, ROUTE_S, self._routes.get(asked.queue, "") if anew else "")
         return Command(("GETEX", key, "EX", ROUTE_S)) if asked.script == "open" else Command(("GET", key))
 
@@ -321,7 +321,7 @@ class RedisStore:
         return answers
 
     async def _learn(self, holders: set[str]) -> None:
-        """Which of these accounts are counted."""
+        """Learn which of these accounts are counted."""
         unknown = [holder for holder in holders if not self.ledger.knows(holder)]
         origins = await self.link.run([Command(("HGET", account_key(holder), "origin")) for holder in unknown])
         for holder, origin in zip(unknown, origins, strict=True):
@@ -330,7 +330,7 @@ class RedisStore:
             self.ledger.learn(holder, bytes.fromhex(origin.decode()) if origin else UNCOUNTED)
 
     def _weigh(self, asked: Asked, holder: str | None) -> Any:
-        """The answer of what needs no script; None for what does."""
+        """The answer if no script is needed; else None."""
         if holder is None:
             return [(asked.refusal or Refusal.GONE).encode()]
         if asked.script == "put":
@@ -341,7 +341,7 @@ class RedisStore:
         return None
 
     def _count(self, asked: Asked, holder: str | None, answer: Any) -> None:
-        """What it changed, for the ledger."""
+        """Record the change in the ledger."""
         assert holder is not None
         done = _is_done(answer)
         if asked.script == "put" and not done:
@@ -351,7 +351,7 @@ class RedisStore:
         elif asked.script == "drop" and done:
             self.ledger.dropped(holder, int(answer[1]), int(answer[2]), gone=bool(answer[3]))
 
-    # --- hearing ---
+    # --- notifications ---
 
     def _heard(self, channel: str, speaker: bytes) -> None:
         if speaker.decode() != self._self:

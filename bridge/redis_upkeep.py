@@ -1,7 +1,7 @@
-"""What concerns no single queue of the Redis store: admission, expiry, figures, the operator's commands.
+"""Everything in the Redis store that concerns no single queue: admission, expiry, figures, the operator's commands.
 
-Accounts stand in DUE by when something of theirs may expire; whoever looks writes down when to look again. Several
-processes may look at once: what was forgotten is forgotten once.
+Accounts are in DUE by the time when something of theirs may expire; whoever checks one writes when to check it again.
+Several processes may check at once: what one deleted, another does not count again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 DAY_MS = bounds.DAY_S * 1_000
-ACCOUNTS_AT_ONCE = 1_024  # looked at in one round trip
+ACCOUNTS_AT_ONCE = 1_024  # checked in one round trip
 
 
-# --- who is admitted ---
+# --- admission ---
 
 
 async def admit(link: Link, guest: Guest, now_ms: int) -> Guest:
@@ -53,7 +53,7 @@ async def admit(link: Link, guest: Guest, now_ms: int) -> Guest:
 
 
 async def demand(link: Link, account: str, guest: Guest, now_ms: int, *, bind: bool) -> None:
-    """Whether it is let in that way; `bind` has its token count it. Raises Refused: ADMISSION."""
+    """Check that it is admitted in that way; `bind` lets its token count it. Raises Refused: ADMISSION."""
     if guest.admission is Admission.LIST and not await link.one(Command(("HEXISTS", LISTED, account))):
         raise Refused(Refusal.ADMISSION)
     if guest.admission is Admission.TOKEN:
@@ -65,7 +65,7 @@ async def demand(link: Link, account: str, guest: Guest, now_ms: int, *, bind: b
 
 
 def noted(account: str, now_ms: int) -> Command:
-    """An account is looked at from now on, if it was not before."""
+    """Check the account from now on, if it was not scheduled already."""
     return Command(("ZADD", DUE, "NX", now_ms, account))
 
 
@@ -82,7 +82,7 @@ async def tokens(link: Link) -> list[Token]:
 
 
 def _token(hashed: bytes, row: bytes, used: int) -> Token:
-    """As `add_token` wrote it."""
+    """The token as written by `add_token`."""
     most, made_ms, label = row.decode().split(" ", 2)
     accounts, _, until_ms = most.partition(":")
     return Token(bytes.fromhex(hashed.decode()), label, int(accounts), used, int(made_ms), int(until_ms or 0))
@@ -115,11 +115,11 @@ class _Look:
 
     account: str
     aged: Sequence[str]  # queues with blobs that were kept long enough
-    idle: Sequence[str]  # queues nobody read
+    idle: Sequence[str]  # queues that nobody read
 
 
 async def expire(link: Link, quotas: Quotas, now_ms: int) -> int:
-    """How many blobs were forgotten, of at most ACCOUNTS_AT_ONCE accounts; the others' turn is the next call."""
+    """The number of blobs deleted, at no more than ACCOUNTS_AT_ONCE accounts; the others follow in the next call."""
     old, idle = now_ms - quotas.kept_s * 1_000, now_ms - bounds.QUEUE_IDLE_DAYS * DAY_MS
     due = await link.one(Command(("ZRANGEBYSCORE", DUE, "-inf", now_ms, "LIMIT", 0, ACCOUNTS_AT_ONCE)))
     looks = await _look(link, [account.decode() for account in due], old, idle)
@@ -152,7 +152,7 @@ async def _look(link: Link, accounts: Sequence[str], old: int, idle: int) -> lis
 
 
 async def _look_again(link: Link, accounts: Sequence[str], quotas: Quotas, now_ms: int) -> None:
-    """Each account's next time: when its oldest blob or its longest unread queue is over, and in an hour at most."""
+    """Each account's next time: when its oldest blob or its longest unread queue expires, and within an hour."""
     kept, idle = quotas.kept_s * 1_000, bounds.QUEUE_IDLE_DAYS * DAY_MS
     firsts = await _all(
         link,
@@ -175,7 +175,7 @@ async def _look_again(link: Link, accounts: Sequence[str], quotas: Quotas, now_m
 
 
 async def purge(link: Link, account: str) -> int:
-    """Forget an account and all its queues: how many blobs that were."""
+    """Delete an account and all its queues; returns the number of blobs."""
     queues = await link.one(Command(("ZRANGE", list_key(account), 0, -1)))
     dropped = await _all(link, [call("drop", keys_of(account, q.decode()), q, "") for q in queues])
     await _all(link, [Command(("UNLINK", account_key(account)))])
@@ -190,7 +190,7 @@ class _Holding:
     usage: Usage
     blobs: int
     oldest_ms: int
-    origin: bytes  # of an open account; else empty
+    origin: bytes  # of an open account; otherwise empty
     made_ms: int
 
     @property
@@ -228,7 +228,7 @@ async def networks(link: Link, most: int) -> list[Crowd]:
 
 
 async def _holdings(link: Link) -> list[_Holding]:
-    """Of every account: three commands each."""
+    """Of every account, with three commands each."""
     accounts = [account.decode() for account in await link.one(Command(("ZRANGE", DUE, 0, -1)))]
     found = []
     for some in _chunks(accounts):
@@ -243,7 +243,7 @@ async def _holdings(link: Link) -> list[_Holding]:
         ]
         answers = await _all(link, commands)
         for account, row, queues, head in zip(some, answers[::3], answers[1::3], answers[2::3], strict=True):
-            if any(row):  # else it is gone, and stands in DUE until it is looked at
+            if any(row):  # otherwise it is gone, and stays in DUE until it is checked
                 found.append(_holding(account, row, queues, head))
     return found
 
@@ -259,7 +259,7 @@ def _holding(account: str, row: Sequence[bytes | None], queues: int, head: Seque
 
 
 async def _forget(link: Link, accounts: Sequence[str]) -> None:
-    """They are looked at no more, and hold no token's place."""
+    """They are not checked any more, and use no place of a token."""
     for account in accounts:
         token = await link.one(Command(("HGET", HOLDERS, account)))
         held = [Command(("SREM", _holders(token.decode()), account))] if token else []
@@ -267,7 +267,7 @@ async def _forget(link: Link, accounts: Sequence[str]) -> None:
 
 
 async def _all(link: Link, commands: Sequence[Command]) -> list[Any]:
-    """Their answers; the first refusal is raised."""
+    """Their answers; raises the first refusal."""
     answers = await link.run(commands) if commands else []
     for answer in answers:
         if isinstance(answer, Refused):
@@ -280,7 +280,7 @@ def _holders(hashed: str) -> str:
 
 
 def _count(answer: list[Any]) -> int:
-    """Of a script that forgets: a queue that is gone held none."""
+    """The count returned by a script that deletes; a queue that is gone held none."""
     return int(answer[1]) if not answer[0] else 0
 
 

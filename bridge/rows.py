@@ -1,7 +1,7 @@
-"""What one transaction does to the rows of a bridge's store: every check before the first write.
+"""The changes of one transaction to the rows of a bridge's store: every check before the first write.
 
 Queue and account rows are read once in a transaction and written once at its end, however many blobs came meanwhile.
-What open accounts hold together stands in memory, in `Shares`; what a transaction changed there is undone with it.
+What open accounts hold together is kept in memory, in `Shares`; a transaction's changes there are undone with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAY_MS = bounds.DAY_S * 1_000
 
 @dataclass(slots=True)
 class Account:
-    """A row of accounts; `queues` and `bytes` change. `origin` is None where it is not counted among the open ones."""
+    """A row of accounts; `queues` and `bytes` change. `origin` is None if it is not counted among the open ones."""
 
     id: int
     origin: bytes | None
@@ -37,7 +37,7 @@ class Account:
 
 @dataclass(slots=True)
 class Queue:
-    """A row of queues; all but the first two change."""
+    """A row of queues; all but the first two columns change."""
 
     id: int
     account: int
@@ -82,7 +82,7 @@ class Rows:
         self.forget()
 
     def forget(self) -> None:
-        """Before statements that change rows behind this view, and after those that were undone."""
+        """Call before statements that change rows behind this view, and after those that were undone."""
         self._queues.clear()
         self._accounts.clear()
         self._changed.clear()
@@ -92,14 +92,14 @@ class Rows:
         self._moves.clear()
 
     def undone(self) -> None:
-        """It was not."""
+        """The transaction was undone."""
         self.forget()
         for origin, now_ms, *change in self._moves:
             accounts, queues, size = change
             self.shares.change(origin, now_ms, accounts=-accounts, queues=-queues, size=-size)
         self._moves.clear()
 
-    # --- who is admitted ---
+    # --- admission ---
 
     def admit(self, guest: Guest, now_ms: int) -> Guest:
         known = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
@@ -112,7 +112,7 @@ class Rows:
         return guest
 
     def _admission(self, guest: Guest, bound: bytes | None, now_ms: int) -> Admission:
-        """How it is let in; `bound` is the token that let it in before. Raises Refused: ADMISSION."""
+        """How it is admitted; `bound` is the token that admitted it before. Raises Refused: ADMISSION."""
         if guest.admission is Admission.LIST:
             if self._one("SELECT 1 FROM allowed WHERE account = ?", (guest.account,)) is None:
                 raise Refused(Refusal.ADMISSION)
@@ -124,7 +124,7 @@ class Rows:
         return Admission.OPEN
 
     def _opens(self, token: bytes, bound: bytes | None, now_ms: int) -> bool:
-        """Whether the token lets an account in: one that it let in before, or one more while it may."""
+        """Whether the token admits an account: one that it admitted before, or a further one while it may."""
         row = self._one("SELECT accounts, until_ms FROM tokens WHERE hash = ?", (token,))
         if row is None or bound == token:
             return row is not None
@@ -133,7 +133,7 @@ class Rows:
         return bool(used < accounts and (not until_ms or now_ms < until_ms))
 
     def _let_in(self, number: int, guest: Guest, now_ms: int) -> None:
-        """By a token, or the list: it is not counted among the open ones."""
+        """By a token, or the list: it is not counted among the open accounts."""
         self.flush()
         account = self._account(number)
         if account.origin is not None:
@@ -167,7 +167,7 @@ class Rows:
         )
 
     def _owner(self, guest: Guest, now_ms: int, worked: bool) -> Account:
-        """Who a queue is made for, with the id 0 where nothing of it is kept yet. Raises Refused."""
+        """The account for which a queue is made, with the id 0 if nothing of it is stored yet. Raises Refused."""
         row = self._one("SELECT id, token FROM accounts WHERE key = ?", (guest.account,))
         if guest.admission is not Admission.OPEN:  # a token may have been revoked since
             self._admission(guest, row[1] if row else None, now_ms)
@@ -239,7 +239,7 @@ class Rows:
         return int(blobs)
 
     def drop(self, name: bytes) -> int:
-        """How many blobs it held. An open account goes with its last queue."""
+        """Returns the number of blobs it held. An open account is deleted with its last queue."""
         queue = self._queue(name)
         if queue is None:
             return 0
@@ -262,7 +262,7 @@ class Rows:
     # --- upkeep ---
 
     def expire(self, now_ms: int) -> int:
-        """At most EXPIRE_BLOBS blobs and as many idle queues; call again while it finds some."""
+        """At most EXPIRE_BLOBS blobs and as many idle queues; call again as long as it finds some."""
         old = self._run(
             "SELECT b.id, q.name, b.size FROM blobs b JOIN queues q ON q.id = b.queue"
             " WHERE b.time_ms <= ? ORDER BY b.time_ms LIMIT ?",

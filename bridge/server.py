@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PORT_TRIES = 16  # port 0 is one that is free on UDP and on TCP: the second may be taken where the first is not
+PORT_TRIES = 16  # port 0 must be free on UDP and on TCP: the second may be taken where the first is not
 
 
 class BridgeServer:
-    """Start, then stop; `address` is known between."""
+    """Start, then stop; `address` is known in between."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -66,7 +66,7 @@ class BridgeServer:
         return self.address
 
     async def stop(self) -> None:
-        """Tell the clients, finish what was begun, let go of everything."""
+        """Tell the clients, finish what was begun, release everything."""
         await self.hub.stop()
         self._web.close()
         await self._endpoint.close()

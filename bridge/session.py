@@ -1,7 +1,7 @@
 """One client's connection, without I/O: its messages and the store's answers in, actions out.
 
-Everything a client says is checked here: proofs, turns, bounds and pace. What holds is carried out by others, who
-answer with `settled`, `opened` and `fetched`.
+Everything that a client sends is checked here: proofs, order, limits and pace. Valid requests are carried out by
+others, who answer with `settled`, `opened` and `fetched`.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 class End(IntEnum):
     """Why a bridge ends a connection: a code of QUIC from 16 on, of a WebSocket from 4000 on."""
 
-    PROTOCOL = 16  # what was said is no message, or not in its turn
+    PROTOCOL = 16  # an invalid message, or one out of turn
     LATE = 17  # no KNOCK in time
-    SLOW = 18  # the client does not take what it asked for
+    SLOW = 18  # the client does not read what it asked for
     ELSEWHERE = 19  # its queue is read by too many newer connections
-    FULL = 20  # the bridge has no memory for what was begun
+    FULL = 20  # the bridge has no memory for an unfinished message
     RESTARTING = 21
-    FLOOD = 22  # it asks on and on for what is refused
-    UNCERTAIN = 23  # the bridge's disk failed: what was asked for may or may not have been done
+    FLOOD = 22  # it keeps asking for what is refused
+    UNCERTAIN = 23  # the bridge's disk failed: the request may or may not have been carried out
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """To the client."""
+    """To be sent to the client."""
 
     message: Message = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """A request whose proofs hold, to be carried out and answered with `settled`, or `opened` for a READ."""
+    """A request with valid proofs, to be carried out and answered with `settled`, or `opened` for a READ."""
 
     request: Request
     worked: bool = False
@@ -60,14 +60,14 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Unwatch:
-    """The queue is read here no longer."""
+    """The queue is no longer read here."""
 
     queue: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Nothing else is said after this."""
+    """Nothing else is sent after this."""
 
     end: End
     reason: str
@@ -78,7 +78,7 @@ Action = Send | Carry | Fetch | Unwatch | Close
 
 @dataclass(slots=True)
 class _Pending:
-    """A request under way; `number` is that of a READ's subscription."""
+    """A request in progress; `number` is that of a READ's subscription."""
 
     message: Request
     size: int
@@ -97,7 +97,7 @@ class Pool:
 
 
 class Session:
-    """From KNOCK to the end. `account` is who logged in; time is in s, of any clock that does not go back."""
+    """From KNOCK to the end. `account` is the one that logged in; time is in s, of any clock that does not go back."""
 
     def __init__(
         self, key: SigningKey, terms: Terms, challenge: bytes, observed: str, paces: Paces, pool: Pool, now: float
@@ -116,20 +116,20 @@ class Session:
         self._pending: dict[int, _Pending] = {}
         self._pending_bytes = 0
         self._delivering = Delivering()
-        self._reads = 0  # queues of it that are counted
+        self._reads = 0  # how many of its queues are counted
         self._places: set[str] = set()
-        self._stamps = 0  # of this account, taken on this connection
-        self._stamped = False  # the last of them lets a request pass yet
+        self._stamps = 0  # of this account, accepted on this connection
+        self._stamped = False  # the last one can still let a request pass
 
     @property
     def queues(self) -> tuple[bytes, ...]:
-        """Those it reads."""
+        """The queues it reads."""
         return self._delivering.queues
 
-    # --- what the client says ---
+    # --- from the client ---
 
     def heard(self, message: Message | None, size: int, now: float) -> list[Action]:
-        """A message of `size` bytes; None is one of a type that is not known."""
+        """A message of `size` bytes; None for an unknown type."""
         if self.ended:
             return []
         if message is None:
@@ -149,11 +149,12 @@ class Session:
             return self._bear([_fail(message.request, found)], now)
 
     def frame(self, now: float) -> bool:
-        """Whether its line may bring one more frame of a WebSocket, whatever is in it."""
+        """Whether its line may receive one more WebSocket frame, whatever it contains."""
         return self._paces.frame(now)
 
     def left(self) -> None:
-        """The connection ended. What it was delivered and kept not is delivered again to its next: that is paid for."""
+        """The connection ended. Blobs that it did not acknowledge are delivered again to the next one: that costs
+        pace."""
         self.ended = True
         self._paces.owe(self._delivering.unacked_bytes)
         self._paces.read(-self._reads)
@@ -161,22 +162,22 @@ class Session:
         self._reads = 0
 
     def broken(self, error: Malformed) -> list[Action]:
-        """What the client sent is no message."""
+        """The client sent an invalid message."""
         return [self._end(End.PROTOCOL, error.message)]
 
     def unknown_version(self) -> list[Action]:
         return [Send(Fail(0, Refusal.VERSION)), self._end(End.PROTOCOL, "this bridge speaks version 1")]
 
     def tick(self, now: float) -> list[Action]:
-        """Time passed: whoever has not knocked by now will not."""
+        """Time passed: end the connection if it has not sent KNOCK."""
         if self.ended or self.knocked or now < self.knock_by:
             return []
         return [self._end(End.LATE, "no KNOCK in time")]
 
-    # --- what others answer ---
+    # --- answers of others ---
 
     def settled(self, request: int, answer: int | Refused) -> list[Action]:
-        """A Carry was carried out, and for a PUT under this cursor, or it was not."""
+        """A Carry was carried out, for a PUT under this cursor, or was refused."""
         message = self._pending[request].message
         if isinstance(answer, Refused) and answer.refusal is Refusal.WORK and not self.ended and self._worked(message):
             return [Carry(message, worked=True)]
@@ -188,7 +189,7 @@ class Session:
         return [Send(Done(request, answer)), *self._after(message)]
 
     def opened(self, request: int, last: int) -> list[Action]:
-        """A READ was carried out; the queue's last cursor."""
+        """A READ was carried out; `last` is the queue's last cursor."""
         pending = self._release(request)
         assert isinstance(pending.message, Read)
         if self.ended:
@@ -197,27 +198,27 @@ class Session:
         return [Send(Done(request)), *_actions(fetches)]
 
     def fetched(self, fetch: Fetch, blobs: list[tuple[int, bytes]] | None) -> list[Action]:
-        """None where reading failed; `grown` is to be called when it may work."""
+        """`blobs` is None if reading failed; `grown` is called when it may work again."""
         return [] if self.ended else _actions(self._delivering.fetched(fetch, blobs))
 
-    # --- what happens elsewhere ---
+    # --- events elsewhere ---
 
     def came(self, queue: bytes, previous: int, cursor: int, blob: bytes) -> list[Action]:
-        """A blob was kept in a queue that is read here."""
+        """A blob was stored in a queue that is read here."""
         return [] if self.ended else _actions(self._delivering.came(queue, previous, cursor, blob))
 
     def grown(self, queue: bytes) -> list[Action]:
-        """Something may have been kept in it."""
+        """Something may have been stored in it."""
         return [] if self.ended else _actions(self._delivering.grown(queue))
 
     def told(self, told: Told) -> list[Action]:
-        """By the other side of a meeting place."""
+        """From the other side of a meeting place."""
         if told.gone:
             self._places.discard(told.place)
         return [] if self.ended else [Send(told)]
 
     def restart(self, after_ms: int) -> list[Action]:
-        """The bridge stops: nothing new is begun, what was begun is answered."""
+        """The bridge stops: no new requests are taken, those in progress are answered."""
         self.restarting_ms = after_ms
         return [Send(Notice(Refusal.RESTARTING, after_ms))] if self.knocked and not self.ended else []
 
@@ -244,13 +245,13 @@ class Session:
         return Refused(Refusal.RATE, wait) if wait else None
 
     def _bear(self, actions: list[Action], now: float) -> list[Action]:
-        """A refusal costs work too: there are so many."""
+        """A refusal costs work too, so their number is limited."""
         if self._paces.refusal(now):
             return actions
         return [*actions, self._end(End.FLOOD, "it asks on and on for what is refused")]
 
     def _take(self, message: Request, size: int) -> list[Action]:
-        """Raises Refused where it does not hold."""
+        """Raises Refused if it is invalid."""
         if isinstance(message, Stamp):
             self._take_stamp(message)
             return [Send(Done(message.request))]
@@ -298,7 +299,7 @@ class Session:
             raise Refused(Refusal.RATE, bounds.RETRY_FULL_MS)
 
     def _reads_enough(self) -> bool:
-        """This connection, its network, or all of them."""
+        """Whether this connection, its network, or all of them together read as many queues as they may."""
         own, of_network, of_all = len(self._delivering), self._paces.reads, self._pool.reads
         return (
             own >= bounds.SUBSCRIPTIONS
@@ -330,7 +331,7 @@ class Session:
     # --- private: answers ---
 
     def _worked(self, message: Request) -> bool:
-        """Whether the work was done that was asked for; a newcomer's is spent."""
+        """Whether the required work was done; a newcomer's stamp is used up by this."""
         if isinstance(message, Put):
             claim = work_claim(self._key.public, self._challenge, message.queue, message.blob)
             return work_done(claim, message.token) >= self._terms.work_bits
@@ -338,7 +339,7 @@ class Session:
         return stamped
 
     def _after(self, message: Request) -> list[Action]:
-        """What a request that was carried out means here."""
+        """The effects of a request that was carried out."""
         match message:
             case Login(account=account) if account != self.account:
                 self.account, self._stamps, self._stamped = account, 0, False
@@ -380,7 +381,7 @@ def _fail(request: int, refused: Refused) -> Send:
 
 
 def _prove(key: bytes, proof: bytes, label: str, claim: bytes) -> None:
-    """Raises Refused unless `proof` is the key's signature over this very claim."""
+    """Raises Refused unless `proof` is the key's signature over exactly this claim."""
     try:
         held = verify(key, proof, label) == claim
     except (BadSignature, Malformed):

@@ -1,4 +1,4 @@
-"""What `p2p-bridge run` was told."""
+"""The options of `p2p-bridge run`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_PORT = 4433
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Of one bridge process."""
+    """The settings of one bridge process."""
 
     data: str
     host: str | None = None
@@ -25,6 +25,6 @@ class Settings:
     metrics: bool = False
     log_addresses: bool = False
     quotas: Quotas = field(default_factory=Quotas)
-    store: str = ""  # where blobs are kept; "": in `data`
-    proxies: Proxies = field(default_factory=Proxies)  # that are trusted to say where clients come from
-    public_port: int = 0  # that clients use; 0: `port`
+    store: str = ""  # where blobs are stored; "": in `data`
+    proxies: Proxies = field(default_factory=Proxies)  # those trusted to say where clients come from
+    public_port: int = 0  # the one that clients use; 0: `port`

@@ -1,9 +1,9 @@
-"""What accounts without a token hold, together and by network, and what each may take yet. No I/O.
+"""What accounts without a token hold, together and by network, and what each may still take. No I/O.
 
-Anybody can draw an account's key, and many have many addresses, so bounds for each account stop nobody. Beyond half
-of what open accounts may hold together, a new account costs work; beyond three quarters, nobody new comes, and what
-is left is shared evenly among the networks that have been here for ten minutes. So whoever fills a bridge takes the
-others' quarter only as far as it has as many networks as they have, for as long.
+Anybody can draw an account's key, and many people have many addresses, so limits per account stop nobody. Beyond half
+of what open accounts may hold together, a new account costs work; beyond three quarters, no new ones are taken, and the
+rest is shared evenly among the networks that have been here for ten minutes. An attacker who fills a bridge therefore
+takes the others' quarter only in proportion to the networks it has, for as long as it has them.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ NOTHING = Held()
 
 
 class Shares:
-    """Asked before something is kept (each `demand` raises Refused), and told what was. Networks are known by tags."""
+    """Asked before something is stored (each `demand` raises Refused), and told what was. Networks are known by
+    tags."""
 
     def __init__(self, quotas: Quotas) -> None:
         self.all = Held()
-        self.bytes = quotas.open_bytes  # that all may hold; whoever knows how large the disk is makes it less
+        self.bytes = quotas.open_bytes  # the total; whoever knows the size of the disk reduces it
         self._quotas = quotas
         self._networks: dict[bytes, Held] = {}
         self._settled = 0
@@ -53,7 +54,7 @@ class Shares:
         return self._networks.get(origin, NOTHING)
 
     def count(self, held: Iterable[tuple[bytes, int, int, int]]) -> None:
-        """Begin anew from every account's (origin, queues, bytes, made_ms)."""
+        """Start again from every account's (origin, queues, bytes, made_ms)."""
         self.all, self._networks = Held(), {}
         self._settled_ms = -bounds.SETTLE_EVERY_MS
         for origin, queues, size, made_ms in held:
@@ -70,7 +71,7 @@ class Shares:
         if not (held.accounts or held.queues or held.bytes):
             del self._networks[origin]
 
-    # --- before something is kept ---
+    # --- before something is stored ---
 
     def demand_account(self, origin: bytes, *, worked: bool) -> None:
         """Raises Refused: ACCOUNT, FULL, WORK."""
@@ -102,7 +103,7 @@ class Shares:
         self._demand(held, held.bytes + size, self.all.bytes + size, self.bytes, now_ms)
 
     def _demand(self, held: Held, own: int, together: int, most: int, now_ms: int) -> None:
-        """Within what all may have, or within a share of the reserve."""
+        """Allowed within the total for all, or within a share of the reserve."""
         if together <= most * (1 - bounds.RESERVE):
             return
         self._settle(now_ms)
@@ -111,7 +112,7 @@ class Shares:
             raise Refused(Refusal.FULL, bounds.RETRY_FULL_MS)
 
     def _settle(self, now_ms: int) -> None:
-        """Now and then, while there is little left: which networks have been here for long enough."""
+        """From time to time, while little is left: find which networks have been here long enough."""
         if abs(now_ms - self._settled_ms) < bounds.SETTLE_EVERY_MS:
             return
         self._settled_ms = now_ms

@@ -1,9 +1,9 @@
 """The store of one bridge process: SQLite, one writer thread, many requests in one durable commit.
 
-DONE means kept: nothing is answered before a commit with synchronous=FULL. When a transaction fails before that, all of
-it is undone and its requests are tried again one by one: those that make room succeed where those that need it do not.
-When the disk fails in the commit itself, nobody knows what was kept: its requests end with StoreUncertain, nothing goes
-on over that connection, and what a new one finds is what was done.
+DONE means stored: nothing is answered before a commit with synchronous=FULL. If a transaction fails before that, all of
+it is undone and its requests are tried again one by one: those that make room succeed where those that need room fail.
+If the disk fails in the commit itself, it is unknown what was stored: its requests end with StoreUncertain, that
+connection is not used again, and what a new one finds is the outcome.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUSY_MS = 5_000  # a backup or another command may hold the file this long
+BUSY_MS = 5_000  # a backup or another command may lock the file this long
 COMPLAIN_EVERY_S = 10.0
 CACHE_KIB = 32 * 1024
 PAGE_BYTES = 4_096
@@ -58,7 +58,7 @@ class SqliteStore:
         self._connection = _connect(path)
         self._reader = _connect(path, read_only=True)
         self._quiet_until = 0.0
-        self._lost = False  # a commit failed: the writer's connection is to be opened anew
+        self._lost = False  # a commit failed: reopen the writer's connection
         self._rows = Rows(self._connection, quotas)
         self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         self._writer.start()
@@ -76,7 +76,7 @@ class SqliteStore:
         self._reader.close()
         self._connection.close()
 
-    # --- Store: who is admitted, queues ---
+    # --- Store: admission, queues ---
 
     def admit(self, guest: Guest, now_ms: int) -> Future[Guest]:
         return self._queue(lambda kept: kept.admit(guest, now_ms))
@@ -105,10 +105,10 @@ class SqliteStore:
         return self._queue(work)
 
     def listen(self, queue: bytes) -> None:
-        """Nobody else writes here."""
+        """Nobody else writes here, so there is nothing to listen to."""
 
     def unlisten(self, queue: bytes) -> None:
-        """Nor was anybody listened to."""
+        """See `listen`."""
 
     # --- Store: upkeep, the operator's ---
 
@@ -148,7 +148,7 @@ class SqliteStore:
     # --- reading ---
 
     def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Future[Any]:
-        """Off the writer's path: it sees committed rows only."""
+        """Outside the writer: it sees committed rows only."""
         return self._loop.run_in_executor(self._reading, self._answer, query)
 
     def _answer(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
@@ -166,14 +166,14 @@ class SqliteStore:
         return future
 
     def _write(self) -> None:
-        """The writer's thread: all that is queued is one transaction, up to a bound."""
+        """The writer's thread: everything queued is one transaction, up to a limit."""
         ending = False
         while not ending:
             items, ending = self._take()
             if items:
                 try:
                     answers = self._transact(items)
-                except Exception:  # not even undone: nobody may wait for a thread that died of it
+                except Exception:  # even undoing failed: nobody may wait for a thread that died of it
                     log.exception("the store failed")
                     answers = [Refused(Refusal.FULL, bounds.RETRY_FULL_MS) for _ in items]
                 self._loop.call_soon_threadsafe(_settle, items, answers)
@@ -191,7 +191,7 @@ class SqliteStore:
         return items, True
 
     def _transact(self, items: list[Item]) -> list[Any]:
-        """What each item answers: a value or an exception."""
+        """The answer of each item: a value or an exception."""
         try:
             self._reopen()
             self._connection.execute("BEGIN IMMEDIATE")
@@ -212,7 +212,7 @@ class SqliteStore:
         return answers
 
     def _commit(self) -> None:
-        """Raises StoreUncertain when it may yet take effect; after any other error it has not and will not."""
+        """Raises StoreUncertain if it may still take effect; after any other error it has not and will not."""
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -222,7 +222,7 @@ class SqliteStore:
             raise StoreUncertain(f"the disk failed in a commit of the bridge's store: {error}") from error
 
     def _reopen(self) -> None:
-        """After a commit of unknown outcome: a further one, over another connection, makes final what is found."""
+        """After a commit of unknown outcome: another commit, over a new connection, makes final what is found."""
         if self._lost:
             self._connection.close()
             self._connection = _connect(self._path)
@@ -233,7 +233,7 @@ class SqliteStore:
             log.warning("the store was opened anew, and what it holds is what was done")
 
     def _complain(self, error: Exception) -> None:
-        """In the log, now and then: a full disk refuses many times a second."""
+        """Log it, but not too often: a full disk refuses many times a second."""
         if time.monotonic() >= self._quiet_until:
             self._quiet_until = time.monotonic() + COMPLAIN_EVERY_S
             log.warning("the store refuses: %s", error)
@@ -243,7 +243,7 @@ class SqliteStore:
             return Refused(Refusal.FULL, bounds.RETRY_FULL_MS)
         try:
             return work(self._rows)
-        except Refused as refused:  # it checked before it wrote: the rest of the transaction stands
+        except Refused as refused:  # it was checked before any write: the rest of the transaction is intact
             return refused
 
     def _undo(self) -> None:
@@ -252,9 +252,10 @@ class SqliteStore:
             self._connection.execute("ROLLBACK")
 
     def _reserved(self) -> bool:
-        """Whether only the reserve is left of the disk, which is for what makes room. Open accounts get less of it."""
+        """Whether only the reserve of the disk is left, which is for requests that make room. Open accounts get less of
+        it."""
         disk = os.statvfs(os.path.dirname(self._path) or ".")
-        (unused,) = self._connection.execute("PRAGMA freelist_count").fetchone()  # the file keeps what it once took
+        (unused,) = self._connection.execute("PRAGMA freelist_count").fetchone()  # the file never shrinks
         room = disk.f_bavail * disk.f_frsize + unused * PAGE_BYTES - self._quotas.disk_reserve
         shares = self._rows.shares
         shares.bytes = min(self._quotas.open_bytes, int((shares.all.bytes + max(0, room)) * bounds.OPEN_DISK))
@@ -292,9 +293,9 @@ def prepare(path: str) -> None:
 
 
 def backup(path: str, target: str) -> None:
-    """A whole copy of the store at `path`, also of one in use, at `target`, which must not exist."""
+    """Copy the whole store at `path`, which may be in use, to `target`, which must not exist."""
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    draft = f"{target}.part"  # until it is whole, the name stands for an empty file, which nobody takes for a store
+    draft = f"{target}.part"  # until it is complete, nobody can take the file for a store
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
         _copy(path, draft)
@@ -319,7 +320,7 @@ def _copy(path: str, draft: str) -> None:
 
 
 def check(path: str) -> str:
-    """ "ok", or the first thing SQLite finds wrong with the file."""
+    """Either "ok" or the first fault that SQLite finds in the file."""
     connection = _connect(path, read_only=True)
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -1,4 +1,4 @@
-"""One queue that a connection reads: what was delivered, what is known to lie beyond, how much more may be pushed."""
+"""One queue that a connection reads: what was delivered, what is known to follow, and how much more may be pushed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ Blobs = list[tuple[int, bytes]]
 
 
 class Subscription:
-    """`number` tells it from an earlier one of the same queue; `known` is the highest cursor that may lie beyond."""
+    """`number` distinguishes it from an earlier one of the same queue; `known` is the highest cursor that may
+    follow."""
 
     __slots__ = ("_unacked", "bytes", "fetching", "known", "number", "opened", "queue", "sent")
 
@@ -39,28 +40,28 @@ class Subscription:
 
     @property
     def wants(self) -> bool:
-        """Whether something is to be fetched for it."""
+        """Whether something should be fetched for it."""
         return self.opened and not self.fetching and self.known > self.sent and self.has_window
 
     def follows(self, previous: int) -> bool:
-        """Whether nothing lies between what was delivered and a blob that came after `previous`."""
+        """Whether there is nothing between what was delivered and a blob that came after `previous`."""
         return self.opened and not self.fetching and self.known <= self.sent and previous <= self.sent
 
     def grown(self, cursor: int = INT_MAX) -> None:
-        """There may be something up to that cursor; INT_MAX where nobody knows, which is news each time."""
+        """There may be something up to that cursor; INT_MAX if unknown, which counts as news each time."""
         self.known = max(self.known + (cursor >= INT_MAX), cursor)
 
     def fetched(self, blobs: Sequence[tuple[int, bytes]] | None, known_before: int) -> None:
-        """What lay beyond `sent` when it was asked for; nothing there takes back what was known then.
+        """What followed `sent` at the time of the request; nothing there undoes what was known by then.
 
-        None, where that could not be read, waits for `grown`: asking again at once would be no use.
+        None, if reading failed, waits for `grown`: asking again at once would be no use.
         """
         self.fetching = False
         if not blobs and (blobs is None or self.known == known_before):
             self.known = self.sent
 
     def delivered(self, blobs: Sequence[tuple[int, bytes]]) -> int:
-        """These go to the client now: their bytes."""
+        """These are sent to the client now; returns their bytes."""
         size = sum(len(blob) for _, blob in blobs)
         self._unacked = deque() if self._unacked is None else self._unacked
         self._unacked.extend((cursor, len(blob)) for cursor, blob in blobs)
@@ -70,7 +71,7 @@ class Subscription:
         return size
 
     def acked(self, cursor: int) -> int:
-        """The client has kept everything up to the cursor: the bytes that this frees."""
+        """The client has stored everything up to the cursor; returns the bytes that this frees."""
         freed = 0
         while self._unacked and self._unacked[0][0] <= cursor:
             freed += self._unacked.popleft()[1]

@@ -1,4 +1,5 @@
-"""One connected client: bytes of its line to messages of its session, and what the session asks for to the hub."""
+"""One connected client: passes bytes of its line as messages to its session, and what the session asks for to the
+hub."""
 
 from __future__ import annotations
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Line(Protocol):
-    """A client's transport. `send` takes whole frames and never blocks; it closes where its client does not read."""
+    """A client's transport. `send` takes whole frames and never blocks; it closes if its client does not read."""
 
     def send(self, data: bytes) -> None: ...
 
     def close(self, end: End, reason: str) -> None:
-        """After what was sent."""
+        """After what was already sent."""
         ...
 
     def backlog(self) -> int:
@@ -33,13 +34,13 @@ class Line(Protocol):
         ...
 
     def vouch(self) -> None:
-        """Its client is somebody we know: where places are few, it keeps its own."""
+        """Its client is known: when places are few, it keeps its own."""
         ...
 
 
 class Visit:
-    """From the first byte to the last. `id` tells it from all others of this process; `network` is where it comes from
-    (origins.py), `guest` who logged in."""
+    """From the first byte to the last. `id` is unique in this process; `network` is where it comes from (origins.py),
+    `guest` the client that logged in."""
 
     def __init__(self, number: int, hub: Hub, line: Line, session: Session, network: str) -> None:
         self.id = number
@@ -48,8 +49,8 @@ class Visit:
         self.guest: Guest | None = None
         self._hub = hub
         self._line = line
-        self.partial = 0  # bytes of a frame that has begun and not ended
-        self.unread = 0  # and of what its line has to take as a whole
+        self.partial = 0  # bytes of an unfinished frame
+        self.unread = 0  # bytes of an unfinished message in its line
         self._framer = Framer(bounds.KNOCK_BYTES)
 
     def received(self, data: bytes) -> None:
@@ -68,7 +69,7 @@ class Visit:
         self._hold(more)
 
     def begun(self, size: int) -> None:
-        """So many bytes wait in the line for the rest of what they belong to."""
+        """So many bytes wait in the line for the rest of their message."""
         more, self.unread = size - self.unread, size
         if not self.session.knocked and size > bounds.KNOCK_BYTES and not self.session.ended:
             self.close(End.PROTOCOL, f"before KNOCK, the bound is {bounds.KNOCK_BYTES} bytes")
@@ -88,7 +89,7 @@ class Visit:
             self._framer.limit = FRAME_BYTES
 
     def act(self, actions: Iterable[Action]) -> None:
-        """Carry out what the session asks for."""
+        """Carry out the session's actions."""
         out: list[bytes] = []
         for action in actions:
             match action:
@@ -107,13 +108,13 @@ class Visit:
         self._say(out)
 
     def close(self, end: End, reason: str) -> None:
-        """End the connection; `ended` follows from its line."""
+        """End the connection; its line then calls `ended`."""
         self.session.ended = True
         self._hub.counts.end(end)
         self._line.close(end, reason)
 
     def vouch(self) -> None:
-        """Its client is somebody we know."""
+        """Its client is known."""
         self._line.vouch()
 
     def backlog(self) -> int:
@@ -121,11 +122,11 @@ class Visit:
         return self._line.backlog()
 
     def frame(self) -> bool:
-        """Whether one more frame of a WebSocket may come."""
+        """Whether one more WebSocket frame may come."""
         return self.session.frame(self._hub.time())
 
     def ended(self) -> None:
-        """The line's last word."""
+        """Called last by the line."""
         self.session.left()
         self._hub.left(self)
 

@@ -1,8 +1,8 @@
 """Clients that come by WebSocket, where UDP is blocked or a proxy stands before the bridge.
 
-Who is let in is decided when a connection is accepted (door.py), and what one that is not open yet may send is bounded
-here. A TLS connection of asyncio reserves 256 KiB for reading; it is told to take less, which is what lets thousands
-of idle clients fit.
+Whether a client is let in is decided when its connection is accepted (door.py), and what it may send before it is open
+is limited here. A TLS connection of asyncio reserves 256 KiB for reading; it is set to less, which makes room for
+thousands of idle clients.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CLOSE_FIRST = 4_000  # RFC 6455 section 7.4.2: for private use
 HANDSHAKE_S = bounds.KNOCK_S
 CLOSE_S = 2.0  # a client that does not answer a close is cut off
 NOBODY = ("::", 0)
-PING_S = 20.0  # keeps what lies between from forgetting the connection
+PING_S = 20.0  # keeps devices on the path from forgetting the connection
 
 
 class Socket(ServerConnection):
@@ -53,10 +53,10 @@ class Socket(ServerConnection):
 
     visit: Visit | None = None
     heard = 0
-    client = ""  # its address, as a trusted proxy says it
+    client = ""  # its address, as reported by a trusted proxy
 
     def data_received(self, data: bytes) -> None:
-        """A request of a few headers, then messages; what of one has begun counts as memory that clients hold."""
+        """A request with a few headers, then messages; an unfinished one counts as memory held by clients."""
         if self.visit is None:
             self.heard += len(data)
             if self.heard > bounds.UPGRADE_BYTES:
@@ -70,7 +70,7 @@ class Socket(ServerConnection):
             self.visit.begun(len(self.protocol.reader.buffer))
 
     def process_event(self, event: Frame | Request | Response) -> None:
-        """A frame, were it a ping: parsing it is work."""
+        """A frame, even a ping: parsing it is work."""
         if self.visit is None or self.visit.frame():
             super().process_event(event)
         else:
@@ -78,7 +78,7 @@ class Socket(ServerConnection):
 
 
 class WebLine:
-    """A `bridge.visit.Line`: what is sent waits here, within a bound, for a task that writes it."""
+    """A `bridge.visit.Line`: what is sent waits here, within a limit, for a task that writes it."""
 
     def __init__(self, socket: ServerConnection, vouch: Callable[[], None]) -> None:
         self._socket = socket
@@ -101,7 +101,7 @@ class WebLine:
         self._news.set()
 
     def close(self, end: End, reason: str) -> None:
-        """What is being written when it ends may never be taken, and is held until then: it is cut off."""
+        """What is being written when it ends may never be taken, and would be held until then, so it is cut off."""
         if self._end is None:
             self._end = (end, reason)
             self._news.set()
@@ -113,7 +113,7 @@ class WebLine:
         return self._waiting
 
     async def write(self) -> None:
-        """Until the connection ends, or is closed here."""
+        """Write until the connection ends, or is closed here."""
         while self._out or self._end is None:
             while self._out:
                 data = b"".join(self._out)
@@ -133,7 +133,7 @@ class WebLines:
     """Makes a visit of every WebSocket."""
 
     def __init__(self, hub: Hub, proxies: Proxies, *, proxied: bool, log_addresses: bool) -> None:
-        """`proxied`: where no proxy is trusted to say where clients come from, all come through one that does not."""
+        """`proxied`: no proxy is trusted to say where clients come from, but all come through one."""
         self._hub = hub
         self._proxies = proxies
         self._proxied = proxied and not proxies.networks
@@ -142,12 +142,12 @@ class WebLines:
 
     @property
     def strangers(self) -> int:
-        """Connections that are not open yet."""
+        """Number of connections that are not open yet."""
         return self._door.gate.strangers if self._door is not None else 0
 
     @property
     def turned_away(self) -> int:
-        """Connections that were not let in, or cut off before they were open."""
+        """Number of connections that were not let in, or cut off before they were open."""
         return self._door.turned_away if self._door is not None else 0
 
     async def listen(
@@ -157,7 +157,7 @@ class WebLines:
         tls: ssl.SSLContext | None,
         answer: Callable[[ServerConnection, Request], Response | None],
     ) -> Server:
-        """`answer` gives the HTTP response to a request that is none for a WebSocket, else None. Raises OSError."""
+        """`answer` gives the HTTP response to a request that is not for a WebSocket, else None. Raises OSError."""
         asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
         self._door = Door.open(host or None, port, BOUNDS, self._whence)
         return await serve(
@@ -209,11 +209,12 @@ class WebLines:
                 visit.close(End.PROTOCOL, "a WebSocket message holds whole frames")
 
     def _whence(self, address: str) -> str:
-        """For which host a connection from this address counts: "" for a proxy's, which brings anybody's."""
+        """The host that a connection from this address counts for: "" for a proxy's, which carries anybody's."""
         return "" if self._proxied or self._proxies.trusts(address) else address.removeprefix(MAPPED)
 
     def _barred(self, socket: ServerConnection, request: Request) -> Response | None:
-        """What a client is told that a trusted proxy brings, and whose network has no place left."""
+        """The response to a client that comes by a trusted proxy and whose network has no place left; None to let it
+        in."""
         assert isinstance(socket, Socket)
         assert self._door is not None
         address, _ = _address(socket)
@@ -226,8 +227,8 @@ class WebLines:
         return TOO_MANY.response()
 
     def _shown(self, socket: Socket) -> tuple[str, str]:
-        """Host, and host with port. Behind a proxy the port is not known, and its own is nothing a client should
-        learn: ""; behind one that is not trusted neither, and the client has nobody's pace."""
+        """Host, and host with port. Behind a proxy the port is unknown, and the proxy's own is not the client's
+        business: "". Behind an untrusted proxy the host is unknown too, and the client has no network's pace."""
         address, port = _address(socket)
         host = socket.client or self._whence(address)
         shown = format_address((host, port)) if host and not socket.client else ""
@@ -237,18 +238,18 @@ class WebLines:
 
 
 def _address(socket: ServerConnection) -> tuple[str, int]:
-    """As its socket shows it; of nobody where it ended already."""
+    """As its socket shows it; nobody's if the connection has ended."""
     host, port, *_ = socket.remote_address or NOBODY
     return str(host), int(port)
 
 
 def _number(socket: ServerConnection) -> int:
-    """By which the door knows it."""
+    """Its number at the door."""
     return int(socket.transport.get_extra_info("socket").fileno())
 
 
 def _silent() -> logging.Logger:
-    """The library tells of every connection and of every scan of the port, with addresses; failures are ours to log."""
+    """The library logs every connection and every port scan, with addresses; failures are ours to log."""
     silent = logging.getLogger("bridge.websockets")
     silent.setLevel(logging.CRITICAL + 1)
     return silent

@@ -1,10 +1,10 @@
-"""Files that people keep elsewhere: made 0600, whole or not at all, and never over another; read where they are plain.
+"""Files that people keep elsewhere: created 0600, whole or not at all, never over another; only plain files are read.
 
-A next root key is three lines of text, to be printed or kept in a password manager:
+A next root key is three lines of text, for printing or for a password manager:
 
     p2p-agents next root key, version 1
     agent <agent id>
-    key <its seed, in base32 as ids are>
+    key <its seed, in base32 like ids>
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a field on the wire may hold: how each kind is read, bounded, written, and drawn in CDDL (RFC 8610)."""
+"""The kinds of fields on the wire: how each is read, bounded, written, and shown in CDDL (RFC 8610)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from p2p_agents.wire.layout import Layout
 
-Read = Callable[[Any], Any]  # a decoded value to what a field holds; raises Malformed
+Read = Callable[[Any], Any]  # from a decoded value to a field's value; raises Malformed
 Write = Callable[[Any], object]  # the inverse
 
 
 class Kind:
-    """What a field may hold. `rule` is its CDDL, `name` what the page calls that rule where it has a name."""
+    """The kind of a field. `rule` is its CDDL, `name` that rule's name on the page, if it has one."""
 
     __slots__ = ("name", "rule")
 
@@ -28,20 +28,20 @@ class Kind:
         self.rule, self.name = rule, name
 
     def reader(self, what: str) -> Read:
-        """`what` is what errors call the field."""
+        """`what` is the field's name in errors."""
         raise NotImplementedError
 
     def writer(self) -> Write | None:
-        """None where a field holds what is sent."""
+        """None if a field's value is sent unchanged."""
         return None
 
     def drawn(self) -> str:
-        """As a structure on the page names it."""
+        """As shown within a structure on the page."""
         return self.name or self.rule
 
 
 class Bytes(Kind):
-    """Of one of `sizes`, or of at most so many."""
+    """A byte string of one of `sizes`, or up to a maximum size."""
 
     __slots__ = ("_at_most", "_sizes")
 
@@ -91,7 +91,7 @@ class Uint(Kind):
 
 
 class Text(Kind):
-    """Of `at_least` to `at_most` Unicode characters."""
+    """A text of `at_least` to `at_most` Unicode characters."""
 
     __slots__ = ("_at_least", "_at_most")
 
@@ -147,7 +147,7 @@ class OneOf(Kind):
 
 
 class Maybe(Kind):
-    """What `inner` says, or null."""
+    """An `inner` value, or null."""
 
     __slots__ = ("_inner",)
 
@@ -184,7 +184,7 @@ class Nested(Kind):
 
 
 class ListOf(Kind):
-    """At least and at most so many of one kind, or of one structure; `label` is what the page calls each."""
+    """A list of one kind or structure, with a minimum and maximum length; `label` names its elements on the page."""
 
     __slots__ = ("_at_least", "_at_most", "_inner", "_label")
 
@@ -214,7 +214,7 @@ class ListOf(Kind):
 
 
 class Custom(Kind):
-    """What no other kind says: `read` checks and converts by itself."""
+    """Anything else: `read` checks and converts by itself."""
 
     __slots__ = ("_read", "_write")
 
@@ -232,10 +232,10 @@ class Custom(Kind):
 Bytes32 = Annotated[bytes, Bytes(32)]
 Uint53 = Annotated[int, Uint()]
 Ms = Annotated[int, Uint(name="ms")]  # since 1970
-Date = Annotated[int, Uint(DATE_MS_MAX, name="date")]  # the same, as far as a calendar goes: what people are shown
+Date = Annotated[int, Uint(DATE_MS_MAX, name="date")]  # the same, up to the end of the calendar: it is shown
 Bool = Annotated[bool, Flag()]
 
 
 def labelled(label: str, drawn: str) -> str:
-    """A label says nothing beside a rule of the same name, or before a list, whose elements are named."""
+    """A label is left out beside a rule of the same name, and before a list, whose elements are labelled."""
     return drawn if label in ("", drawn) or drawn.startswith("[") else f"{label}: {drawn}"

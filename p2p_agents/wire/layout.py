@@ -7,8 +7,8 @@
         entry: Bytes32
 
 `pack` makes its array and `unpack` reads one, strictly; `rule` is its CDDL (RFC 8610), which docs/protocol.md shows. A
-field is called by its name, in errors and on the page, or by a text in its annotation. What a class does is worked out
-when it is first used: importing one costs nothing.
+field's name in errors and on the page is its own, or a text in its annotation. The code of a class is generated when it
+is first used: importing it costs nothing.
 """
 
 from __future__ import annotations
@@ -32,48 +32,48 @@ class Layout:
     """Base of a structure: a frozen dataclass whose fields are annotated with kinds, or are structures themselves."""
 
     __slots__ = ()
-    RULE: ClassVar[str] = ""  # what the page calls it; without a name it stands where it is used
-    WHAT: ClassVar[str] = ""  # what errors call it, if not by that name
-    VERSION_AT: ClassVar[int | None] = None  # where in the head the version stands
-    KNOWN_AT: ClassVar[int | None] = None  # where in the head stands what led to this class
+    RULE: ClassVar[str] = ""  # its name on the page; without one it is shown where it is used
+    WHAT: ClassVar[str] = ""  # its name in errors, if different
+    VERSION_AT: ClassVar[int | None] = None  # position of the version in the head
+    KNOWN_AT: ClassVar[int | None] = None  # position in the head of the value that selected this class
     CHECKED: ClassVar[bool] = False  # whether its `__post_init__` calls `check`
 
     @classmethod
     def prefix(cls) -> tuple[int, ...]:
-        """The integers that its array begins with."""
+        """The integers at the start of its array."""
         return ()
 
     def pack(self) -> list[object]:
-        """The array that is sent."""
+        """The array to send."""
         _settle(type(self))
         return self.pack()
 
     @classmethod
     def unpack(cls, value: Any) -> Self:
-        """The inverse, of a decoded value. Raises Malformed, or UnknownVersion before anything else."""
+        """The inverse of `pack`, for a decoded value. Raises Malformed, or UnknownVersion before anything else."""
         _settle(cls)
         return cls.unpack(value)
 
     @classmethod
     def packed(cls, *values: Any) -> list[object]:
-        """The array of one whose fields hold `values`, without building it."""
+        """The array for fields with these `values`, without building an instance."""
         _settle(cls)
         return cls.packed(*values)
 
     @classmethod
     def parts(cls, value: Any) -> Iterable[Any]:
-        """What the fields of one would hold, without building it; reads as it goes. Raises as `unpack` does."""
+        """The field values of one, without building an instance; read lazily. Raises the same as `unpack`."""
         _settle(cls)
         return cls.parts(value)
 
     @classmethod
     def reader(cls) -> Read:
-        """`unpack`, for somebody who keeps it."""
+        """`unpack` as a function to keep."""
         _settle(cls)
         return cls.unpack
 
     def check(self) -> None:
-        """For those that cannot be built out of bounds. Raises Malformed."""
+        """For classes whose instances must not be built out of bounds. Raises Malformed."""
         _settle(type(self))
         self.check()
 
@@ -93,7 +93,7 @@ class Layout:
 
 
 class Versioned(Layout):
-    """One that begins with its version."""
+    """A structure that begins with its version."""
 
     __slots__ = ()
     VERSION: ClassVar[int] = 1
@@ -105,7 +105,7 @@ class Versioned(Layout):
 
 
 class Typed(Layout):
-    """One that begins with the number of its type, and what follows that wherever it is sent."""
+    """A structure that begins with its type number, and what follows that wherever it is sent."""
 
     __slots__ = ()
     KNOWN_AT: ClassVar[int | None] = 0
@@ -136,7 +136,7 @@ def _field(name: str, hint: Any) -> _Field:
 
 
 def _settle(cls: type[Layout]) -> None:
-    """Give a class its own `pack`, `unpack` and `check`, made from its fields."""
+    """Give a class its own `pack`, `unpack` and `check`, generated from its fields."""
     found = _fields(cls)
     arrange, parts = _arranger(cls.prefix(), found), _parter(cls, found)
     for name, made in (
@@ -169,14 +169,14 @@ def _packer(arrange: Callable[[Iterable[Any]], list[object]], found: list[_Field
 
 
 def _values(found: list[_Field]) -> Callable[[Any], tuple[Any, ...]]:
-    """What the fields hold."""
+    """A function that returns the values of the fields."""
     names = [each.name for each in found]
     get = attrgetter(*names)
     return get if len(names) > 1 else lambda self: (get(self),)
 
 
 def _parter(cls: type[Layout], found: list[_Field]) -> Callable[[Any], Iterable[Any]]:
-    """Where building one checks it, only what is held otherwise than it is sent is read before."""
+    """If building an instance checks its fields, only those are read first whose value differs from what is sent."""
     head, what = cls.prefix(), cls.WHAT or cls.RULE
     length, skip = len(head) + len(found), len(head)
     constants = [(at, meant) for at, meant in enumerate(head) if at != cls.KNOWN_AT]

@@ -1,4 +1,4 @@
-"""Names and kinds of agents: short, ASCII, harmless in a path, a DNS label, a terminal and a shell."""
+"""Names and kinds of agents: short, ASCII, safe in a path, a DNS label, a terminal and a shell."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from p2p_agents.wire.kinds import Custom
 NAME_RE = re.compile(rf"[A-Za-z][A-Za-z0-9._-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
 KIND_RE = re.compile(rf"[a-z][a-z0-9-]{{0,{NAME_CHARS - 1}}}", re.ASCII)
 
-# What looks alike, of the characters a name may have (after Unicode Technical Standard 39, section 4, whose prototypes
-# these are but for case, which names do not tell apart, and for marks between words, which the eye skips).
+# Characters of names that look alike (after Unicode Technical Standard 39, section 4, whose prototypes these are,
+# except for case, which names ignore, and for marks between words, which readers overlook).
 _ONE = str.maketrans({"i": "l", "1": "l", "0": "o", "5": "s", "2": "z", "8": "b", **dict.fromkeys("._-")})
 _TWO = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
 def check_name(text: str) -> str:
-    """The name itself when it is one. Raises BadName."""
+    """Returns the name if it is valid. Raises BadName."""
     if NAME_RE.fullmatch(text) is None:
         raise BadName(f"not a name: {text[: 2 * NAME_CHARS]!r}")
     return text
 
 
 def told_name(value: Any, *, optional: bool = False) -> str:
-    """A name that a peer tells, by the same rule as our own; `optional`: or nothing. Raises Malformed."""
+    """A name sent by a peer, under the same rule as our own; may be empty if `optional`. Raises Malformed."""
     if optional and value == "":
         return ""
     if type(value) is not str or NAME_RE.fullmatch(value) is None:
@@ -36,7 +36,7 @@ def told_name(value: Any, *, optional: bool = False) -> str:
 
 
 def told_kind(value: Any, *, optional: bool = False) -> str:
-    """A kind that a peer tells; `optional`: or nothing. Raises Malformed."""
+    """A kind sent by a peer; may be empty if `optional`. Raises Malformed."""
     if optional and value == "":
         return ""
     if type(value) is not str or KIND_RE.fullmatch(value) is None:
@@ -51,7 +51,7 @@ KindOrNothing = Annotated[str, Custom('agent-kind / ""', partial(told_kind, opti
 
 
 def name_or_nothing(text: str) -> str:
-    """To pass on what an earlier release kept of a peer: nothing in place of what is no name."""
+    """For passing on what an earlier release stored of a peer: empty if it is not a valid name."""
     return text if NAME_RE.fullmatch(text) else ""
 
 
@@ -61,7 +61,7 @@ def kind_or_nothing(text: str) -> str:
 
 @lru_cache(maxsize=2 * DISCOVERED_AGENTS)
 def skeleton(name: str) -> str:
-    """The same for names that a reader may take for one another."""
+    """The same for names that a reader could confuse."""
     found = name.lower().translate(_ONE)
     for pair, one in _TWO:
         found = found.replace(pair, one)

@@ -1,14 +1,14 @@
-"""What two sides of a pairing say to each other, over a connection or a bridge: CBOR arrays [1, type, ...].
+"""The messages between the two sides of a pairing, over a connection or a bridge: CBOR arrays [1, type, ...].
 
     joiner     ASK      I hold a code for this place
     displayer  OFFER    my share, and the hash of how I will introduce myself
     joiner     ANSWER   my share, hash and tag
     displayer  CONFIRM  my tag, and my introduction, sealed
     joiner     REVEAL   my introduction, sealed
-    displayer  DONE     I have kept you, sealed
-    either     REFUSE   and why
+    displayer  DONE     I have stored you, sealed
+    either     REFUSE   the reason
 
-The displayer shows the code, the joiner typed or scanned it. Shares are empty where the code was scanned.
+The displayer shows the code, the joiner typed or scanned it. Shares are empty if the code was scanned.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ Box = Annotated[bytes, Bytes()]
 
 
 class Purpose(StrEnum):
-    """What a code is for. A code for one purpose serves no other (PROTOCOL F1)."""
+    """The purpose of a code. A code is valid for one purpose only (PROTOCOL F1)."""
 
     CONTACT = "contact"  # two agents become contacts
-    ROOM = "room"  # the displayer's room takes the joiner in
-    LINK = "link"  # the displayer's agent takes the joiner's installation as a device
+    ROOM = "room"  # the displayer's room adds the joiner
+    LINK = "link"  # the displayer's agent adds the joiner's installation as a device
 
 
 class Reason(StrEnum):
     """Why a run was refused. An unknown reason of a peer counts as BROKEN."""
 
-    WRONG = "wrong"  # the tag: another word, or somebody in the middle
-    DEAD = "dead"  # the code was used, has expired, was guessed at too often, or never was
+    WRONG = "wrong"  # the tag does not match: another word, or somebody in the middle
+    DEAD = "dead"  # the code was used, has expired, was guessed too often, or never existed
     TAKEN = "taken"  # another joiner came first
     PURPOSE = "purpose"  # the code is for something else
-    IDENTITY = "identity"  # the introduction does not hold
-    BROKEN = "broken"  # what was said is no part of the exchange
+    IDENTITY = "identity"  # the introduction is invalid
+    BROKEN = "broken"  # a message that does not belong to the exchange
     TIMEOUT = "timeout"
 
 

@@ -1,4 +1,4 @@
-"""What several structures hold: codes, key bundles, identity logs, places, previews."""
+"""Fields that several structures share: codes, key bundles, identity logs, places, previews."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p2p_agents.wire.kinds import Bytes, Custom, ListOf, Text
 
 CODE = Text(64, name="code")
 WORD = Text(NAME_CHARS, name="word")
-PLACE = Text(32)  # where a pairing code is met
+PLACE = Text(32)  # the meeting place of a pairing code
 IDENTITY_ENTRY = Bytes(at_most=IDENTITY_ENTRY_BYTES, name="identity-entry")
 
 Code = Annotated[str, CODE]
@@ -28,4 +28,4 @@ def _preview(value: Any) -> str:
     return found
 
 
-Preview = Annotated[str, Custom(f"text .size (0..{TEXT_PREVIEW_BYTES})", _preview)]  # bytes of it, and so characters
+Preview = Annotated[str, Custom(f"text .size (0..{TEXT_PREVIEW_BYTES})", _preview)]  # in bytes, so also in characters

@@ -1,6 +1,6 @@
-"""What a sealed session frame carries: acknowledgement, entries, read marks, echoes, cuts.
+"""The content of a sealed session frame: acknowledgement, entries, read marks, echoes, cuts.
 
-A payload without items and without asking echoes elicits no acknowledgement (PROTOCOL B3).
+A payload without items and without asking echoes needs no acknowledgement (PROTOCOL B3).
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from p2p_agents.wire.layout import Layout
 ECHO_BYTES = 16
 ECHOES = 2 * ECHOES_PER_FRAME  # asks and answers in one payload
 READS = 64
-CUTS = 16  # revoked devices whose entries one payload holds
-CUT_BYTES = 16_384  # the most tips a cut names, and its signature
+CUTS = 16  # revoked devices whose entries are in one payload
+CUT_BYTES = 16_384  # the maximum of tips in a cut, and its signature
 VERDICTS = UNACKED_FRAMES * BATCH_ENTRIES  # all items of all frames that may be unacknowledged
 
 
 class Verdict(IntEnum):
-    """What became of one item. Values above the known ones are refusals of a later version."""
+    """The result for one item. Values above the known ones are refusals of a later version."""
 
     STORED = 0
     DUPLICATE = 1
     MALFORMED = 2
     BAD_SIGNATURE = 3
-    WRONG_AUTHOR = 4  # not the peer's nor mine, or a device the author's identity does not name
+    WRONG_AUTHOR = 4  # not the peer's nor mine, or by a device that the author's identity does not name
     WRONG_CONVERSATION = 5
-    GAP = 6  # the entry before it is not held: a SYNC follows
+    GAP = 6  # the preceding entry is not held: a SYNC follows
     EQUIVOCATION = 7
     LAMPORT = 8
-    REVOKED = 9  # of a device that was revoked, and no cut here leads to it
-    LATER = 10  # its sender has used its share up: it is to be offered again
-    REFUSED = 11  # a refusal this version has no name for
+    REVOKED = 9  # of a revoked device, and not covered by a cut
+    LATER = 10  # its sender has used up its share: to be offered again
+    REFUSED = 11  # a refusal that this version does not know
 
     @classmethod
     def of(cls, value: int) -> Verdict:
@@ -49,18 +49,18 @@ VERDICT = Custom("uint53", lambda value: Verdict.of(uint(value, what="verdict"))
 
 @dataclass(frozen=True, slots=True)
 class Ack(Layout):
-    """Cumulative: a verdict for each item of the frames since the last one."""
+    """Cumulative: one verdict for each item of the frames since the last acknowledgement."""
 
     RULE: ClassVar[str] = "ack"
     turn: Uint53
     n: Uint53
-    digest: Annotated[Bytes32, "H"]  # the running hash over all frames received in the session, through (turn, n)
+    digest: Annotated[Bytes32, "H"]  # the running hash over all frames received in the session, up to (turn, n)
     verdicts: Annotated[tuple[Verdict, ...], ListOf(VERDICT, VERDICTS, label="verdict")]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An entry with its encoded body, None when that was purged, or a void."""
+    """A void, or an entry with its encoded body, which is None if it was purged."""
 
     signed: bytes
     body: bytes | None
@@ -82,7 +82,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ReadMark(Layout):
-    """Read through here by the reader `default`."""
+    """The reader `default` has read up to here."""
 
     RULE: ClassVar[str] = "read"
     conversation: Bytes32
@@ -98,7 +98,7 @@ def _echo(value: Any) -> tuple[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class PayloadParts(Layout):
-    """A payload as it is sent."""
+    """A payload as sent."""
 
     RULE: ClassVar[str] = "plaintext"
     WHAT: ClassVar[str] = "payload"
@@ -111,7 +111,7 @@ class PayloadParts(Layout):
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """`cuts` say which items beside them are believed though their device was revoked (crypto/cuts.py)."""
+    """`cuts` name items in this payload to accept although their device was revoked (crypto/cuts.py)."""
 
     ack: Ack | None = None
     items: tuple[Item, ...] = ()

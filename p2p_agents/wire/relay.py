@@ -1,28 +1,28 @@
-"""What a client and a bridge say to each other: CBOR arrays [type, request number, fields…]. Version 1.
+"""The messages between a client and a bridge: CBOR arrays [type, request number, fields…]. Version 1.
 
 Over QUIC they travel framed on the one message stream; over a WebSocket, at WEBSOCKET_PATH, each binary message holds
-whole frames, length and all.
+whole frames, including their lengths.
 
     client   KNOCK     a nonce; first on every connection
-    bridge   WELCOME   its key, proven over the nonce; a challenge; whom it admits and how much it takes
-    client   LOGIN     an account's key, proven over the challenge; a token where one is demanded
+    bridge   WELCOME   its key, proven over the nonce; a challenge; whom it admits, and its limits
+    client   LOGIN     an account's key, proven over the challenge; a token if required
     client   CREATE    a queue: who may read it, proven over the challenge; the hash of what may write to it
-    client   PUT       a blob for a queue, with its write token, or with work where the queue is public
+    client   PUT       a blob for a queue, with its write token, or with work if the queue is public
     client   READ      deliver this queue from a cursor on, proven over the challenge, now and as more comes
-    client   ACK       what was kept: the bridge forgets a queue's blobs up to a cursor
-    client   DROP      the bridge forgets the queue
+    client   ACK       the client has stored them: the bridge deletes a queue's blobs up to a cursor
+    client   DROP      the bridge deletes the queue
     client   MEET      take one of the two sides of a meeting place
     client   TELL      a message for the other side
-    client   LEAVE     the place is given up for both
-    client   STAMP     work of a newcomer, where a bridge that grows full asks for it
+    client   LEAVE     give up the place for both sides
+    client   STAMP     work of a newcomer, if a bridge that is getting full asks for it
     bridge   DONE      a request was carried out; for PUT the blob's cursor
-    bridge   FAIL      and why it was not; when to try again
+    bridge   FAIL      why a request was not carried out; when to try again
     bridge   DELIVER   blobs of a queue
-    bridge   TOLD      what the other side of a meeting place said
-    bridge   NOTICE    something the client should know of the bridge: it restarts in so many ms
+    bridge   TOLD      a message from the other side of a meeting place
+    bridge   NOTICE    news of the bridge: it restarts in so many ms
 
 KNOCK, WELCOME, DELIVER, TOLD and NOTICE answer no request: their number is 0. A queue's name is the hash of its read
-key, so whoever made it can make it again elsewhere, and nobody else. Messages of unknown types are skipped.
+key, so only its maker can make it again elsewhere. Messages of unknown types are skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from p2p_agents.wire.cbor import VERSION, decode, encode, uint
 from p2p_agents.wire.relay_answers import Deliver, Done, Fail, Notice, Told, Welcome
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Knock, Leave, Login, Meet, Put, Read, Stamp, Tell
 
-ALPN = "p2pa-bridge/1"  # of QUIC
+ALPN = "p2pa-bridge/1"  # for QUIC
 WEBSOCKET_PATH = "/bridge"
 MESSAGE_ITEMS = 2_048  # values in one message: a DELIVER carries pairs
 
@@ -51,13 +51,12 @@ _KINDS: dict[int, type[Message]] = {kind.TYPE: kind for kind in get_args(Message
 
 
 def encode_message(message: Message) -> bytes:
-    """The message as CBOR, not framed yet."""
+    """The message as CBOR, not yet framed."""
     return encode(message.pack())
 
 
 def decode_message(data: bytes) -> Message | None:
-    """The message, or None for a type this version does not know, whatever it holds. Raises Malformed or
-    UnknownVersion."""
+    """The message, or None for an unknown type, whatever its content. Raises Malformed or UnknownVersion."""
     fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
     if not isinstance(fields, list) or not fields:
         raise Malformed("a message must be an array that begins with its type")
@@ -65,7 +64,7 @@ def decode_message(data: bytes) -> Message | None:
     return None if kind is None else kind.unpack(fields)
 
 
-# What the proofs are signed over, each under its own label and with the key it names.
+# What the proofs sign, each under its own label and with the key that it names.
 
 
 def welcome_claim(key: bytes, nonce: bytes, challenge: bytes) -> bytes:
@@ -74,7 +73,7 @@ def welcome_claim(key: bytes, nonce: bytes, challenge: bytes) -> bytes:
 
 
 def login_claim(bridge: bytes, challenge: bytes, account: bytes) -> bytes:
-    """Signed by the account's key: worthless at another bridge, and at this one another time."""
+    """Signed by the account's key: useless at another bridge, and at this one another time."""
     return encode([VERSION, bridge, challenge, account])
 
 

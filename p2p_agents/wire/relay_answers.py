@@ -1,4 +1,4 @@
-"""What a bridge says to a client. relay.py tells what each is for."""
+"""What a bridge sends to a client. relay.py explains each message."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ RefusalCode = Annotated[str, Text(64)]
 
 
 class Admission(StrEnum):
-    """Whom a bridge lets make queues. Writing takes a queue's token only."""
+    """Who may make queues at a bridge. Writing needs only a queue's token."""
 
     OPEN = "open"
     TOKEN = "token"  # noqa: S105 - a way of admission, no secret
-    LIST = "list"  # accounts whose keys its operator wrote down
+    LIST = "list"  # accounts whose keys the operator listed
 
 
 class Refusal(StrEnum):
-    """Why a request was not carried out: stable, and each its own state at the sender."""
+    """Why a request was not carried out. The codes are stable, and each is a state of its own at the sender."""
 
-    BAD = "bad_request"  # a proof that does not hold, a message out of turn
+    BAD = "bad_request"  # an invalid proof, or a message out of turn
     VERSION = "unknown_version"
-    ADMISSION = "not_admitted"  # no login, or one this bridge does not take
+    ADMISSION = "not_admitted"  # no login, or one that this bridge does not accept
     TOKEN = "bad_token"  # noqa: S105 - the code of a refusal: the write token is not the queue's
-    GONE = "queue_gone"  # no such queue here: it never was, expired, or was dropped
+    GONE = "queue_gone"  # no such queue here: it never existed, expired, or was dropped
     QUOTA = "queue_full"
     ACCOUNT = "account_full"
-    RATE = "rate"  # too much at once: again after the time told
+    RATE = "rate"  # too fast: again after the given time
     LARGE = "too_large"
     WORK = "more_work"  # the stamp of a public PUT is too cheap
     FULL = "bridge_full"  # its disk or memory
-    CROWDED = "place_taken"  # a meeting place has two sides, and both were taken
+    CROWDED = "place_taken"  # a meeting place has two sides, and both are taken
     AWAY = "place_gone"
     RESTARTING = "restarting"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms(Layout):
-    """What a bridge takes: bounds a client keeps to instead of learning them by refusals."""
+    """The limits of a bridge, so that clients need not learn them by refusals."""
 
     RULE: ClassVar[str] = "terms"
     admission: Annotated[Admission, OneOf(Admission)]
     blob_bytes: Annotated[int, Uint(BLOB_BYTES)]
     queue_blobs: Uint53
     queue_bytes: Uint53
-    kept_s: Uint53  # a blob nobody acknowledged is forgotten after this
+    kept_s: Uint53  # an unacknowledged blob is deleted after this
     work_bits: Annotated[int, Uint(WORK_BITS_MAX)]  # leading zero bits of a stamp for a public queue
 
 
@@ -66,8 +66,8 @@ class Welcome(Typed):
     RULE: ClassVar[str] = "welcome"
     key: Annotated[Bytes32, "bridge"]
     challenge: Bytes32
-    proof: Proof  # the bridge's, so that it is known behind somebody's TLS proxy too
-    observed: Annotated[str, Text(64)]  # where the client's packets come from, host:port; "" where a proxy hides it
+    proof: Proof  # the bridge's, so that it is recognized behind somebody's TLS proxy too
+    observed: Annotated[str, Text(64)]  # where the client's packets come from, host:port; "" if a proxy hides it
     terms: Terms
 
 
@@ -81,7 +81,7 @@ class Done(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Fail(Typed):
-    """The code is a Refusal, or one of a later version; in `retry_ms` it may work, or never when that is 0."""
+    """The code is a Refusal, or one of a later version; retrying may work after `retry_ms`, never if that is 0."""
 
     TYPE: ClassVar[int] = 17
     RULE: ClassVar[str] = "fail"

@@ -1,4 +1,4 @@
-"""What a client says to a bridge, and the sizes both sides use. relay.py tells what each is for."""
+"""What a client sends to a bridge, and the sizes that both sides use. relay.py explains each message."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from p2p_agents.wire.parts import Place
 
 KEY_BYTES = 32
 TOKEN_BYTES = 32
-TOKEN_CHARS = 128  # an admission token as its owner typed it
+TOKEN_CHARS = 128  # an admission token as typed by its owner
 
 Proof = Annotated[bytes, Bytes(at_most=512)]  # a COSE_Sign1 over one of the claims
 Message = Annotated[bytes, Bytes(at_most=MEETING_BYTES)]
 
 
 class Side(IntEnum):
-    """Of a meeting place."""
+    """The sides of a meeting place."""
 
     DISPLAYER = 0
     JOINER = 1
@@ -54,12 +54,12 @@ class Create(Typed):
     read_key: Bytes32
     proof: Proof  # create_claim
     token_hash: Bytes32
-    public: Bool  # anybody may write who did the work: a queue for requests
+    public: Bool  # anybody who did the work may write: a queue for requests
 
 
 @dataclass(frozen=True, slots=True)
 class Put(Typed):
-    """To a public queue the token is the stamp, 32 bytes that hash well."""
+    """For a public queue the token is the stamp, 32 bytes whose hash has enough leading zero bits."""
 
     TYPE: ClassVar[int] = 4
     RULE: ClassVar[str] = "put"
@@ -82,7 +82,7 @@ class Read(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Ack(Typed):
-    """Of a queue this connection reads."""
+    """Of a queue that this connection reads."""
 
     TYPE: ClassVar[int] = 6
     RULE: ClassVar[str] = "ack"
@@ -93,7 +93,7 @@ class Ack(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Drop(Typed):
-    """Of a queue this connection reads."""
+    """Of a queue that this connection reads."""
 
     TYPE: ClassVar[int] = 7
     RULE: ClassVar[str] = "drop"
@@ -103,7 +103,7 @@ class Drop(Typed):
 
 @dataclass(frozen=True, slots=True)
 class Meet(Typed):
-    """Whoever comes back with the side's token has its side again."""
+    """A client that comes back with a side's token gets that side again."""
 
     TYPE: ClassVar[int] = 8
     RULE: ClassVar[str] = "meet"

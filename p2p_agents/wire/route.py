@@ -1,6 +1,6 @@
-"""Where one device puts what another is to find: a queue at a bridge, and what opens it.
+"""Where one device leaves blobs for another: a queue at a bridge, and the keys for it.
 
-Its reader drew the token and the key and gives them to one device of one contact, sealed: in SYNC, or at the end of a
+Its reader drew the token and the key, and sends them sealed to one device of one contact: in SYNC, or at the end of a
 pairing.
 """
 
@@ -13,12 +13,12 @@ from p2p_agents.wire.bridge_address import ADDRESS_CHARS
 from p2p_agents.wire.kinds import Bytes32, ListOf, Text
 from p2p_agents.wire.layout import Layout
 
-ROUTES = 4  # told to one peer: more bridges than that are no safer
+ROUTES = 4  # sent to one peer: more bridges than that do not make delivery safer
 
 
 @dataclass(frozen=True, slots=True)
 class Route(Layout):
-    """Building one out of bounds raises Malformed. Whether the address is one, its user finds out."""
+    """Building one out of bounds raises Malformed. Whether the address is valid is checked where it is used."""
 
     RULE: ClassVar[str] = "route"
     CHECKED: ClassVar[bool] = True

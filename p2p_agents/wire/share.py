@@ -1,6 +1,6 @@
-"""What one device of an agent tells the others of a contact, as the body of an entry of the kind `own.contact`.
+"""What one device of an agent tells the others about a contact, as the body of an entry of the kind `own.contact`.
 
-Only what changed is told: whatever is left out stays as it is.
+Only changes are sent: a field that is left out stays as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HIGHEST_TRUST = 5
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`trust` None: not told. `renamed`: `petname` is told, None being no petname."""
+    """`trust` None: not sent. `renamed`: `petname` is sent, and None means no petname."""
 
     card: Card
     trust: int | None = None
@@ -39,7 +39,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class ShareParts(Versioned):
-    """A share as it is sent."""
+    """A share as sent."""
 
     RULE: ClassVar[str] = "share"
     card: Annotated[bytes, Bytes(at_most=BODY_BYTES)]
@@ -48,7 +48,7 @@ class ShareParts(Versioned):
 
 
 def encode_share(share: Share) -> bytes:
-    """The content of the entry's body; beyond BODY_BYTES the caller leaves the identity log out."""
+    """The content of the entry's body; if it exceeds BODY_BYTES, the caller leaves the identity log out."""
     return ShareParts(encode_card(share.card), share.trust, (share.petname,) if share.renamed else ()).encoded()
 
 
