@@ -14,7 +14,7 @@ from p2p_agents.errors import Malformed
 from p2p_agents.limits import SYNC_TIPS
 from p2p_agents.wire.extensions import ExtensionMap, agree
 from p2p_agents.wire.frame import PROTOCOL, Lane, LogLength, Regard
-from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, Custom, Date, ListOf, Ms, OneOf, Uint, Uint53
+from p2p_agents.wire.kinds import Bool, Bytes, Bytes32, Custom, Date, ListOf, Ms, OneOf, PartsOf, Uint, Uint53
 from p2p_agents.wire.layout import Layout, Versioned
 from p2p_agents.wire.names import AgentKind, AgentName
 from p2p_agents.wire.parts import Preview
@@ -152,8 +152,8 @@ class HeldParts(Layout):
 
     RULE: ClassVar[str] = "conversation"
     conversation: Annotated[Bytes32, "id"]
-    chains: Annotated[tuple[_Chain, ...], ListOf(_Chain, SYNC_DEVICES)]
-    reads: Annotated[tuple[_Through, ...], ListOf(_Through, SYNC_DEVICES)]
+    chains: Annotated[tuple[tuple[bytes, tuple[Tip, ...]], ...], ListOf(PartsOf(_Chain), SYNC_DEVICES)]
+    reads: Annotated[tuple[tuple[bytes, bytes, int], ...], ListOf(PartsOf(_Through), SYNC_DEVICES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +165,13 @@ class Holding:
     reads: tuple[ReadMark, ...]
 
     def pack(self) -> list[object]:
-        chains = [_Chain.packed(device, tips) for device, tips in sorted(self.tips.items())]
-        return [self.conversation, chains, [_Through.packed(r.device, r.epoch, r.seq) for r in self.reads]]
+        reads = [(r.device, r.epoch, r.seq) for r in self.reads]
+        return HeldParts.packed(self.conversation, sorted(self.tips.items()), reads)
 
     @classmethod
     def unpack(cls, value: Any) -> Holding:
-        parts = HeldParts.unpack(value)
-        reads = tuple(ReadMark(parts.conversation, r.device, r.epoch, r.seq) for r in parts.reads)
-        return cls(parts.conversation, {chain.device: chain.tips for chain in parts.chains}, reads)
+        conversation, chains, reads = HeldParts.parts(value)
+        return cls(conversation, dict(chains), tuple([ReadMark(conversation, *each) for each in reads]))
 
 
 HOLDING = Custom("conversation", Holding.unpack, Holding.pack)

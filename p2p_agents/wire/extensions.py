@@ -31,6 +31,8 @@ class Extensions:
     suites: tuple[int, ...] = ()
 
     def pack(self) -> dict[str, object]:
+        if not (self.features or self.suites):
+            return {}
         said = {"features": list(self.features), "suites": list(self.suites)}
         return {key: value for key, value in said.items() if value}
 

@@ -22,10 +22,11 @@ Write = Callable[[Any], object]  # the inverse
 class Kind:
     """The kind of a field. `rule` is its CDDL, `name` that rule's name on the page, if it has one."""
 
-    __slots__ = ("name", "rule")
+    __slots__ = ("converts", "name", "rule")
 
-    def __init__(self, rule: str, name: str = "") -> None:
-        self.rule, self.name = rule, name
+    def __init__(self, rule: str, name: str = "", *, converts: bool = False) -> None:
+        """`converts`: a field's value differs from what is decoded."""
+        self.rule, self.name, self.converts = rule, name, converts
 
     def reader(self, what: str) -> Read:
         """`what` is the field's name in errors."""
@@ -34,6 +35,11 @@ class Kind:
     def writer(self) -> Write | None:
         """None if a field's value is sent unchanged."""
         return None
+
+    def sent(self, value: Any) -> Any:
+        """A field's value as it will be decoded."""
+        write = self.writer()
+        return value if write is None else write(value)
 
     def drawn(self) -> str:
         """As shown within a structure on the page."""
@@ -129,7 +135,7 @@ class OneOf(Kind):
 
     def __init__(self, members: type[Enum], name: str = "") -> None:
         values = [each.value for each in members]
-        super().__init__(" / ".join(f'"{v}"' if type(v) is str else str(v) for v in values), name)
+        super().__init__(" / ".join(f'"{v}"' if type(v) is str else str(v) for v in values), name, converts=True)
         self._members = {(type(each.value), each.value): each for each in members}
 
     def reader(self, what: str) -> Read:
@@ -152,7 +158,7 @@ class Maybe(Kind):
     __slots__ = ("_inner",)
 
     def __init__(self, inner: Kind) -> None:
-        super().__init__(f"{inner.drawn()} / null")
+        super().__init__(f"{inner.drawn()} / null", converts=inner.converts)
         self._inner = inner
 
     def reader(self, what: str) -> Read:
@@ -170,7 +176,7 @@ class Nested(Kind):
     __slots__ = ("_inner",)
 
     def __init__(self, inner: type[Layout]) -> None:
-        super().__init__("", inner.RULE)
+        super().__init__("", inner.RULE, converts=True)
         self._inner = inner
 
     def reader(self, what: str) -> Read:
@@ -183,13 +189,28 @@ class Nested(Kind):
         return self.name or self._inner.rule()
 
 
+class PartsOf(Nested):
+    """The same, held as a tuple of its fields' values."""
+
+    __slots__ = ()
+
+    def reader(self, what: str) -> Read:
+        parts = self._inner.part_reader()
+        return lambda value: tuple(parts(value))
+
+    def writer(self) -> Write:
+        self._inner.part_reader()  # which settles `packed` too
+        packed = self._inner.packed
+        return lambda values: packed(*values)
+
+
 class ListOf(Kind):
     """A list of one kind or structure, with a minimum and maximum length; `label` names its elements on the page."""
 
     __slots__ = ("_at_least", "_at_most", "_inner", "_label")
 
     def __init__(self, inner: Kind | type[Layout], at_most: int, *, at_least: int = 0, label: str = "") -> None:
-        super().__init__("")
+        super().__init__("", converts=True)
         self._inner = inner if isinstance(inner, Kind) else Nested(inner)
         self._at_least, self._at_most, self._label = at_least, at_most, label
 
@@ -204,9 +225,12 @@ class ListOf(Kind):
 
         return read_all
 
-    def writer(self) -> Write:
+    def writer(self) -> Write | None:
         write = self._inner.writer()
-        return list if write is None else lambda values: [write(each) for each in values]
+        return None if write is None else lambda values: [write(each) for each in values]
+
+    def sent(self, value: Any) -> Any:
+        return [self._inner.sent(each) for each in value]
 
     def drawn(self) -> str:
         often = "?" if (self._at_least, self._at_most) == (0, 1) else f"{self._at_least}*{self._at_most}"
@@ -219,7 +243,7 @@ class Custom(Kind):
     __slots__ = ("_read", "_write")
 
     def __init__(self, rule: str, read: Read, write: Write | None = None) -> None:
-        super().__init__(rule)
+        super().__init__(rule, converts=write is not None)
         self._read, self._write = read, write
 
     def reader(self, what: str) -> Read:

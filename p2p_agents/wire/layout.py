@@ -72,6 +72,12 @@ class Layout:
         _settle(cls)
         return cls.unpack
 
+    @classmethod
+    def part_reader(cls) -> Callable[[Any], Iterable[Any]]:
+        """`parts`, to be kept by the caller."""
+        _settle(cls)
+        return cls.parts
+
     def check(self) -> None:
         """For classes whose instances must not be built out of bounds. Raises Malformed."""
         _settle(type(self))
@@ -136,13 +142,13 @@ def _field(name: str, hint: Any) -> _Field:
 
 
 def _settle(cls: type[Layout]) -> None:
-    """Give a class its own `pack`, `unpack` and `check`, generated from its fields."""
+    """Give a class its own `pack`, `unpack` and the like, generated from its fields."""
     found = _fields(cls)
     arrange, parts = _arranger(cls.prefix(), found), _parter(cls, found)
     for name, made in (
-        ("pack", _packer(arrange, found)),
+        ("pack", _packer(cls.prefix(), found)),
         ("packed", staticmethod(lambda *values: arrange(values))),
-        ("unpack", staticmethod(lambda value: cls(*parts(value)))),
+        ("unpack", staticmethod(_unpacker(cls, found))),
         ("parts", staticmethod(parts)),
         ("check", _checker(found)),
     ):
@@ -151,8 +157,6 @@ def _settle(cls: type[Layout]) -> None:
 
 def _arranger(head: tuple[int, ...], found: list[_Field]) -> Callable[[Iterable[Any]], list[object]]:
     conversions = [(at, write) for at, each in enumerate(found, len(head)) if (write := each.kind.writer())]
-    if not conversions:
-        return lambda values: [*head, *values]
 
     def arrange(values: Iterable[Any]) -> list[object]:
         packed = [*head, *values]
@@ -163,9 +167,11 @@ def _arranger(head: tuple[int, ...], found: list[_Field]) -> Callable[[Iterable[
     return arrange
 
 
-def _packer(arrange: Callable[[Iterable[Any]], list[object]], found: list[_Field]) -> Callable[[Any], list[object]]:
-    values = _values(found)
-    return lambda self: arrange(values(self))
+def _packer(head: tuple[int, ...], found: list[_Field]) -> Callable[[Any], list[object]]:
+    values, arrange = _values(found), _arranger(head, found)
+    if any(each.kind.writer() for each in found):
+        return lambda self: arrange(values(self))
+    return lambda self: [*head, *values(self)]
 
 
 def _values(found: list[_Field]) -> Callable[[Any], tuple[Any, ...]]:
@@ -175,31 +181,62 @@ def _values(found: list[_Field]) -> Callable[[Any], tuple[Any, ...]]:
     return get if len(names) > 1 else lambda self: (get(self),)
 
 
+def _unpacker(cls: type[Layout], found: list[_Field]) -> Callable[[Any], Layout]:
+    parts, readers, (length, skip, constants) = _parter(cls, found), _readers(cls, found), _shape(cls, found)
+    if constants:
+        return lambda value: cls(*parts(value))
+
+    def unpack(value: Any) -> Layout:
+        if type(value) is not list or len(value) != length:
+            _refuse(cls, value, length)
+        return cls(*(map(call, readers, value[skip:]) if readers else value[skip:]))
+
+    return unpack
+
+
 def _parter(cls: type[Layout], found: list[_Field]) -> Callable[[Any], Iterable[Any]]:
-    """If building an instance checks its fields, only those are read first whose value differs from what is sent."""
-    head, what = cls.prefix(), cls.WHAT or cls.RULE
-    length, skip = len(head) + len(found), len(head)
-    constants = [(at, meant) for at, meant in enumerate(head) if at != cls.KNOWN_AT]
-    readers = [_as_it_is if cls.CHECKED and each.kind.writer() is None else _reader(each) for each in found]
+    readers, (length, skip, constants) = _readers(cls, found), _shape(cls, found)
 
     def parts(value: Any) -> Iterable[Any]:
         if type(value) is not list or len(value) != length:
-            _refuse(cls, value, length, what)
+            _refuse(cls, value, length)
         for at, meant in constants:
             if type(value[at]) is not int or value[at] != meant:
-                _refuse(cls, value, length, what)
-        return map(call, readers, value[skip:])
+                _refuse(cls, value, length)
+        return map(call, readers, value[skip:]) if readers else value[skip:]
 
     return parts
 
 
+def _shape(cls: type[Layout], found: list[_Field]) -> tuple[int, int, list[tuple[int, int]]]:
+    """The array's length, where its fields begin, and what must stand before them."""
+    head = cls.prefix()
+    constants = [(at, meant) for at, meant in enumerate(head) if at != cls.KNOWN_AT]
+    return len(head) + len(found), len(head), constants
+
+
+def _readers(cls: type[Layout], found: list[_Field]) -> list[Read]:
+    """If building an instance checks its fields, only those are read first whose value differs from what is sent."""
+    if not cls.CHECKED:
+        return [_reader(each) for each in found]
+    if not any(each.kind.converts for each in found):
+        return []
+    return [_reader(each) if each.kind.converts else _as_it_is for each in found]
+
+
 def _checker(found: list[_Field]) -> Callable[[Any], None]:
-    values = _values(found)
-    checks = [(_reader(each), each.kind.writer() or _as_it_is) for each in found]
+    values, readers = _values(found), [_reader(each) for each in found]
+    converted = [(at, each.kind.sent) for at, each in enumerate(found) if each.kind.converts]
 
     def check(self: Any) -> None:
-        for (read, write), value in zip(checks, values(self), strict=True):
-            read(write(value))
+        held = values(self)
+        if converted:
+            changed = list(held)
+            for at, sent in converted:
+                changed[at] = sent(changed[at])
+            held = tuple(changed)
+        for _ in map(call, readers, held):
+            pass
 
     return check
 
@@ -212,7 +249,8 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _refuse(cls: type[Layout], value: Any, length: int, what: str) -> None:
+def _refuse(cls: type[Layout], value: Any, length: int) -> None:
+    what = cls.WHAT or cls.RULE
     found, head, at = array(value, what=what), cls.prefix(), cls.VERSION_AT
     if at is not None and len(found) > at:
         version(found[at], head[at])

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BATCH_ENTRIES, ECHOES_PER_FRAME, FRAME_BYTES, UNACKED_FRAMES
-from p2p_agents.wire.cbor import array, blob, decode, encode, uint
+from p2p_agents.wire.cbor import array, array_of, blob, decode, encode, uint
 from p2p_agents.wire.kinds import Bytes, Bytes32, Custom, ListOf, Maybe, Nested, Uint53
 from p2p_agents.wire.layout import Layout
 
@@ -91,9 +91,20 @@ class ReadMark(Layout):
     seq: Uint53
 
 
-def _echo(value: Any) -> tuple[int, bytes]:
-    kind, nonce = array(value, 2, what="echo")
-    return uint(kind, at_most=1, what="echo kind"), blob(nonce, size=ECHO_BYTES, what="echo")
+Echoes = tuple[tuple[bytes, ...], tuple[bytes, ...]]  # that ask, and that answer
+
+
+def _read_echoes(value: Any) -> Echoes:
+    found: tuple[list[bytes], list[bytes]] = ([], [])
+    for echo in array_of(value, ECHOES, "echoes"):
+        kind, nonce = array(echo, 2, what="echo")
+        found[uint(kind, at_most=1, what="echo kind")].append(blob(nonce, size=ECHO_BYTES, what="echo"))
+    return tuple(found[0]), tuple(found[1])
+
+
+def _write_echoes(echoes: Echoes) -> list[list[object]]:
+    asks, answers = echoes
+    return [[0, nonce] for nonce in asks] + [[1, nonce] for nonce in answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ class PayloadParts(Layout):
     ack: Annotated[Ack | None, Maybe(Nested(Ack)), ""]
     items: Annotated[tuple[Item, ...], ListOf(Custom("item", Item.unpack, Item.pack), BATCH_ENTRIES)]
     reads: Annotated[tuple[ReadMark, ...], ListOf(ReadMark, READS)]
-    echoes: Annotated[tuple[tuple[int, bytes], ...], ListOf(Custom("echo", _echo), ECHOES)]  # 0 asks, 1 answers
+    echoes: Annotated[Echoes, Custom(f"[0*{ECHOES} echo]", _read_echoes, _write_echoes)]
     cuts: Annotated[tuple[bytes, ...], ListOf(Bytes(at_most=CUT_BYTES), CUTS, label="cut")]
 
 
@@ -126,13 +137,11 @@ class Payload:
 
 
 def encode_payload(p: Payload) -> bytes:
-    echoes = [(0, nonce) for nonce in p.asks] + [(1, nonce) for nonce in p.answers]
-    return encode(PayloadParts.packed(p.ack, p.items, p.reads, echoes, p.cuts))
+    return encode(PayloadParts.packed(p.ack, p.items, p.reads, (p.asks, p.answers), p.cuts))
 
 
 def decode_payload(data: bytes) -> Payload:
     """Raises Malformed."""
     ack, items, reads, echoes, cuts = PayloadParts.parts(decode(data, limit=FRAME_BYTES))
-    asks = tuple([nonce for kind, nonce in echoes if kind == 0])
-    answers = tuple([nonce for kind, nonce in echoes if kind == 1])
+    asks, answers = echoes
     return Payload(ack, items, reads, asks, answers, cuts)

@@ -12,9 +12,11 @@ from p2p_agents.crypto.bundle import sign_bundle
 from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.kem import SEED_BYTES, KemKey
 from p2p_agents.crypto.signing import SigningKey, unverified_payload
-from p2p_agents.errors import BadIdentity, BadSignature, IdentityRollback, Malformed
+from p2p_agents.errors import BadIdentity, BadSignature, IdentityRollback, Malformed, UnknownVersion
+from p2p_agents.limits import BUNDLE_BYTES, EXTENSION_BYTES, INT_MAX, NAME_CHARS
 from p2p_agents.link.hello import Channel, Speaker, check, say
 from p2p_agents.wire.claims import HELLO_LABEL, Role, decode_hello, encode_hello
+from p2p_agents.wire.extensions import Extensions
 from p2p_agents.wire.frame import Standing
 
 SERVER, NODE, CHALLENGE, OWN = b"s" * 32, b"n" * 32, b"c" * 32, b"o" * 32
@@ -184,3 +186,26 @@ def test_every_byte_of_a_hello_is_signed():
         flipped = hello.signed[:place] + bytes([hello.signed[place] ^ 1]) + hello.signed[place + 1 :]
         with pytest.raises((BadSignature, Malformed, BadIdentity)):
             checked(dataclasses.replace(hello, signed=flipped))
+
+
+def test_a_hello_of_other_suites_is_refused_as_another_version():
+    """Downgrade: who speaks none of ours is no forger, and there is nothing to fall back to."""
+    with pytest.raises(UnknownVersion):
+        checked(forged(said(), BOB.key, extensions=Extensions(suites=(2, 3))))
+    assert checked(forged(said(), BOB.key, extensions=Extensions(("rooms",), (1, 2)))).claims.extensions.suites == (
+        1,
+        2,
+    )
+
+
+def test_the_largest_hello_fits_its_place():
+    """C2: with all that a later release may add."""
+    most = dataclasses.replace(
+        decode_hello(unverified_payload(said().signed)),
+        name="n" * NAME_CHARS,
+        kind="k" * NAME_CHARS,
+        held=bytes(32),
+        incarnation=INT_MAX,
+    )
+    room = encode_hello(most)[:-1]  # but for its map
+    assert len(BOB.key.sign(room + bytes(EXTENSION_BYTES), HELLO_LABEL)) <= BUNDLE_BYTES
