@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.crypto.signing import verify
 from p2p_agents.errors import BadSignature, BridgeImpostor, BridgeRefused, BridgeUnreachable, PeerFault
 from p2p_agents.limits import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from p2p_agents.wire.relay_answers import Welcome
+
+AGAIN = Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
 
 
 class Way(StrEnum):
@@ -200,9 +203,8 @@ class Approach:
 
     def _fail(self, failure: Failure, now: float) -> None:
         self.failure = failure
-        ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(self._attempts, 16))
+        self.due = now + AGAIN.spread(self._attempts, self._jitter())
         self._attempts += 1
-        self.due = now + ceiling * (0.5 + 0.5 * self._jitter())
 
     def _rest(self) -> None:
         self._began = None

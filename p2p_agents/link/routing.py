@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.limits import (
     BACKOFF_MAX_S,
     BACKOFF_MIN_S,
@@ -25,6 +26,7 @@ from p2p_agents.limits import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+DIALS_AGAIN = Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
 CANDIDATES = 12  # addresses dialled in parallel for one target, beside those that are proven
 SECOND_DIALER_S = 1.0  # a dial on a LAN takes some 5 ms; after this long without one, the other side cannot reach us
 
@@ -227,11 +229,10 @@ class Router:
             under_way += len(addresses)
             dials.append(Dial(target, tuple(addresses)))
             state.dialing, state.over = len(addresses), now + 2 * DIAL_TIMEOUT_S
-            ceiling = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(state.attempts, 16))
+            state.due = now + DIALS_AGAIN.spread(state.attempts, self._jitter())
             state.attempts += 1
             state.dials += 1
             state.turn += CANDIDATES
-            state.due = now + ceiling * (0.5 + 0.5 * self._jitter())
         return dials
 
     def announced(self, node: bytes) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.conversation.states import State
 from p2p_agents.core.contact import petition
 from p2p_agents.core.contact.callers import knock_info
@@ -41,10 +42,9 @@ DAY_S = 86_400.0
 NEAR_FIRST_S = 2.0  # a peer nearby is linked within this time
 LINKED_S = 60.0  # while a link carries our request
 ANSWER_S = 180.0  # a bridge that has not answered by then never will
-DOWN_S = 15.0  # after a bridge could not be reached; doubled each time
-DOWN_MAX_S = 600.0
-REFUSED_S = 60.0  # after a refusal: another try costs work
-REFUSED_MAX_S = 3_600.0
+DOWN = Backoff(15.0, 600.0)  # after a bridge could not be reached
+REFUSED = Backoff(60.0, 3_600.0)  # after a refusal: another try costs work
+AGAIN = Backoff(KNOCK_AGAIN_S, KNOCK_AGAIN_MAX_S, factor=4)  # after a request that a bridge kept
 NO_TOKEN = bytes(32)  # a public queue takes work instead
 EXPIRED = "the peer's address has expired: ask for a fresh one"
 LONG = "this agent's identity log is too long for a request over a bridge: pair instead"
@@ -147,7 +147,7 @@ def _is_shut(core: Core, door: Door) -> bool:
 def _patience(door: Door, entry: int) -> float:
     """Seconds between the last kept request and the next."""
     again = max(0, door.kept - 1) if entry == door.entry else 0
-    return min(KNOCK_AGAIN_S * 4**again, KNOCK_AGAIN_MAX_S) if door.knocked_ms else 0.0
+    return AGAIN.after(again) if door.knocked_ms else 0.0
 
 
 def _knock(core: Core, door: Door, entry: int, knocking: Knocking) -> None:
@@ -211,11 +211,9 @@ def refused(core: Core, post: Post, code: str, retry_ms: int, *, down: bool) -> 
     _, knocking = _door_of(core, post)
     if knocking is None:
         return
-    least = min(REFUSED_S * 2**knocking.failures, REFUSED_MAX_S)
-    if down:
-        least = min(DOWN_S * 2**knocking.failures, DOWN_MAX_S)
-    elif code == Refusal.RATE:
-        least = DOWN_S
+    least = (DOWN if down else REFUSED).after(knocking.failures)
+    if not down and code == Refusal.RATE:
+        least = DOWN.first_s
     knocking.failures = min(knocking.failures + 1, 16)
     knocking.due = core.now() + max(retry_ms / 1000, least)
     knocking.why = f"bridge {ways.host_of(post.route.bridge)}: {in_words(code)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.conversation.record import is_intact
 from p2p_agents.core.delivery import failures
 from p2p_agents.core.identity import talks
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from p2p_agents.conversation.record import Record
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link
+
+AGAIN = Backoff(REQUEST_AGAIN_S, REQUEST_AGAIN_MAX_S)
 
 
 def ask(core: Core, link: Link) -> None:
@@ -50,7 +53,7 @@ def ask(core: Core, link: Link) -> None:
         Request(link.number, seal(link.bundle.prekey, signed, request_info(hosted.local.agent, link.peer))),
     )
     slower = max(0, link.requests - REQUEST_AGAIN_STEADY)
-    link.request_due = core.now() + min(REQUEST_AGAIN_S * 2**slower, REQUEST_AGAIN_MAX_S)
+    link.request_due = core.now() + AGAIN.after(slower)
     link.requests += 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.core.delivery import sync
 from p2p_agents.core.kernel.effects import Moved, PeersChanged
 from p2p_agents.core.kernel.state import BridgedLink, Phase
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Link, Share
 
+FULL = Backoff(FULL_PATIENCE_S, FULL_PATIENCE_MAX_S)  # until a peer that had no room is offered more
 RECOUNT_S = 60.0  # between two counts of unread bytes: at the limit, one takes a second
 ROOM = 1 / 64  # part of the limits that must be free before more is taken, so that it is not a message now and then
 TOLD = (
@@ -83,7 +85,7 @@ def _has_room(core: Core, agent: int, peer: bytes, share: Share) -> bool:
 def wait(core: Core, link: Link, rows: list[int]) -> None:
     """The peer has no room for these now: keep them, and offer them again later or when it says so."""
     pace = core.pace(core.pair_key(link))
-    pace.patience = min(max(FULL_PATIENCE_S, 2 * pace.patience), FULL_PATIENCE_MAX_S)
+    pace.patience = FULL.following(pace.patience)
     pace.paused = core.now() + pace.patience
     for entry in outbox.wait_for_room(core.db, rows):
         core.effect(Moved(link.agent, entry))

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.core.delivery import holdings
 from p2p_agents.core.identity import family
 from p2p_agents.core.kernel import sessions as ended
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Link
     from p2p_agents.store.sessions import Held, Pair
 
+STALLS = Backoff(STALLED_S, math.inf)  # STALLED_ASKS times
 WAY_SYNC_S = 10.0  # over a bridge, a disagreement sends at most one SYNC in this time
 GEN_LEAP_MS = DAY_MS  # a peer's clock may be ahead of ours by a day
 
@@ -136,7 +139,7 @@ def watch(core: Core, link: Link, key: PairKey) -> None:
     stall = link.stall
     if progress != stall.progress or not (waiting or _is_starved(core, link)):
         link.stall = Stall(progress, core.now())
-    elif core.now() - stall.since >= STALLED_S * 2**stall.asked:
+    elif core.now() - stall.since >= STALLS.after(stall.asked):
         if not _is_owing(core, link, waiting):
             link.stall = Stall(progress, core.now())
             return

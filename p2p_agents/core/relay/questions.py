@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.core.kernel.effects import PeersChanged
 from p2p_agents.core.relay import ways
 from p2p_agents.store import sessions
@@ -13,14 +14,13 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import BridgedLink, Way
 
 ALIVE_SYNC_S = 30.0  # asked this often while there is no direct link: the peer may have moved
-ABSENT_SYNC_S = 60.0  # an absent peer is asked after this, then half as often each time
-ABSENT_SYNC_MAX_S = 6 * 3600.0  # so that a queue does not fill with questions
+ABSENT = Backoff(60.0, 6 * 3600.0)  # between questions to an absent peer, so that a queue does not fill with them
 
 
 def bridge_came(core: Core, way: Way) -> None:
     """A bridge that serves the way came up: the peer may be there too, or what was stored there may be lost. A bridge
     that comes and goes is no reason to keep asking an absent peer."""
-    since = way.asked + ABSENT_SYNC_S if way.heard < way.asked else core.now()
+    since = way.asked + ABSENT.first_s if way.heard < way.asked else core.now()
     way.sync_at = min(max(way.sync_at, core.now()), max(since, core.now()))
     way.patience = 0.0
 
@@ -55,6 +55,6 @@ def _has_reason(core: Core, way: Way, key: PairKey) -> bool:
 
 def _schedule(core: Core, way: Way) -> None:
     alive = ways.is_heard(core, way)
-    way.patience = min(max(2 * way.patience, ABSENT_SYNC_S), ABSENT_SYNC_MAX_S)
+    way.patience = ABSENT.following(way.patience)
     way.sync_at = core.now() + (ALIVE_SYNC_S if alive else way.patience)
     way.asked = core.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from p2p_agents.backoff import Backoff
 from p2p_agents.core.contact import callers, knocking
 from p2p_agents.core.delivery import inbound, sync
 from p2p_agents.core.identity import adoption
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOCKS_APART_MS = DAY_MS  # a bridge's clock may be ahead of ours by a day
-REFUSED_S = 15.0  # before a queue that took nothing is tried again, unless the bridge gives a time
-REFUSED_FIRST_S = 0.5  # the first retry is sooner: a queue that its reader just named may be about to be created
+REFUSED = Backoff(  # before a queue that took nothing is tried again, unless the bridge gives a time
+    first_s=0.5,  # one that its reader just named may be about to be created
+    most_s=15.0,
+)
 
 
 # --- bridges come and go ---
@@ -134,7 +137,7 @@ def refused(core: Core, posts: Sequence[Post], code: str, retry_ms: int) -> None
 
 def _refused_s(way: Way) -> float:
     way.refusals += 1
-    return min(REFUSED_S, REFUSED_FIRST_S * 2.0 ** min(way.refusals - 1, 8))
+    return REFUSED.after(way.refusals - 1)
 
 
 # --- what it delivers ---
