@@ -27,7 +27,7 @@ MESSAGES_WAIT_S = 300.0  # one wait of `messages`; it only limits how often an i
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the node gives it. `sender` is the author's name, `sender_id` its id; `text` is data.
+    """A message as the node gives it. `sender` is what the author is called here, `sender_id` its id; `text` is data.
 
     `sender_pinned` is False if the name is only the author's own claim: then only the id says who it is.
     """
@@ -51,7 +51,7 @@ class Message:
         return cls(
             id=raw["id"],
             cursor=raw["cursor"],
-            sender=author["name"],
+            sender=author.get("petname") or author["name"],
             sender_id=author["id"],
             sender_pinned=author.get("pinned") is True,
             conversation=raw["conversation"],

@@ -247,13 +247,13 @@ def _contact_cells(item: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def allowlist(result: Mapping[str, Any]) -> str:
-    rows = [_allowed_cells(entry) for entry in result["allowed"]]
+    rows = [_allowed_cells(entry) for entry in result["allowlist"]]
     return table(("NAME", "PETNAME", "ID", "TRUST", "SINCE"), rows) if rows else "the allowlist is empty"
 
 
 def allowed(result: Mapping[str, Any]) -> str:
     """One line of the allowlist, its id whole where it has no name."""
-    entry = result["allowed"]
+    entry = result["listed"]
     return "  ".join(escape(cell) for cell in _allowed_cells(entry, None if not entry["name"] else 10) if cell)
 
 
@@ -363,10 +363,8 @@ def shown(result: Mapping[str, Any]) -> str:
 
 
 def pong(result: Mapping[str, Any]) -> str:
-    to = result["to"]
-    name = to["name"] if isinstance(to, dict) else str(to)
     path = str(result["path"]) if not result.get("bridge") else f"bridge {result['bridge']}: {result['why']}"
-    return f"{escape(name)} answered in {result['rtt_ms']:.1f} ms ({escape(path)})"
+    return f"{escape(called(result['to']))} answered in {result['rtt_ms']:.1f} ms ({escape(path)})"
 
 
 def checks(result: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def _field_faults(wanted: dict[str, Any], value: dict[str, Any], path: str) -> l
     return found
 
 
-def make(kind: type, **given: Any) -> dict[str, Any]:
+def make(kind: type, /, **given: Any) -> dict[str, Any]:
     """A whole one of that shape: what is not given is empty, null, or the first of its choices."""
     made = {field.name: _least(field.kind) for field in shape.fields(kind) if field.required} | given
     wrong = faults(shape.schema(kind, DEFS), made, "")

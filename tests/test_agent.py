@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2p_agents import Agent, Message, errors
-from tests.cli.world import ALICE, make_world
+from tests.cli.world import ALICE, PARTY, make_world
 from tests.control.fake import FakeService, Served, make_home, message
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ def test_many_sends_are_in_flight_at_once(tmp_path: Path) -> None:
             "id": params["text"],
             "cursor": "c",
             "state": "queued",
+            "why": None,
             "duplicate": False,
             "key": "k",
-            "to": {},
+            "to": PARTY,
         }
 
     async def script(agent: Agent) -> None:

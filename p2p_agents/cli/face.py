@@ -85,7 +85,7 @@ class Face:
             described = {
                 "code": error.code,
                 "message": error.message,
-                "hint": error.hint,
+                "hint": error.hint or None,
                 "retryable": error.retryable,
             }
             _write_line(

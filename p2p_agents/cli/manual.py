@@ -102,5 +102,5 @@ def _error(kind: type[errors.P2PError]) -> Json:
         "exit": kind.exit,
         "retryable": kind.retryable,
         "meaning": meaning,
-        "hint": kind.hint,
+        "hint": kind.hint or None,
     }

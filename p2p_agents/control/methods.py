@@ -156,7 +156,7 @@ _PEERS = (
 
 
 _CODE = Param("code", str, "a code, its id or last five characters; without it the newest", at_most=limits.OOB_CHARS)
-_PETNAME = Param("name", str, "petname for the other side", at_most=limits.NAME_CHARS)
+_PETNAME = Param("petname", str, "petname for the other side", at_most=limits.NAME_CHARS)
 _ENDED = (errors.CodeExpired, errors.CodeDead)
 _JOINS = (
     errors.BadName,

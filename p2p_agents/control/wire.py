@@ -46,7 +46,7 @@ def encode_error(error: P2PError) -> dict[str, Any]:
     described: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
-        "hint": error.hint,
+        "hint": error.hint or None,
         "retryable": error.retryable,
         "exit": error.exit,
     }
@@ -62,7 +62,7 @@ def decode_error(described: Any) -> P2PError:
     code = str(described.get("code", "internal"))
     kind = _by_code().get(code, errors.P2PError)
     details = described.get("details")
-    error = kind(str(described.get("message", "")), hint=str(described.get("hint", "")))
+    error = kind(str(described.get("message", "")), hint=str(described.get("hint") or ""))
     error.details = details if isinstance(details, dict) else {}
     if kind is errors.P2PError:  # a newer node's code: passed through unchanged
         error.code = code

@@ -188,7 +188,7 @@ class Calls:
             if state in awaited:
                 return str(state)
             shown = ASKED if state is State.QUEUED and sent["state"] == ASKED else str(state)
-            known = {"id": sent["id"], "key": sent["key"], "state": shown}
+            known = {"id": sent["id"], "cursor": sent["cursor"], "key": sent["key"], "state": shown}
             hint = f"run: p2p-agents show {sent['id']}"
             if state is State.FAILED:
                 raise SendFailed(
@@ -258,13 +258,13 @@ class Calls:
 
     async def _ping(self, params: Json) -> Json:
         started = time.perf_counter()
-        name, nonce, path = await self._writer.call(lambda core: commands.ping(core, params, ECHO_BYTES))
+        party, nonce, path = await self._writer.call(lambda core: commands.ping(core, params, ECHO_BYTES))
         if nonce is not None:
             echoed = self._bell.event(("echo", nonce))
             if not await _rings(echoed, params["timeout"]):
-                raise NotReachable(f"{name} did not answer within {params['timeout']} s")
+                raise NotReachable(f"{party['petname'] or party['name']} did not answer within {params['timeout']} s")
         rtt_ms = round((time.perf_counter() - started) * 1000, 3)
-        return {"to": name, "rtt_ms": rtt_ms, **path}
+        return {"to": party, "rtt_ms": rtt_ms, **path}
 
     # --- peers add ---
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from p2p_agents.results.identity import Device
-from p2p_agents.results.people import Agent, Contact, Trust
+from p2p_agents.results.people import Agent, Contact, Named, Trust
 
 
 class Code(TypedDict):
@@ -14,7 +14,7 @@ class Code(TypedDict):
     uri: Annotated[str, "what the picture holds"]
     link: Annotated[str | None, "a page at a bridge; null where none is used"]
     expires: str
-    agent: str
+    agent: Annotated[Named, "whose code it is"]
     purpose: Literal["contact", "link"]
     withdrew: Annotated[str | None, "the last characters of the code before"]
 

@@ -13,7 +13,8 @@ class Party(TypedDict):
     """Who wrote a message, or is written to."""
 
     id: str
-    name: Annotated[str, "the petname, else the announced name, with `~` and a piece of the id where it is another's"]
+    name: Annotated[str, "as it announces itself, with `~` and a piece of the id where the name is another's here"]
+    petname: Annotated[str | None, "the name it was given here"]
     pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
     like: Annotated[str | None, "a name here that it may be taken for"]
 
@@ -29,7 +30,7 @@ class Agent(TypedDict):
     introductions: Annotated[OnIntroductions, "what becomes of them"]
     hidden: Annotated[bool, "it is kept off the network's announcements"]
     default: Annotated[bool, "commands act for it unless they name another"]
-    devices: Annotated[list[str], "ids of its live installations"]
+    device_ids: Annotated[list[str], "of its live installations"]
     attending: Annotated[bool, "somebody waits or watches for it now"]
     created: str
     retired: Annotated[bool, "this installation was revoked"]
@@ -146,8 +147,8 @@ class AgentRemoved(TypedDict):
     agent: Named
     owed: Annotated[int, "messages that fail"]
     unread: Annotated[int, "messages that nobody read"]
-    devices: Annotated[int, "its other installations, which go on"]
-    default: Annotated[str | None, "the default agent's name then"]
+    other_devices: Annotated[int, "its other installations, which go on"]
+    default_agent: Annotated[str | None, "the default agent's name then"]
     emptied: Annotated[bool, "the files hold no word of it any more"]
 
 
@@ -181,7 +182,7 @@ class Removed(TypedDict):
 
 
 class Pong(TypedDict):
-    to: str
+    to: Party
     rtt_ms: float
     path: Path
     bridge: NotRequired[str | None]
@@ -227,11 +228,11 @@ class RequestAddress(TypedDict):
 
 
 class ListedAnswer(TypedDict):
-    allowed: Listed
+    listed: Listed
 
 
 class Allowlist(TypedDict):
-    allowed: list[Listed]
+    allowlist: list[Listed]
 
 
 class Trusted(TypedDict):

@@ -17,9 +17,11 @@ from p2p_agents.cli.commands import backup
 from p2p_agents.cli.main import main
 from p2p_agents.control.client import Client
 from p2p_agents.quic.address import split_address
+from p2p_agents.results import messages
 from tests.cli.pages import examples_in, read_helps
-from tests.cli.world import ALICE, BOB, SHOWN, UNREAD, make_world
+from tests.cli.world import ALICE, BOB, PARTY, SHOWN, UNREAD, make_world
 from tests.control.fake import Served, make_home
+from tests.shapes import make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +42,9 @@ def add_peer(params: dict[str, Any]) -> dict[str, Any]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A node where everything asked for exists."""
     world = make_world()
-    sent = {"id": "m9", "cursor": "c9", "state": "read", "duplicate": False, "key": "k", "to": BOB}
-    page = {"messages": UNREAD, "cursor": "c2", "more": False, "requests": 0}
-    for method in ("init", "use", "whoami"):
-        world.answers[method] = {"agent": ALICE}
+    sent = make(messages.Sent, id="m9", cursor="c9", state="read", key="k", to=PARTY)
+    page = make(messages.Awaited, messages=UNREAD, cursor="c2")
+    world.answers |= {"init": {"agent": ALICE, "created": True}, "use": {"agent": ALICE}, "whoami": {"agent": ALICE}}
     world.answers |= {"send": sent, "wait": page, "peers.add": add_peer}
     with Served(world, made := make_home(tmp_path_factory.mktemp("home"))):
         yield made.path

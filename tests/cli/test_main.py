@@ -198,9 +198,10 @@ def test_what_a_peer_wrote_ends_no_line_and_moves_no_cursor(tmp_path: Path, line
     home = make_home(tmp_path)
     environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1", PYTHONUTF8="1")
     world = make_world()
-    page = {"messages": [message(1, HOSTILE)], "cursor": "c1", "more": False, "requests": 0, "shared": False}
+    page: dict[str, Any] = {"messages": [message(1, HOSTILE)], "cursor": "c1", "more": False}
     shown = {"message": message(1, HOSTILE), "recipients": []}
-    world.answers |= dict.fromkeys(("inbox", "wait", "history"), page)
+    world.answers |= {"history": page, "inbox": page | {"requests": 0}}
+    world.answers["wait"] = page | {"requests": 0, "shared": False}
     world.answers |= {"show": shown, "ack": {"acked": 1, "cursor": "c1"}, "watch": _follow}
     world.answers["send"] = errors.PeerUnknown(HOSTILE, hint=HOSTILE)
     with Served(world, home):

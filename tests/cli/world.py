@@ -6,79 +6,86 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from p2p_agents import errors
+from p2p_agents.results import messages, node, pairing, people
 from tests.control.fake import FakeService, message
+from tests.shapes import check, make
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-ALICE = {
-    "id": "aliceid234567",
-    "name": "alice",
-    "kind": "other",
-    "status": None,
-    "policy": "ask",
-    "hidden": False,
-    "default": True,
-    "devices": 1,
-    "created": "2026-11-20T14:00:00Z",
-}
+ALICE = make(
+    people.Agent,
+    id="aliceid234567",
+    name="alice",
+    kind="other",
+    status="online",
+    policy="ask",
+    hidden=False,
+    default=True,
+    device_ids=["devid23456789"],
+    created="2026-11-20T14:00:00Z",
+)
 REMOVAL = {
     "agent": {"id": ALICE["id"], "name": "alice"},
     "owed": 1,
     "unread": 2,
-    "devices": 0,
-    "default": "bob",
+    "other_devices": 0,
+    "default_agent": "bob",
     "emptied": True,
 }
-BOB = {
-    "id": "bobid23456789",
-    "name": "bob",
-    "petname": None,
-    "kind": "codex",
-    "trust": "accepted",
-    "accepts": True,
-    "status": "busy",
-    "reachable": True,
-    "last_seen": "2026-11-20T14:01:00Z",
-    "attending": True,
-    "last_read": None,
-    "local": False,
-    "path": "direct",
-    "addresses": ["192.0.2.7:4433"],
-}
+BOB = make(
+    people.Peer,
+    id="bobid23456789",
+    name="bob",
+    petname=None,
+    kind="codex",
+    trust="accepted",
+    accepts=True,
+    status="busy",
+    reachable=True,
+    last_seen="2026-11-20T14:01:00Z",
+    attending=True,
+    last_read=None,
+    local=False,
+    path="direct",
+    addresses=["192.0.2.7:4433"],
+)
 DAVE = BOB | {"id": "daveid2345678", "name": "dave", "accepts": False, "status": "online"}
-CONTACT = {
-    "id": BOB["id"],
-    "name": "bob",
-    "petname": None,
-    "kind": "codex",
-    "trust": "accepted",
-    "accepts": True,
-    "allowed": False,
-    "since": "2026-11-20T14:01:00Z",
-}
-ALLOWED = {"id": BOB["id"], "name": "bob", "petname": None, "trust": "accepted", "since": "2026-11-20T14:01:00Z"}
-BRIDGE = {
-    "address": "bridge://bridge.example:4433#kdmfryeyl3gh6ycbrkxqzrnllb7ufqsxbkeebfnj5dgkzuhwkroa",
-    "configured": True,
-    "token": False,
-    "added": "2026-11-20T14:00:00Z",
-    "state": "up",
-    "why": None,
-    "way": "quic",
-    "account": "accountid234567",
-    "observed": "198.51.100.7:5000",
-    "queues": 2,
-    "unread": 0,
-    "waiting": 0,
-    "rtt_ms": 12.5,
-    "heard": "2026-11-20T14:01:00Z",
-    "failures": 0,
-    "refusal": None,
-    "refusal_why": None,
-    "refused": None,
-    "next_try_s": None,
-}
+PARTY = make(people.Party, id=BOB["id"], name="bob", pinned=True)
+CONTACT = make(
+    people.Contact,
+    id=BOB["id"],
+    name="bob",
+    petname=None,
+    kind="codex",
+    trust="accepted",
+    accepts=True,
+    allowed=False,
+    since="2026-11-20T14:01:00Z",
+)
+ALLOWED = make(people.Listed, id=BOB["id"], name="bob", trust="accepted", since="2026-11-20T14:01:00Z")
+BRIDGE = make(
+    node.Bridge,
+    address="bridge://bridge.example:4433#kdmfryeyl3gh6ycbrkxqzrnllb7ufqsxbkeebfnj5dgkzuhwkroa",
+    configured=True,
+    token=False,
+    added="2026-11-20T14:00:00Z",
+    state="up",
+    why=None,
+    way="quic",
+    account="accountid234567",
+    observed="198.51.100.7:5000",
+    queues=2,
+    unread=0,
+    waiting=0,
+    rtt_ms=12.5,
+    heard="2026-11-20T14:01:00Z",
+    failures=0,
+    refusal=None,
+    refusal_why=None,
+    refused=None,
+    next_try_s=None,
+)
 DOWN_BRIDGE = BRIDGE | {
     "address": "bridge://192.0.2.9:4433#kdmfryeyl3gh6ycbrkxqzrnllb7ufqsxbkeebfnj5dgkzuhwkroa",
     "configured": False,
@@ -95,39 +102,43 @@ DOWN_BRIDGE = BRIDGE | {
     "refused": "2026-11-20T14:00:30Z",
     "next_try_s": 12.0,
 }
-REQUEST = {
-    "id": "malloryid23456",
-    "name": "mallory",
-    "kind": "other",
-    "text": "\x1b[2Jtrust me\u202e",
-    "time": "2026-11-20T14:00:30Z",
-    "direction": "in",
-    "state": "pending",
-    "introducer": None,
-}
+REQUEST = make(
+    people.Request,
+    id="malloryid23456",
+    name="mallory",
+    kind="other",
+    text="\x1b[2Jtrust me\u202e",
+    time="2026-11-20T14:00:30Z",
+    direction="in",
+    state="pending",
+    introducer=None,
+)
 INTRODUCTION = REQUEST | {
     "id": "niddyid2345678",
     "name": "\u202eyddin",
     "text": "",
-    "introducer": {"id": BOB["id"], "name": "bob"},
+    "introducer": PARTY,
 }
-REQUEST_ADDRESS = {
-    "address": "P2PA:A/" + "A" * 99,
-    "bridge": "bridge://bridge.example:4433#" + "a" * 52,
-    "expires": "2026-12-20T14:00:00Z",
-    "open": True,
-    "why": None,
-}
-SHOWN = {
-    "id": "code1",
-    "code": "CORAL-FIDDLE-7Q2MX",
-    "uri": "P2PA:P/" + "A" * 109,
-    "link": "https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE-" + "a" * 52,
-    "expires": "2026-11-20T14:10:00Z",
-    "agent": "alice",
-    "purpose": "contact",
-    "withdrew": None,
-}
+REQUEST_ADDRESS = make(
+    people.RequestAddress,
+    address="P2PA:A/" + "A" * 99,
+    bridge="bridge://bridge.example:4433#" + "a" * 52,
+    expires="2026-12-20T14:00:00Z",
+    open=True,
+    why=None,
+)
+WITHDRAWN = make(people.RequestAddress)
+SHOWN = make(
+    pairing.Code,
+    id="code1",
+    code="CORAL-FIDDLE-7Q2MX",
+    uri="P2PA:P/" + "A" * 109,
+    link="https://bridge.example:4433/p/7Q2MX#CORAL-FIDDLE-" + "a" * 52,
+    expires="2026-11-20T14:10:00Z",
+    agent={"id": ALICE["id"], "name": "alice"},
+    purpose="contact",
+    withdrew=None,
+)
 LINKED = {"id": "newid23456789", "name": "device-2", "state": "live", "here": False, "root": None, "n": 2}
 PAIR_STATUS = {"id": "code1", "state": "waiting", "tries": 3, "wrong": [], "expires": SHOWN["expires"]}
 PAIRED = PAIR_STATUS | {"state": "paired", "contact": CONTACT | {"trust": "paired"}, "trust": "paired"}
@@ -161,11 +172,27 @@ DEVICES = {
 UNREAD = [message(1, "hello\nworld"), message(2, "\x1b]0;owned\x07 \u202egnp.exe")]
 
 
+class Declared(FakeService):
+    """Says nothing that the registry does not declare."""
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        answer = await super().call(method, params)
+        check(method, answer)
+        return answer
+
+    async def stream(self, method: str, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        async for event in super().stream(method, params):
+            check(method, event)
+            yield event
+
+
 def make_world() -> FakeService:
     """Answers that depend on the parameters alone, so that scripts may run in any order."""
-    return FakeService(
+    return Declared(
         init=lambda params: (
-            errors.AgentExists() if params["name"] == "alice" else {"agent": ALICE | {"name": params["name"]}}
+            errors.AgentExists()
+            if params["name"] == "alice"
+            else {"agent": ALICE | {"name": params["name"]}, "created": True}
         ),
         agents={"agents": [ALICE]},
         agents__remove=lambda params: REMOVAL if params["name"] == "alice" else errors.NoAgent(),
@@ -207,8 +234,8 @@ def make_world() -> FakeService:
         requests__introductions=lambda params: {"introductions": params["introductions"] or "ask"},
         introduce=_introduce,
         allow__add=_allow,
-        allow__remove=lambda params: {"allowed": ALLOWED} if params["peer"] != "carol" else errors.NotListed(),
-        allow__list={"allowed": [ALLOWED]},
+        allow__remove=lambda params: {"listed": ALLOWED} if params["peer"] != "carol" else errors.NotListed(),
+        allow__list={"allowlist": [ALLOWED]},
         bridge__add=_add_bridge,
         bridge__remove=lambda params: (
             {"address": BRIDGE["address"], "removed": True}
@@ -217,7 +244,7 @@ def make_world() -> FakeService:
         ),
         bridge__list={"bridges": [BRIDGE]},
         bridge__status=lambda params: {"bridges": [DOWN_BRIDGE if params["address"] == "192.0.2.9" else BRIDGE]},
-        requests__address=lambda params: REQUEST_ADDRESS if not params["off"] else dict.fromkeys(REQUEST_ADDRESS),
+        requests__address=lambda params: REQUEST_ADDRESS if not params["off"] else WITHDRAWN,
         requests__policy=lambda params: {"policy": params["policy"] or "ask"},
         send=_send,
         inbox=lambda params: {
@@ -234,14 +261,14 @@ def make_world() -> FakeService:
         history=lambda params: {
             "messages": [
                 message(1),
-                message(3, "bye", state="delivered", to={"id": BOB["id"], "name": "bob"}),
+                message(3, "bye", state="delivered", to=PARTY),
             ],
             "cursor": "c3" if params["after"] else "c1",
             "more": True,
         },
         search=lambda params: {"messages": UNREAD[:1]},
         show=_show,
-        ping={"to": {"id": BOB["id"], "name": "bob"}, "rtt_ms": 1.25, "path": "direct"},
+        ping={"to": PARTY, "rtt_ms": 1.25, "path": "direct"},
         status__set=lambda params: {"status": params["status"]},
         node__info={
             "version": "0.1.0",
@@ -249,7 +276,7 @@ def make_world() -> FakeService:
             "pid": 7,
             "home": "/home",
             "port": 4433,
-            "incarnation": "i",
+            "incarnation": 1,
             "uptime_s": 5,
             "agents": 1,
             "connections": 1,
@@ -257,8 +284,8 @@ def make_world() -> FakeService:
         node__stop={"stopping": True},
         doctor={
             "checks": [
-                {"name": "udp", "ok": True, "detail": "bound", "hint": ""},
-                {"name": "multicast", "ok": None, "detail": "nobody else here", "hint": "start another node"},
+                make(node.Check, name="udp", ok=True, detail="bound"),
+                make(node.Check, name="multicast", detail="nobody else here", hint="start another node"),
             ]
         },
     )
@@ -272,16 +299,16 @@ def _send(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["wait"]:
         late = f"not {params['wait']} within {params['timeout']:g} s"
         return errors.SendUnconfirmed(late, hint="run: p2p-agents show m9", id="m9", accepted=True)
-    key = params["id"]
+    key = params["id"] or "k0"
     waits = {"stranger": "awaits acceptance", "away": "peer is away"}.get(params["to"])
     return {
         "id": "m9",
-        "cursor": "c9",
+        "cursor": f"c{len(params['text'])}",
         "state": "asked" if waits else "queued",
         "why": waits,
         "duplicate": key == "again",
         "key": key,
-        "to": {"id": BOB["id"], "name": params["to"], "chars": len(params["text"])},
+        "to": PARTY | {"name": params["to"]},
     }
 
 
@@ -296,13 +323,13 @@ def _add_bridge(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
 def _introduce(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["other"] == "nobody":
         return errors.NotAContact("nobody has not let alice in yet")
-    one, other = ({"id": BOB["id"], "name": params[key]} for key in ("peer", "other"))
+    one, other = (PARTY | {"name": params[key]} for key in ("peer", "other"))
     sent = [{"id": "m8", "to": to, "about": about, "state": "queued"} for to, about in ((one, other), (other, one))]
     return {"introductions": sent}
 
 
 def _allow(params: dict[str, Any]) -> dict[str, Any]:
-    return {"allowed": ALLOWED if params["peer"] == "bob" else ALLOWED | {"id": params["peer"], "name": None}}
+    return {"listed": ALLOWED if params["peer"] == "bob" else ALLOWED | {"id": params["peer"], "name": None}}
 
 
 async def _claim(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
@@ -311,24 +338,25 @@ async def _claim(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
 
 def _wait(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["requests"] and params["from"] is None:
-        return {"messages": [], "cursor": "c1", "more": False, "requests": 1, "asking": [REQUEST]}
+        return {"messages": [], "cursor": "c1", "more": False, "requests": 1, "shared": False, "asking": [REQUEST]}
     if params["from"] == "bob":
-        return {"messages": UNREAD[:1], "cursor": "c1", "shared": params["reader"] == "crowd"}
+        shared = params["reader"] == "crowd"
+        return {"messages": UNREAD[:1], "cursor": "c1", "more": False, "requests": 0, "shared": shared}
     return errors.WaitTimeout(f"no message within {params['timeout']:g} s", cursor="c2")
 
 
 def _show(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if params["id"] != "m3":
         return errors.MessageUnknown()
-    sent = message(3, "bye", state="queued", to={"id": BOB["id"], "name": "bob"})
-    waiting = {
-        "id": BOB["id"],
-        "name": "bob",
-        "device": "dev234567890",
-        "state": "queued",
-        "why": "no link",
-        "time": None,
-    }
+    sent = message(3, "bye", state="queued", to=PARTY)
+    waiting = make(
+        messages.Recipient,
+        **PARTY,
+        device="dev234567890",
+        state="queued",
+        why="no link",
+        time="2026-11-20T14:02:00Z",
+    )
     return {"message": sent, "recipients": [waiting]}
 
 
@@ -337,8 +365,8 @@ def _start_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
         return errors.BadParams("history must be all, none, or days from 1 to 36500", param="history")
     if params["device"]:
         return SHOWN | {"id": "device", "purpose": "link", "link": None}
-    withdrew = "7Q2MX" if params["name"] == "second" else None
-    return SHOWN | {"withdrew": withdrew} | ({"id": params["name"]} if params["name"] else {})
+    withdrew = "7Q2MX" if params["petname"] == "second" else None
+    return SHOWN | {"withdrew": withdrew} | ({"id": params["petname"]} if params["petname"] else {})
 
 
 def _link(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
@@ -350,11 +378,11 @@ def _link(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
 def _join(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
     if "coral" not in params["code"].lower() and not params["code"].startswith("P2PA:"):
         return errors.BadCode("'corel' is not a word of pairing codes; did you mean coral?", nearest=("coral",))
-    if params["name"] == "late":
+    if params["petname"] == "late":
         return errors.NobodyFound(f"nobody shows that code within {params['timeout']:g} s")
-    if params["name"] == "wrong":
+    if params["petname"] == "wrong":
         return errors.CodeWrong(left=2)
-    return {"contact": CONTACT | {"trust": "paired", "petname": params["name"]}, "trust": "paired"}
+    return {"contact": CONTACT | {"trust": "paired", "petname": params["petname"]}, "trust": "paired"}
 
 
 def _wait_for_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PError:
@@ -369,7 +397,7 @@ def _wait_for_pairing(params: dict[str, Any]) -> dict[str, Any] | errors.P2PErro
 
 
 async def _watch(params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    yield {"type": "ready", "cursor": params["after"] or "c0"}
+    yield {"type": "ready", "cursor": params["after"] or "c0", "requests": 0}
     yield {"type": "message", "message": UNREAD[0]}
     yield {"type": "state", "id": "m3", "state": "delivered"}
     yield {"type": "request", **REQUEST}

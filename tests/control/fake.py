@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.control.server import ControlServer
 from p2p_agents.paths import Home
+from p2p_agents.results.messages import Message
+from p2p_agents.results.people import Party
+from tests.shapes import make
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,16 +97,15 @@ def make_home(directory: Path) -> Home:
 
 
 def message(number: int, text: str = "hello", **more: Any) -> dict[str, Any]:
-    return {
+    given: dict[str, Any] = {
         "id": f"m{number}",
         "cursor": f"c{number}",
-        "from": {"id": "bobid2345678", "name": "bob"},
+        "from": make(Party, id="bobid2345678", name="bob", pinned=True),
         "conversation": "direct",
         "type": "text/plain",
         "text": text,
         "time": "2026-11-20T14:02:00Z",
-        "state": None,
+        "state": "delivered",
         "trust": "accepted",
-        "reply_to": None,
-        **more,
     }
+    return make(Message, **given | more)

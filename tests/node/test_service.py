@@ -364,7 +364,8 @@ def test_a_watch_of_peers_tells_a_change_once(pair: Core) -> None:
 
 def test_a_ping_of_an_agent_next_door_needs_no_network(pair: Core) -> None:
     async def script(calls: Calls) -> None:
-        assert (await calls.call("ping", params(to="bob")))["path"] == "local"
+        pong = await calls.call("ping", params(to="bob"))
+        assert (pong["path"], pong["to"]["name"]) == ("local", "bob")
 
     play(pair, script)
 
@@ -402,7 +403,7 @@ def test_a_wait_for_a_pairing_ends_with_it_and_in_time(pair: Core) -> None:
     """A7, F1: woken by the end of the code, whatever it is; a code that goes on is a timeout."""
 
     async def script(calls: Calls) -> None:
-        shown = await calls.call("pair.start", params(name=None, addresses=(), device=False, history="30"))
+        shown = await calls.call("pair.start", params(petname=None, addresses=(), device=False, history="30"))
         with pytest.raises(WaitTimeout):
             await calls.call("pair.wait", params(code=shown["id"], timeout=0.0))
         waiting = asyncio.ensure_future(calls.call("pair.wait", params(code=shown["id"])))  # noqa: TID251 - ours
@@ -417,7 +418,7 @@ def test_a_joiner_who_hangs_up_gives_the_attempt_up(pair: Core) -> None:
     """F1: and one who finds nobody is told so in time."""
 
     async def script(calls: Calls) -> None:
-        code = params(code="coral-fiddle-00000", name=None)
+        code = params(code="coral-fiddle-00000", petname=None)
         with pytest.raises(NobodyFound):
             await calls.call("pair.join", code | {"timeout": 0.0})
         joining = asyncio.ensure_future(calls.call("pair.join", code))  # noqa: TID251 - ours

@@ -84,7 +84,7 @@ def test_it_is_gone_and_its_neighbour_goes_on(world):
     number, device, key = alice.hosted.local.id, alice.device, alice.node.keys / f"{alice.id.hex()}.key"
     assert key.exists()
     gone = removes(alice)
-    assert (gone["agent"]["name"], gone["owed"], gone["unread"], gone["default"]) == ("alice", 0, 1, "carol")
+    assert (gone["agent"]["name"], gone["owed"], gone["unread"], gone["default_agent"]) == ("alice", 0, 1, "carol")
     clears(alice)
     assert not key.exists()
     assert mentions(carol.core, number, device) == []
@@ -128,8 +128,9 @@ def test_what_it_owed_fails_and_never_leaves(world):
     alice, bob, carol = talkers(world)
     world.part(alice, bob)
     world.run(20)
-    late = [alice.answer(bob, f"late {number}")["entry"] for number in range(3)]
-    assert removes(alice, dry=True) == removes(alice) | {"default": "alice"}
+    draft = {"to": "bob", "type": "text/plain", "id": None, "reply_to": None}
+    late = [alice.call(commands.post, **draft, text=f"late {number}")[1] for number in range(3)]
+    assert removes(alice, dry=True) == removes(alice) | {"default_agent": "alice"}
     assert carol.core.db.all("SELECT state, why FROM outbox WHERE owed = 1") == []
     failed = carol.core.db.all("SELECT state, why FROM outbox WHERE entry >= ?", (late[0],))
     assert failed == [("failed", removals.WHY)] * 3
@@ -152,7 +153,7 @@ def test_what_goes_is_counted_as_people_count(world):
     alice.sends(bob, "one")
     alice.sends(bob, "two")
     told = removes(alice, dry=True)
-    assert (told["owed"], told["unread"], told["devices"]) == (2, 1, 1)
+    assert (told["owed"], told["unread"], told["other_devices"]) == (2, 1, 1)
     assert alice.inbox() == ["swordfish of bob"]
 
 
@@ -189,9 +190,9 @@ def test_its_name_is_free_and_its_number_is_not(world):
 def test_another_one_becomes_the_default_and_the_last_leaves_none(world):
     alice = world.agent("alice")
     bob, carol = (world.agent(name, alice.node) for name in ("bob", "carol"))
-    assert removes(bob)["default"] == "alice"
-    assert removes(alice)["default"] == "carol"
-    assert removes(carol)["default"] is None
+    assert removes(bob)["default_agent"] == "alice"
+    assert removes(alice)["default_agent"] == "carol"
+    assert removes(carol)["default_agent"] is None
     carol.node.restart()
     assert carol.core.hosted == {}
     again = world.agent("bob", carol.node)
@@ -205,7 +206,7 @@ def test_one_whose_keys_are_broken_can_be_removed(world):
     alice.node.restart()
     with pytest.raises(KeysBroken):
         alice.call(commands.whoami)
-    assert removes(alice)["default"] == "carol"
+    assert removes(alice)["default_agent"] == "carol"
     clears(alice)
     assert not path.exists()
     assert carol.core.unusable == {}
@@ -236,9 +237,9 @@ def test_who_waits_for_it_is_told(world):
         lambda core, params: commands.begin_wait(core, params, 4), **asked | {"reader": "other", "new_reader": True}
     )
     alice.call(lambda core, params: claiming.take(core, params, 3), **asked)
-    code = carol.call(invitation.start, name=None, device=False, history="all")["code"]
-    attempt = alice.call(invitation.begin_join, code=code, name=None)
-    alice.call(invitation.start, name=None, device=False, history="all")
+    code = carol.call(invitation.start, petname=None, device=False, history="all")["code"]
+    attempt = alice.call(invitation.begin_join, code=code, petname=None)
+    alice.call(invitation.start, petname=None, device=False, history="all")
     alice.call(lambda core, params: commands.begin_wait(core, params | {"after": None}, 5), **asked | {"from": "carol"})
     removes(alice)
     ended = {e.ticket: e.error for e in alice.node.effects if isinstance(e, Answered) and e.error is not None}

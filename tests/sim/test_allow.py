@@ -19,11 +19,11 @@ from tests.sim.wire import frames_in
 
 
 def allows(agent, peer):
-    return agent.call(allowlist.add, peer=id_text(peer.id))["allowed"]
+    return agent.call(allowlist.add, peer=id_text(peer.id))["listed"]
 
 
 def listed(agent):
-    return agent.call(allowlist.list_)["allowed"]
+    return agent.call(allowlist.list_)["allowlist"]
 
 
 def trust(agent, peer):
@@ -123,7 +123,7 @@ def test_who_is_taken_off_and_was_never_met_is_a_stranger(world):
     alice, bob = world.agent("alice"), world.agent("bob")
     allows(bob, alice)
     world.settle()
-    assert bob.call(allowlist.remove, peer="alice")["allowed"]["name"] == "alice"
+    assert bob.call(allowlist.remove, peer="alice")["listed"]["name"] == "alice"
     alice.sends(bob, "may I?")
     world.settle()
     assert bob.requests() == ["may I?"]

@@ -112,7 +112,7 @@ def test_strangers_at_a_typed_address_are_known_although_their_node_hangs_up_eve
 def test_a_stranger_is_let_stay_while_a_code_is_shown(world):
     """Whoever dials the address in a picture announces nothing here."""
     alice = world.agent("alice")
-    alice.call(invitation.start, name=None, addresses=(), device=False, history="30")
+    alice.call(invitation.start, petname=None, addresses=(), device=False, history="30")
     idler = Idler(world.net, 99)
     idler.dial(alice.node.address)
     world.run(HELLO_TIMEOUT_S + 3)

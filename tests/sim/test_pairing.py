@@ -56,12 +56,12 @@ def strangers(world, *names):
 
 
 def shows(agent, name=None, addresses=(), link=False, history="30"):
-    return agent.call(invitation.start, name=name, addresses=addresses, device=link, history=history)
+    return agent.call(invitation.start, petname=name, addresses=addresses, device=link, history=history)
 
 
 def tries(agent, code, name=None):
     """Begin; the attempt's id."""
-    return agent.call(invitation.begin_join, code=code, name=name)
+    return agent.call(invitation.begin_join, code=code, petname=name)
 
 
 def ends(agent, attempt):

@@ -84,12 +84,12 @@ def test_an_agent_is_removed_by_a_command(world: World) -> None:
     for words in (("agents", "remove", "alice"), ("agents", "remove", "")):
         assert alice.node.cli(*words).status in (exits.HUMAN, exits.USAGE)
     told = alice.node.cli("agents", "remove", "alice", "--dry-run").json
-    assert (told["owed"], told["unread"], told["devices"], names_on(bob.node)) == (0, 0, 0, ["alice", "bob"])
+    assert (told["owed"], told["unread"], told["other_devices"], names_on(bob.node)) == (0, 0, 0, ["alice", "bob"])
     watch = alice.node.spawn_cli("--as", "alice", "watch")
     watch.until("ready")
     with carol.watch("peers.watch") as peers:
         removed = alice.node.cli("agents", "remove", "alice", "--yes")
-        assert (removed.json["default"], removed.json["emptied"]) == ("bob", True)
+        assert (removed.json["default_agent"], removed.json["emptied"]) == ("bob", True)
         peers.until(lambda event: event.get("id") == alice.id and not event["reachable"])
     watch.until("no_agent")
     assert watch.wait(PATIENCE_S) == exits.NOT_FOUND

@@ -85,8 +85,8 @@ def _dry(found: Mapping[str, Any]) -> str:
         told.append(f"{_count(found['owed'], 'message')} not delivered yet will fail.")
     if found["unread"]:
         told.append(f"{_count(found['unread'], 'message')} not read yet will be gone.")
-    if found["devices"]:
-        told.append(f"{_count(found['devices'], 'other installation')} of it will go on elsewhere.")
+    if found["other_devices"]:
+        told.append(f"{_count(found['other_devices'], 'other installation')} of it will go on elsewhere.")
     else:
         told.append("Only a backup brings it back: p2p-agents backup export FILE")
     return "\n".join(told)
@@ -96,10 +96,10 @@ def _removed(result: Mapping[str, Any]) -> str:
     told = [_named(result), "removed" + (f"; {_count(result['owed'], 'message')} not delivered" * bool(result["owed"]))]
     if not result["emptied"]:
         told.append("the words of its messages leave the files as soon as the store's readers are done")
-    if result["devices"]:
+    if result["other_devices"]:
         told.append("run on another installation of it: p2p-agents devices revoke DEVICE")
-    if result["default"]:
-        told.append(f"the default agent is {output.escape(result['default'])}")
+    if result["default_agent"]:
+        told.append(f"the default agent is {output.escape(result['default_agent'])}")
     return "\n".join(told)
 
 

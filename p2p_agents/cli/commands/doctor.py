@@ -40,7 +40,7 @@ def _ask(face: Face) -> dict[str, Any]:
     except NoNode:
         return {"checks": _run_checks()}
     except errors.EnvironmentFault as error:
-        why = {"name": "node", "ok": False, "detail": error.message, "hint": error.hint}
+        why = {"name": "node", "ok": False, "detail": error.message, "hint": error.hint or None, "time": None}
         return {"checks": [why, *_run_checks()]}
 
 
@@ -58,5 +58,5 @@ def _run_checks() -> list[dict[str, Any]]:
     except (ValueError, KeyError, AssertionError):
         said = done.stderr.decode(errors="replace").strip().splitlines()
         detail = said[-1] if said else f"the checks ended with status {done.returncode}"
-        return [{"name": "checks", "ok": None, "detail": detail, "hint": ""}]
+        return [{"name": "checks", "ok": None, "detail": detail, "hint": None, "time": None}]
     return checks

@@ -155,7 +155,7 @@ def show_and_wait(
 ) -> int:
     """Show a new code, in every way asked for, and wait until somebody has used it. `more` is shown beside it,
     `wanted` are parameters of the code."""
-    shown = {**more, **face.act("pair.start", name=name, **wanted)}
+    shown = {**more, **face.act("pair.start", petname=name, **wanted)}
     try:
         with _ended_by_signals():
             _complete(face, shown, link=link)
@@ -232,7 +232,7 @@ def _look(image: str | None) -> str:
 
 
 def _join(face: Face, code: str, name: str | None, timeout: float, *, link: bool) -> int:
-    wanted = {"code": code, "name": name, "timeout": timeout}
+    wanted = {"code": code, "name" if link else "petname": name, "timeout": timeout}
     over = typed.bridge_in(code)
     with _ended_by_signals(), _over_bridge(face, over), progress.shown("looking for who shows that code"):
         found = face.call("pair.link", **wanted) if link else face.act("pair.join", **wanted)
@@ -300,7 +300,7 @@ def _show(shown: Mapping[str, Any], *, picture: bool, link: bool) -> None:
 
     lines = []
     until = output.clock(shown["expires"])
-    lines.append(f"{shown['code']}   for {output.escape(shown['agent'])}, until {until}, once")
+    lines.append(f"{shown['code']}   for {output.escape(shown['agent']['name'])}, until {until}, once")
     verb = "pair --link-device --join" if shown["purpose"] == "link" else "pair --join"
     lines.append(f"On the other side, type it when asked: p2p-agents {verb}")
     below = ""

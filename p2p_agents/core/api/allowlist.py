@@ -33,7 +33,7 @@ def add(core: Core, params: Json) -> Json:
     if doors.asker(core.db, agent, peer) is not None and consent.is_welcome(core, agent, peer):
         consent.accept(core, hosted, peer)  # it asked over a bridge, and proved its identity then
     consent.regard(core, hosted, peer)
-    return {"allowed": next(shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer))}
+    return {"listed": next(shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer))}
 
 
 def remove(core: Core, params: Json) -> Json:
@@ -45,12 +45,12 @@ def remove(core: Core, params: Json) -> Json:
         raise NotListed(f"{params['peer'][:64]!r} is not on the allowlist of {hosted.local.name}")
     allowed.remove(core.db, hosted.local.id, peer)
     consent.regard(core, hosted, peer)
-    return {"allowed": shown}
+    return {"listed": shown}
 
 
 def list_(core: Core, params: Json) -> Json:
     hosted = core.acting(params["agent"])
-    return {"allowed": _shown(core, hosted)}
+    return {"allowlist": _shown(core, hosted)}
 
 
 def _meant(core: Core, hosted: Hosted, word: str) -> bytes:

@@ -325,12 +325,12 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
     return states + [{"type": "request", **request} for request in petition]
 
 
-def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None, Json]:
-    """(name, nonce that will be echoed or None for an agent of this node, path). Raises NotReachable or NotAContact."""
+def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[Json, bytes | None, Json]:
+    """(who, nonce that will be echoed or None for an agent of this node, path). Raises NotReachable or NotAContact."""
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["to"])
     if core.hosted_id(known.agent) is not None:
-        return known.name, None, {"path": "local"}
+        return Names(core, hosted).of(known.agent), None, {"path": "local"}
     if known.trust < Trust.ACCEPTED:
         raise NotAContact(f"{known.name} has not been accepted; a ping travels the sealed link of two contacts")
     for link in core.paths_to(hosted.local.id, known.agent):
@@ -341,7 +341,7 @@ def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[str, bytes | None,
             nonce = core.entropy.draw(nonce_bytes)
             link.asks.append(nonce)
             core.mark_ready(key)
-            return known.name, nonce, showing.path(core, link)
+            return Names(core, hosted).of(known.agent), nonce, showing.path(core, link)
     why = ways.trouble(core, hosted.local.id, known.agent)
     raise NotReachable(f"there is no connection to {known.name}" + (f"; {why}" if why else ""))
 

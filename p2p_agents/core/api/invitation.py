@@ -12,6 +12,7 @@ from p2p_agents.core.pairing import exchange, linking
 from p2p_agents.core.pairing.desk import CodeState, Desk, Display, Join
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto import codes, oob
+from p2p_agents.crypto.fingerprint import id_text
 from p2p_agents.crypto.introduction import Self
 from p2p_agents.errors import (
     Busy,
@@ -77,7 +78,7 @@ def start(core: Core, params: Json) -> Json:
         "uri": oob.show(display.invitation),
         "link": _link(core, display.code, params.get("bridge")) if purpose is Purpose.CONTACT else None,
         "expires": time_text(display.ends_ms),
-        "agent": hosted.local.name,
+        "agent": {"id": id_text(hosted.local.agent), "name": hosted.local.name},
         "purpose": str(purpose),
         "withdrew": earlier[-1].code.place if earlier else None,
     }
@@ -199,7 +200,7 @@ def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:
 
 
 def _petname(core: Core, hosted: Hosted, params: Json) -> str | None:
-    name: str | None = params["name"]
+    name: str | None = params["petname"]
     return None if name is None else directory.check_petname(core, hosted, ANY_PEER, name)
 
 

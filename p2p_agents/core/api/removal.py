@@ -33,8 +33,7 @@ Json = dict[str, Any]
 
 
 def remove(core: Core, params: Json) -> Json:
-    """{agent, owed, unread, devices, default}: what is removed with it, and the default agent afterwards; with `dry`
-    nothing is done. Raises NoAgent."""
+    """What is removed with it, and the default agent afterwards; with `dry` nothing is done. Raises NoAgent."""
     local = _meant(core, params["name"])
     stake = removals.stake(core.db, local)
     if not params["dry"]:
@@ -43,8 +42,8 @@ def remove(core: Core, params: Json) -> Json:
         "agent": {"id": id_text(local.agent), "name": local.name},
         "owed": stake.owed,
         "unread": stake.unread,
-        "devices": stake.devices,
-        "default": next((each.name for each in agents.agents(core.db) if each.chosen), None),
+        "other_devices": stake.devices,
+        "default_agent": next((each.name for each in agents.agents(core.db) if each.chosen), None),
     }
 
 

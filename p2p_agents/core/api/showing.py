@@ -52,7 +52,7 @@ def agent(core: Core, hosted: Hosted) -> Json:
         "introductions": local.introductions,
         "hidden": local.hidden,
         "default": local.chosen,
-        "devices": [id_text(device) for device in hosted.speaker.identity.devices],
+        "device_ids": [id_text(device) for device in hosted.speaker.identity.devices],
         "attending": presence.attending(core, hosted),
         "created": time_text(local.created_ms),
         "retired": hosted.retired,

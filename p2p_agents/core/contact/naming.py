@@ -35,15 +35,14 @@ class Names:
     def _of(self, agent: bytes) -> Json:
         local = self._core.hosted_id(agent)
         if local is not None:
-            return {"id": id_text(agent), "name": local.local.name, **self.worth(agent, local.local.name)}
+            return _party(agent, local.local.name, None, self.worth(agent, local.local.name))
         found = contacts.contact(self._core.db, self._hosted.local.id, agent)
         if found is None:
-            return {"id": id_text(agent), "name": "", **self.worth(agent, "")}
+            return _party(agent, "", None, self.worth(agent, ""))
         worth = self.worth(agent, found.name, found.petname)
-        name = found.petname or found.name
-        if not worth["pinned"] and self._is_anothers(agent, found.name):
-            name = f"{found.name}~{id_text(agent)[:6]}"
-        return {"id": id_text(agent), "name": name, **worth}
+        is_anothers = (found.petname or not worth["pinned"]) and self._is_anothers(agent, found.name)
+        name = f"{found.name}~{id_text(agent)[:6]}" if is_anothers else found.name
+        return _party(agent, name, found.petname, worth)
 
     def worth(self, agent: bytes, name: str, petname: str | None = None) -> Json:
         """`pinned`: the name is one we give, or the one under which this id was accepted (PROTOCOL E5); otherwise only
@@ -66,3 +65,7 @@ class Names:
                 self._own.setdefault(skeleton(hosted.local.name), []).append((hosted.local.agent, hosted.local.name))
         alike = [*self._own.get(look, ()), *contacts.names(self._core.db, self._hosted.local.id, look)]
         return next((known for owner, known in alike if owner != agent), None)
+
+
+def _party(agent: bytes, name: str, petname: str | None, worth: Json) -> Json:
+    return {"id": id_text(agent), "name": name, "petname": petname, **worth}

@@ -139,6 +139,19 @@ def test_messages_carry_it_from_wherever_they_are_read(pair: Core) -> None:
     assert [(it["pinned"], it["like"]) for it in shown["recipients"]] == [(False, "carol")]
 
 
+def test_a_petname_stands_beside_the_name_and_never_in_its_place(pair: Core) -> None:
+    """`name` is the other's own word wherever it stands, and marked where it is somebody else's here."""
+    carol, second = accepts(pair, "carol"), accepts(pair, "carol")
+    asks(pair, commands.name_contact, peer=id_text(second), petname="caro")
+    sent = asks(pair, commands.send, to="caro", text="hi")["to"]
+    assert (sent["name"], sent["petname"], sent["pinned"]) == (f"carol~{id_text(second)[:6]}", "caro", True)
+    assert output.called(sent) == "caro"
+    first = Names(pair, pair.acting("alice")).of(carol)
+    assert (first["name"], first["petname"], first["pinned"]) == ("carol", None, True)
+    names = {it["id"]: (it["name"], it["petname"]) for it in asks(pair, commands.peers)["peers"]}
+    assert (names[id_text(carol)], names[id_text(second)]) == (("carol", None), ("carol", "caro"))
+
+
 def test_one_look_at_all_names_serves_a_whole_page(pair: Core) -> None:
     """However many strangers there are to compare."""
     said: list[str] = []
