@@ -13,7 +13,7 @@ from p2p_agents.crypto.identity import Identity
 from p2p_agents.crypto.signing import SigningKey
 from p2p_agents.store import agents, contacts, keyring
 from p2p_agents.store.keyring import AgentSecrets
-from tests.sim.world import Agent, World
+from tests.sim.world import Agent, Node, World
 
 Grow = Callable[[Identity, SigningKey], bytes]
 
@@ -45,10 +45,18 @@ def rotates(agent: Agent, **how: Any) -> Any:
 
 
 def installed(
-    world: World, name: str, agent: Agent, device: bytes, identity: Identity | None = None, *, root: bool = True
+    world: World,
+    name: str,
+    agent: Agent,
+    device: bytes,
+    identity: Identity | None = None,
+    *,
+    root: bool = True,
+    node: Node | None = None,
 ) -> Agent:
-    """A node where the same agent lives under another device, or a thief's node that has its root key."""
-    node = world.node()
+    """A node, a new one unless it is given, where the same agent lives under another device, or a thief's node that
+    has its root key."""
+    node = node or world.node()
     identity = identity or identity_of(agent)
     kept = replace(secrets_of(agent), device=device, entries=identity.entries)
     kept = kept if root else replace(kept, root=b"", next_root=b"")

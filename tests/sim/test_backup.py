@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -415,3 +416,12 @@ def test_a_restored_agent_is_restored_once_more(world, tmp_path):
     assert bob.heard(alice)[-1] == "third"
     assert [id_text(d) for d in identity_of(third).devices] == [id_text(third.device)]
     assert SigningKey.from_seed(secrets_of(third).root).public == identity_of(third).root
+
+
+def test_a_line_of_another_conversation_is_refused(world):
+    """A4: its peer would be taken for a member of a conversation that others have."""
+    alice, _ = talkers(world)
+    (line, *_) = archive.lines(next(archive.chunks(alice.core.db, alice.hosted.local.id)))
+    forged = replace(line, peer=b"m" * 32)
+    with pytest.raises(BackupDamaged):
+        alice.node.run(lambda core: archive.restore(core.db, alice.hosted.local.id, [forged], 1))

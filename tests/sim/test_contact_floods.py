@@ -163,6 +163,8 @@ def test_read_marks_cost_what_they_add(world):
     assert statements(4) <= once + 6
     strange = (ReadMark(conversation, bytes([number]) * 32, bytes(8), 1) for number in range(64))
     forger.says(encode_payload(Payload(reads=tuple(strange))))
+    nowhere = (ReadMark(bytes([number]) * 32, alice.device, bytes(8), 1) for number in range(64))
+    forger.says(encode_payload(Payload(reads=tuple(nowhere))))
     assert list(alice.links(mallory)[0].marks) == [(alice.conversation(mallory), alice.device)]
     assert [alice.state(message) for message in sent] == ["read"] * 4 + ["delivered"]
 

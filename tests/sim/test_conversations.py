@@ -7,11 +7,12 @@ import pytest
 from p2p_agents.conversation.conversation import Conversation
 from p2p_agents.core.agents import remains
 from p2p_agents.core.api import reading
-from p2p_agents.core.delivery import outbound
+from p2p_agents.core.delivery import failures, holdings, outbound
 from p2p_agents.core.delivery.outbound import Words
 from p2p_agents.core.identity import talks
 from p2p_agents.crypto.fingerprint import id_text
-from p2p_agents.store import conversations, log, outbox
+from p2p_agents.store import conversations, entries, log, outbox
+from p2p_agents.store.contacts import Trust
 from tests.sim.owners import adds_device, installed
 from tests.sim.test_time import days_pass
 
@@ -275,3 +276,75 @@ def test_a_direct_conversation_is_of_those_its_id_says(world, trio):
     world.settle()
     assert [m["text"] for m in alice.history(bob)] == ["for bob"]
     assert forged not in talks.shared(alice.core, alice.hosted, carol.id)
+
+
+def test_what_is_voided_for_one_is_voided_for_all(world, trio):
+    """B6: else one member would hold what another one was told is void."""
+    alice, bob, carol = trio.agents
+    for other in (bob, carol):
+        world.part(alice, other)
+    world.run(20)
+    sent = trio.says(alice, "given up")
+    (entry,) = {line.entry for line in trio.lines(alice)}
+    row = outbox.find(alice.core.db, entry, bob.id, bob.device)
+    alice.node.run(lambda core: failures.void(core, alice.hosted.local.id, row.id, entry, "expired"))
+    assert trio.states(alice, sent)[0] == {"bob": "failed", "carol": "failed"}
+    for other in (bob, carol):
+        world.join(alice, other)
+    world.run(60)
+    trio.says(alice, "after it")
+    world.settle()
+    assert trio.heard(bob) == trio.heard(carol) == ["after it"]
+
+
+def test_who_links_late_lacks_nothing_that_came_to_its_neighbour(world):
+    """A4: a view says what the node holds, so it holds nothing that is not in the log of each member there."""
+    alice, bob = world.friends("alice", "bob")
+    carol = world.agent("carol", bob.node)
+    trio = Trio(alice, bob, carol)
+    sent = trio.says(alice, "before we met")
+    world.settle()
+    assert trio.heard(bob) == ["before we met"]
+    carol.befriends(alice)
+    alice.befriends(carol)
+    world.settle()
+    world.run(60)
+    assert trio.heard(carol) == ["before we met"]
+    assert trio.states(alice, sent)[1] == "delivered"
+
+
+def test_a_member_is_told_what_was_read_of_its_own_words(world, trio):
+    """B8: and of nobody else's."""
+    alice, bob, carol = trio.agents
+    trio.says(alice, "hers")
+    trio.says(carol, "another's")
+    world.settle()
+    bob.reads()
+    (link,) = bob.links(alice)
+    held = holdings.say(bob.core, link, trio.talk)
+    assert {mark.device for mark in held.reads} == {alice.device}
+    assert held.tips.keys() == {alice.device, carol.device}
+
+
+def test_a_member_cannot_bring_in_what_a_stranger_wrote(world, trio):
+    """A4, B4: the author is a member too, or it is none of the conversation."""
+    alice, _, carol = trio.agents
+    dave = world.agent("dave")
+    for agent in (alice, carol):
+        agent.befriends(dave)
+        dave.befriends(agent)
+    trio.told(dave)
+    world.settle()
+    trio.says(dave, "by the back door")
+    (line,) = trio.lines(dave)
+
+    def smuggled(core):
+        entry = entries.append(core.db, line.record)
+        log.add(core.db, carol.hosted.local.id, entry, trio.talk.id, incoming=True, trust=Trust.ACCEPTED)
+        return outbox.owe(core.db, carol.hosted.local.id, entry, alice.id, alice.device, core.now_ms())
+
+    row = carol.node.run(smuggled)
+    trio.says(carol, "and mine")
+    world.settle()
+    assert trio.heard(alice) == ["and mine"]
+    assert outbox.delivery(carol.core.db, row).why == "refused: wrong_author"

@@ -122,3 +122,25 @@ def test_one_device_that_is_away_for_good_voids_nothing(world):
     world.join(twin, bob)
     world.run(60)
     assert twin.inbox() == ["patience"]
+
+
+def test_a_device_beside_the_peer_has_what_the_other_one_sends_and_gets(world):
+    """A4, B9: entries are kept once per node, so what comes to one agent of it comes to each that it is for."""
+    alice, bob = world.friends("alice", "bob")
+    twin = installed(world, "alice", alice, adds_device(alice, "laptop"), root=False, node=bob.node)
+    twin.befriends(bob)
+    world.run(10)
+    world.settle()
+    world.part(twin, alice)
+    world.join(twin, alice)
+    sent = [alice.sends(bob, f"word {number}") for number in range(3)]
+    world.run(1)
+    answered = [bob.sends(alice, f"answer {number}") for number in range(3)]
+    world.settle()
+    world.run(60)
+    said = [*(f"word {number}" for number in range(3)), *(f"answer {number}" for number in range(3))]
+    assert sorted(texts(twin, bob)) == sorted(texts(alice, bob)) == sorted(said)
+    assert bob.heard(alice) == said[:3]
+    assert sorted(twin.heard(bob)) == sorted(alice.heard(bob)) == sorted(said[3:])
+    assert [twin.state(each) for each in sent] == [alice.state(each) for each in sent] == ["delivered"] * 3
+    assert [bob.state(each) for each in answered] == ["delivered"] * 3

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from p2p_agents.conversation.conversation import Conversation
 from p2p_agents.conversation.direct import direct
 from p2p_agents.store import readers
-from tests.store.log_of import ALICE, CAROL, HERE, TALK, hears
+from tests.store.log_of import ALICE, BOB, CAROL, HERE, TALK, hears
 
 
 def unread(db, reader="default", conversation=None):
@@ -73,3 +74,16 @@ def test_a_reader_against_a_model(db, steps):
     assert unread(db, "r") == [cursor for cursor in cursors if cursor not in acked]
     assert [readers.is_read(db, HERE, "r", cursor) for cursor in cursors] == [cursor in acked for cursor in cursors]
     db.run("ROLLBACK TO item")
+
+
+def test_an_author_is_told_of_its_own_words_alone(db):
+    """B8: where several write, what one of them wrote and was not read holds no other's mark back."""
+    three = Conversation(b"3" * 32, "test", frozenset((ALICE, BOB, CAROL)))
+    cursors = hears(db, "bob's", conversation=three, author=BOB) + hears(
+        db, "carol's", conversation=three, author=CAROL
+    )
+    readers.show(db, HERE, "default", cursors[1:])
+    readers.acknowledge(db, HERE, "default", None)
+    assert [mark.seq for mark in readers.read_through(db, HERE, three.id, CAROL)] == [2]
+    assert readers.read_through(db, HERE, three.id, BOB) == []
+    assert readers.read_through(db, HERE, three.id) == []
