@@ -8,7 +8,7 @@ IN_SCOPE: dict[str, str] = {
     "A3": "one hash chain per device; branches of other epochs are rollbacks, two hashes at one place equivocation",
     "A4": "entries once per node, a log per agent; a cursor carries its store's generation",
     "A5": "entries and log are append-only; a purge leaves no term and no byte of the body",
-    "A6": "one transaction per batch, a savepoint per item; memory and effects wait for the commit",
+    "A6": "one transaction per batch, an item that fails is undone alone; memory and effects wait for the commit",
     "A7": "register the waiter, then look, then sleep; wake after the commit",
     "B1": "owed is my log minus what the peer holds; SYNC says what is held",
     "B2": "sign at accept, seal when there is window; what is sent again is byte-identical",

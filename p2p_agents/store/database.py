@@ -26,6 +26,7 @@ from p2p_agents.errors import (
     StoreUncertain,
 )
 from p2p_agents.store import upgrade
+from p2p_agents.store.journal import Journal, target
 from p2p_agents.store.upgrade import GENERATION_BYTES
 from p2p_agents.wire.entry import EPOCH_BYTES
 
@@ -99,7 +100,8 @@ class Database:
     def _adopt(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.epoch = os.urandom(EPOCH_BYTES)
-        self.run = connection.execute
+        self._journal: Journal | None = None  # of a transaction whose items need no savepoints
+        self._within = 0  # savepoints that are open
         self._changes = connection.total_changes
         self._generation: str | None = None  # as read; forgotten when it may have changed
         self.derived: dict[
@@ -167,6 +169,12 @@ class Database:
 
     # --- rows ---
 
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        cursor = self._connection.execute(sql, parameters)
+        if not sql.startswith("SELECT"):
+            self._wrote(sql, (parameters,))
+        return cursor
+
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         row: Row | None = self.run(sql, parameters).fetchone()
         return row
@@ -175,7 +183,14 @@ class Database:
         return self.run(sql, parameters).fetchall()
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self._connection.executemany(sql, rows)
+        kept = list(rows)
+        self._connection.executemany(sql, kept)
+        self._wrote(sql, kept)
+
+    def _wrote(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        if target(sql) and self._journal is not None:
+            for row in rows:
+                self._journal.note(sql, row)
 
     def insert(self, sql: str, parameters: Sequence[object]) -> int:
         """Run an INSERT and return the new row's id."""
@@ -188,9 +203,11 @@ class Database:
     def begin(self) -> None:
         with translated():
             self.run("BEGIN IMMEDIATE")
+        self._journal = Journal()
 
     def commit(self) -> None:
         """Raises StoreUncertain if it may still take effect; after any other error it has not and will not."""
+        self._journal = None
         try:
             self.run("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
@@ -201,6 +218,7 @@ class Database:
 
     def rollback(self) -> None:
         self._undone()
+        self._journal = None
         if not self.is_lost and self._connection.in_transaction:
             try:
                 self.run("ROLLBACK")
@@ -225,7 +243,48 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """If the block fails, only its changes are undone; the transaction continues."""
+        """If the block fails, only its changes are undone; the transaction continues.
+
+        The first to fail in a transaction is undone by its journal. SQLite's savepoints serve those that come after it,
+        so that many failures cost no more than they are; and those within another, or behind a full journal.
+        """
+        journal = self._journal
+        if self._within or (journal is not None and journal.is_full):
+            journal = None
+        self._within += 1
+        try:
+            with self._marked() if journal is None else self._noted(journal):
+                yield
+        finally:
+            self._within -= 1
+
+    @contextmanager
+    def _noted(self, journal: Journal) -> Iterator[None]:
+        before = len(journal)
+        try:
+            with translated():
+                yield
+        except BaseException:
+            self._undone()
+            if self._connection.in_transaction and (journal.is_full or len(journal) > before):
+                with translated():
+                    self._write_again(journal, before)
+            raise
+
+    def _write_again(self, journal: Journal, through: int) -> None:
+        """Undo the transaction, and begin it anew with what was written first. Raises StoreBroken if another process
+        wrote in between."""
+        self._journal = None
+        (version,) = self.run("PRAGMA data_version").fetchone()
+        self.run("ROLLBACK")
+        self.run("BEGIN IMMEDIATE")
+        if self.run("PRAGMA data_version").fetchone() != (version,):
+            raise StoreBroken("another program wrote to the store")
+        journal.write_again(through, self.run)
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        before = len(self._journal) if self._journal is not None else 0
         with translated():
             self.run("SAVEPOINT item")
         try:
@@ -237,6 +296,8 @@ class Database:
                 with translated():
                     self.run("ROLLBACK TO item")
                     self.run("RELEASE item")
+            if self._journal is not None:
+                self._journal.cut(before)
             raise
         with translated():
             self.run("RELEASE item")

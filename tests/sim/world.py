@@ -85,18 +85,13 @@ class Disk(Database):
     statements = 0
     full_at: int | None = None
 
-    def _adopt(self, connection: sqlite3.Connection) -> None:
-        super()._adopt(connection)
-        self._execute = self.run
-        self.run = self._counted  # type: ignore[assignment]
-
-    def _counted(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
         self.statements += 1
         if self.statements == self.full_at and "ROLLBACK" not in sql:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        return self._execute(sql, parameters)
+        return super().run(sql, parameters)
 
     def commit(self) -> None:
         self.commits += 1

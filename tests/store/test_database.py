@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
+from unittest.mock import patch
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from p2p_agents.errors import (
     BadName,
@@ -18,6 +21,7 @@ from p2p_agents.errors import (
     StoreReadOnly,
     StoreUncertain,
 )
+from p2p_agents.store import journal
 from p2p_agents.store.database import Database
 
 
@@ -194,6 +198,87 @@ def test_a_savepoint_undoes_itself_alone(db):
         fails_halfway(db)
     db.commit()
     assert (db.remembered("kept"), db.remembered("gone")) == (1, 0)
+
+
+def item(db, steps):
+    """Rows whose ids the store gives, and rows that read them back."""
+    for name, fails in steps:
+        row = db.insert("INSERT INTO events (agent, peer, kind, detail, time_ms) VALUES (1, x'', ?, '', 0)", (name,))
+        db.remember(name, row)
+        db.many("INSERT OR REPLACE INTO meta VALUES (?, x'00')", [(f"{name}{n}",) for n in range(2)])
+        if fails == "nested":
+            with suppress(BadName), db.savepoint():
+                fails_halfway(db)
+        elif fails:
+            db.all("DELETE FROM events WHERE kind = ? RETURNING id", (name,))
+            raise BadName
+
+
+def contents(db):
+    return [db.all(f"SELECT * FROM {table} ORDER BY 1") for table in ("events", "meta", "sqlite_sequence")]
+
+
+STEP = st.tuples(st.sampled_from("abcdef"), st.sampled_from([False, False, False, "nested", True]))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.lists(st.lists(STEP, max_size=4), max_size=8), st.integers(0, 30))
+def test_what_is_written_again_without_an_item_is_what_it_would_have_been(db, items, kept):
+    """A6: whichever items of a transaction fail, row ids and all: beside one in which those did not run."""
+    found = []
+    for whole in (False, True):
+        with patch.object(journal, "JOURNAL_STATEMENTS", kept):
+            db.rollback()
+            db.begin()
+            for steps in items:
+                if whole and any(fails is True for _, fails in steps):
+                    continue
+                with suppress(BadName), db.savepoint():
+                    item(db, steps)
+            found.append(contents(db))
+    assert found[0] == found[1]
+
+
+def test_only_the_first_failure_of_a_transaction_writes_again_what_came_before(db):
+    """Else whoever makes items fail would make each cost as much as all before it."""
+    said = []
+    for number in range(10):
+        with db.savepoint():
+            db.remember(f"{number}", number)
+    db._connection.set_trace_callback(said.append)
+    for _ in range(10):
+        with pytest.raises(BadName), db.savepoint():
+            fails_halfway(db)
+    assert sum("INSERT" in each for each in said) == 10 + 10
+    assert said.count("ROLLBACK") == 1
+
+
+def test_items_that_succeed_need_no_statement_of_their_own(db):
+    said = []
+    db._connection.set_trace_callback(said.append)
+    for number in range(3):
+        with db.savepoint():
+            db.remember("number", number)
+    assert len(said) == 3
+
+
+def test_what_another_program_wrote_meanwhile_undoes_the_transaction(db, tmp_path):
+    """A6: a journal is written again only to the store that it was written to."""
+    db.remember("mine", 1)
+
+    def intrudes(sql, parameters=()):
+        found = run(sql, parameters)
+        if sql == "ROLLBACK":
+            with closing(sqlite3.connect(tmp_path / "store.db")) as other:
+                other.execute("INSERT INTO meta VALUES ('theirs', x'')")
+                other.commit()
+        return found
+
+    run, db.run = db.run, intrudes
+    with pytest.raises(StoreBroken), db.savepoint():
+        fails_halfway(db)
+    db.rollback()
+    assert db.remembered("mine") == 0
 
 
 def test_a_truncating_checkpoint_empties_the_log_of_writes(db, tmp_path):

@@ -380,7 +380,7 @@ class Core:
             cache.pop(sid, None)
 
     def settle(self) -> None:
-        """Write what the item changed. The driver calls this at the end of each item, inside its savepoint."""
+        """Write what the item changed. The driver calls this at the end of each item, before it counts as done."""
         for held in self._dirty.values():
             sessions.save(self.db, held)
         self._dirty.clear()
@@ -392,7 +392,7 @@ class Core:
         return len(self.effects), len(self.undo)
 
     def discard_item(self, mark: Mark) -> None:
-        """An item failed and its savepoint was rolled back: revert its changes in memory too."""
+        """An item failed and its rows were rolled back: revert its changes in memory too."""
         for connection in self._take_back(mark):
             self.hang_up(connection, "undone")  # it misses a frame that will never be sent
 
