@@ -171,6 +171,7 @@ PAGE_MAX = 1_000
 CHECKED_ENTRIES = 500  # looked at for damage each minute: some 20 ms
 GIVEN_AGAIN = 1_000  # entries at most that a peer gives again for one whose body a disk damaged
 JOURNAL_STATEMENTS = 4_000  # of a transaction kept in memory to be written again: a full batch writes some 1,500
+KNOWN_VALUES = 4_096  # read from rows and remembered: a few for each contact that is written to
 PURGE_PAGE = 2_000  # messages deleted in one transaction: nobody waits long for the next
 PURGE_S = 600.0  # a command waits so long until everything chosen is deleted: a million messages
 PURGE_IDS_CHARS = 64 * KIB  # ids in one call: a thousand whole ones

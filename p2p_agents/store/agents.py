@@ -122,18 +122,26 @@ def _log(db: Database, agent: bytes) -> list[bytes]:
 
 def owner_of(db: Database, device: bytes) -> bytes | None:
     """The agent that a device key belongs to for ever (PROTOCOL E1)."""
-    row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
-    return row[0] if row else None
+
+    def find() -> bytes | None:
+        row = db.one("SELECT agent FROM devices WHERE device = ?", (device,))
+        return row[0] if row else None
+
+    return db.known((owner_of, device), ("devices",), find)
 
 
 def live_devices(db: Database, agent: bytes) -> list[bytes]:
     """Those that the agent's known log names, in no order."""
-    return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 1", (agent,))]
+    return list(db.known((live_devices, agent), ("devices",), lambda: _devices(db, agent, live=1)))
 
 
 def gone_devices(db: Database, agent: bytes) -> list[bytes]:
     """Those that its log once named, and has revoked."""
-    return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = 0", (agent,))]
+    return _devices(db, agent, live=0)
+
+
+def _devices(db: Database, agent: bytes, live: int) -> list[bytes]:
+    return [row[0] for row in db.all("SELECT device FROM devices WHERE agent = ? AND live = ?", (agent, live))]
 
 
 def save_identity(db: Database, identity: Identity) -> None:

@@ -61,18 +61,25 @@ def _contact(row: Row) -> Contact:
 
 
 def contact(db: Database, agent: int, peer: bytes) -> Contact | None:
-    row = db.one(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
-    return _contact(row) if row else None
+    def find() -> Contact | None:
+        row = db.one(f"SELECT {_COLUMNS} FROM contacts WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
+        return _contact(row) if row else None
+
+    return db.known((contact, agent, peer), ("contacts", "allowed"), find)
 
 
 def contacts(db: Database, agent: int) -> list[Contact]:
     """All others; an agent that lives on several devices is also a contact of itself, which is left out."""
-    rows = db.all(
-        f"SELECT {_COLUMNS} FROM contacts WHERE agent = ?1 AND peer IS NOT (SELECT agent FROM agents WHERE id = ?1)"  # noqa: S608 - constant
-        " ORDER BY since_ms",
-        (agent,),
-    )
-    return [_contact(row) for row in rows]
+
+    def find() -> list[Contact]:
+        rows = db.all(
+            f"SELECT {_COLUMNS} FROM contacts"  # noqa: S608 - constant
+            " WHERE agent = ?1 AND peer IS NOT (SELECT agent FROM agents WHERE id = ?1) ORDER BY since_ms",
+            (agent,),
+        )
+        return [_contact(row) for row in rows]
+
+    return list(db.known((contacts, agent), ("contacts", "allowed", "agents"), find))
 
 
 def linked(db: Database, agent: int) -> list[bytes]:
@@ -103,7 +110,6 @@ def save_contact(db: Database, agent: int, peer: bytes, *, name: str, kind: str,
     found = contact(db, agent, peer)
     assert found is not None
     if trust >= Trust.ACCEPTED and found.name:
-        db.derived.clear()
         db.run("INSERT OR IGNORE INTO pins VALUES (?, ?, ?)", (agent, found.name, peer))
     return found
 
@@ -122,7 +128,6 @@ def drop_self(db: Database, agent: int) -> None:
 
 
 def set_petname(db: Database, agent: int, peer: bytes, petname: str | None) -> None:
-    db.derived.clear()
     db.run("UPDATE contacts SET petname = ? WHERE agent = ? AND peer = ?", (petname, agent, peer))
 
 
@@ -149,7 +154,6 @@ def forget_pins(db: Database, peer: bytes, agent: int | None = None) -> None:
         f"UPDATE contacts SET trust = ?3 WHERE {whose} AND trust <> ?4",  # noqa: S608 - constant
         (*parameters, int(Trust.UNKNOWN), int(Trust.BLOCKED)),
     )
-    db.derived.clear()
     for table in ("pins", "allowed"):
         db.run(f"DELETE FROM {table} WHERE {whose}", parameters)  # noqa: S608 - constants
     db.run(f"DELETE FROM requests WHERE {whose} AND state <> 'blocked'", parameters)  # noqa: S608 - constant
@@ -161,14 +165,18 @@ def forget_addresses(db: Database, peer: bytes) -> None:
 
 
 def pinned(db: Database, agent: int, name: str) -> bytes | None:
-    row = db.one("SELECT peer FROM pins WHERE agent = ? AND name = ?", (agent, name))
-    return row[0] if row else None
+    def find() -> bytes | None:
+        row = db.one("SELECT peer FROM pins WHERE agent = ? AND name = ?", (agent, name))
+        return row[0] if row else None
+
+    return db.known((pinned, agent, name), ("pins",), find)
 
 
 def names(db: Database, agent: int, look: str) -> list[tuple[bytes, str]]:
     """(peer, name): names that were pinned, and petnames, that have this skeleton. Read once until one changes: each
     message that is sent asks."""
-    if (names, agent) not in db.derived:
+
+    def find() -> dict[str, list[tuple[bytes, str]]]:
         rows = db.all(
             "SELECT peer, name FROM pins WHERE agent = ?1"
             " UNION SELECT peer, petname FROM contacts WHERE agent = ?1 AND petname IS NOT NULL",
@@ -177,9 +185,9 @@ def names(db: Database, agent: int, look: str) -> list[tuple[bytes, str]]:
         by_look: dict[str, list[tuple[bytes, str]]] = {}
         for peer, name in rows:
             by_look.setdefault(skeleton(name), []).append((peer, name))
-        db.derived[names, agent] = by_look
-    found: list[tuple[bytes, str]] = db.derived[names, agent].get(look, [])
-    return found
+        return by_look
+
+    return db.known((names, agent), ("pins", "contacts"), find).get(look, [])
 
 
 # --- addresses ---
@@ -298,8 +306,11 @@ def _requests(rows: list[Row]) -> list[Request]:
 
 
 def request(db: Database, agent: int, peer: bytes) -> Request | None:
-    rows = db.all(f"SELECT {_REQUEST_COLUMNS} FROM requests WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
-    return next(iter(_requests(rows)), None)
+    def find() -> Request | None:
+        rows = db.all(f"SELECT {_REQUEST_COLUMNS} FROM requests WHERE agent = ? AND peer = ?", (agent, peer))  # noqa: S608 - constant
+        return next(iter(_requests(rows)), None)
+
+    return db.known((request, agent, peer), ("requests",), find)
 
 
 def requests(db: Database, agent: int, state: str = "pending") -> list[Request]:

@@ -15,7 +15,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from p2p_agents.errors import (
@@ -26,13 +26,15 @@ from p2p_agents.errors import (
     StoreUncertain,
 )
 from p2p_agents.store import upgrade
-from p2p_agents.store.journal import Journal, target
+from p2p_agents.store.journal import Journal, target, words
+from p2p_agents.store.memory import Memory
 from p2p_agents.store.upgrade import GENERATION_BYTES
 from p2p_agents.wire.entry import EPOCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
@@ -102,6 +104,8 @@ class Database:
         self.epoch = os.urandom(EPOCH_BYTES)
         self._journal: Journal | None = None  # of a transaction whose items need no savepoints
         self._within = 0  # savepoints that are open
+        self._memory = Memory()
+        self._later: dict[object, tuple[str, str, Sequence[object]]] = {}  # key -> (table, statement, parameters)
         self._changes = connection.total_changes
         self._generation: str | None = None  # as read; forgotten when it may have changed
         self.derived: dict[
@@ -170,10 +174,15 @@ class Database:
     # --- rows ---
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
-        cursor = self._connection.execute(sql, parameters)
+        if self._later:
+            self._catch_up(sql)
+        cursor = self._execute(sql, parameters)
         if not sql.startswith("SELECT"):
             self._wrote(sql, (parameters,))
         return cursor
+
+    def _execute(self, sql: str, parameters: Sequence[object]) -> sqlite3.Cursor:
+        return self._connection.execute(sql, parameters)
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         row: Row | None = self.run(sql, parameters).fetchone()
@@ -184,13 +193,46 @@ class Database:
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         kept = list(rows)
+        if self._later:
+            self._catch_up(sql)
         self._connection.executemany(sql, kept)
         self._wrote(sql, kept)
 
+    def later(self, key: object, sql: str, parameters: Sequence[object]) -> None:
+        """Run an INSERT or UPDATE before the commit, or before whatever names its table next; of several with one key
+        only the last. It changes nothing that is remembered as known but by `knows`."""
+        self._later[key] = (target(sql), sql, parameters)
+        if not self._connection.in_transaction:
+            self._write_late()
+
+    def _catch_up(self, sql: str) -> None:
+        named = words(sql)
+        if any(table in named for table, _, _ in self._later.values()):
+            self._write_late()
+
+    def _write_late(self) -> None:
+        """All of it, in the order in which it was first asked for."""
+        late, self._later = self._later, {}
+        for _, sql, parameters in late.values():
+            self._execute(sql, parameters)
+            if self._journal is not None:
+                self._journal.note(sql, parameters)
+
     def _wrote(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        if target(sql) and self._journal is not None:
+        if not (table := target(sql)):
+            return
+        self._memory.wrote(table)
+        if self._journal is not None:
             for row in rows:
                 self._journal.note(sql, row)
+
+    def known(self, key: object, tables: Sequence[str], find: Callable[[], T]) -> T:
+        """What `find` reads from these tables alone; read once until one of them is written. Not to be changed."""
+        return find() if self.is_read_only else self._memory.of(key, tables, find)
+
+    def knows(self, key: object, tables: Sequence[str], value: object) -> None:
+        """What `find` would read once all is written that is to be written later."""
+        self._memory.put(key, tables, value)
 
     def insert(self, sql: str, parameters: Sequence[object]) -> int:
         """Run an INSERT and return the new row's id."""
@@ -208,6 +250,8 @@ class Database:
     def commit(self) -> None:
         """Raises StoreUncertain if it may still take effect; after any other error it has not and will not."""
         self._journal = None
+        with translated():
+            self._write_late()
         try:
             self.run("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
@@ -218,6 +262,7 @@ class Database:
 
     def rollback(self) -> None:
         self._undone()
+        self._later.clear()
         self._journal = None
         if not self.is_lost and self._connection.in_transaction:
             try:
@@ -248,13 +293,16 @@ class Database:
         The first to fail in a transaction is undone by its journal. SQLite's savepoints serve those that come after it,
         so that many failures cost no more than they are; and those within another, or behind a full journal.
         """
-        journal = self._journal
+        journal, late = self._journal, dict(self._later)
         if self._within or (journal is not None and journal.is_full):
             journal = None
         self._within += 1
         try:
             with self._marked() if journal is None else self._noted(journal):
                 yield
+        except BaseException:
+            self._later = late
+            raise
         finally:
             self._within -= 1
 
@@ -266,6 +314,7 @@ class Database:
                 yield
         except BaseException:
             self._undone()
+            self._later.clear()
             if self._connection.in_transaction and (journal.is_full or len(journal) > before):
                 with translated():
                     self._write_again(journal, before)
@@ -292,6 +341,7 @@ class Database:
                 yield
         except BaseException:
             self._undone()
+            self._later.clear()
             if self._connection.in_transaction:  # a full disk may have rolled everything back already
                 with translated():
                     self.run("ROLLBACK TO item")
@@ -305,6 +355,7 @@ class Database:
     def _undone(self) -> None:
         self._generation = None
         self.derived.clear()
+        self._memory.clear()
 
     @property
     def in_transaction(self) -> bool:

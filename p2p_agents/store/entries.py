@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.chains import Run
@@ -81,14 +82,23 @@ def runs(db: Database, conversation: bytes, device: bytes, newest: int = ALL_RUN
 
 def tip(db: Database, conversation: bytes, device: bytes, epoch: bytes) -> tuple[Run | None, int]:
     """The run that the device writes in an epoch, and the lamport of the conversation."""
-    row = db.one(
-        "SELECT c.epoch, c.parent, c.first, c.last, c.hash, c.lamport, v.lamport FROM conversations v"
-        " LEFT JOIN chains c ON c.conversation = v.id AND c.device = ? AND c.epoch = ? WHERE v.id = ?",
-        (device, epoch, conversation),
-    )
-    if row is None:
-        return None, 0
-    return None if row[0] is None else Run(*row[:6]), row[6]
+    place = (conversation, device, epoch)
+
+    def find() -> Run | None:
+        row = db.one(f"{_RUN} AND epoch = ?", place)
+        return Run(*row) if row else None
+
+    return db.known((Run, *place), ("chains",), find), _lamport(db, conversation) or 0
+
+
+def _lamport(db: Database, conversation: bytes) -> int | None:
+    """None for a conversation that is not kept."""
+
+    def find() -> int | None:
+        row = db.one("SELECT lamport FROM conversations WHERE id = ?", (conversation,))
+        return row[0] if row else None
+
+    return db.known((_lamport, conversation), ("conversations",), find)
 
 
 def newest(db: Database, conversation: bytes, device: bytes) -> Run | None:
@@ -127,23 +137,36 @@ def append(db: Database, r: Record) -> int:
 
 
 def raise_lamport(db: Database, conversation: bytes, lamport: int) -> None:
-    """The conversation has an entry with this one."""
-    kept = db.run("UPDATE conversations SET lamport = max(lamport, ?) WHERE id = ?", (lamport, conversation))
-    assert kept.rowcount == 1
+    """The conversation has an entry with this one. Written once in a transaction."""
+    known = _lamport(db, conversation)
+    assert known is not None
+    if lamport > known:
+        db.later(
+            (_lamport, conversation),
+            "UPDATE conversations SET lamport = max(lamport, ?) WHERE id = ?",
+            (lamport, conversation),
+        )
+        db.knows((_lamport, conversation), ("conversations",), lamport)
 
 
 def _extend_chain(db: Database, r: Record) -> None:
-    extended = db.run(
-        "UPDATE chains SET last = ?, hash = ?, lamport = ? WHERE conversation = ? AND device = ? AND epoch = ?",
-        (r.seq, r.hash, r.lamport, r.conversation, r.device, r.epoch),
-    )
-    if extended.rowcount == 0:
+    """Its run is written once in a transaction."""
+    place = (r.conversation, r.device, r.epoch)
+    run, _ = tip(db, *place)
+    if run is None:
         before = place_of(db, r.prev)
         parent = before[2] if before else end_of(db, r.conversation, r.device, r.prev) or b""
         db.run(
             "INSERT INTO chains VALUES (?,?,?,?,?,?,?,?)",
             (r.conversation, r.device, r.epoch, parent, r.seq, r.seq, r.hash, r.lamport),
         )
+        return
+    db.later(
+        (Run, *place),
+        "UPDATE chains SET last = ?, hash = ?, lamport = ? WHERE conversation = ? AND device = ? AND epoch = ?",
+        (r.seq, r.hash, r.lamport, *place),
+    )
+    db.knows((Run, *place), ("chains",), replace(run, last=r.seq, hash=r.hash, lamport=r.lamport))
 
 
 def supply_body(db: Database, entry: int, body: bytes) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Run = Callable[[str, Parameters], sqlite3.Cursor]
 
 _TARGET = re.compile(r"(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM) (\w+)")
+_WORD = re.compile(r"\w+")
 
 
 @lru_cache(maxsize=1024)
@@ -31,6 +32,12 @@ def target(sql: str) -> str:
     """The table that a statement of ours writes; "" if it writes none."""
     found = _TARGET.search(sql)
     return found[1] if found else ""
+
+
+@lru_cache(maxsize=1024)
+def words(sql: str) -> frozenset[str]:
+    """The words of a statement, its tables among them."""
+    return frozenset(_WORD.findall(sql))
 
 
 class Journal:

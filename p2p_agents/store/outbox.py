@@ -174,7 +174,7 @@ def count_owed(db: Database, agent: int, peer: bytes) -> int:
 
 
 def seal(db: Database, rows: Sequence[int], sid: bytes) -> None:
-    db.many("UPDATE outbox SET sid = ? WHERE id = ?", [(sid, row) for row in rows])
+    db.run("UPDATE outbox SET sid = ? WHERE id IN (SELECT value FROM json_each(?))", (sid, json.dumps(rows)))
 
 
 def is_carried(db: Database, sid: bytes) -> bool:

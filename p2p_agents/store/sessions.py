@@ -90,10 +90,12 @@ def _held(db: Database, state: bytes, verdicts: bytes, acked: int, acked_hash: b
 
 
 def save(db: Database, held: Held) -> None:
+    """Once in a transaction, however many items changed it."""
     s = held.session
     verdicts = encode([held.verdicts, held.ack_due])
     row = (s.sid, s.me.device, s.peer.device, s.gen, s.dump(), verdicts, held.acked, held.acked_hash)
-    db.run(
+    db.later(
+        (save, s.sid),
         "INSERT INTO sessions VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (sid) DO UPDATE SET state = excluded.state,"
         " verdicts = excluded.verdicts, acked = excluded.acked, acked_hash = excluded.acked_hash,"
         " digest = excluded.digest",

@@ -85,13 +85,13 @@ class Disk(Database):
     statements = 0
     full_at: int | None = None
 
-    def run(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+    def _execute(self, sql: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         self.statements += 1
         if self.statements == self.full_at and "ROLLBACK" not in sql:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        return super().run(sql, parameters)
+        return super()._execute(sql, parameters)
 
     def commit(self) -> None:
         self.commits += 1

@@ -98,7 +98,7 @@ def _transmit(core: Core, link: Link, frame: bytes, place: tuple[bytes, int]) ->
 def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
     """Seal one frame if there is something to send and window for it; returns whether there may be more."""
     held = _session_to_use(core, key)
-    owed = _owed(core, link, _room(link, held))
+    owed, more = _owed(core, link, _room(link, held))
     said = bool(owed or link.reads_due or link.asks or link.answers or (held and held.ack_due))
     if not said or not (owed or _may_answer(link, held)):
         core.quiet.pop(key, None)
@@ -111,7 +111,7 @@ def _seal_next(core: Core, link: Link, key: PairKey) -> bool:
         if held is None:
             return False
     _seal(core, link, held, owed)
-    return bool(owed or link.asks or link.answers or link.reads_due)
+    return bool(more or link.asks or link.answers or link.reads_due)
 
 
 def _session_to_use(core: Core, key: PairKey) -> Held | None:
@@ -143,16 +143,17 @@ def _may_wait(core: Core, link: Link, key: PairKey, held: Held | None) -> bool:
     return core.quiet.setdefault(key, core.now() + patience) > core.now()
 
 
-def _owed(core: Core, link: Link, room: int) -> list[Owed]:
-    """The next entries, as many as fit into one frame."""
+def _owed(core: Core, link: Link, room: int) -> tuple[list[Owed], bool]:
+    """The next entries, as many as fit into one frame; and whether there may be more."""
     chosen: list[Owed] = []
     if room <= PADDING_FLOOR or not quotas.may_offer(core, link):
-        return chosen
+        return chosen, False
     left = min(room, BATCH_BYTES)
-    for row in outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES):
+    rows = outbox.unsealed(core.db, link.agent, link.peer, link.peer_device, BATCH_ENTRIES)
+    for row in rows:
         owed = integrity.sendable(core, link, row)
         if owed is None:
-            continue
+            break
         item = owed.item
         size = len(item.signed) + len(item.body or b"")
         if size > (left if chosen else room):
@@ -161,7 +162,7 @@ def _owed(core: Core, link: Link, room: int) -> list[Owed]:
         chosen.append(owed)
         if left <= 0:
             break
-    return chosen
+    return chosen, (bool(chosen) and len(chosen) < len(rows)) or len(rows) == BATCH_ENTRIES
 
 
 def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
@@ -178,7 +179,8 @@ def _seal(core: Core, link: Link, held: Held, owed: list[Owed]) -> None:
     held.session, held.verdicts, held.ack_due = session, [], False
     link.asks, link.answers = link.asks[ECHOES_PER_FRAME:], link.answers[ECHOES_PER_FRAME:]
     rows = tuple(o.id for o in owed)
-    outbox.seal(core.db, rows, session.sid)
+    if rows:
+        outbox.seal(core.db, rows, session.sid)
     sessions.keep_frame(
         core.db,
         session.sid,
