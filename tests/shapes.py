@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
 
 from p2p_agents.control import methods, shape
 from p2p_agents.control.methods import METHODS
@@ -75,8 +75,8 @@ def make(kind: type, /, **given: Any) -> dict[str, Any]:
 def _least(kind: Any) -> Any:
     if is_typeddict(kind):
         return make(kind)
-    if get_origin(kind) is Literal:
-        return get_args(kind)[0]
+    if choices := shape.choices_of(kind):
+        return choices[0]
     if get_origin(kind) is list:
         return []
     return None if type(None) in get_args(kind) else EMPTY[kind]

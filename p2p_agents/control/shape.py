@@ -30,8 +30,11 @@ def _field(name: str, hint: Any) -> Field:
     required = get_origin(hint) is not NotRequired
     if not required:
         (hint,) = get_args(hint)
-    words = hint.__metadata__[0] if get_origin(hint) is Annotated else ""
-    return Field(name, hint.__origin__ if words else hint, words, required)
+    said = hint.__metadata__ if get_origin(hint) is Annotated else ()
+    kind = hint.__origin__ if said else hint
+    words = next((each for each in said if isinstance(each, tuple)), None)
+    told = next((each for each in said if isinstance(each, str)), "")
+    return Field(name, kind if words is None else Annotated[kind, words], told, required)
 
 
 def schema(kind: Any, defs: Json) -> Json:
@@ -43,8 +46,8 @@ def schema(kind: Any, defs: Json) -> Json:
             defs[name] |= schema_of_fields(kind, defs)
         return {"$ref": f"#/$defs/{name}"}
     origin, held = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return {"enum": [*held]}
+    if origin in (Literal, Annotated):
+        return {"enum": [*choices_of(kind)]}
     if origin is list:
         return {"type": "array", "items": schema(held[0], defs)}
     if origin in (Union, UnionType):
@@ -81,8 +84,8 @@ def type_name(kind: Any) -> str:
     origin, held = get_origin(kind), get_args(kind)
     if origin is list:
         return f"[{type_name(held[0])}]"
-    if origin is Literal:
-        return " or ".join("true" if value is True else f'"{value}"' for value in held)
+    if origin in (Literal, Annotated):
+        return " or ".join("true" if value is True else f'"{value}"' for value in choices_of(kind))
     return " or ".join(map(type_name, held)) if held else NAMES[kind]
 
 
@@ -93,14 +96,22 @@ def name_of(shape: type) -> str:
 def told(field: Field) -> str:
     """A field in short: its name, and what it is where that is a shape, or one word."""
     name = field.name if field.required else f"{field.name}?"
-    is_word = get_origin(field.kind) is Literal and len(get_args(field.kind)) == 1
+    is_word = len(choices_of(field.kind)) == 1
     return f"{name}: {_short(field.kind)}" if shapes_in(field.kind) or is_word else name
 
 
 def choices(kind: Any) -> str:
     """The words that a field may hold, where they are several."""
-    held = get_args(kind) if get_origin(kind) is Literal else ()
+    held = choices_of(kind)
     return ", ".join(map(str, held)) if len(held) > 1 else ""
+
+
+def choices_of(kind: Any) -> tuple[Any, ...]:
+    """All that a value may be, where that is declared."""
+    if get_origin(kind) is Annotated:
+        words: tuple[str, ...] = get_args(kind)[1]
+        return words
+    return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def _short(kind: Any) -> str:

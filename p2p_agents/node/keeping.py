@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.crypto.backup import Backup, Cost
     from p2p_agents.node.writer import Writer
+    from p2p_agents.results.identity import Restored
 
 Json = dict[str, Any]
 
@@ -89,7 +90,7 @@ class Keeping:
             files.close()
             raise
 
-        def restore(core: Core) -> Json:
+        def restore(core: Core) -> Restored:
             return showing.restored(core, restoration.restore(core, params, Found(backup, log)))
 
         taken_in = self._writer.call(restore, long=True)

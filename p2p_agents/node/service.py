@@ -94,7 +94,7 @@ class Calls:
         self._reader = reader
         self._bell = Bell()
         self._tickets = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[Json]] = {}  # of waiting readers
+        self._answers: dict[int, asyncio.Future[Any]] = {}  # of waiting readers
         self._watchers: list[_Watcher] = []
         purging = Purging(writer)
         self._waiting: dict[str, Callable[[Json], Awaitable[Json]]] = {

@@ -2,4 +2,6 @@
 
 Plain dictionaries with a static type: the node builds them, and no command imports a declaration at run time. The
 control reference, the JSON Schemas and the tests' check of every answer are drawn from them.
+
+`Annotated` says what a field means, in words, and of text which words it may be, in a tuple.
 """

@@ -1,10 +1,10 @@
 """An agent's own identity: its log, its devices, what is kept elsewhere."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, TypedDict
 
 from p2p_agents.results.people import Agent, Named
 
-NextRoot = Literal["here", "exported", "elsewhere"]
+NextRoot = Annotated[str, ("here", "exported", "elsewhere")]
 
 
 class LogEntry(TypedDict):
@@ -29,7 +29,7 @@ class Device(TypedDict):
 
     id: str
     name: str
-    state: Literal["live", "revoked"]
+    state: Annotated[str, ("live", "revoked")]
     here: Annotated[bool, "it is this one"]
     root: Annotated[bool | None, "whether the root key is here; null of others"]
     n: Annotated[int, "the entry of the log that added it"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from p2p_agents.results.people import Party, Request
 
-State = Literal["asked", "queued", "relayed", "delivered", "read", "failed"]
+State = Annotated[str, ("asked", "queued", "relayed", "delivered", "read", "failed")]
 
 Message = TypedDict(
     "Message",
@@ -20,7 +20,7 @@ Message = TypedDict(
         "time": Annotated[str, "when its author says it was written"],
         "state": Annotated[State, "asked: queued until a human there accepts the request"],
         "trust": Annotated[
-            Literal["own", "blocked", "unknown", "requested", "accepted", "paired", "verified"],
+            Annotated[str, ("own", "blocked", "unknown", "requested", "accepted", "paired", "verified")],
             "in its author when it came",
         ],
         "reply_to": Annotated[str | None, "id of the message answered"],

@@ -40,7 +40,7 @@ class Bridge(TypedDict):
     configured: Annotated[bool, "this node was told to use it"]
     token: Annotated[bool, "a token of admission is kept for it"]
     added: str | None
-    state: Literal["up", "connecting", "down", "not admitted"]
+    state: Annotated[str, ("up", "connecting", "down", "not admitted")]
     why: Annotated[str | None, "why it is not up"]
     way: Annotated[str | None, "quic or websocket"]
     account: Annotated[str, "who this node is there"]

@@ -1,6 +1,6 @@
 """Codes that are shown and tried."""
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from p2p_agents.results.identity import Device
 from p2p_agents.results.people import Agent, Contact, Named, Trust
@@ -15,7 +15,7 @@ class Code(TypedDict):
     link: Annotated[str | None, "a page at a bridge; null where none is used"]
     expires: str
     agent: Annotated[Named, "whose code it is"]
-    purpose: Literal["contact", "link"]
+    purpose: Annotated[str, ("contact", "link")]
     withdrew: Annotated[str | None, "the last characters of the code before"]
 
 
@@ -33,7 +33,7 @@ class CodeState(TypedDict):
     """How a code stands."""
 
     id: str
-    state: Annotated[Literal["waiting", "paired", "dead", "expired", "cancelled"], "dead: tried too often"]
+    state: Annotated[Annotated[str, ("waiting", "paired", "dead", "expired", "cancelled")], "dead: tried too often"]
     tries: Annotated[int, "wrong ones that are left"]
     wrong: Annotated[list[WrongTry], "tries that were made with other words"]
     expires: str

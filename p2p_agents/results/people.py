@@ -3,10 +3,17 @@
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 Kind = str  # what an agent says it is: any word of a peer
-Trust = Literal["blocked", "unknown", "requested", "accepted", "paired", "verified"]
-Path = Literal["local", "direct", "bridge"]
-Policy = Literal["open", "ask", "closed"]
-OnIntroductions = Literal["ask", "accept", "ignore"]
+Trust = Annotated[str, ("blocked", "unknown", "requested", "accepted", "paired", "verified")]
+Path = Annotated[str, ("local", "direct", "bridge")]
+Policy = Annotated[str, ("open", "ask", "closed")]
+OnIntroductions = Annotated[str, ("ask", "accept", "ignore")]
+
+
+class Worth(TypedDict):
+    """What a name is worth."""
+
+    pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
+    like: Annotated[str | None, "a name here that it may be taken for"]
 
 
 class Party(TypedDict):
@@ -25,7 +32,7 @@ class Agent(TypedDict):
     id: str
     name: str
     kind: Kind
-    status: Literal["online", "busy", "idle"]
+    status: Annotated[str, ("online", "busy", "idle")]
     policy: Annotated[Policy, "who may write first"]
     introductions: Annotated[OnIntroductions, "what becomes of them"]
     hidden: Annotated[bool, "it is kept off the network's announcements"]
@@ -85,8 +92,8 @@ class Request(TypedDict):
     kind: Kind
     text: Annotated[str | None, "the beginning of its first message"]
     time: str
-    direction: Literal["in", "out"]
-    state: Literal["pending", "accepted", "rejected", "blocked"]
+    direction: Annotated[str, ("in", "out")]
+    state: Annotated[str, ("pending", "accepted", "rejected", "blocked")]
     introducer: Annotated[Party | None, "whose word it is, where somebody introduced it"]
 
 

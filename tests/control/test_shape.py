@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 import pytest
 
@@ -17,7 +17,7 @@ class Outer(TypedDict):
 
     inner: Inner
     many: list[Inner]
-    side: Literal["in", "out"]
+    side: Annotated[str, ("in", "out")]
     count: Annotated[int | None, "how many"]
     late: NotRequired[Annotated[bool, "true where it is"]]
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.crypto.identity import Identity, Said
+    from p2p_agents.results import identity as results
     from p2p_agents.store.keyring import AgentSecrets
 
 Json = dict[str, Any]
@@ -44,13 +45,13 @@ HERE, EXPORTED, ELSEWHERE = "here", "exported", "elsewhere"  # where the next ro
 # --- content ---
 
 
-def show(core: Core, params: Json) -> Json:
+def show(core: Core, params: Json) -> results.IdentityLog:
     """The identity log, oldest entry first."""
     hosted = core.acting(params["agent"])
     return shown(core, hosted)
 
 
-def shown(core: Core, hosted: Hosted) -> Json:
+def shown(core: Core, hosted: Hosted) -> results.IdentityLog:
     """A log as people read it. Entries after the first have no time."""
     identity = hosted.speaker.identity
     created = time_text(identity.created_ms)
@@ -69,20 +70,20 @@ def shown(core: Core, hosted: Hosted) -> Json:
     }
 
 
-def devices(core: Core, params: Json) -> Json:
+def devices(core: Core, params: Json) -> results.Devices:
     """Every installation that the agent has or had."""
     hosted = core.acting(params["agent"])
     root = bool(secrets_of(core, hosted).root)
     return {"devices": [_device(hosted, said, root) for said in _added(hosted.speaker.identity)]}
 
 
-def device(core: Core, hosted: Hosted, key: bytes) -> Json:
+def device(core: Core, hosted: Hosted, key: bytes) -> results.Device:
     """One of them."""
     root = bool(secrets_of(core, hosted).root)
     return next(_device(hosted, said, root) for said in _added(hosted.speaker.identity) if said.device == key)
 
 
-def _device(hosted: Hosted, said: Said, root: bool) -> Json:
+def _device(hosted: Hosted, said: Said, root: bool) -> results.Device:
     """Whether a device has the root key is known only for this installation."""
     return {
         "id": id_text(said.device),
@@ -98,7 +99,7 @@ def _added(identity: Identity) -> list[Said]:
     return [said for said in identities.read_out(identity) if said.kind == identities.ADD_DEVICE]
 
 
-def _where_next(kept: AgentSecrets) -> str:
+def _where_next(kept: AgentSecrets) -> results.NextRoot:
     """An installation that another one linked never had it, and cannot tell."""
     return HERE if kept.next_root else EXPORTED if kept.root else ELSEWHERE
 
@@ -106,7 +107,7 @@ def _where_next(kept: AgentSecrets) -> str:
 # --- changes by a human ---
 
 
-def rotate(core: Core, params: Json) -> Json:
+def rotate(core: Core, params: Json) -> results.IdentityLog:
     """Put the committed root key into force and draw the next one. `seed` is that root key, if it was exported.
 
     Raises DeviceRevoked, IdentityBehind unless `anyway`, NextRootMissing, NextRootWrong or IdentityFull.
@@ -138,7 +139,7 @@ def check_next_root(identity: Identity, seed: bytes) -> None:
         raise NextRootWrong
 
 
-def revoke(core: Core, params: Json) -> Json:
+def revoke(core: Core, params: Json) -> results.Devices:
     """Revoke another installation of the agent, for good. Raises DeviceUnknown, OwnDevice or IdentityFull."""
     hosted = core.acting(params["agent"])
     device = _find(hosted, params["device"])
@@ -172,7 +173,7 @@ def next_root(core: Core, params: Json) -> tuple[bytes, bytes]:
     return hosted.local.agent, kept.next_root
 
 
-def forget_next_root(core: Core, params: Json, seed: bytes) -> Json:
+def forget_next_root(core: Core, params: Json, seed: bytes) -> results.IdentityLog:
     """It is in a file now; delete it here, so that whoever steals this disk cannot rotate."""
     hosted = core.acting(params["agent"])
     kept = secrets_of(core, hosted)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from p2p_agents.core.contact.directory import Known
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.results import people
 
 Json = dict[str, Any]
 
 
-def add(core: Core, params: Json) -> Json:
+def add(core: Core, params: Json) -> people.ListedAnswer:
     """Takes effect at once, also on links that are up. Naming an id gives nobody access: a HELLO must prove it."""
     hosted = core.acting(params["agent"])
     peer = _meant(core, hosted, params["peer"])
@@ -36,7 +37,7 @@ def add(core: Core, params: Json) -> Json:
     return {"listed": next(shown for shown in _shown(core, hosted) if shown["id"] == id_text(peer))}
 
 
-def remove(core: Core, params: Json) -> Json:
+def remove(core: Core, params: Json) -> people.ListedAnswer:
     """A peer that was accepted stays a contact. Raises NotListed."""
     hosted = core.acting(params["agent"])
     peer = _meant(core, hosted, params["peer"])
@@ -48,7 +49,7 @@ def remove(core: Core, params: Json) -> Json:
     return {"listed": shown}
 
 
-def list_(core: Core, params: Json) -> Json:
+def list_(core: Core, params: Json) -> people.Allowlist:
     hosted = core.acting(params["agent"])
     return {"allowlist": _shown(core, hosted)}
 
@@ -64,12 +65,12 @@ def _meant(core: Core, hosted: Hosted, word: str) -> bytes:
     return peer
 
 
-def _shown(core: Core, hosted: Hosted) -> list[Json]:
+def _shown(core: Core, hosted: Hosted) -> list[people.Listed]:
     known = {known.agent: known for known in directory.everyone(core, hosted)}
     return [_entry(peer, since_ms, known.get(peer)) for peer, since_ms in allowed.everyone(core.db, hosted.local.id)]
 
 
-def _entry(peer: bytes, since_ms: int, known: Known | None) -> Json:
+def _entry(peer: bytes, since_ms: int, known: Known | None) -> people.Listed:
     return {
         "id": id_text(peer),
         "name": known.name if known else None,

@@ -27,8 +27,8 @@ def take(core: Core, params: Json, ticket: int) -> Json:
     core.claims[ticket] = Claim(agent, reader, frozenset(line.cursor for line in lines))
     core.undo.append(partial(core.claims.pop, ticket, None))
     after = lines[-1].cursor if lines else readers.watermark(core.db, agent, reader)
-    shown = reading.page_of(core, hosted, lines, after)
-    return shown | {"more": more, "requests": showing.count_asking(core, agent)}
+    page = reading.page_of(core, hosted, lines, after, more=more)
+    return {**page, "requests": showing.count_asking(core, agent)}
 
 
 def give_back(core: Core, ticket: int) -> None:

@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from p2p_agents.core.delivery.outbound import Sent
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.results import messages, people
 
 Json = dict[str, Any]
 
 # --- agents ---
 
 
-def init(core: Core, params: Json) -> Json:
+def init(core: Core, params: Json) -> people.Created:
     before = len(core.hosted)
     hosted = hosting.create(
         core, name=params["name"], kind=params["kind"], policy=params["policy"], hidden=params["hidden"]
@@ -50,22 +51,22 @@ def init(core: Core, params: Json) -> Json:
     return {"agent": showing.agent(core, hosted), "created": len(core.hosted) > before}
 
 
-def agents(core: Core, params: Json) -> Json:
+def agents(core: Core, params: Json) -> people.Agents:
     return {"agents": [showing.agent(core, hosted) for hosted in core.hosted.values()]}
 
 
-def use(core: Core, params: Json) -> Json:
+def use(core: Core, params: Json) -> people.AgentAnswer:
     hosted = core.acting(params["name"])
     stored.choose(core.db, hosted.local.id)
     hosting.reload(core)
     return {"agent": showing.agent(core, hosted)}
 
 
-def whoami(core: Core, params: Json) -> Json:
+def whoami(core: Core, params: Json) -> people.AgentAnswer:
     return {"agent": showing.agent(core, core.acting(params["agent"]))}
 
 
-def set_status(core: Core, params: Json) -> Json:
+def set_status(core: Core, params: Json) -> people.Status:
     hosted = core.acting(params["agent"])
     stored.set_status(core.db, hosted.local.id, params["status"])
     hosting.reload(core)
@@ -82,13 +83,13 @@ def peers(core: Core, params: Json) -> Json:
     return {"peers": [showing.peer(core, hosted, known, names) for known in directory.everyone(core, hosted)]}
 
 
-def contacts(core: Core, params: Json) -> Json:
+def contacts(core: Core, params: Json) -> people.Contacts:
     hosted = core.acting(params["agent"])
     found = [c for c in kept.contacts(core.db, hosted.local.id) if c.trust is not Trust.UNKNOWN or c.frozen]
     return {"contacts": [showing.contact(core, hosted, each) for each in found]}
 
 
-def name_contact(core: Core, params: Json) -> Json:
+def name_contact(core: Core, params: Json) -> people.ContactAnswer:
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["peer"])
     if kept.contact(core.db, hosted.local.id, known.agent) is None:
@@ -127,15 +128,15 @@ def agents_at(core: Core, params: Json, addresses: Sequence[str]) -> tuple[str, 
 # --- requests ---
 
 
-def requests(core: Core, params: Json) -> Json:
+def requests(core: Core, params: Json) -> people.Requests:
     hosted = core.acting(params["agent"])
     names = Names(core, hosted)
     return {"requests": showing.asking(core, hosted, names) + _asked(core, hosted, names)}
 
 
-def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
+def _asked(core: Core, hosted: Hosted, names: Names) -> list[people.Request]:
     """Our own requests: peers we wrote to that have not accepted us."""
-    shown = []
+    shown: list[people.Request] = []
     for contact in kept.contacts(core.db, hosted.local.id):
         talk = talks.with_peer(hosted, contact.peer)
         entry = outbox.first_owed(core.db, hosted.local.id, talk.id, contact.peer)
@@ -158,13 +159,13 @@ def _asked(core: Core, hosted: Hosted, names: Names) -> list[Json]:
     return shown
 
 
-def accept(core: Core, params: Json) -> Json:
+def accept(core: Core, params: Json) -> people.ContactAnswer:
     hosted, known = _who_asked(core, params)
     contact = cards.accept(core, hosted, known.agent) or consent.accept(core, hosted, known.agent)
     return {"contact": showing.contact(core, hosted, contact)}
 
 
-def reject(core: Core, params: Json) -> Json:
+def reject(core: Core, params: Json) -> people.ContactAnswer:
     """For a peer that was introduced and asked nothing, reject the introduction only."""
     hosted, known = _who_asked(core, params)
     introduced = cards.reject(core, hosted, known.agent)
@@ -177,7 +178,7 @@ def reject(core: Core, params: Json) -> Json:
     return {"contact": showing.contact(core, hosted, kept.contact(core.db, hosted.local.id, known.agent) or stranger)}
 
 
-def block(core: Core, params: Json) -> Json:
+def block(core: Core, params: Json) -> people.ContactAnswer:
     hosted = core.acting(params["agent"])
     try:
         known = directory.resolve(core, hosted, params["peer"])
@@ -204,7 +205,7 @@ def _who_asked(core: Core, params: Json) -> tuple[Hosted, Known]:
         raise PeerUnknown(fault.message, hint=f"{near}run: p2p-agents requests list") from None
 
 
-def policy(core: Core, params: Json) -> Json:
+def policy(core: Core, params: Json) -> people.PolicyAnswer:
     hosted = core.acting(params["agent"])
     if params["policy"] is not None:
         stored.set_policy(core.db, hosted.local.id, params["policy"])
@@ -219,11 +220,11 @@ def policy(core: Core, params: Json) -> Json:
 # --- messages ---
 
 
-def send(core: Core, params: Json) -> Json:
+def send(core: Core, params: Json) -> messages.Sent:
     return post(core, params)[0]
 
 
-def post(core: Core, params: Json) -> tuple[Json, int]:
+def post(core: Core, params: Json) -> tuple[messages.Sent, int]:
     """The answer to `send`, and the entry, for callers that wait for its state."""
     hosted = core.acting(params["agent"])
     known = addressing.meant(core, hosted, params["to"])
@@ -239,7 +240,7 @@ def post(core: Core, params: Json) -> tuple[Json, int]:
         key,
     )
     sent = outbound.send(core, hosted, draft)
-    answer = {
+    answer: messages.Sent = {
         "id": id_text(sent.hash),
         "cursor": showing.cursor_text(core, sent.cursor),
         "state": showing.shown_state(core, hosted, known.agent, sent.state),
@@ -269,14 +270,14 @@ def state_of(core: Core, entry: int) -> tuple[State, str]:
     return state, next((d.why for d in found if d.state is state), "")
 
 
-def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, Json]:
+def begin_wait(core: Core, params: Json, ticket: int) -> tuple[int, str, messages.Awaited]:
     """(agent, cursor to continue from, what is unread already). Somebody is attending from now on; if nothing is
     unread, the batch that brings something answers the ticket."""
     hosted = core.acting(params["agent"])
     peer = directory.resolve(core, hosted, params["from"]).agent if params.get("from") else None
     start = params["after"] if params["after"] is not None else showing.START
     reading.parse_cursor(core, start)
-    page = reading.unread_of(core, hosted, peer, params)
+    page = reading.awaited(reading.unread_of(core, hosted, peer, params), shared=False)
     waiter = Waiter(hosted.local.id, peer, params)
     page["shared"] = params["after"] is None and reading.is_shared(core, waiter)
     presence.reader_came(core, hosted.local.id)
@@ -325,7 +326,7 @@ def news(core: Core, agent: int, moved: set[int], asked: set[bytes]) -> list[Jso
     return states + [{"type": "request", **request} for request in petition]
 
 
-def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[Json, bytes | None, Json]:
+def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[people.Party, bytes | None, Json]:
     """(who, nonce that will be echoed or None for an agent of this node, path). Raises NotReachable or NotAContact."""
     hosted = core.acting(params["agent"])
     known = directory.resolve(core, hosted, params["to"])
@@ -346,7 +347,7 @@ def ping(core: Core, params: Json, nonce_bytes: int) -> tuple[Json, bytes | None
     raise NotReachable(f"there is no connection to {known.name}" + (f"; {why}" if why else ""))
 
 
-HANDLERS: dict[str, Callable[[Core, Json], Json]] = {
+HANDLERS: dict[str, Callable[[Core, Json], Any]] = {
     "init": init,
     "agents": agents,
     "use": use,

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from p2p_agents.core.contact.directory import Known
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.results import people
 
 Json = dict[str, Any]
 
 CARD_TYPE = "application/cbor"
 
 
-def introduce(core: Core, params: Json) -> Json:
+def introduce(core: Core, params: Json) -> people.Introductions:
     """Send both cards or neither. `addresses` are where this node listens, (IP, port) each. Raises NotAContact,
     PeerBlocked, OutboxFull or BadParams."""
     hosted = core.acting(params["agent"])
@@ -47,7 +48,7 @@ def introduce(core: Core, params: Json) -> Json:
     return {"introductions": [_send(core, hosted, to, about, own) for to, about in ((one, other), (other, one))]}
 
 
-def policy(core: Core, params: Json) -> Json:
+def policy(core: Core, params: Json) -> people.IntroductionsPolicy:
     """Set what happens to introductions."""
     hosted = core.acting(params["agent"])
     if params["introductions"] is not None:
@@ -73,7 +74,7 @@ def _check(core: Core, hosted: Hosted, known: Known) -> None:
         raise NotAContact(f"{_called(known)} has not accepted {hosted.local.name} yet")
 
 
-def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Address]) -> Json:
+def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Address]) -> people.Introduced:
     talk = talks.with_peer(hosted, to.agent)
     record = write_message(
         hosted.speaker.key,
@@ -88,8 +89,12 @@ def _send(core: Core, hosted: Hosted, to: Known, about: Known, own: Sequence[Add
     )
     sent = outbound.post(core, hosted, talk, record)
     names = Names(core, hosted)
-    told = {"to": names.of(to.agent), "about": names.of(about.agent)}
-    return {"id": id_text(sent.hash), **told, "state": str(sent.state)}
+    return {
+        "id": id_text(sent.hash),
+        "to": names.of(to.agent),
+        "about": names.of(about.agent),
+        "state": str(sent.state),
+    }
 
 
 def _card(core: Core, about: Known, own: Sequence[Address]) -> bytes:

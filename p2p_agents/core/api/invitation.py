@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.kernel.state import Hosted
     from p2p_agents.errors import P2PError
     from p2p_agents.link.pairing import Secret
+    from p2p_agents.results import pairing as results
     from p2p_agents.store.queues import OwnQueue
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ ANY_PEER = b""  # a petname is checked before the peer is known
 # --- showing a code ---
 
 
-def start(core: Core, params: Json) -> Json:
+def start(core: Core, params: Json) -> results.Code:
     """A new code, the agent's only one. `addresses` are where this node listens, (IP, port) each."""
     hosted = core.acting(params["agent"])
     petname = _petname(core, hosted, params)
@@ -93,13 +94,13 @@ def _link(core: Core, code: codes.Code, wanted: str | None) -> str | None:
     return f"https://{ways.host_of(bridge)}/p/{place}#{words}-{bridge.rpartition('#')[2]}" if bridge else None
 
 
-def status(core: Core, params: Json) -> Json:
+def status(core: Core, params: Json) -> results.CodeState:
     """The state of a code; after `tries` more wrong tags it is dead."""
     hosted = core.acting(params["agent"])
     return _shown(core, hosted, _find(core, hosted, params["code"]))
 
 
-def cancel(core: Core, params: Json) -> Json:
+def cancel(core: Core, params: Json) -> results.CodeState:
     """Withdraw a code: without a name, the one that is shown now. Raises PairUnknown."""
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
@@ -109,7 +110,7 @@ def cancel(core: Core, params: Json) -> Json:
     return _shown(core, hosted, display)
 
 
-def outcome(core: Core, params: Json) -> Json | None:
+def outcome(core: Core, params: Json) -> results.CodeState | None:
     """The result of a code, or its state once there were more wrong tries than the caller has `seen`; None while it
     waits. Raises CodeExpired, CodeDead or PairCancelled."""
     hosted = core.acting(params["agent"])
@@ -174,8 +175,8 @@ def _forget_ended(core: Core) -> None:
         del displays[identity]
 
 
-def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
-    shown = {
+def _shown(core: Core, hosted: Hosted, display: Display) -> results.CodeState:
+    shown: results.CodeState = {
         "id": display.id,
         "state": str(display.state),
         "tries": display.tries,
@@ -186,14 +187,15 @@ def _shown(core: Core, hosted: Hosted, display: Display) -> Json:
         return shown
     if display.purpose is Purpose.LINK:
         return shown | {"device": ownership.device(core, hosted, display.device)}
-    return shown | _contact(core, hosted, display.peer)
+    joined = _contact(core, hosted, display.peer)
+    return {**shown, "contact": joined["contact"], "trust": joined["trust"]}
 
 
-def _wrong_tries(display: Display) -> list[Json]:
+def _wrong_tries(display: Display) -> list[results.WrongTry]:
     return [{"time": time_text(it.time_ms), "from": it.origin, "left": it.left} for it in display.wrong]
 
 
-def _contact(core: Core, hosted: Hosted, peer: bytes) -> Json:
+def _contact(core: Core, hosted: Hosted, peer: bytes) -> results.Joined:
     found = contacts.contact(core.db, hosted.local.id, peer)
     assert found is not None
     return {"contact": showing.contact(core, hosted, found), "trust": found.trust.name.lower()}
@@ -259,7 +261,7 @@ def is_over(core: Core, attempt: str) -> bool:
     return found is None or found.over
 
 
-def end_join(core: Core, attempt: str) -> Json | P2PError:
+def end_join(core: Core, attempt: str) -> results.Joined | results.Linked | P2PError:
     """The result of an attempt; one still in progress is given up. Errors are returned, not raised, so that their
     changes are stored."""
     found = core.of(Desk).joins.get(attempt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from p2p_agents.core.api import showing
 from p2p_agents.core.contact.directory import resolve
@@ -21,6 +21,7 @@ from p2p_agents.store import entries, log, readers
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Waiter
+    from p2p_agents.results import messages
     from p2p_agents.store.log import Logged
 
 Json = dict[str, Any]
@@ -41,14 +42,14 @@ def parse_cursor(core: Core, text: str) -> int:
     return int(position)
 
 
-def unread(core: Core, params: Json) -> Json:
+def unread(core: Core, params: Json) -> messages.Unread:
     """What the reader has not acknowledged, or what came after a cursor; the reader's own cursor does not move."""
     hosted = core.acting(params["agent"])
     peer = resolve(core, hosted, params["from"]).agent if params.get("from") else None
     return unread_of(core, hosted, peer, params)
 
 
-def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> Json:
+def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> messages.Unread:
     """Like `unread`, for a peer that was already resolved."""
     limit = params["limit"]
     agent, reader = hosted.local.id, known_reader(core, hosted, params)
@@ -61,9 +62,18 @@ def unread_of(core: Core, hosted: Hosted, peer: bytes | None, params: Json) -> J
         lines, more = readers.unread(core.db, agent, reader, limit, talk, held(core, agent, reader))
     readers.show(core.db, agent, reader, [line.cursor for line in lines])
     asked = showing.count_asking(core, agent)
-    page = page_of(core, hosted, lines, lines[-1].cursor if lines else after)
-    gone = {name: True for name in ("retired", "behind") if getattr(hosted, name)}
-    return page | {"more": more, "requests": asked} | gone
+    page = page_of(core, hosted, lines, lines[-1].cursor if lines else after, more=more)
+    found: messages.Unread = {
+        "messages": page["messages"],
+        "cursor": page["cursor"],
+        "more": page["more"],
+        "requests": asked,
+    }
+    if hosted.retired:
+        found["retired"] = True
+    if hosted.behind:
+        found["behind"] = True
+    return found
 
 
 def known_reader(core: Core, hosted: Hosted, params: Json) -> str:
@@ -97,10 +107,10 @@ def is_shared(core: Core, waiting: Waiter) -> bool:
     )
 
 
-def page_of(core: Core, hosted: Hosted, lines: list[Logged], cursor: int) -> Json:
+def page_of(core: Core, hosted: Hosted, lines: list[Logged], cursor: int, *, more: bool) -> messages.Page:
     names = Names(core, hosted)
     shown = [showing.message(core, hosted, line, names) for line in lines]
-    return {"messages": shown, "cursor": showing.cursor_text(core, cursor)}
+    return {"messages": shown, "cursor": showing.cursor_text(core, cursor), "more": more}
 
 
 def woken(core: Core) -> list[int]:
@@ -113,13 +123,19 @@ def answer(core: Core, ticket: int) -> None:
     """A waiting reader gets what the batch brought in the transaction that brought it: it is woken once, with the page
     ready, and need not look again (PROTOCOL A7)."""
     waiter = core.waiters[ticket]
-    page = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
-    page["shared"] = waiter.shared or (waiter.params["after"] is None and is_shared(core, waiter))
+    found = unread_of(core, core.host(waiter.agent), waiter.peer, waiter.params)
+    shared = waiter.shared or (waiter.params["after"] is None and is_shared(core, waiter))
+    page = awaited(found, shared=shared)
     if ends_wait(core, waiter, page):
         dismiss(core, ticket, Answered(ticket, page))
 
 
-def ends_wait(core: Core, waiter: Waiter, page: Json) -> bool:
+def awaited(found: messages.Unread, *, shared: bool) -> messages.Awaited:
+    """What is unread, as a `wait` answers it."""
+    return cast("messages.Awaited", {**found, "shared": shared})
+
+
+def ends_wait(core: Core, waiter: Waiter, page: messages.Awaited) -> bool:
     """Whether there is something to show: messages or, if asked for, requests, which are then added to the page."""
     if not page["messages"] and waiter.params.get("requests") and page["requests"]:
         hosted = core.host(waiter.agent)
@@ -133,7 +149,7 @@ def dismiss(core: Core, ticket: int, last_word: Answered) -> None:
     core.effect(last_word)
 
 
-def acknowledge(core: Core, params: Json) -> Json:
+def acknowledge(core: Core, params: Json) -> messages.Acked:
     """Mark what was shown as read. The reader `default` owes receipts to the authors."""
     hosted = core.acting(params["agent"])
     agent, reader = hosted.local.id, known_reader(core, hosted, params)
@@ -148,7 +164,7 @@ def acknowledge(core: Core, params: Json) -> Json:
     return {"acked": acked, "cursor": showing.cursor_text(core, cursor)}
 
 
-def _acknowledge_these(core: Core, hosted: Hosted, reader: str, listed: str) -> Json:
+def _acknowledge_these(core: Core, hosted: Hosted, reader: str, listed: str) -> messages.Acked:
     """Acknowledge exactly the messages at these cursors, for a process that claimed them."""
     cursors = [parse_cursor(core, text) for text in listed.split(",")]
     acked = readers.acknowledge_these(core.db, hosted.local.id, reader, cursors)
@@ -164,7 +180,7 @@ def _tell_of_reading(core: Core, hosted: Hosted, reader: str, conversations: set
         core.effect(PeersChanged())
 
 
-def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[Json], int]:
+def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> tuple[list[messages.Message], int]:
     """For a watcher: the next messages after a position, and the position reached."""
     hosted = core.host(agent)
     lines, _ = log.tail(core.db, agent, core.hooks.shown(), after, limit)
@@ -173,7 +189,7 @@ def tail(core: Core, agent: int, after: int, limit: int, peer: bytes | None) -> 
     return shown, lines[-1].cursor if lines else after
 
 
-def history(core: Core, params: Json) -> Json:
+def history(core: Core, params: Json) -> messages.Page:
     """The cursor is the edge of the page to continue from: its highest with `after`, otherwise its lowest, for
     `before`."""
     hosted = core.acting(params["agent"])
@@ -185,7 +201,7 @@ def history(core: Core, params: Json) -> Json:
     )
     edge = min if after is None else max
     cursor = edge((line.cursor for line in lines), default=after or before or 0)
-    return page_of(core, hosted, lines, cursor) | {"more": more}
+    return page_of(core, hosted, lines, cursor, more=more)
 
 
 def index(core: Core) -> bool:
@@ -193,7 +209,7 @@ def index(core: Core) -> bool:
     return entries.index_words(core.db, INDEX_ROUND)
 
 
-def search(core: Core, params: Json) -> Json:
+def search(core: Core, params: Json) -> messages.Found:
     hosted = core.acting(params["agent"])
     words = [word.replace('"', '""') for word in params["text"].replace("\0", " ").split()]
     if not words:
@@ -204,7 +220,7 @@ def search(core: Core, params: Json) -> Json:
     return {"messages": [showing.message(core, hosted, line, names) for line in lines]}
 
 
-def show(core: Core, params: Json) -> Json:
+def show(core: Core, params: Json) -> messages.Shown:
     hosted = core.acting(params["agent"])
     line, names = find_message(core, hosted, params["id"]), Names(core, hosted)
     return {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from p2p_agents.core.contact.naming import Names
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted, Link, Peering
+    from p2p_agents.results import identity, messages, people
     from p2p_agents.store.contacts import Contact, Request
     from p2p_agents.store.introductions import Introduction
     from p2p_agents.store.log import Logged
@@ -41,7 +42,7 @@ def cursor_text(core: Core, cursor: int) -> str:
     return f"{core.db.generation}-{cursor}" if cursor else START
 
 
-def agent(core: Core, hosted: Hosted) -> Json:
+def agent(core: Core, hosted: Hosted) -> people.Agent:
     local = hosted.local
     return {
         "id": id_text(local.agent),
@@ -206,7 +207,7 @@ def _connection_of(core: Core, peer_id: bytes) -> Peering | None:
     return None
 
 
-def contact(core: Core, hosted: Hosted, found: Contact) -> Json:
+def contact(core: Core, hosted: Hosted, found: Contact) -> people.Contact:
     """With the safety number: 60 digits, the same on both sides, for two humans to compare."""
     return {
         "id": id_text(found.peer),
@@ -222,7 +223,7 @@ def contact(core: Core, hosted: Hosted, found: Contact) -> Json:
     }
 
 
-def request(found: Request, names: Names) -> Json:
+def request(found: Request, names: Names) -> people.Request:
     return {
         "id": id_text(found.peer),
         "name": found.name,
@@ -236,7 +237,7 @@ def request(found: Request, names: Names) -> Json:
     }
 
 
-def introduction(found: Introduction, names: Names) -> Json:
+def introduction(found: Introduction, names: Names) -> people.Request:
     """Shown like a request, made by somebody else: name and kind are the introducer's words."""
     return {
         "id": id_text(found.peer),
@@ -256,7 +257,7 @@ def count_asking(core: Core, agent: int) -> int:
     return contacts.pending_requests(core.db, agent) + introductions.count_pending(core.db, agent)
 
 
-def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) -> list[Json]:
+def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) -> list[people.Request]:
     """The requests and introductions that wait for a decision; of one peer only, if given."""
     asked = [r for r in contacts.requests(core.db, hosted.local.id) if peer in (None, r.peer)]
     introduced = [i for i in introductions.pending(core.db, hosted.local.id) if peer in (None, i.peer)]
@@ -266,11 +267,11 @@ def asking(core: Core, hosted: Hosted, names: Names, peer: bytes | None = None) 
 # --- messages ---
 
 
-def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> Json:
+def message(core: Core, hosted: Hosted, line: Logged, names: Names) -> messages.Message:
     record = line.record
     damaged, is_shown = not is_intact(record), core.hooks.is_shown(record)
     content = record.content if is_shown and not damaged else None
-    shown: Json = {
+    shown: messages.Message = {
         "id": id_text(record.hash),
         "cursor": cursor_text(core, line.cursor),
         "from": names.of(record.author if line.incoming else hosted.local.agent),
@@ -306,7 +307,7 @@ def _peer(core: Core, hosted: Hosted, line: Logged) -> bytes | None:
     return next(iter(talk.others(hosted.local.agent)), hosted.local.agent)
 
 
-def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[Json]:
+def recipients(core: Core, hosted: Hosted, line: Logged, names: Names) -> list[messages.Recipient]:
     """One for each device of each recipient. Only direct conversations ask for acceptance."""
     peer = _peer(core, hosted, line)
     return [
@@ -358,6 +359,6 @@ def last_cursor(core: Core) -> str:
     return cursor_text(core, log.last_cursor(core.db))
 
 
-def restored(core: Core, found: Restored) -> Json:
+def restored(core: Core, found: Restored) -> identity.Restored:
     """The answer to `backup import`."""
     return {"agent": agent(core, found.hosted), "contacts": found.contacts, "entries": found.entries}

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from p2p_agents.core.contact.directory import Known
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.results import people
 
 Json = dict[str, Any]
 
 EVENTS_SHOWN = 20
 
 
-def show(core: Core, params: Json) -> Json:
+def show(core: Core, params: Json) -> people.Trusted:
     """What a human needs to compare and decide."""
     hosted, known = _whom(core, params)
     found = contacts.contact(core.db, hosted.local.id, known.agent)
@@ -44,7 +45,7 @@ def show(core: Core, params: Json) -> Json:
     }
 
 
-def verify(core: Core, params: Json) -> Json:
+def verify(core: Core, params: Json) -> people.ContactAnswer:
     """A human compared the safety number. Raises NumberDiffers or NotAContact."""
     hosted, known = _whom(core, params)
     if known.trust < Trust.ACCEPTED or contacts.contact(core.db, hosted.local.id, known.agent) is None:
@@ -55,13 +56,13 @@ def verify(core: Core, params: Json) -> Json:
     return _set(core, hosted, known, Trust.VERIFIED)
 
 
-def block(core: Core, params: Json) -> Json:
+def block(core: Core, params: Json) -> people.ContactAnswer:
     hosted, known = _whom(core, params)
     contact = consent.block(core, hosted, known.agent, known.name, known.kind)
     return {"contact": showing.contact(core, hosted, contact)}
 
 
-def unblock(core: Core, params: Json) -> Json:
+def unblock(core: Core, params: Json) -> people.ContactAnswer:
     """It becomes unknown, whatever it was before the block. Raises NotAContact for one that is not blocked."""
     hosted, known = _whom(core, params)
     if known.trust is not Trust.BLOCKED:
@@ -69,7 +70,7 @@ def unblock(core: Core, params: Json) -> Json:
     return _set(core, hosted, known, Trust.UNKNOWN)
 
 
-def reset(core: Core, params: Json) -> Json:
+def reset(core: Core, params: Json) -> people.ContactAnswer:
     """Forget what is pinned of a peer, for every agent of this node: whoever shows its id next is a stranger. A blocked
     peer stays blocked. Raises NotAContact."""
     hosted, known = _whom(core, params)
@@ -87,7 +88,7 @@ def reset(core: Core, params: Json) -> Json:
     return {"contact": showing.contact(core, hosted, after)}
 
 
-def remove(core: Core, params: Json) -> Json:
+def remove(core: Core, params: Json) -> people.ContactRemoved:
     """Remove a contact of one of our agents. {contact, failed}: the contact as it is afterwards, and how many messages
     to it fail; with `dry` nothing is done. Raises NotAContact, PeerBlocked or ContactFrozen."""
     hosted, known = _whom(core, params)
@@ -112,7 +113,7 @@ def _whom(core: Core, params: Json) -> tuple[Hosted, Known]:
     return hosted, directory.resolve(core, hosted, params["peer"])
 
 
-def _set(core: Core, hosted: Hosted, known: Known, trust: Trust) -> Json:
+def _set(core: Core, hosted: Hosted, known: Known, trust: Trust) -> people.ContactAnswer:
     contact = contacts.save_contact(
         core.db, hosted.local.id, known.agent, name=known.name, kind=known.kind, trust=trust, now_ms=core.now_ms()
     )

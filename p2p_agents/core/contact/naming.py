@@ -12,6 +12,7 @@ from p2p_agents.wire.names import skeleton
 if TYPE_CHECKING:
     from p2p_agents.core.kernel.core import Core
     from p2p_agents.core.kernel.state import Hosted
+    from p2p_agents.results.people import Party, Worth
 
 Json = dict[str, Any]
 
@@ -23,16 +24,16 @@ class Names:
         self._core = core
         self._hosted = hosted
         self._own: dict[str, list[tuple[bytes, str]]] = {}  # our agents' names, by look
-        self._told: dict[bytes, Json] = {}
+        self._told: dict[bytes, Party] = {}
 
-    def of(self, agent: bytes) -> Json:
+    def of(self, agent: bytes) -> Party:
         """Id, name and how far the name can be trusted. A name that belongs to another is shown with a part of the
         id."""
         if agent not in self._told:
             self._told[agent] = self._of(agent)
         return self._told[agent]
 
-    def _of(self, agent: bytes) -> Json:
+    def _of(self, agent: bytes) -> Party:
         local = self._core.hosted_id(agent)
         if local is not None:
             return _party(agent, local.local.name, None, self.worth(agent, local.local.name))
@@ -44,7 +45,7 @@ class Names:
         name = f"{found.name}~{id_text(agent)[:6]}" if is_anothers else found.name
         return _party(agent, name, found.petname, worth)
 
-    def worth(self, agent: bytes, name: str, petname: str | None = None) -> Json:
+    def worth(self, agent: bytes, name: str, petname: str | None = None) -> Worth:
         """`pinned`: the name is one we give, or the one under which this id was accepted (PROTOCOL E5); otherwise only
         the id identifies the peer. `like`: another agent's name that it could be confused with."""
         if petname or self._core.hosted_id(agent) is not None:
@@ -67,5 +68,5 @@ class Names:
         return next((known for owner, known in alike if owner != agent), None)
 
 
-def _party(agent: bytes, name: str, petname: str | None, worth: Json) -> Json:
-    return {"id": id_text(agent), "name": name, "petname": petname, **worth}
+def _party(agent: bytes, name: str, petname: str | None, worth: Worth) -> Party:
+    return {"id": id_text(agent), "name": name, "petname": petname, "pinned": worth["pinned"], "like": worth["like"]}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from p2p_agents.errors import P2PError
     from p2p_agents.link.routing import Dial
+    from p2p_agents.results.messages import Awaited
     from p2p_agents.store.queues import OwnQueue
     from p2p_agents.wire.route import Route
 
@@ -81,7 +82,7 @@ class Answered:
     """A waiting reader has something to read: its page, or why nothing can be read any more."""
 
     ticket: int
-    page: dict[str, Any] | None
+    page: Awaited | None
     error: P2PError | None = None
 
 
