@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from p2p_agents.core.turn.batch import Outcome
     from p2p_agents.link.routing import Dial, Target
     from p2p_agents.net.probing import Probe
+    from p2p_agents.node.lane import Lane
     from p2p_agents.node.writer import Writer
     from p2p_agents.quic.address import Address
-    from p2p_agents.quic.connection import Closed, Connection
+    from p2p_agents.quic.connection import BulkEvent, Closed, Connection
     from p2p_agents.quic.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Lines:
     """The endpoint's handler. All of it runs in the loop's thread. `now` is seconds of a monotonic clock."""
 
     endpoint: Endpoint
+    lane: Lane
 
     def __init__(self, writer: Writer, now: Callable[[], float] = time.monotonic) -> None:
         self._writer = writer
@@ -104,10 +106,18 @@ class Lines:
         log.debug("connection %d closed: %s %s", number, reason.kind, reason.reason)
         if self._connections.pop(number, None) is not None:
             del self._queued[number], self._gates[number]
+            self.lane.closed(number)
             why = reason.reason if reason.by_peer else ""
             self._writer.submit(lambda core: opening.disconnected(core, number, why))
         elif target is not None:
             self._writer.submit(lambda core: core.router.dialed(target))
+
+    def carried(self, connection: Connection, event: BulkEvent) -> None:
+        self.lane.carried(connection, event)
+
+    def find(self, number: int) -> Connection | None:
+        """The connection of that number, if it lives."""
+        return self._connections.get(number)
 
     def probed(self, data: bytes, address: Address) -> None:
         """Answer datagrams that this machine sends to itself, and no others."""

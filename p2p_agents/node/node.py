@@ -30,6 +30,7 @@ from p2p_agents.net.interfaces import InterfaceWatch, local_addresses
 from p2p_agents.net.mdns import Mdns
 from p2p_agents.net.probing import Probe
 from p2p_agents.node import doctor
+from p2p_agents.node.lane import Lane
 from p2p_agents.node.lines import BOUNDS, Lines
 from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.node.service import Calls
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from p2p_agents.core.kernel.core import Core
-    from p2p_agents.core.kernel.effects import ForBridges, ForCallers, ForEndpoint, Outward
+    from p2p_agents.core.kernel.effects import ForBridges, ForCallers, ForEndpoint, ForLane, Outward
     from p2p_agents.node.bridge_desk import BridgeDesk
     from p2p_agents.node.bridges import Bridges
     from p2p_agents.paths import Home
@@ -145,6 +146,7 @@ class Node:
 
     async def _go_online(self) -> None:
         self._lines = Lines(self._writer)
+        self._lane = self._lines.lane = Lane(self._writer, asyncio.get_running_loop(), self._lines.find)
         self._endpoint = await self._open_endpoint()
         self._lines.endpoint = self._endpoint
         self._mdns = Mdns(self._found("mdns"), self._lost("mdns"), node=self._certificate.public)
@@ -193,6 +195,7 @@ class Node:
             await asyncio.gather(self._mdns.stop(), self._hints.stop(), self._interfaces.stop())
             if self._bridges is not None:
                 await self._bridges.close()
+            await self._lane.close()
             await self._endpoint.close()
         await self._close_store()
         self._reading.shutdown()
@@ -250,6 +253,9 @@ class Node:
 
     def to_bridges(self, effects: Sequence[ForBridges]) -> None:
         self._use_bridges().carry(effects)
+
+    def to_lane(self, effect: ForLane) -> None:
+        self._lane.carry(effect)
 
     def announce(self) -> None:
         self._spawn(self._publish(), "publish")

@@ -1,4 +1,4 @@
-"""One QUIC connection with one message stream, without I/O: bytes and time in, bytes and events out."""
+"""One QUIC connection: a message stream and bulk streams, without I/O: bytes and time in, bytes and events out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from aioquic.quic import events as quic_events
 
 from p2p_agents.limits import (
+    BULK_BACKLOG_BYTES,
     CLOSE_REASON_CHARS,
     DIAL_TIMEOUT_S,
     HEARTBEAT_S,
     PACKETS_IN_FLIGHT,
     SEND_BACKLOG_BYTES,
 )
-from p2p_agents.quic import private
+from p2p_agents.quic import bulk_streams, private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,46 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkReceived:
+    """The next bytes of a bulk stream of the peer; it ends with them where `end` says so, and only then they may be
+    none. `consumed` lets as many more come."""
+
+    stream: int
+    data: bytes
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BulkStopped:
+    """The peer gave a bulk stream up: its own, or one of ours."""
+
+    stream: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRoom:
+    """Of what was written to a bulk stream of ours less than half of BULK_BACKLOG_BYTES is left to be acknowledged."""
+
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class BulkGranted:
+    """The peer lets us open a bulk stream, which `open_bulk` had none for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkSent:
+    """All of a bulk stream of ours, its end too, was acknowledged."""
+
+    stream: int
+
+
+BulkEvent = BulkReceived | BulkStopped | BulkGranted | BulkRoom | BulkSent
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The last event. `code` is one of the above, an owner's, or for "protocol" and "refused" QUIC's own."""
 
@@ -84,17 +125,20 @@ class CidRetired:
     cid: bytes
 
 
-Event = Connected | Received | Closed | CidIssued | CidRetired
+Event = Connected | Received | BulkEvent | Closed | CidIssued | CidRetired
 
 
 class Connection:
-    """A connection and its one message stream, which the dialer opens with its first `send`.
+    """A connection and its one message stream, which the dialer opens with its first `send`. Either side may open bulk
+    streams, each in one direction and for one transfer, as many as the other granted.
 
     The owner feeds `receive` and `tick`, then takes `events`, sends `datagrams`, and takes `events` again:
     sending may end the connection. `wake(connection)` asks the owner to do so soon.
     """
 
     __slots__ = (
+        "_awaits_grant",
+        "_bulk",
         "_events",
         "_handshake_deadline",
         "_outgoing",
@@ -140,6 +184,8 @@ class Connection:
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
         self._stream_open = False
+        self._bulk: dict[int, bool] = {}  # streams of ours that have not ended, and whether there is room on them
+        self._awaits_grant = False
         self._unanswered = 0
         self._pinged = now
         self._handshake_deadline = now + DIAL_TIMEOUT_S
@@ -211,6 +257,41 @@ class Connection:
         self._quic.withheld = held
         self._wake(self)
 
+    # --- bulk streams ---
+
+    def grant_bulk(self, count: int) -> None:
+        """Let the peer open so many bulk streams that it did not open yet."""
+        bulk_streams.grant(self._quic, count)
+        self._wake(self)
+
+    def open_bulk(self) -> int | None:
+        """The number of a new bulk stream; None where the peer has not granted one: BulkGranted tells once it has."""
+        if not bulk_streams.has_grant(self._quic):
+            self._awaits_grant = True
+            return None
+        number = bulk_streams.open_stream(self._quic)
+        self._bulk[number] = True
+        return number
+
+    def send_bulk(self, stream: int, data: bytes, *, end: bool = False) -> None:
+        """Append to a bulk stream of ours; one that has ended ignores it. The owner heeds BulkRoom."""
+        if self._verdict is not None or self.ended or bulk_streams.backlog(self._quic, stream) is None:
+            return
+        self._quic.send_stream_data(stream, data, end)
+        self._bulk[stream] = False
+        self._wake(self)
+
+    def consumed(self, stream: int, count: int) -> None:
+        """So many bytes of a bulk stream of the peer were worked off."""
+        bulk_streams.consume(self._quic, stream, count)
+        self._wake(self)
+
+    def end_bulk(self, stream: int, code: int) -> None:
+        """Give a bulk stream up, ours or the peer's; nothing more is told of it."""
+        self._bulk.pop(stream, None)
+        bulk_streams.end(self._quic, stream, code)
+        self._wake(self)
+
     def close(self, code: int = CLOSE_OK, reason: str = "") -> None:
         """End the connection and tell the peer why; `Closed` follows as an event."""
         self._end(code, reason)
@@ -248,6 +329,8 @@ class Connection:
             if self._outgoing or self._unanswered >= ACK_EVERY:
                 private.hasten_ack(self._quic)
             self._write_outgoing()
+            if self._bulk:
+                bulk_streams.messages_first(self._quic)
             datagrams = self._quic.datagrams_to_send(now) if private.has_path(self._quic) else []
         except Exception:  # as in `receive`; a connection that cannot even say goodbye falls silent
             log.exception("connection %d: the QUIC state is broken", self.id)
@@ -299,14 +382,36 @@ class Connection:
     def _pull(self) -> None:
         """Translate aioquic's events."""
         chunks: list[bytes] = []
+        bulk: dict[int, list[bytes]] = {}
         while self._verdict is None and (event := self._quic.next_event()) is not None:
-            if type(event) is quic_events.StreamDataReceived and self.connected:
+            if type(event) is not quic_events.StreamDataReceived or not self.connected:
+                self._take(event)
+            elif not private.is_bulk(event.stream_id):
                 chunks.append(event.data)
                 self._stream_open = True
             else:
-                self._take(event)
+                bulk.setdefault(event.stream_id, []).append(event.data)
+                if event.end_stream:
+                    self._events.append(BulkReceived(event.stream_id, b"".join(bulk.pop(event.stream_id)), end=True))
         if data := b"".join(chunks):
             self._events.append(Received(data))
+        self._events += [BulkReceived(stream, b"".join(data), end=False) for stream, data in bulk.items()]
+        if self._bulk:
+            self._pull_room()
+        if self._awaits_grant and bulk_streams.has_grant(self._quic):
+            self._awaits_grant = False
+            self._events.append(BulkGranted())
+
+    def _pull_room(self) -> None:
+        """Tell of bulk streams of ours that can take more, and of those that are through."""
+        for stream, has_room in list(self._bulk.items()):
+            backlog = bulk_streams.backlog(self._quic, stream)
+            if backlog is None:
+                del self._bulk[stream]
+                self._events.append(BulkSent(stream))
+            elif not has_room and 2 * backlog <= BULK_BACKLOG_BYTES:
+                self._bulk[stream] = True
+                self._events.append(BulkRoom(stream))
 
     def _take(self, event: quic_events.QuicEvent) -> None:
         match event:
@@ -316,6 +421,9 @@ class Connection:
                 self._events.append(CidIssued(event.connection_id))
             case quic_events.ConnectionIdRetired():
                 self._events.append(CidRetired(event.connection_id))
+            case quic_events.StreamReset() | quic_events.StopSendingReceived():
+                self._bulk.pop(event.stream_id, None)
+                self._events.append(BulkStopped(event.stream_id, event.error_code))
             case quic_events.StreamDataReceived():
                 self._end(CLOSE_PROTOCOL, "the message stream opens after the handshake")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from p2p_agents.errors import NoSocket
 from p2p_agents.limits import AMPLIFICATION, CLOSED_REMEMBERED, REASSEMBLY_BYTES, RECEIVE_BATCH
@@ -17,6 +17,11 @@ from p2p_agents.quic.connection import (
     CLOSE_FLOOD,
     CLOSE_INTERNAL,
     CLOSE_OK,
+    BulkGranted,
+    BulkReceived,
+    BulkRoom,
+    BulkSent,
+    BulkStopped,
     CidIssued,
     CidRetired,
     Closed,
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from aioquic.quic.configuration import QuicConfiguration
 
     from p2p_agents.quic.certificate import NodeCertificate
+    from p2p_agents.quic.connection import BulkEvent
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +48,8 @@ class Handler(Protocol):
     """Callbacks to the owner of an endpoint, in the loop's thread; raising costs that connection, and no other.
 
     `closed` is the last word on a connection, and the only one when it never connected. A handler may have
-    `probed(data, address)` too, for datagrams that are not QUIC.
+    `probed(data, address)` too, for datagrams that are not QUIC; one that opens or grants bulk streams has
+    `carried(connection, event)`.
     """
 
     def connected(self, connection: Connection) -> None: ...
@@ -50,6 +57,12 @@ class Handler(Protocol):
     def received(self, connection: Connection, data: bytes) -> None: ...
 
     def closed(self, connection: Connection, reason: Closed) -> None: ...
+
+
+class BulkHandler(Handler, Protocol):
+    """One that has bulk streams too."""
+
+    def carried(self, connection: Connection, event: BulkEvent) -> None: ...
 
 
 class Endpoint:
@@ -251,6 +264,8 @@ class Endpoint:
         match event:
             case Received(data):
                 handler.received(connection, data)
+            case BulkReceived() | BulkStopped() | BulkGranted() | BulkRoom() | BulkSent():
+                cast("BulkHandler", handler).carried(connection, event)
             case Connected():
                 handler.connected(connection)
             case Closed():

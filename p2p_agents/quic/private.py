@@ -2,8 +2,9 @@
 
 Written against aioquic 1.7. What this module does, and why:
 - the peer's certificate key is read, because pinning it is our whole TLS authentication;
-- streams are limited to the one message stream, and its credit follows what was delivered: as shipped, credit
-  doubles whenever half of it was *touched*, so a peer could make us allocate without bound (aioquic #589);
+- streams are limited to the one message stream and the bulk streams that we granted, one by one, and the credit of
+  each follows what was delivered, or consumed: as shipped, credit doubles whenever half of it was *touched*, so a peer
+  could make us allocate without bound (aioquic #589), and every stream that ends allows another;
 - what a datagram may make us do is bounded while it is handled: its frames, the pieces and bytes that a stream keeps,
   the TLS messages included, and nothing of it is handled once the connection is ending. As shipped, one-byte frames at
   every other offset cost time quadratic in their number, and a byte at a far offset allocates all bytes before it;
@@ -26,6 +27,7 @@ from aioquic import tls
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import (
     MAX_STREAM_DATA_FRAME_CAPACITY,
+    Limit,
     QuicConnection,
     QuicConnectionError,
     QuicConnectionState,
@@ -33,13 +35,15 @@ from aioquic.quic.connection import (
 from aioquic.quic.events import StreamDataReceived
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicProtocolVersion
 from aioquic.quic.rangeset import RangeSet
-from aioquic.quic.stream import QuicStream, QuicStreamReceiver
+from aioquic.quic.stream import FinalSizeError, QuicStream, QuicStreamReceiver
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from p2p_agents.limits import (
     ACK_RANGES,
     ACKS_REMEMBERED,
     AMPLIFICATION,
+    BULK_STREAMS_OPEN,
+    BULK_WINDOW_BYTES,
     CIDS_ISSUED,
     CRYPTO_BYTES,
     DATAGRAM_BYTES,
@@ -64,7 +68,7 @@ if TYPE_CHECKING:
 CID_BYTES = 8
 MESSAGE_STREAM = 0  # the first bidirectional stream of the dialer (RFC 9000 section 2.1)
 ACK_DELAY_S = 0.02  # an acknowledgement waits for data to ride with; under the 25 ms that aioquic announces
-ENDING_FRAMES = frozenset({0x04, 0x05, 0x09, 0x0B, 0x0D, 0x0F})  # RESET_STREAM, STOP_SENDING, STREAM with FIN
+FIN = 0x01  # of a STREAM frame's type
 INITIAL_RTT_S = 0.03  # of a LAN: a lost first flight costs 60 ms instead of 200
 
 logging.getLogger("quic").setLevel(logging.ERROR)  # it quotes peers; we say ourselves how connections end
@@ -141,6 +145,63 @@ class BoundedReceiver(QuicStreamReceiver):
         return StreamDataReceived(data=data, end_stream=False, stream_id=self._stream_id or 0) if data else None
 
 
+class BulkReceiver(BoundedReceiver):
+    """Of a bulk stream, which ends; its credit follows what its owner has `consumed`."""
+
+    def __init__(self, stream_id: int) -> None:
+        super().__init__(stream_id)
+        self.consumed = 0
+        self.is_unwanted = False  # we asked the peer to stop: what still comes is dropped
+
+    def handle_frame(self, frame: QuicStreamFrame) -> StreamDataReceived | None:
+        self._note_end(frame)
+        self.highest_offset = max(self.highest_offset, frame.offset + len(frame.data))
+        if self.is_finished:
+            return None
+        if self.is_unwanted:
+            self.is_finished = self._final_size is not None
+            return None
+        data = self.pieces.add(frame.offset, frame.data)
+        if len(self.pieces) > STREAM_PIECES:
+            raise _violation(QuicFrameType.STREAM_BASE, "too many gaps")
+        self.is_finished = self.pieces.start == self._final_size
+        if not data and not self.is_finished:
+            return None
+        return StreamDataReceived(data=data, end_stream=self.is_finished, stream_id=self._stream_id or 0)
+
+    def _note_end(self, frame: QuicStreamFrame) -> None:
+        """Where the stream ends never changes (RFC 9000 section 4.5)."""
+        end = frame.offset + len(frame.data)
+        if self._final_size is not None and (end > self._final_size or (frame.fin and end != self._final_size)):
+            raise FinalSizeError("data beyond the end, or another end")
+        if frame.fin:
+            if end < self.highest_offset:
+                raise FinalSizeError("data beyond the end")
+            self._final_size = end
+
+    def stop(self, error_code: int = 0) -> None:
+        """Ask the peer to stop; nothing more of the stream is kept."""
+        if not self.is_finished:
+            super().stop(error_code)
+            self.is_unwanted, self.pieces = True, Reassembly()
+            self.is_finished = self._final_size is not None
+
+
+class Granted(Limit):
+    """How many streams the peer may have opened in all: as many as we granted. aioquic would add one for each that
+    ends."""
+
+    granted = 0
+
+    @property
+    def value(self) -> int:
+        return self.granted
+
+    @value.setter
+    def value(self, value: int) -> None:
+        """Only `bulk_streams.grant` changes it."""
+
+
 class _Handlers(dict[int, Any]):
     """aioquic looks every frame up here before it handles it: the place to count it and to refuse it."""
 
@@ -158,7 +219,8 @@ def _violation(kind: int, reason: str) -> QuicConnectionError:
 
 
 class BoundedQuicConnection(QuicConnection):
-    """A QuicConnection with one endless stream, whose credit follows what was delivered, and X25519 alone.
+    """A QuicConnection with one endless stream, whose credit follows what was delivered, bulk streams as granted, and
+    X25519 alone.
 
     The work and memory that a datagram costs are bounded by the datagram.
     """
@@ -170,11 +232,10 @@ class BoundedQuicConnection(QuicConnection):
             original_destination_connection_id=chosen_cid,
             retry_source_connection_id=told_cid or None,
         )
-        for limit, streams in (
-            (self._local_max_streams_bidi, 0 if config.is_client else 1),
-            (self._local_max_streams_uni, 0),
-        ):
-            limit.value = limit.sent = streams
+        message_streams = self._local_max_streams_bidi
+        message_streams.value = message_streams.sent = 0 if config.is_client else 1
+        self._local_max_streams_uni = Granted(self._local_max_streams_uni.frame_type, "max_streams_uni", 0)
+        self._local_max_stream_data_uni = BULK_WINDOW_BYTES
         self._ack_delay = ACK_DELAY_S
         self.withheld = False  # the owner takes no more for now: the peer may fill its window, and no more
         self._keys_updated = 0  # one to read with and one to send with each time
@@ -196,8 +257,6 @@ class BoundedQuicConnection(QuicConnection):
         self._frames += 1
         if self._frames > DATAGRAM_FRAMES:
             raise _violation(kind, "too many frames in a datagram")
-        if kind in ENDING_FRAMES:
-            raise _violation(kind, "the message stream has no end")
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
@@ -206,10 +265,51 @@ class BoundedQuicConnection(QuicConnection):
             _bound(stream, CRYPTO_BYTES)
 
     def _get_or_create_stream(self, frame_type: int, stream_id: int) -> QuicStream:
-        return _bound(super()._get_or_create_stream(frame_type, stream_id))
+        stream = super()._get_or_create_stream(frame_type, stream_id)
+        return self._bound_bulk(stream) if is_bulk(stream_id) else _bound(stream)
 
     def _get_or_create_stream_for_send(self, stream_id: int) -> QuicStream:
-        return _bound(super()._get_or_create_stream_for_send(stream_id))
+        stream = super()._get_or_create_stream_for_send(stream_id)
+        return self._bound_bulk(stream) if is_bulk(stream_id) else _bound(stream)
+
+    def _bound_bulk(self, stream: QuicStream) -> QuicStream:
+        """It has one direction: only that one is of ours."""
+        assert stream.stream_id is not None
+        if self._stream_can_send(stream.stream_id):
+            if not isinstance(stream.sender._pending, SearchedRanges):
+                stream.sender._acked, stream.sender._pending = SearchedRanges(), SearchedRanges()
+        elif not isinstance(stream.receiver, BulkReceiver):
+            self._bound_new()
+        return stream
+
+    def _bound_new(self) -> None:
+        """A stream of the peer opens all those before it too."""
+        theirs = [n for n in self._streams if is_bulk(n) and not self._stream_can_send(n)]
+        if len(theirs) > BULK_STREAMS_OPEN:
+            raise _violation(QuicFrameType.STREAM_BASE, "too many streams that should have ended")
+        for number in theirs:
+            if not isinstance(self._streams[number].receiver, BulkReceiver):
+                self._streams[number].receiver = BulkReceiver(number)
+
+    def _handle_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        if frame_type & FIN:
+            self._refuse_end(frame_type, buf)
+        super()._handle_stream_frame(context, frame_type, buf)
+
+    def _handle_reset_stream_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self._refuse_end(frame_type, buf)
+        super()._handle_reset_stream_frame(context, frame_type, buf)
+
+    def _handle_stop_sending_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
+        self._refuse_end(frame_type, buf)
+        super()._handle_stop_sending_frame(context, frame_type, buf)
+
+    def _refuse_end(self, frame_type: int, buf: Buffer) -> None:
+        """Raises QuicConnectionError where a frame that ends a stream is not about a bulk stream."""
+        start = buf.tell()
+        if not is_bulk(buf.pull_uint_var()):
+            raise _violation(frame_type, "the message stream has no end")
+        buf.seek(start)
 
     def _handle_ack_frame(self, context: QuicReceiveContext, frame_type: int, buf: Buffer) -> None:
         start = buf.tell()
@@ -270,9 +370,17 @@ class BoundedQuicConnection(QuicConnection):
                 del sent[number]
 
     def _write_stream_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace, stream: QuicStream) -> None:
-        """Grant a window beyond the delivered offset, in steps of half a window (RFC 9000 section 4.1)."""
-        grant = stream.receiver.starting_offset() + STREAM_WINDOW_BYTES
-        if grant - stream.max_stream_data_local >= STREAM_WINDOW_BYTES // 2 and not self.withheld:
+        """Grant a window beyond the delivered offset, in steps of half a window (RFC 9000 section 4.1); of a bulk
+        stream beyond what was consumed, and nothing once it is not wanted or of ours."""
+        receiver = stream.receiver
+        if receiver.is_finished:
+            return
+        if isinstance(receiver, BulkReceiver):
+            reached, window, withheld = receiver.consumed, BULK_WINDOW_BYTES, receiver.is_unwanted
+        else:
+            reached, window, withheld = receiver.starting_offset(), STREAM_WINDOW_BYTES, self.withheld
+        grant = reached + window
+        if grant - stream.max_stream_data_local >= window // 2 and not withheld:
             stream.max_stream_data_local = grant
         if stream.max_stream_data_local_sent == stream.max_stream_data_local:
             return
@@ -316,10 +424,14 @@ def send_backlog(quic: QuicConnection) -> int:
 
 
 def reassembly_bytes(quic: QuicConnection) -> int:
-    """Bytes of the message stream that wait for the bytes before them; other streams keep CRYPTO_BYTES at most."""
-    stream = quic._streams.get(MESSAGE_STREAM)
-    receiver = None if stream is None else stream.receiver
-    return receiver.pieces.kept if isinstance(receiver, BoundedReceiver) else 0
+    """Bytes of message and bulk streams that wait for the bytes before them; TLS keeps CRYPTO_BYTES at most."""
+    receivers = [stream.receiver for stream in quic._streams.values()]
+    return sum(receiver.pieces.kept for receiver in receivers if isinstance(receiver, BoundedReceiver))
+
+
+def is_bulk(stream_id: int) -> bool:
+    """Unidirectional streams are (RFC 9000 section 2.1)."""
+    return bool(stream_id & 2)
 
 
 def packets_in_flight(quic: QuicConnection) -> int:

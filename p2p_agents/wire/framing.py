@@ -45,6 +45,18 @@ class Framer:
         del buffer[:start]
         return frames
 
+    def feed_one(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """The first frame and all that follows it, once that is here. Raises Malformed as `feed` does."""
+        buffer = self._buffer
+        buffer += data
+        if len(buffer) < PREFIX_BYTES:
+            return None
+        size = int.from_bytes(buffer[:PREFIX_BYTES], "big")
+        if size > self.limit:
+            raise Malformed(f"the frame would have {size} bytes; the limit is {self.limit}")
+        end = PREFIX_BYTES + size
+        return (bytes(buffer[PREFIX_BYTES:end]), bytes(buffer[end:])) if len(buffer) >= end else None
+
     @property
     def pending(self) -> int:
         """Bytes of an incomplete frame."""

@@ -75,6 +75,16 @@ class Phone:
         return wire
 
 
+class Lane:
+    """Notes which connections ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[int] = []
+
+    def closed(self, connection: int) -> None:
+        self.ended.append(connection)
+
+
 @pytest.fixture
 def queue() -> Queue:
     return Queue()
@@ -83,7 +93,7 @@ def queue() -> Queue:
 @pytest.fixture
 def lines(queue: Queue) -> Lines:
     made = Lines(queue)
-    made.endpoint = Phone()
+    made.endpoint, made.lane = Phone(), Lane()
     return made
 
 

@@ -11,6 +11,12 @@ from p2p_agents.quic import packet, private
 from p2p_agents.quic.address import Address
 from p2p_agents.quic.certificate import NodeCertificate
 from p2p_agents.quic.connection import (
+    BulkEvent,
+    BulkGranted,
+    BulkReceived,
+    BulkRoom,
+    BulkSent,
+    BulkStopped,
     CidIssued,
     CidRetired,
     Closed,
@@ -94,6 +100,8 @@ class Host:
         self.connections: list[Connection] = []
         self.connected: list[Connection] = []
         self.received = b""
+        self.carried: Callable[[Connection, BulkEvent], None] = lambda connection, event: None
+        self.gone: Callable[[Connection], None] = lambda connection: None
         self.closed: list[Closed] = []
         self.closed_at = -1.0
         self.echo = False
@@ -173,9 +181,12 @@ class Host:
                     self.received += data
                     if self.echo:
                         connection.send(data)
+                case BulkReceived() | BulkStopped() | BulkGranted() | BulkRoom() | BulkSent():
+                    self.carried(connection, event)
                 case Closed():
                     self.closed.append(event)
                     self.closed_at = self.network.now
+                    self.gone(connection)
 
 
 def pair(network: Network) -> tuple[Host, Host, Connection]:

@@ -25,8 +25,9 @@ from p2p_agents.conversation.states import State
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands, reading
 from p2p_agents.core.contact import consent, directory
+from p2p_agents.core.delivery import bulk
 from p2p_agents.core.kernel.core import Core
-from p2p_agents.core.kernel.effects import ForBridges, ForCallers, ForEndpoint, Outward
+from p2p_agents.core.kernel.effects import DropBulk, ForBridges, ForCallers, ForEndpoint, ForLane, Outward
 from p2p_agents.core.kernel.state import Hosted, Link
 from p2p_agents.core.links import seeking
 from p2p_agents.core.turn import relays, schedule
@@ -42,6 +43,7 @@ from p2p_agents.store import contacts, entries, outbox
 from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
+from p2p_agents.wire.bulk import BulkEnd
 from tests.shapes import check_answer_of
 from tests.sim.bridges import Bridge
 from tests.sim.pipes import Pipes
@@ -122,6 +124,13 @@ class Writer:
         self.queue.append((item, done))
 
 
+class NoLane:
+    """Pipes carry message streams alone."""
+
+    def closed(self, connection: int) -> None:
+        """No transfer was on it."""
+
+
 class Node:
     """A machine: its disk outlives its process."""
 
@@ -154,6 +163,7 @@ class Node:
         self.core = assemble(self.db, str(self.keys), self.certificate.public, self.clock, Entropy(seed), jitter)  # type: ignore[arg-type]
         self.writer = Writer(self)
         self.lines = Lines(self.writer, lambda: self.world.time.now)  # type: ignore[arg-type]
+        self.lines.lane = NoLane()  # type: ignore[assignment]
         self.lines.endpoint = self.world.net.host(self.address, self.certificate, self.lines)  # type: ignore[arg-type]
         self.running = True
         self.run(hosting.load_all)
@@ -249,6 +259,11 @@ class Node:
     def to_bridges(self, effects: Sequence[ForBridges]) -> None:
         for bridge in self.world.bridges:
             bridge.carry(self, effects)
+
+    def to_lane(self, effect: ForLane) -> None:
+        """Pipes carry message streams alone: each transfer fails at once."""
+        if not isinstance(effect, DropBulk):
+            self.writer.submit(lambda core: bulk.news(core, effect.transfer, bulk.Failed(BulkEnd.GONE)))
 
     def announce(self) -> None:
         self.world.introduce(self)

@@ -183,9 +183,39 @@ class TellPlace:
     message: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class TakeBulk:
+    """A body is to come on a bulk stream of a connection, into the file `place`. Answered by `bulk.news`."""
+
+    connection: int
+    transfer: bytes
+    place: str
+    size: int
+    pieces: tuple[bytes, ...] = field(repr=False)  # the SHA-256 of each
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBulk:
+    """The file `place`, from `offset` on, for a bulk stream of a connection. Answered by `bulk.news`."""
+
+    connection: int
+    transfer: bytes
+    place: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropBulk:
+    """A transfer is to end where it is; nothing more is told of it."""
+
+    transfer: bytes
+
+
 ForEndpoint = Transmit | Hangup | Vouch | Proven | Connect
 ForCallers = Wake | Moved | Asked | Echoed | Answered | PairingMoved | PeersChanged
 ForBridges = Post | ReadQueues | ReadAgain | LeaveBridge | Kept | Meet | TellPlace
-Outward = ForEndpoint | ForCallers | ForBridges | Announce  # what leaves the decider
+ForLane = TakeBulk | GiveBulk | DropBulk
+Outward = ForEndpoint | ForCallers | ForBridges | ForLane | Announce  # what leaves the decider
 ForKeys = KeysWritten | KeysRemoved
 Effect = Outward | ForKeys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from p2p_agents.core.kernel.effects import Announce, ForBridges, ForCallers, ForEndpoint
+from p2p_agents.core.kernel.effects import Announce, ForBridges, ForCallers, ForEndpoint, ForLane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +23,8 @@ class Destinations(Protocol):
         """All effects of one batch for bridges, in order: frames for one queue travel together."""
         ...
 
+    def to_lane(self, effect: ForLane) -> None: ...
+
     def announce(self) -> None: ...
 
 
@@ -37,6 +39,8 @@ def route(effects: Iterable[Outward], to: Destinations) -> None:
             to.to_callers(effect)
         elif isinstance(effect, ForBridges):
             relayed.append(effect)
+        elif isinstance(effect, ForLane):
+            to.to_lane(effect)
         elif isinstance(effect, Announce):
             announced = True
         else:

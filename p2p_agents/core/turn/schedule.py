@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from p2p_agents.conversation.states import State
 from p2p_agents.core.agents import remains
 from p2p_agents.core.contact import consent, knocking, sharing
-from p2p_agents.core.delivery import failures, integrity, quotas, sync
+from p2p_agents.core.delivery import bulk, failures, integrity, quotas, sync
 from p2p_agents.core.identity import prekeys
 from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.links import crowds, opening, presence
@@ -58,6 +58,7 @@ def second(core: Core) -> None:
             sync.watch(core, used, key)
     relays.second(core)
     sharing.second(core)
+    bulk.second(core)
     remains.second(core)
 
 

@@ -10,7 +10,7 @@ from p2p_agents.core.turn.router import route
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from p2p_agents.core.kernel.effects import ForCallers, ForEndpoint
+    from p2p_agents.core.kernel.effects import ForCallers, ForEndpoint, ForLane
 
 
 class Everybody:
@@ -27,6 +27,9 @@ class Everybody:
 
     def to_bridges(self, effects: Sequence[ForBridges]) -> None:
         self.got.append(("bridges", list(effects)))
+
+    def to_lane(self, effect: ForLane) -> None:
+        self.got.append(("lane", effect))
 
     def announce(self) -> None:
         self.got.append(("announce", None))
