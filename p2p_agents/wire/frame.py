@@ -253,5 +253,8 @@ def decode_frame(data: bytes) -> Frame | None:
     fields = decode(data, limit=FRAME_BYTES, items=FRAME_ITEMS)
     if not isinstance(fields, list) or not fields:
         raise Malformed("a frame must be an array that begins with its type")
-    kind = _KINDS.get(uint(fields[0], what="frame type"))
-    return None if kind is None else kind.unpack(fields)
+    kind = _KINDS.get(fields[0]) if type(fields[0]) is int else None
+    if kind is not None:
+        return kind.unpack(fields)
+    uint(fields[0], what="frame type")
+    return None

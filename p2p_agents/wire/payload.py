@@ -58,6 +58,10 @@ class Ack(Layout):
     verdicts: Annotated[tuple[Verdict, ...], ListOf(VERDICT, VERDICTS, label="verdict")]
 
 
+_read_entry = Bytes(at_most=FRAME_BYTES).reader("entry")
+_read_body = Bytes(at_most=FRAME_BYTES).reader("body")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A void, or an entry with its encoded body, which is None if it was purged."""
@@ -71,12 +75,12 @@ class Item:
 
     @classmethod
     def unpack(cls, value: Any) -> Item:
-        fields = array(value, 2, 3, what="item")
-        signed = blob(fields[1], at_most=FRAME_BYTES, what="entry")
-        if fields[0] == 1 and len(fields) == 2:
-            return cls(signed, None, void=True)
-        if fields[0] == 0 and len(fields) == 3:
-            return cls(signed, None if fields[2] is None else blob(fields[2], at_most=FRAME_BYTES, what="body"))
+        kind = value[0] if type(value) is list and value else None
+        if type(kind) is int and (kind, len(value)) == (0, 3):
+            body = value[2]
+            return cls(_read_entry(value[1]), None if body is None else _read_body(body))
+        if type(kind) is int and (kind, len(value)) == (1, 2):
+            return cls(_read_entry(value[1]), None, void=True)
         raise Malformed("an item must be [0, entry, body] or [1, void]")
 
 

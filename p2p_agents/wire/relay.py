@@ -60,8 +60,11 @@ def decode_message(data: bytes) -> Message | None:
     fields = decode(data, limit=FRAME_BYTES, items=MESSAGE_ITEMS)
     if not isinstance(fields, list) or not fields:
         raise Malformed("a message must be an array that begins with its type")
-    kind = _KINDS.get(uint(fields[0], what="message type"))
-    return None if kind is None else kind.unpack(fields)
+    kind = _KINDS.get(fields[0]) if type(fields[0]) is int else None
+    if kind is not None:
+        return kind.unpack(fields)
+    uint(fields[0], what="message type")
+    return None
 
 
 # What the proofs sign, each under its own label and with the key that it names.

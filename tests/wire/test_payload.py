@@ -79,6 +79,8 @@ def test_as_many_asks_and_answers_as_may_be_sent_can_be_read():
         [None, [[0, b""]], [], [], []],
         [None, [[1, b"", b""]], [], [], []],
         [None, [[2, b""]], [], [], []],
+        [None, [[False, b"", None]], [], [], []],
+        [None, [[True, b""]], [], [], []],
         [None, [], [[bytes(32), bytes(32), bytes(7), 0]], [], []],
         [None, [], [], [[2, bytes(ECHO_BYTES)]], []],
         [None, [], [], [[0, bytes(ECHO_BYTES - 1)]], []],
