@@ -13,6 +13,7 @@ import pytest
 from p2p_agents import errors
 from tests.cli.world import make_world
 from tests.control.fake import Served, make_home, message
+from tests.native.made import make_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,15 +97,23 @@ def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, line: str) -> None:
     assert "p2p_agents.control.client" in loaded
 
 
+@pytest.fixture(scope="module", params=["python", "native"])
+def program(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> list[str]:
+    """Both clients: what holds for the one holds for the other."""
+    if request.param == "native":
+        return [str(make_client(tmp_path_factory.mktemp("bin")))]
+    return [sys.executable, "-m", "p2p_agents"]
+
+
 @pytest.mark.parametrize("command", ["watch", "peers --watch"])
-def test_a_closed_pipe_is_quiet(tmp_path: Path, command: str) -> None:
+def test_a_closed_pipe_is_quiet(tmp_path: Path, command: str, program: list[str]) -> None:
     home = make_home(tmp_path)
     environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
     reader, writer = os.pipe()
     os.close(reader)
     with Served(make_world(), home):
         done = subprocess.run(
-            [sys.executable, "-m", "p2p_agents", *command.split()],
+            [*program, *command.split()],
             env=environ,
             stdout=writer,
             stderr=subprocess.PIPE,
@@ -115,7 +124,7 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path, command: str) -> None:
     assert (done.returncode, done.stderr) == (130, b"")
 
 
-def test_control_c_is_quiet(tmp_path: Path) -> None:
+def test_control_c_is_quiet(tmp_path: Path, program: list[str]) -> None:
     import signal
 
     home = make_home(tmp_path)
@@ -124,7 +133,7 @@ def test_control_c_is_quiet(tmp_path: Path) -> None:
     with Served(world, home):
         world.answers["wait"] = _never
         child = subprocess.Popen(
-            [sys.executable, "-m", "p2p_agents", "wait"],
+            [*program, "wait"],
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -136,7 +145,7 @@ def test_control_c_is_quiet(tmp_path: Path) -> None:
     assert (child.returncode, stdout, stderr) == (130, b"", b"")
 
 
-def test_control_c_while_a_send_waits_names_what_is_kept(tmp_path: Path) -> None:
+def test_control_c_while_a_send_waits_names_what_is_kept(tmp_path: Path, program: list[str]) -> None:
     """H3: the message is accepted before it is waited for, whatever ends the wait."""
     import json
     import signal
@@ -148,7 +157,7 @@ def test_control_c_while_a_send_waits_names_what_is_kept(tmp_path: Path) -> None
     with Served(world, home):
         world.answers["send"] = lambda params: _never(params) if params["wait"] else kept(params)
         child = subprocess.Popen(
-            [sys.executable, "-m", "p2p_agents", "send", "bob", "hello", "--id", "k1", "--wait", "read"],
+            [*program, "send", "bob", "hello", "--id", "k1", "--wait", "read"],
             env=environ,
             stdout=subprocess.PIPE,
         )
@@ -169,11 +178,11 @@ async def _never(params: dict[str, object]) -> dict[str, object]:
     return {}
 
 
-def test_poll_acknowledges_only_what_stdout_took(tmp_path: Path) -> None:
+def test_poll_acknowledges_only_what_stdout_took(tmp_path: Path, program: list[str]) -> None:
     """H2: poll acknowledges on the same connection after stdout was flushed."""
     home = make_home(tmp_path)
     environ = dict(os.environ, P2P_AGENTS_HOME=home.path, P2P_AGENTS_NO_START="1")
-    argv = [sys.executable, "-m", "p2p_agents", "poll"]
+    argv = [*program, "poll"]
     world = make_world()
     with Served(world, home):
         reader, writer = os.pipe()
@@ -191,7 +200,7 @@ HOSTILE = f"a{LINE_ENDS}\x1b[2J\x9b31m\x7f\u202e\ufeff\ud7ff\U0001f600é"
 
 
 @pytest.mark.parametrize("line", ["inbox", "poll", "wait", "history bob", "show m1", "watch", "send bob -"])
-def test_what_a_peer_wrote_ends_no_line_and_moves_no_cursor(tmp_path: Path, line: str) -> None:
+def test_what_a_peer_wrote_ends_no_line_and_moves_no_cursor(tmp_path: Path, line: str, program: list[str]) -> None:
     """On a pipe, where programs read line by line, the short way and the long one, streams and errors alike."""
     import json
 
@@ -206,7 +215,7 @@ def test_what_a_peer_wrote_ends_no_line_and_moves_no_cursor(tmp_path: Path, line
     world.answers["send"] = errors.PeerUnknown(HOSTILE, hint=HOSTILE)
     with Served(world, home):
         done = subprocess.run(
-            [sys.executable, "-m", "p2p_agents", *line.split()],
+            [*program, *line.split()],
             env=environ,
             input=b"hello",
             capture_output=True,

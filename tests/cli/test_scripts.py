@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ import pytest
 from p2p_agents.paths import Home
 from tests.cli.world import make_world
 from tests.control.fake import Served, make_home
+from tests.native.made import PYTHON, make_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def environ(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture(scope="module", params=["python", "native"])
+def environ(home: Home, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The same scripts over both clients."""
     bin_ = tmp_path_factory.mktemp("bin")
-    for name in ("p2p-agents", "p2pa"):
-        shim = bin_ / name
-        shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m p2p_agents "$@"\n')
-        shim.chmod(0o755)
+    if request.param == "native":
+        make_client(bin_)
+    else:
+        for name in ("p2p-agents", "p2pa"):
+            (bin_ / name).write_text(PYTHON)
+            (bin_ / name).chmod(0o755)
     return {
         "PYTHONIOENCODING": "utf-8",
         "PATH": f"{bin_}:{os.environ['PATH']}",
