@@ -230,7 +230,7 @@ class SqliteStore:
             self._connection.execute(f"PRAGMA user_version = {version}")
             self._rows = Rows(self._connection, self._quotas)
             self._lost = False
-            log.warning("the store was opened anew, and what it holds is what was done")
+            log.warning("the store was reopened, and what it holds is what was done")
 
     def _complain(self, error: Exception) -> None:
         """Log it, but not too often: a full disk refuses many times a second."""

@@ -152,7 +152,7 @@ class Client:
             self._socket.sendall(line)
         except TimeoutError:
             self.close()
-            raise errors.NodeUnreachable("the node does not take the request") from None
+            raise errors.NodeUnreachable("the node does not accept the request") from None
         except OSError:
             pass  # the node's last words are still to be read
         return number

@@ -10,10 +10,10 @@ POLICIES = ("open", "ask", "closed")
 BODY_TYPES = ("text/plain", "text/markdown", "application/json")
 
 AGENT = Param("agent", str, "name of the local agent to act for; without it the default one")
-READER = Param("reader", str, "whose place in the log: each reader has its own", default="default")
-NEW_READER = Param("new_reader", bool, "make the reader where there is none of that name", default=False)
+READER = Param("reader", str, "the reader, which has its own place in the log", default="default")
+NEW_READER = Param("new_reader", bool, "create the reader if it does not exist", default=False)
 LIMIT = Param("limit", int, "messages at most", default=limits.PAGE, at_least=1, at_most=limits.PAGE_MAX)
-AFTER = Param("after", str, "only what follows this cursor; 0 is the start")
+AFTER = Param("after", str, "only messages after this cursor; 0 is the start")
 FROM = Param("from", str, "only messages of this peer: a name, petname or id prefix")
 TO = Param("to", str, "a peer: name, petname or id prefix", required=True)
 ADDRESSEE = Param(

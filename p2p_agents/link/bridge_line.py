@@ -100,7 +100,7 @@ class Line:
         """Why to give the connection up: the bridge answers nothing, or restarts. "" to keep it."""
         if self.restart_at is not None and now >= self.restart_at:
             return "the bridge restarts"
-        return "the bridge answers no more" if self._asked and now >= self._patience() else ""
+        return "the bridge no longer answers" if self._asked and now >= self._patience() else ""
 
     def deadline(self) -> float | None:
         """When `due` or `overdue` is to be called."""

@@ -220,7 +220,7 @@ class Bridging:
                     self._on_message(way, message, now)
         except PeerFault as fault:
             self._actions.append(Hangup(way))
-            self._end(way, Failure(BridgeUnreachable.code, f"it speaks another language: {fault.code}"), now)
+            self._end(way, Failure(BridgeUnreachable.code, f"it speaks another protocol: {fault.code}"), now)
         return self._take(now)
 
     def _on_message(self, way: Way, message: Message, now: float) -> None:

@@ -147,7 +147,7 @@ def check(
     if identity is not known and (identity.n, identity.head) != (claims.head_n, claims.head):
         raise BadIdentity("the identity log does not end where the HELLO says")
     if claims.device not in identity.devices:
-        raise _another_key(claims.device, identity, "its identity log does not bring it in")
+        raise _another_key(claims.device, identity, "its identity log does not introduce it")
     bundle = verify_bundle(hello.bundle, claims.device)
     if bundle.agent != identity.agent:
         raise BadIdentity("the key bundle is another agent's")

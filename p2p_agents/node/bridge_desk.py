@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-INVITED_ONLY = "that bridge admits only those invited: who has no bridge of their own can ask there and is not answered"
+INVITED_ONLY = (
+    "that bridge admits only those invited: a stranger without a bridge of their own can ask there, but gets no answer"
+)
 OPEN_S = 3.0  # a queue is created within this time if the bridge is up
 
 
@@ -190,7 +192,7 @@ def _unreachable(address: str, why: str) -> BridgeUnreachable:
     remove = f"p2p-agents bridge remove {place}"
     return BridgeUnreachable(
         f"{place} does not answer: {why}",
-        hint=f"it is kept and tried again; where the address is wrong, take it back: {remove}",
+        hint=f"it is kept and tried again; if the address is wrong: {remove}",
     )
 
 
@@ -213,7 +215,7 @@ def _is_settled(served: Served, token: str) -> bool:
         hint = f"ask its operator to run: p2p-bridge allow add {account}"
         raise BridgeRefused(f"{place} admits those on its list{also}", hint=hint, account=account)
     if token:
-        hint = "it may be mistyped, revoked, or have admitted as many as it may; ask the bridge's operator for another"
+        hint = "it may be mistyped, revoked or used up; ask the bridge's operator for another"
         raise BridgeRefused(f"{place} does not take that token{also}", hint=hint, account=account)
     raise BridgeRefused(f"{place} does not admit this node without a token{also}", account=account)
 
@@ -232,9 +234,9 @@ def _check(shown: Json) -> Check:
     name = f"bridge {host_of(shown['address'])}"
     if shown["state"] == "up":
         queues = "1 queue is" if shown["queues"] == 1 else f"{shown['queues']} queues are"
-        by = "QUIC" if shown["way"] == "quic" else "a WebSocket, as QUIC was not answered in time"
+        by = "QUIC" if shown["way"] == "quic" else "a WebSocket, because QUIC was not answered in time"
         return Check(name, True, f"reached by {by} in {shown['rtt_ms']:g} ms; {queues} read")
     if shown["state"] == "connecting":
         return Check(name, None, "connecting", "ask again in a second")
-    hint = BridgeRefused.hint if shown["state"] == "not admitted" else "messages wait and go when it answers"
+    hint = BridgeRefused.hint if shown["state"] == "not admitted" else "messages wait and are sent when it answers"
     return Check(name, False, f"{shown['state']}: {shown['why']}", hint)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.contacts import Event
 
-DAMAGED_HINT = "check the disk; a backup made before has the words, and so have the peers: ask them to send them again"
+DAMAGED_HINT = "check the disk; an earlier backup has the text, and so have the peers: ask them to send it again"
 EVENTS_SHOWN = 10
 STARTING = "starting"  # the problem that `net.mdns` reports before its first attempt
 MULTICAST_HINT = (
@@ -104,7 +104,7 @@ def what_the_store_tells(core: Core) -> list[dict[str, Any]]:
     kept += [Check("keys", False, broken.fault.message, broken.fault.hint) for broken in core.unusable.values()]
     if broken := integrity.count(core):
         what = "1 message is" if broken == 1 else f"{broken} messages are"
-        detail = f"{what} damaged on this disk: the words are not shown, and what was owed has failed"
+        detail = f"{what} damaged on this disk: the text is not shown, and undelivered ones have failed"
         kept.append(Check("integrity", False, detail, DAMAGED_HINT))
     frozen = [check for hosted in core.hosted.values() for check in (*_frozen(core, hosted), *_forgotten(core, hosted))]
     past = [_event(core, event) for event in contacts.events(core.db, EVENTS_SHOWN)]
@@ -130,7 +130,7 @@ def _forgotten(core: Core, hosted: Hosted) -> list[Check]:
     """Contacts whose identity log the disk damaged: they show it again when they are next met."""
     names = Names(core, hosted)
     found = [each.peer for each in contacts.contacts(core.db, hosted.local.id) if agents.is_damaged(core.db, each.peer)]
-    why = "its identity log is damaged on this disk; it is asked for again, and nothing is exchanged before"
+    why = "its identity log is damaged on this disk; it is requested again, and nothing is exchanged before it comes"
     return [Check("contact", False, f"{called(names.of(peer))}: {why}", "wait until it is online") for peer in found]
 
 
@@ -175,7 +175,7 @@ def _disk(home: Home) -> Check:
         return Check("disk", False, f"{home.path} cannot be written: {error.strerror}", hint)
     free = disk.f_bavail * disk.f_frsize
     if free < DISK_LOW_BYTES:
-        return Check("disk", None, f"{free // 2**20} MiB are left where {home.path} is", "free some space soon")
+        return Check("disk", None, f"{free // 2**20} MiB are left on the disk of {home.path}", "free some space soon")
     return Check("disk", True, f"written and read back; {free // 2**20} MiB free")
 
 
@@ -232,13 +232,13 @@ def _broken_key(home: Home, local: LocalAgent) -> Check | None:
 def _how_to_restore(home: Home) -> str:
     """From a backup, or from the last intact copy beside the store, if there is one."""
     kept = upgrade.kept(home.store)
-    copy = f"; or stop the node and put {kept[-1]}, of before the last upgrade, in its place" if kept else ""
-    return f"move it away and run: p2p-agents backup import FILE{copy}; contacts give back what they hold"
+    copy = f"; or stop the node and put {kept[-1]}, from before the last upgrade, in its place" if kept else ""
+    return f"move it away and run: p2p-agents backup import FILE{copy}; contacts send back what they hold"
 
 
 def _node(live: Live | None, resting: EnvironmentFault | None) -> Check:
     if resting is not None:
-        hint = "make room, or mount it writable: the node then goes on by itself"
+        hint = "make room, or mount it writable: the node then continues by itself"
         return Check("node", False, f"it only reads, and is not on the network: {resting.message}", hint)
     if live is None:
         return Check("node", None, "not running", "any command starts it; or run: p2p-agents node run")
@@ -345,8 +345,8 @@ def _rotation(core: Core, hosted: Hosted) -> Check:
         detail = f"{name}: a contact knows a newer identity log: this installation may have been replaced elsewhere"
         return Check("identity", False, detail, IdentityBehind.hint)
     if not kept.next_root:
-        return Check("identity", True, f"{name}: the next root key is kept elsewhere; who copies this disk lacks it")
-    detail = f"{name}: pre-rotation protects nothing yet: the next root key lies on this disk beside the present one"
+        return Check("identity", True, f"{name}: the next root key is kept elsewhere; a copy of this disk lacks it")
+    detail = f"{name}: pre-rotation protects nothing yet: the next root key is on this disk beside the present one"
     return Check(
         "identity", None, detail, f"run: p2p-agents identity export-next-root FILE --as {name}; keep FILE elsewhere"
     )

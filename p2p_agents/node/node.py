@@ -110,7 +110,7 @@ class Node:
         try:
             self._resting = await self._off_loop(lambda: Resting(fault, self._resting_core()))
         except EnvironmentFault as deeper:
-            log.error("nothing can be read either: %s", deeper.message)
+            log.error("the store cannot be read either: %s", deeper.message)
             raise fault from deeper
 
     def _resting_core(self) -> Core:
@@ -138,7 +138,7 @@ class Node:
             self.stopping.set()
             raise
         self._resting = None
-        log.info("the store takes what is written")
+        log.info("the store can be written again")
 
     async def _off_loop(self, work: Callable[[], Any]) -> Any:
         """Runs in the readers' thread, so that nobody reads meanwhile from a file that may change."""

@@ -1,4 +1,4 @@
-"""An agent's own identity: its log, its devices, what is kept elsewhere."""
+"""An agent's own identity: its log, its devices, and what is stored elsewhere."""
 
 from typing import Annotated, TypedDict
 
@@ -11,7 +11,7 @@ class LogEntry(TypedDict):
     n: int
     kind: Annotated[str, "inception, rotate, add-device, revoke-device"]
     device: str | None
-    time: Annotated[str | None, "of the first alone: the others say none"]
+    time: Annotated[str | None, "of the first entry; the others have none"]
 
 
 class IdentityLog(TypedDict):
@@ -30,9 +30,9 @@ class Device(TypedDict):
     id: str
     name: str
     state: Annotated[str, ("live", "revoked")]
-    here: Annotated[bool, "it is this one"]
-    root: Annotated[bool | None, "whether the root key is here; null of others"]
-    n: Annotated[int, "the entry of the log that added it"]
+    here: Annotated[bool, "this installation"]
+    root: Annotated[bool | None, "whether the root key is here; null for other devices"]
+    n: Annotated[int, "number of the log entry that added it"]
 
 
 class Devices(TypedDict):
@@ -48,5 +48,5 @@ class Saved(TypedDict):
 
 class Restored(TypedDict):
     agent: Agent
-    contacts: Annotated[int, "how many came back"]
-    entries: Annotated[int, "how many came back"]
+    contacts: Annotated[int, "how many were restored"]
+    entries: Annotated[int, "how many were restored"]

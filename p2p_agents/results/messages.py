@@ -1,4 +1,4 @@
-"""Messages and where they stand."""
+"""Messages and their states."""
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
@@ -10,28 +10,28 @@ Message = TypedDict(
     "Message",
     {
         "id": str,
-        "cursor": Annotated[str, "its place in the log: opaque"],
+        "cursor": Annotated[str, "its place in the log, opaque"],
         "from": Party,
         "conversation": str,
         "type": Annotated[
-            str, "what the text is: text/plain, text/markdown, application/json; else what no person wrote"
+            str, "type of the text: text/plain, text/markdown, application/json; others are not written by people"
         ],
-        "text": Annotated[str | None, "null where it was deleted, or is no message"],
-        "time": Annotated[str, "when its author says it was written"],
+        "text": Annotated[str | None, "null if it was deleted, or is not a message"],
+        "time": Annotated[str, "the time of writing, by its author's clock"],
         "state": Annotated[State, "asked: queued until a human there accepts the request"],
         "trust": Annotated[
             Annotated[str, ("own", "blocked", "unknown", "requested", "accepted", "paired", "verified")],
-            "in its author when it came",
+            "trust in its author when it arrived",
         ],
         "reply_to": Annotated[str | None, "id of the message answered"],
-        "to": NotRequired[Annotated[Party, "of an agent's own messages"]],
-        "damaged": NotRequired[Annotated[bool, "true where the disk changed it: it is nobody's words"]],
+        "to": NotRequired[Annotated[Party, "for the agent's own messages"]],
+        "damaged": NotRequired[Annotated[bool, "true if the disk damaged it: the content is not its author's"]],
     },
 )
 
 
 class Recipient(Party):
-    """Where a message stands with one device of its recipient."""
+    """The state of a message at one device of its recipient."""
 
     device: str | None
     state: State
@@ -54,29 +54,29 @@ class Found(TypedDict):
 
 
 class Page(Found):
-    cursor: Annotated[str, "to go on from: the next `after`, or in `history` without it the next `before`"]
-    more: Annotated[bool, "there are further ones"]
+    cursor: Annotated[str, "where to continue: the next `after`, or the next `before` in `history` without `after`"]
+    more: Annotated[bool, "there are more"]
 
 
 class Unread(Page):
-    requests: Annotated[int, "how many wait for a decision"]
+    requests: Annotated[int, "requests that wait for a decision"]
     retired: NotRequired[Annotated[bool, "this installation was revoked"]]
-    behind: NotRequired[Annotated[bool, "a contact knows a newer identity log of this agent"]]
+    behind: NotRequired[Annotated[bool, "a contact has a newer identity log of this agent"]]
 
 
 class Awaited(Unread):
-    shared: Annotated[bool, "another process waited as this reader, and gets them too"]
+    shared: Annotated[bool, "another process waited as the same reader, and gets them too"]
     asking: NotRequired[Annotated[list[Request], "the requests that ended the wait"]]
 
 
 class Claimed(Page):
     type: Literal["claimed"]
-    requests: Annotated[int, "how many wait for a decision"]
+    requests: Annotated[int, "requests that wait for a decision"]
 
 
 class Acked(TypedDict):
-    acked: Annotated[int, "messages that are read now"]
-    cursor: Annotated[str, "up to which all are read"]
+    acked: Annotated[int, "messages newly marked as read"]
+    cursor: Annotated[str, "everything up to it is read"]
 
 
 class Shown(TypedDict):
@@ -86,14 +86,14 @@ class Shown(TypedDict):
 
 class Purged(TypedDict):
     purged: int
-    kept: Annotated[int, "still to be delivered"]
-    emptied: Annotated[bool, "the files hold nothing of it any more"]
+    kept: Annotated[int, "kept, since they are still to be delivered"]
+    emptied: Annotated[bool, "the files no longer contain the text"]
 
 
 class Ready(TypedDict):
     type: Literal["ready"]
     cursor: str
-    requests: Annotated[int, "how many wait for a decision"]
+    requests: Annotated[int, "requests that wait for a decision"]
 
 
 class MessageEvent(TypedDict):

@@ -1,4 +1,4 @@
-"""Codes that are shown and tried."""
+"""Pairing codes, shown and tried."""
 
 from typing import Annotated, NotRequired, TypedDict
 
@@ -10,13 +10,13 @@ class Code(TypedDict):
     """A code that is shown."""
 
     id: str
-    code: Annotated[str, "three words and letters, to be said or typed"]
-    uri: Annotated[str, "what the picture holds"]
-    link: Annotated[str | None, "a page at a bridge; null where none is used"]
+    code: Annotated[str, "the code, to say or type"]
+    uri: Annotated[str, "the text in the picture"]
+    link: Annotated[str | None, "a page at a bridge; null if no bridge is used"]
     expires: str
     agent: Annotated[Named, "whose code it is"]
     purpose: Annotated[str, ("contact", "link")]
-    withdrew: Annotated[str | None, "the last characters of the code before"]
+    withdrew: Annotated[str | None, "the end of the previous code, if one was withdrawn"]
 
 
 WrongTry = TypedDict(
@@ -30,12 +30,12 @@ WrongTry = TypedDict(
 
 
 class CodeState(TypedDict):
-    """How a code stands."""
+    """The state of a code."""
 
     id: str
     state: Annotated[Annotated[str, ("waiting", "paired", "dead", "expired", "cancelled")], "dead: tried too often"]
-    tries: Annotated[int, "wrong ones that are left"]
-    wrong: Annotated[list[WrongTry], "tries that were made with other words"]
+    tries: Annotated[int, "wrong tries left"]
+    wrong: Annotated[list[WrongTry], "tries with other words"]
     expires: str
     contact: NotRequired[Annotated[Contact, "once paired"]]
     trust: NotRequired[Annotated[Trust, "in that contact"]]

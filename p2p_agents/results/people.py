@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-Kind = str  # what an agent says it is: any word of a peer
+Kind = str  # its own word for itself; a peer can claim any
 Trust = Annotated[str, ("blocked", "unknown", "requested", "accepted", "paired", "verified")]
 Path = Annotated[str, ("local", "direct", "bridge")]
 Policy = Annotated[str, ("open", "ask", "closed")]
@@ -10,20 +10,20 @@ OnIntroductions = Annotated[str, ("ask", "accept", "ignore")]
 
 
 class Worth(TypedDict):
-    """What a name is worth."""
+    """How far a name can be trusted."""
 
-    pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
-    like: Annotated[str | None, "a name here that it may be taken for"]
+    pinned: Annotated[bool, "the name was given here, or this id was accepted under it; else only the id identifies it"]
+    like: Annotated[str | None, "a name known here that it could be confused with"]
 
 
 class Party(TypedDict):
-    """Who wrote a message, or is written to."""
+    """The author or a recipient of a message."""
 
     id: str
-    name: Annotated[str, "as it announces itself, with `~` and a piece of the id where the name is another's here"]
-    petname: Annotated[str | None, "the name it was given here"]
-    pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
-    like: Annotated[str | None, "a name here that it may be taken for"]
+    name: Annotated[str, "its announced name; with `~` and a part of the id if the name belongs to another agent here"]
+    petname: Annotated[str | None, "the name given to it here"]
+    pinned: Annotated[bool, "the name was given here, or this id was accepted under it; else only the id identifies it"]
+    like: Annotated[str | None, "a name known here that it could be confused with"]
 
 
 class Agent(TypedDict):
@@ -34,81 +34,81 @@ class Agent(TypedDict):
     kind: Kind
     status: Annotated[str, ("online", "busy", "idle")]
     policy: Annotated[Policy, "who may write first"]
-    introductions: Annotated[OnIntroductions, "what becomes of them"]
-    hidden: Annotated[bool, "it is kept off the network's announcements"]
-    default: Annotated[bool, "commands act for it unless they name another"]
-    device_ids: Annotated[list[str], "of its live installations"]
-    attending: Annotated[bool, "somebody waits or watches for it now"]
+    introductions: Annotated[OnIntroductions, "what happens to introductions"]
+    hidden: Annotated[bool, "it is not announced on the network"]
+    default: Annotated[bool, "the agent that commands act for unless they name another"]
+    device_ids: Annotated[list[str], "the device keys of its live installations"]
+    attending: Annotated[bool, "a reader waits or watches for it now"]
     created: str
     retired: Annotated[bool, "this installation was revoked"]
-    behind: Annotated[bool, "a contact knows a newer identity log of it"]
+    behind: Annotated[bool, "a contact has a newer identity log of it"]
 
 
 class Peer(TypedDict):
-    """Somebody known or discovered, and how to reach it now."""
+    """A known or discovered agent, and how it can be reached now."""
 
     id: str
-    name: Annotated[str, "as it announces itself"]
-    petname: Annotated[str | None, "the name it was given here"]
-    pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
-    like: Annotated[str | None, "a name here that it may be taken for"]
+    name: Annotated[str, "its announced name"]
+    petname: Annotated[str | None, "the name given to it here"]
+    pinned: Annotated[bool, "the name was given here, or this id was accepted under it; else only the id identifies it"]
+    like: Annotated[str | None, "a name known here that it could be confused with"]
     kind: Kind
     trust: Trust
-    status: Annotated[str, "as it says: online, busy, idle; offline without a connection"]
-    reachable: Annotated[bool, "there is a connection now, or it was heard over a bridge a moment ago"]
+    status: Annotated[str, "its own word: online, busy or idle; offline without a connection"]
+    reachable: Annotated[bool, "there is a connection now, or it was heard recently over a bridge"]
     last_seen: str | None
-    attending: Annotated[bool | None, "somebody waits or watches there now; null if it is not known"]
+    attending: Annotated[bool | None, "a reader waits or watches there now; null if not known"]
     last_read: str | None
-    accepts: Annotated[bool | None, "whether it has accepted this agent; null if it is not known"]
+    accepts: Annotated[bool | None, "whether it has accepted this agent; null if not known"]
     local: Annotated[bool, "it lives on this node"]
-    path: Annotated[Path | None, "the way that frames go now"]
+    path: Annotated[Path | None, "the path that messages take now"]
     addresses: list[str]
-    bridge: NotRequired[Annotated[str | None, "where it is reached over bridges: which one"]]
-    why: NotRequired[Annotated[str | None, "why no better way is taken, or none"]]
+    bridge: NotRequired[Annotated[str | None, "the bridge, if it is reached over one"]]
+    why: NotRequired[Annotated[str | None, "why there is no better path, or none at all"]]
 
 
 class Contact(TypedDict):
-    """Somebody this agent has to do with."""
+    """A contact of this agent."""
 
     id: str
-    name: Annotated[str, "as it announces itself"]
-    petname: Annotated[str | None, "the name it was given here"]
+    name: Annotated[str, "its announced name"]
+    petname: Annotated[str | None, "the name given to it here"]
     kind: Kind
     trust: Trust
-    accepts: Annotated[bool | None, "whether it has accepted this agent; null if it is not known"]
-    allowed: Annotated[bool, "it stands on the allowlist"]
+    accepts: Annotated[bool | None, "whether it has accepted this agent; null if not known"]
+    allowed: Annotated[bool, "it is on the allowlist"]
     since: str
     frozen: Annotated[str | None, "why nothing is exchanged with it"]
     safety_number: Annotated[str, "60 digits, the same on both sides, for two humans to compare"]
 
 
 class Request(TypedDict):
-    """Somebody who asks to be let in, whom this agent asked, or who was introduced."""
+    """A peer that asks to be accepted, was asked by this agent, or was introduced."""
 
     id: str
-    name: Annotated[str, "as it announces itself, or as the introducer says"]
-    pinned: Annotated[bool, "the name was given here, or this id was accepted by it; else only the id says who it is"]
-    like: Annotated[str | None, "a name here that it may be taken for"]
+    name: Annotated[str, "its announced name, or the name that the introducer gave"]
+    pinned: Annotated[bool, "the name was given here, or this id was accepted under it; else only the id identifies it"]
+    like: Annotated[str | None, "a name known here that it could be confused with"]
     kind: Kind
     text: Annotated[str | None, "the beginning of its first message"]
     time: str
     direction: Annotated[str, ("in", "out")]
     state: Annotated[str, ("pending", "accepted", "rejected", "blocked")]
-    introducer: Annotated[Party | None, "whose word it is, where somebody introduced it"]
+    introducer: Annotated[Party | None, "who introduced it, if anybody did"]
 
 
 class Listed(TypedDict):
     """An entry of the allowlist."""
 
     id: str
-    name: Annotated[str | None, "as it announces itself; null where nobody of that id is known"]
+    name: Annotated[str | None, "its announced name; null if the id is not known"]
     petname: str | None
     trust: Trust
     since: str
 
 
 class Called(TypedDict):
-    """Somebody, by what it is called."""
+    """An agent by its id and names."""
 
     id: str
     name: str
@@ -116,7 +116,7 @@ class Called(TypedDict):
 
 
 class TrustEvent(TypedDict):
-    """What happened to the trust in somebody."""
+    """A change of the trust in a peer."""
 
     kind: str
     detail: str
@@ -126,7 +126,7 @@ class TrustEvent(TypedDict):
 class Introduced(TypedDict):
     """One half of an introduction."""
 
-    id: Annotated[str, "of the message that carries it"]
+    id: Annotated[str, "id of the message that carries it"]
     to: Party
     about: Party
     state: str
@@ -140,7 +140,7 @@ class AgentAnswer(TypedDict):
 
 
 class Created(AgentAnswer):
-    created: Annotated[bool, "false where it was there already"]
+    created: Annotated[bool, "false if it existed already"]
 
 
 class Named(TypedDict):
@@ -153,10 +153,10 @@ class Named(TypedDict):
 class AgentRemoved(TypedDict):
     agent: Named
     owed: Annotated[int, "messages that fail"]
-    unread: Annotated[int, "messages that nobody read"]
-    other_devices: Annotated[int, "its other installations, which go on"]
-    default_agent: Annotated[str | None, "the default agent's name then"]
-    emptied: Annotated[bool, "the files hold no word of it any more"]
+    unread: Annotated[int, "messages that were not read"]
+    other_devices: Annotated[int, "its other installations, which stay"]
+    default_agent: Annotated[str | None, "the name of the default agent afterwards"]
+    emptied: Annotated[bool, "the files no longer contain any of its text"]
 
 
 class Agents(TypedDict):
@@ -185,7 +185,7 @@ class Met(TypedDict):
 
 
 class Removed(TypedDict):
-    removed: Annotated[list[str], "the addresses, as they were dialled"]
+    removed: Annotated[list[str], "the addresses as dialed"]
 
 
 class Pong(TypedDict):
@@ -193,7 +193,7 @@ class Pong(TypedDict):
     rtt_ms: float
     path: Path
     bridge: NotRequired[str | None]
-    why: NotRequired[Annotated[str | None, "why no better way is taken"]]
+    why: NotRequired[Annotated[str | None, "why there is no better path"]]
 
 
 class Contacts(TypedDict):
@@ -205,7 +205,7 @@ class ContactAnswer(TypedDict):
 
 
 class ContactRemoved(ContactAnswer):
-    failed: Annotated[int, "messages not delivered to it any more"]
+    failed: Annotated[int, "messages that will not be delivered to it"]
 
 
 class Requests(TypedDict):
@@ -227,11 +227,11 @@ class Introductions(TypedDict):
 class RequestAddress(TypedDict):
     """Null in every field once it is withdrawn."""
 
-    address: Annotated[str | None, "P2PA:A/..., to pass on"]
+    address: Annotated[str | None, "text to pass on: P2PA:A/..."]
     bridge: str | None
     expires: str | None
     open: Annotated[bool, "the bridge takes requests"]
-    why: Annotated[str | None, "why it does not, or whom it cannot answer"]
+    why: Annotated[str | None, "why it does not, or who cannot be answered"]
 
 
 class ListedAnswer(TypedDict):
@@ -245,8 +245,8 @@ class Allowlist(TypedDict):
 class Trusted(TypedDict):
     peer: Called
     trust: Trust
-    accepts: Annotated[bool | None, "whether it has accepted this agent; null if it is not known"]
-    allowed: Annotated[bool, "it stands on the allowlist"]
+    accepts: Annotated[bool | None, "whether it has accepted this agent; null if not known"]
+    allowed: Annotated[bool, "it is on the allowlist"]
     frozen: Annotated[str | None, "why nothing is exchanged with it"]
     safety_number: Annotated[str, "60 digits, the same on both sides, for two humans to compare"]
     events: Annotated[list[TrustEvent], "the newest first"]

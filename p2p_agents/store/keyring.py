@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 VERSION = 1
 SEED_BYTES = 32
 _LINKING = "linking.key"
-_LOST = "put it back from a copy of the home, or delete it: a new one is made, and the node is found anew"
+_LOST = "restore it from a copy of the home, or delete it: a new key is made, and contacts find the node again"
 KEY_FILE_BYTES = 4096 + IDENTITY_ENTRIES * (IDENTITY_ENTRY_BYTES + 3)
 
 

@@ -71,7 +71,7 @@ def mend(db: Database) -> int:
     """How many rows were put right or given up."""
     mended = sum(part(db) for part in (_meta, _ids, _hosted, _chains, _outbox, _offers))
     if mended:
-        logger.error("%d rows were damaged on the disk, and were put right or given up", mended)
+        logger.error("%d rows were damaged on the disk, and were repaired or dropped", mended)
     return mended
 
 

@@ -144,7 +144,7 @@ class OneOf(Kind):
         def read(value: Any) -> Enum:
             if type(value) in (int, str) and (found := members.get((type(value), value))) is not None:
                 return found
-            raise Malformed(f"{what} is none of {self.rule}")
+            raise Malformed(f"{what} is not one of {self.rule}")
 
         return read
 

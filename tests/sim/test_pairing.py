@@ -302,7 +302,7 @@ def test_a_second_code_says_that_it_takes_the_first_back(world):
     second = shows(alice)
     assert second["withdrew"] == first["code"].rpartition("-")[2]
     assert alice.call(invitation.cancel, code=None)["state"] == "cancelled"
-    with pytest.raises(PairUnknown, match="nothing to take back"):
+    with pytest.raises(PairUnknown, match="nothing to withdraw"):
         alice.call(invitation.cancel, code=None)
     assert shows(alice)["withdrew"] is None
 

@@ -76,7 +76,7 @@ def path(agent: Agent, peer: Agent) -> tuple[str, str]:
         pinged = agent.cli("ping", peer.name)
         assert pinged.status == 0, pinged
         went, why = pinged.json["path"], pinged.json.get("why", "")
-        if not any(early in why for early in ("being tried", "not been tried", "not told yet")):
+        if not any(early in why for early in ("being tried", "not been tried", "not said yet")):
             return went, why
         assert time.monotonic() < until, why
 

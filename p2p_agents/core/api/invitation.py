@@ -105,7 +105,7 @@ def cancel(core: Core, params: Json) -> results.CodeState:
     hosted = core.acting(params["agent"])
     display = _find(core, hosted, params["code"])
     if params["code"] is None and display.state is not CodeState.WAITING:
-        raise PairUnknown(f"{hosted.local.name} shows no code now; there is nothing to take back")
+        raise PairUnknown(f"{hosted.local.name} shows no code now; there is nothing to withdraw")
     exchange.withdraw(core, display)
     return _shown(core, hosted, display)
 

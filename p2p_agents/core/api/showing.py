@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 START = "0"
 
-CROWDED = "its node talks to no more strangers at once; it is asked again every half minute"
+CROWDED = "its node accepts no more strangers at the moment; it is asked again every half minute"
 ONE_BY_ONE = "many links to its node are being opened, one after another"
 
 

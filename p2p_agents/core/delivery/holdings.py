@@ -132,7 +132,7 @@ def _owe_missing(core: Core, link: Link, conversation: bytes, device: bytes, epo
 
 def _noticed_loss(core: Core, link: Link) -> None:
     """The peer holds entries of ours that this store lacks: old cursors are now invalid (PROTOCOL A3, A4)."""
-    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and gives them back"
+    detail = "this store was rolled back: the peer holds messages of this agent that it lacks, and sends them back"
     contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     ended.renew_cursors(core)
 

@@ -111,7 +111,7 @@ def sendable(core: Core, link: Link, row: Owed) -> Owed | None:
 
 def _tell(core: Core, entry: int, entry_hash: bytes) -> None:
     logger.error("entry %s is damaged on the disk", id_text(entry_hash)[:10])
-    detail = f"message {id_text(entry_hash)} is damaged on this disk: its words are not shown"
+    detail = f"message {id_text(entry_hash)} is damaged on this disk: its text is not shown"
     for agent, peer in _sharing(core, entry):
         contacts.record(core.db, Event(agent, peer, DAMAGED, detail, core.now_ms()))
 

@@ -22,7 +22,7 @@ FULL = Backoff(FULL_PATIENCE_S, FULL_PATIENCE_MAX_S)  # until a peer that had no
 RECOUNT_S = 60.0  # between two counts of unread bytes: at the limit, one takes a second
 ROOM = 1 / 64  # part of the limits that must be free before more is taken, so that it is not a message now and then
 TOLD = (
-    "it sent more than its share, {day} MiB a day and {unread} MiB unread: what it has to say waits on its side until"
+    "it sent more than its share, {day} MiB a day and {unread} MiB unread: the rest waits on its side until"
     " messages are read or purged, or a day has passed"
 )
 

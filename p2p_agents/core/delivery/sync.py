@@ -344,7 +344,7 @@ def is_whole(core: Core, held: Held, at: int, frame: bytes) -> bool:
 
 def lose(core: Core, link: Link, key: PairKey, held: Held) -> None:
     """The disk damaged something that the session needs: what it carried is sealed again in another one."""
-    detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
+    detail = "a session with it is damaged on this disk; a new one starts and nothing is lost"
     contacts.record(core.db, Event(link.agent, link.peer, "damaged", detail, core.now_ms()))
     if isinstance(link, BridgedLink):
         link.resend.pop(held.session.sid, None)

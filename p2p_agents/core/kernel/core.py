@@ -353,7 +353,7 @@ class Core:
         peer = agents.owner_of(self.db, key[1])
         hosted = self.hosted.of_device(key[0])
         if peer is not None and hosted is not None:
-            detail = "a session with it is damaged on this disk; it starts anew and nothing is lost"
+            detail = "a session with it is damaged on this disk; a new one starts and nothing is lost"
             contacts.record(self.db, Event(hosted.local.id, peer, "damaged", detail, self.now_ms()))
 
     def touch(self, held: Held) -> None:

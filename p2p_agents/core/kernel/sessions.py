@@ -38,7 +38,7 @@ def give_up(core: Core, link: Link, key: PairKey, held: Held, view: SessionView 
             each.heal = Heal(s.sid, s.heals, common, required=common is not None and not isinstance(each, BridgedLink))
     retire(core, key, held)
     if outcome.rollback:
-        detail = f"{outcome.value}; the session starts anew and nothing is lost"
+        detail = f"{outcome.value}; a new session starts and nothing is lost"
         contacts.record(core.db, Event(link.agent, link.peer, "rollback", detail, core.now_ms()))
     if outcome is Outcome.I_ROLLED_BACK:
         renew_cursors(core)

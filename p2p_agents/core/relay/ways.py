@@ -266,7 +266,7 @@ def reconcile(core: Core, link: BridgedLink, key: PairKey, theirs: dict[bytes, S
         elif held.frames and view.received < floor.sent:
             link.resend[sid] = max(held.acked, view.received)
             if view.received < floor.stored:
-                report_lie(core, link, "it said that it keeps messages which the peer, who read on, never got")
+                report_lie(core, link, "it claimed to keep messages that the peer, which read on, never got")
 
 
 def forget_heal(link: Link, theirs: dict[bytes, SessionView], claims: SyncClaims) -> None:
@@ -326,7 +326,7 @@ def why_not_direct(core: Core, link: BridgedLink) -> str:
         return "its node is connected, but no link with the peer is up"
     if not nodes:
         told = link.way.places is not None
-        return "the peer told no address to try" if told else "the peer has not told yet where it may be reached"
+        return "the peer gave no address to try" if told else "the peer has not said yet where it can be reached"
     if any(dials.failed for dials in tried):
         return "no address of the peer answers: a NAT or firewall may stand between" + _no_udp(core)
     if any(dials.under_way for dials in tried):

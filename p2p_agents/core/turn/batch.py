@@ -117,7 +117,7 @@ def _open(core: Core) -> None:
     if core.db.is_lost:
         core.is_behind = True
         core.db.reopen()
-        log.warning("the store was opened anew, and what it holds is what was done")
+        log.warning("the store was reopened, and what it holds is what was done")
 
 
 def _pump(core: Core) -> None:

@@ -151,7 +151,11 @@ def came(core: Core, bridge: str, queue: bytes, blobs: Sequence[tuple[int, bytes
     take = callers.open_knock if own.public else _open
     possible = [(cursor, blob) for cursor, blob in blobs if cursor <= _latest_cursor(core)]
     if len(possible) < len(blobs):  # following it would count everything after it as processed
-        _report(core, own, "it numbers messages as no clock can, or this machine's clock is behind: they are not taken")
+        _report(
+            core,
+            own,
+            "its message numbers are ahead of any clock, or this machine's clock is behind: the messages are not taken",
+        )
         core.untimely[bridge] = min(cursor for cursor, _ in blobs if cursor > _latest_cursor(core))
     if not possible:
         return

@@ -55,7 +55,7 @@ def why(core: Core) -> str:
 
 
 def test_where_no_bridge_is_known_none_is_spoken_of(pair: Core, link: BridgedLink) -> None:
-    assert why(pair) == "the peer has not told yet where it may be reached"
+    assert why(pair) == "the peer has not said yet where it can be reached"
     told(pair, link)
     dials(pair)
     pair.router.dialed(Target(NODE))
@@ -93,7 +93,7 @@ def test_addresses_are_tried_when_they_are_dialled(pair: Core, link: BridgedLink
 
 def test_a_peer_that_told_nothing_to_try(pair: Core, link: BridgedLink) -> None:
     link.way.places = 0
-    assert why(pair) == "the peer told no address to try"
+    assert why(pair) == "the peer gave no address to try"
 
 
 def test_a_node_that_is_reached_without_the_peer(pair: Core, link: BridgedLink) -> None:
