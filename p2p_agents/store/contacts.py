@@ -225,7 +225,8 @@ def reached_at(db: Database, peer: bytes) -> list[tuple[str, bytes]]:
 
 def accepted(db: Database) -> list[tuple[int, bytes]]:
     """(agent, peer) of everybody that may have a link."""
-    return db.all("SELECT agent, peer FROM contacts WHERE trust >= ? AND frozen IS NULL", (int(Trust.ACCEPTED),))
+    sql = "SELECT agent, peer FROM contacts WHERE trust >= ? AND frozen IS NULL"
+    return list(db.known(accepted, ("contacts",), lambda: db.all(sql, (int(Trust.ACCEPTED),))))
 
 
 def is_linked(db: Database, peer: bytes) -> bool:
@@ -256,11 +257,12 @@ def is_told(db: Database, address: str) -> bool:
 
 def homed_at(db: Database, node: bytes) -> list[tuple[int, bytes]]:
     """(agent, peer) of the contacts that were proven to live at a node."""
-    return db.all(
+    sql = (
         "SELECT DISTINCT c.agent, c.peer FROM addresses a JOIN contacts c ON c.peer = a.peer"
-        " WHERE a.node = ? AND c.trust >= ? AND c.frozen IS NULL",
-        (node, int(Trust.ACCEPTED)),
+        " WHERE a.node = ? AND c.trust >= ? AND c.frozen IS NULL"
     )
+    found = db.known((homed_at, node), ("addresses", "contacts"), lambda: db.all(sql, (node, int(Trust.ACCEPTED))))
+    return list(found)
 
 
 def add_place(db: Database, address: str, now_ms: int) -> None:

@@ -112,7 +112,10 @@ def leads(db: Database, peer: bytes) -> list[tuple[bytes, str]]:
 
 def led_to(db: Database, node: bytes) -> list[bytes]:
     """The peers that are said to live at a node."""
-    return [row[0] for row in db.all("SELECT DISTINCT peer FROM leads WHERE node = ?", (node,))]
+    rows = db.known(
+        (led_to, node), ("leads",), lambda: db.all("SELECT DISTINCT peer FROM leads WHERE node = ?", (node,))
+    )
+    return [row[0] for row in rows]
 
 
 def forget_leads(db: Database, peer: bytes) -> None:

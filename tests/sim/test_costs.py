@@ -11,6 +11,7 @@ import pytest
 
 from p2p_agents.conversation import record
 from p2p_agents.core.api import commands
+from p2p_agents.core.turn import schedule
 from p2p_agents.store import contacts
 from p2p_agents.store.contacts import Trust
 from p2p_agents.store.journal import target
@@ -20,6 +21,7 @@ from tests.sim.world import Disk
 MESSAGES = 20
 ALONE = 23, 15  # statements at most for each message where it has transactions of its own, at its sender and its reader
 STREAM = 100
+SECOND = 4  # statements of a second in which nothing happens
 STREAMED = 6.6, 3.6  # where many go in one
 
 
@@ -90,6 +92,20 @@ def test_a_message_costs_no_more_where_there_are_many_contacts(world, pair):
         alice.sends(bob, f"to one of many {number}")
     assert sum("UNION" in said for said in read) == 1
     assert few <= ALONE[0]
+
+
+def test_a_second_costs_no_more_statements_where_there_are_many_linked_peers(world):
+    hub = world.agent("hub", policy="open")
+    for number in range(12):
+        peer = world.agent(f"peer{number}", policy="open")
+        hub.befriends(peer)
+        peer.befriends(hub)
+    world.settle()
+    assert len(hub.core.links) == 12
+    hub.node.run(schedule.second)
+    with counted(hub) as (said,):
+        hub.node.run(schedule.second)
+    assert len(said) <= SECOND
 
 
 def test_what_is_sealed_is_compared_with_its_hash_and_parsed_no_more(world, pair, monkeypatch):

@@ -135,6 +135,10 @@ def watch(core: Core, link: Link, key: PairKey) -> None:
     links and sessions begin again. Frames without content need no acknowledgement, so silence about them means
     nothing."""
     waiting = [held for held in core.pair_sessions(key) if held.frames]
+    if not waiting and link.allowance.left >= SESSION_FRAME_BYTES:  # nothing is under way, and more may go
+        if link.stall.progress:
+            link.stall = Stall()
+        return
     progress = (link.allowance.granted, *(held.session.sid + held.acked.to_bytes(8, "big") for held in waiting))
     stall = link.stall
     if progress != stall.progress or not (waiting or _is_starved(core, link)):
