@@ -59,3 +59,15 @@ def of_many(db: Database, agent: bytes) -> list[Conversation]:
     )
     found = (find(db, row[0]) for row in rows)
     return [conversation for conversation in found if conversation is not None]
+
+
+def of_both(db: Database, agent: bytes, peer: bytes) -> list[Conversation]:
+    """Those that both are in, but direct ones: as many are looked at as the peer is in, which are few."""
+    rows = db.all(
+        "SELECT p.conversation FROM members p CROSS JOIN conversations c ON c.id = p.conversation"
+        " CROSS JOIN members o ON o.conversation = p.conversation AND o.agent = ?"
+        " WHERE p.agent = ? AND c.kind <> ? ORDER BY p.conversation",
+        (agent, peer, DIRECT),
+    )
+    found = (find(db, row[0]) for row in rows)
+    return [conversation for conversation in found if conversation is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from p2p_agents.conversation.conversation import Conversation
+from p2p_agents.conversation.direct import direct
 from p2p_agents.store import conversations
 from tests.store.log_of import ALICE, BOB, CAROL, TALK
 
@@ -55,3 +56,18 @@ def test_all_that_are_kept(db):
     conversations.keep(db, THREE)
     conversations.keep(db, TALK)
     assert set(conversations.all_kept(db)) == {THREE, TALK}
+
+
+def test_those_of_two_are_found_by_the_one_who_is_in_fewer(db):
+    """What a link is for is asked whenever views are exchanged: that must not cost more with every contact."""
+    for conversation in (THREE, TALK, direct(ALICE, CAROL)):
+        conversations.keep(db, conversation)
+    assert conversations.of_both(db, ALICE, CAROL) == [THREE]
+    assert conversations.of_both(db, ALICE, b"x" * 32) == []
+    said = []
+    db._connection.set_trace_callback(said.append)
+    conversations.of_both(db, ALICE, CAROL)
+    db._connection.set_trace_callback(None)
+    first = db.one(f"EXPLAIN QUERY PLAN {said[0]}")[3]
+    assert "SEARCH p" in first
+    assert "agent=?" in first

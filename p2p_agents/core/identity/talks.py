@@ -56,8 +56,7 @@ def between(core: Core, hosted: Hosted, peer: bytes, conversation: bytes) -> Con
 
 def shared(core: Core, hosted: Hosted, peer: bytes) -> list[Conversation]:
     """All conversations that the agent and the peer are both members of; the one of them alone first."""
-    of_many = conversations.of_many(core.db, hosted.local.agent)
-    return [with_peer(hosted, peer), *(each for each in of_many if peer in each.members)]
+    return [with_peer(hosted, peer), *conversations.of_both(core.db, hosted.local.agent, peer)]
 
 
 def _direct(core: Core, hosted: Hosted) -> list[Conversation]:
