@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING
 
 from bridge import keys
@@ -22,7 +21,6 @@ from p2p_agents.wire.bridge_address import BridgeAddress
 if TYPE_CHECKING:
     from bridge.settings import Settings
 
-log = logging.getLogger(__name__)
 
 PORT_TRIES = 16  # port 0 must be free on UDP and on TCP: the second may be taken where the first is not
 

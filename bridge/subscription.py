@@ -11,8 +11,6 @@ from p2p_agents.limits import INT_MAX
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Blobs = list[tuple[int, bytes]]
-
 
 class Subscription:
     """`number` distinguishes it from an earlier one of the same queue; `known` is the highest cursor that may

@@ -295,18 +295,6 @@ class Client:
             raise errors.NodeTooOld(f"the node {greeting.get('node')} does not stop") from error
 
 
-def call(
-    method: str,
-    params: dict[str, Any] | None = None,
-    timeout: float | None = None,
-    *,
-    home: Home | None = None,
-) -> dict[str, Any]:
-    """One method on a connection of its own."""
-    with Client(home) as client:
-        return client.call(method, params, timeout)
-
-
 def stopped() -> errors.NodeUnreachable:
     """The error of a call that only waited when the node was stopped."""
     return errors.NodeUnreachable("the node was stopped", hint="the next command starts it again")

@@ -45,8 +45,9 @@ MOVES: dict[State, frozenset[State]] = {
 _RANK = {State.FAILED: 0, State.QUEUED: 1, State.RELAYED: 2, State.DELIVERED: 3, State.READ: 4}
 
 
-def may(old: State, new: State) -> bool:
-    return new in MOVES[old]
+def leading_to(new: State) -> list[State]:
+    """The states that a delivery may be in before it comes to be in `new`."""
+    return [old for old, following in MOVES.items() if new in following]
 
 
 def best(states: Iterable[State]) -> State:

@@ -20,7 +20,6 @@ from p2p_agents.wire.cbor import blob
 
 SCALAR_BYTES = 32
 SHARE_BYTES = 32
-TAG_BYTES = 64
 KEY_BYTES = 64
 
 _DSI = b"CPace255"

@@ -15,7 +15,6 @@ from p2p_agents.errors import BadSignature, Malformed
 from p2p_agents.wire.cbor import array, blob, decode, encode
 
 SEED_BYTES = 32
-PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 
 _PROTECTED = encode({1: -8})  # RFC 9052: alg = EdDSA; the only algorithm

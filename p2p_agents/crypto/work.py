@@ -12,7 +12,6 @@ import hashlib
 from p2p_agents.crypto.digest import H
 
 STAMP_BYTES = 32
-_TRIES = 1 << 16
 
 NEWCOMER_BITS = 4  # more than for a public queue: it is done once, and its effect lasts
 NEWCOMER_BITS_MOST = 22  # unless a public queue asks for more
@@ -41,16 +40,9 @@ def work_done(claim: bytes, stamp: bytes) -> int:
     return 256 - int.from_bytes(hashlib.sha256(claim + stamp).digest(), "big").bit_length()
 
 
-def find_stamp(claim: bytes, bits: int) -> bytes:
-    """A stamp of at least `bits`, after about 2**bits hashes: some 0.2 s for 18."""
-    start = 0
-    while (stamp := seek_stamp(claim, bits, start, _TRIES)) is None:
-        start += _TRIES
-    return stamp
-
-
 def seek_stamp(claim: bytes, bits: int, start: int, tries: int) -> bytes | None:
-    """The first such stamp among `tries` from number `start` on, or None."""
+    """The first stamp of at least `bits` among `tries` from number `start` on, or None. It takes about 2**bits hashes:
+    some 0.2 s for 18."""
     known = hashlib.sha256(claim)
     bound = 1 << (256 - bits)
     for number in range(start, start + tries):

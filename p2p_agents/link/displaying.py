@@ -74,13 +74,6 @@ class Displayer:
         """Take the code back; runs under way are refused."""
         return self._die(Reason.DEAD)
 
-    def deadline_ms(self) -> int | None:
-        """When `tick` is due next."""
-        if self._dead:
-            return None
-        waiting = [run.ends_ms for run in self._runs.values() if run.awaits]
-        return min([*waiting, *([] if self._taken else [self._ends_ms])], default=None)
-
     def received(self, run: int, data: bytes, now_ms: int) -> list[Action]:
         """Bytes of a peer, `run` being the caller's number for the connection or mailbox they came by."""
         before = self.tick(now_ms)

@@ -87,12 +87,6 @@ class Joiner:
         """The agent that it was told not to meet and that held the code; empty for none."""
         return self._met_barred
 
-    def deadline_ms(self) -> int | None:
-        """When `tick` is due next."""
-        if self._dead:
-            return None
-        return self._run.ends_ms if self._run else self._ends_ms
-
     def start(self, run: int, now_ms: int) -> list[Action]:
         """Ask a responder; a run that was under way is given up. Raises CodeDead when no try is left."""
         if self._dead or self._ends_ms <= now_ms:

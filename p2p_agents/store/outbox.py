@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.record import VOID
-from p2p_agents.conversation.states import State
+from p2p_agents.conversation.states import State, leading_to
 from p2p_agents.wire.payload import Item
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 NO_ROOM = "the peer has no room for more yet"  # why an entry that is offered again waits
 NO_DEVICE = b""  # the recipient's device is not known yet
+
+
+def _before(new: State) -> str:
+    """A condition on a row: that it may come to be in this state."""
+    return f"state IN ({', '.join(repr(str(old)) for old in leading_to(new))})"
+
+
+MAY_FAIL = _before(State.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,7 @@ def refuse(db: Database, row: int, why: str, now_ms: int) -> None:
     """The peer refused it for good. One that it took before stays delivered, a failed one keeps its first reason."""
     hold(db, row)
     db.run(
-        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state IN ('queued', 'relayed')",
+        f"UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND {MAY_FAIL}",  # noqa: S608 - constant
         (why, now_ms, row),
     )
 
@@ -222,9 +230,8 @@ def delivered(db: Database, rows: Sequence[int], now_ms: int) -> list[int]:
 def relayed(db: Database, rows: Sequence[int], now_ms: int) -> list[tuple[int, int]]:
     """A bridge keeps these rows' frames; (agent, entry) of those whose state changed."""
     return db.all(
-        "UPDATE outbox SET state = 'relayed', changed_ms = ?, since_ms = (SELECT lived_ms FROM clock)"
-        " WHERE state = 'queued'"
-        " AND id IN (SELECT value FROM json_each(?)) RETURNING agent, entry",
+        "UPDATE outbox SET state = 'relayed', changed_ms = ?, since_ms = (SELECT lived_ms FROM clock)"  # noqa: S608 - constant
+        f" WHERE {_before(State.RELAYED)} AND id IN (SELECT value FROM json_each(?)) RETURNING agent, entry",
         (now_ms, json.dumps(rows)),
     )
 
@@ -287,7 +294,7 @@ def drop(db: Database, row: int) -> None:
 def fail_unsealed(db: Database, row: int, why: str, now_ms: int) -> None:
     """Given up, but its void stays owed, so that the chain has no hole (PROTOCOL B6)."""
     db.run(
-        "UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND state IN ('queued', 'relayed')",
+        f"UPDATE outbox SET state = 'failed', why = ?, changed_ms = ? WHERE id = ? AND {MAY_FAIL}",  # noqa: S608 - constant
         (why, now_ms, row),
     )
 
@@ -304,8 +311,7 @@ def fail_waiting(db: Database, agent: int, entry: int, why: str, now_ms: int) ->
 def fail_sealed(db: Database, row: int, now_ms: int) -> None:
     """It may have arrived; a late acknowledgement still turns it into delivered."""
     db.run(
-        "UPDATE outbox SET state = 'failed', why = 'unconfirmed', changed_ms = ?"
-        " WHERE id = ? AND state IN ('queued', 'relayed')",
+        f"UPDATE outbox SET state = 'failed', why = 'unconfirmed', changed_ms = ? WHERE id = ? AND {MAY_FAIL}",  # noqa: S608 - constant
         (now_ms, row),
     )
 

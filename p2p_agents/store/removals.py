@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.store import agents, purges, readers
 from p2p_agents.store.agents import REMOVED
+from p2p_agents.store.outbox import MAY_FAIL
 
 if TYPE_CHECKING:
     from p2p_agents.store.agents import LocalAgent
@@ -94,9 +95,9 @@ def _fail(db: Database, agent: int, now_ms: int) -> tuple[int, ...]:
     """Nothing of it leaves any more; what was sealed, or lies at a bridge, may have arrived. The rows stay, for frames
     under way name them by numbers that must not come to mean others."""
     failed = db.all(
-        "UPDATE outbox SET state = 'failed', changed_ms = ?2,"
+        "UPDATE outbox SET state = 'failed', changed_ms = ?2,"  # noqa: S608 - constant
         " why = CASE WHEN sid IS NULL AND state = 'queued' THEN ?3 ELSE 'unconfirmed' END"
-        " WHERE agent = ?1 AND state IN ('queued', 'relayed') RETURNING entry",
+        f" WHERE agent = ?1 AND {MAY_FAIL} RETURNING entry",
         (agent, now_ms, WHY),
     )
     db.run("UPDATE outbox SET owed = 0, sid = NULL WHERE agent = ?", (agent,))

@@ -13,7 +13,6 @@ from p2p_agents.wire.layout import Typed
 from p2p_agents.wire.parts import Place
 
 KEY_BYTES = 32
-TOKEN_BYTES = 32
 TOKEN_CHARS = 128  # an admission token as typed by its owner
 
 Proof = Annotated[bytes, Bytes(at_most=512)]  # a COSE_Sign1 over one of the claims

@@ -21,7 +21,7 @@ from bridge.bounds import Quotas
 from bridge.keeping import STORE_NAME
 from bridge.operator import Operator
 from bridge.session import End
-from p2p_agents.crypto.work import find_stamp, work_claim
+from p2p_agents.crypto.work import work_claim
 from p2p_agents.errors import NoSocket, StoreBroken
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.quic.certificate import NodeCertificate
@@ -30,6 +30,7 @@ from p2p_agents.wire.relay_requests import Put, Side
 from tests.bridge.client import Queue, by_quic, by_web, met
 from tests.bridge.failing_commit import FailingCommit
 from tests.bridge.serving import in_loop, serving, until
+from tests.stamps import find_stamp
 
 Way = Callable[..., Any]
 QUEUE, OTHER = Queue("for bob"), Queue("for carol")

@@ -11,7 +11,7 @@ from bridge.bounds import Pace, Quotas
 from bridge.session import Carry, Close, End, Pool, Send, Unwatch
 from bridge.store import Refused
 from p2p_agents.crypto.signing import verify
-from p2p_agents.crypto.work import find_stamp, newcomer_bits, newcomer_claim, work_claim, work_done
+from p2p_agents.crypto.work import newcomer_bits, newcomer_claim, work_claim, work_done
 from p2p_agents.errors import Malformed
 from p2p_agents.limits import BLOB_BYTES
 from p2p_agents.wire import relay
@@ -32,6 +32,7 @@ from tests.bridge.desk import (
     refused,
     settle_all,
 )
+from tests.stamps import find_stamp
 
 QUEUE, OTHER, PUBLIC = Queue("one"), Queue("two"), Queue("three", public=True)
 

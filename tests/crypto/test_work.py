@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from p2p_agents.crypto.work import (
     STAMP_BYTES,
-    find_stamp,
     newcomer_bits,
     newcomer_claim,
     seek_stamp,
     work_claim,
     work_done,
 )
+from tests.stamps import find_stamp
 
 BRIDGE, CHALLENGE, QUEUE = b"b" * 32, b"c" * 32, b"q" * 32
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2p_agents.crypto.outer import token_hash
-from p2p_agents.crypto.work import find_stamp, newcomer_bits
+from p2p_agents.crypto.work import newcomer_bits
 from p2p_agents.errors import BridgeImpostor, BridgeRefused, BridgeUnreachable
 from p2p_agents.limits import (
     BACKOFF_MAX_S,
@@ -44,6 +44,7 @@ from p2p_agents.link.bridge_toll import STAMPS
 from p2p_agents.wire.relay_answers import Deliver, Fail, Notice, Refusal, Told
 from p2p_agents.wire.relay_requests import Ack, Create, Drop, Leave, Login, Meet, Put, Read, Side, Stamp, Tell
 from tests.link.bridges import OBSERVED, TOKEN, FakeBridge, Kept, Visit, key
+from tests.stamps import find_stamp
 
 WRITE = b"w" * 32
 GONE = Failure(BridgeUnreachable.code, "the connection ended")

@@ -34,13 +34,18 @@ def pair(world):
     return alice, bob
 
 
+def note(said, statement):
+    if not statement.startswith("--"):  # a trigger of the simulation's own
+        said.append(statement)
+
+
 @contextmanager
 def counted(*agents):
     """The statements that each agent's store is told, inside."""
     counts = []
     for agent in agents:
         said = []
-        agent.core.db._connection.set_trace_callback(said.append)
+        agent.core.db._connection.set_trace_callback(partial(note, said))
         counts.append(said)
     yield counts
     for agent in agents:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from p2p_agents.core.delivery import outbound
@@ -336,3 +338,13 @@ def test_the_largest_messages_pass_the_smallest_grants(world, monkeypatch):
     assert alice.links(bob)[0].meter.window == bob.links(alice)[0].meter.window == LINK_CREDIT_LEAST_BYTES
     assert bob.heard(alice) == alice.heard(bob) == said
     assert settled(alice.states(bob) + bob.states(alice))
+
+
+def test_the_simulation_lets_no_message_go_where_its_state_does_not_lead(world):
+    """Every test here is one of the legal moves too: `states.MOVES` is what the store's updates are held to."""
+    alice, bob = world.friends("alice", "bob")
+    alice.sends(bob, "hello")
+    world.settle()
+    with pytest.raises(sqlite3.IntegrityError, match="may not follow"):
+        alice.core.db.run("UPDATE outbox SET state = 'failed'")
+    alice.core.db.run("UPDATE outbox SET state = 'read'")

@@ -21,7 +21,7 @@ from typing import Any
 
 from p2p_agents.conversation.direct import direct
 from p2p_agents.conversation.record import Record
-from p2p_agents.conversation.states import State
+from p2p_agents.conversation.states import MOVES, State
 from p2p_agents.core.agents import hosting
 from p2p_agents.core.api import commands, reading
 from p2p_agents.core.contact import consent, directory
@@ -75,6 +75,13 @@ class Entropy:
         return False
 
 
+_LEGAL = ", ".join(f"'{old} {new}'" for old, following in MOVES.items() for new in following)
+_STATES = ", ".join(f"'{state}'" for state in State)  # a damaged one is mended
+NO_OTHER_MOVE = f"""CREATE TEMP TRIGGER no_other_move BEFORE UPDATE OF state ON outbox
+WHEN OLD.state <> NEW.state AND OLD.state IN ({_STATES}) AND OLD.state || ' ' || NEW.state NOT IN ({_LEGAL})
+BEGIN SELECT RAISE(ABORT, 'a message went from one state to another that may not follow it'); END"""
+
+
 class Disk(Database):
     """A store that dies, on request, right before or right after one of its commits, fails in one, taking effect or
     not, or is full for one statement."""
@@ -86,6 +93,11 @@ class Disk(Database):
     takes_effect = False
     statements = 0
     full_at: int | None = None
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        super()._adopt(connection)
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'").fetchone():
+            connection.execute(NO_OTHER_MOVE)
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> sqlite3.Cursor:
         self.statements += 1

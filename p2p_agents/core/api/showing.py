@@ -14,7 +14,7 @@ from p2p_agents.core.kernel.state import BridgedLink
 from p2p_agents.core.links import presence, releases
 from p2p_agents.core.relay import ways
 from p2p_agents.crypto.fingerprint import id_text, safety_number
-from p2p_agents.store import contacts, introductions, log, outbox, readers, sessions
+from p2p_agents.store import contacts, introductions, outbox, readers, sessions
 from p2p_agents.store.contacts import Trust
 from p2p_agents.wire.frame import Standing
 
@@ -353,10 +353,6 @@ def _crowd(core: Core, agent: int, peer_id: bytes) -> str | None:
         if peering.waiting and (pair in peering.waiting or pair in peering.pairs()):
             return ONE_BY_ONE
     return None
-
-
-def last_cursor(core: Core) -> str:
-    return cursor_text(core, log.last_cursor(core.db))
 
 
 def restored(core: Core, found: Restored) -> identity.Restored:

@@ -8,7 +8,7 @@ so that no contact sends what its owner left out.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from p2p_agents.conversation.direct import DIRECT
 from p2p_agents.core.agents import hosting, ownership
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from p2p_agents.store.queues import OwnQueue
     from p2p_agents.wire.gift import Floor
 
-Json = dict[str, Any]
 
 NO_AGENT = 0  # the agent number of an attempt by an installation without an agent
 ALL, NONE = "all", "none"

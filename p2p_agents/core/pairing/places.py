@@ -6,7 +6,6 @@ exchange. The LAN comes first: a joiner asks bridges only if nobody nearby has a
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from p2p_agents.core.kernel.effects import Meet, TellPlace
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 LAN_FIRST_S = 1.5  # a code on the LAN is found within this time; then bridges are asked too
 ENDED = 2  # places of the latest ended codes, where late peers are told so; few, since bridges lend few
 TOKEN_BYTES = 32
-
-log = logging.getLogger(__name__)
 
 
 def take_seats(core: Core) -> None:
