@@ -1,4 +1,4 @@
-"""Answers against their declaration: what a node really says is checked by it, and what a fake says is made of it."""
+"""Answers checked against their declaration: a node's real answers, and those that a fake makes from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurements run and print what they promise. No time is asserted: machines differ, and so do days."""
+"""The measurements run and print what they promise. No time is asserted, since machines differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fresh clone: its scripts find or make their environment, and its tests meet nothing of their user's."""
+"""A fresh clone: its scripts find or make their environment, and its tests touch nothing of their user's."""
 
 from __future__ import annotations
 

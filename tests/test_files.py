@@ -1,4 +1,4 @@
-"""A file that matters is whole, of its owner alone, and stands until the next one is on disk."""
+"""An important file is whole, readable by its owner only, and kept until the next version is on disk."""
 
 from __future__ import annotations
 

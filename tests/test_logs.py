@@ -1,4 +1,4 @@
-"""What strangers bring into a log line stays in it."""
+"""Text from strangers stays within its log line."""
 
 from __future__ import annotations
 

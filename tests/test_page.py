@@ -1,4 +1,4 @@
-"""docs/protocol.md says what the program does, so that another one can be written from it alone."""
+"""docs/protocol.md describes what the program does, so that another implementation can be written from it alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not hidden is said where people look for it."""
+"""What is not hidden is stated where people look for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`scripts/structure`: what it counts is so, and what docs/architecture.md promises of the house holds."""
+"""`scripts/structure` counts correctly, and what docs/architecture.md promises about the structure holds."""
 
 from __future__ import annotations
 

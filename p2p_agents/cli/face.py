@@ -1,4 +1,4 @@
-"""Common to all commands: whom they act for, how results and errors are printed, how they end."""
+"""Common to all commands: the agent they act for, how results and errors are printed, how they end."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Face:
         return self._noted(self._client.send({"agent": self.agent, **params}))
 
     def _noted(self, result: dict[str, Any]) -> dict[str, Any]:
-        """People are told once, beside the answer, that the node only reads; as JSON it is a field."""
+        """People are told once, beside the answer, that the node only reads; in JSON it is a field."""
         why = result.get("reads_only")
         if why and not self.json and not self._told:
             self._told = True

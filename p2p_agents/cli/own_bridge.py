@@ -30,9 +30,9 @@ POLL_S = 0.05
 READY_BYTES = 64 * 1024  # the first line of a bridge is under a kilobyte
 TUNNELS = ("cloudflared", "tailscale")  # in this order, whichever is installed
 TUNNEL_PORT = 443
-INVITED = 16  # nodes that one token admits which is given to several
-LINK_MINUTES = limits.PAIRING_CODE_MS // 60_000 + 1  # that the token in a link admits one node: the code's life
-ELSEWHERE = "192.0.2.1"  # an address of documentation (RFC 5737), reached by whatever route leads out
+INVITED = 16  # nodes admitted by one token meant for several
+LINK_MINUTES = limits.PAIRING_CODE_MS // 60_000 + 1  # validity of a link's token for one node: the code's life
+ELSEWHERE = "192.0.2.1"  # an address for documentation (RFC 5737), reached by the default route
 CLOUDFLARED_NAME = re.compile(rb"https://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.trycloudflare\.com)")
 
 
@@ -44,8 +44,8 @@ class OwnBridge:
         self._state = os.path.join(self.data, "host.json")
 
     def last(self) -> dict[str, Any] | None:
-        """What was started last and not stopped, whether or not it still runs: address, pid, admission, token, the
-        tunnel's name and pid, and the `public_host` that was asked for, if any."""
+        """The bridge last started and not stopped, whether or not it still runs: address, pid, admission, token, the
+        tunnel's name and pid, and the `public_host` that was given, if any."""
         try:
             with open(self._state, "rb") as file:
                 known = json.loads(file.read(READY_BYTES))
@@ -54,7 +54,7 @@ class OwnBridge:
         return known if isinstance(known, dict) and isinstance(known.get("address"), str) else None
 
     def running(self) -> dict[str, Any] | None:
-        """The same, when it runs: a bridge holds its lock, and a tunnel's program is there."""
+        """The same, if it runs: a bridge holds its lock, and a tunnel's program exists."""
         known = self.last()
         if known is None or not self._is_locked():
             return None
@@ -71,9 +71,9 @@ class OwnBridge:
         return False
 
     def start(self, port: int, public_host: str | None, tunnel: str | None, *, open_: bool) -> dict[str, Any]:
-        """Start it apart from the terminal and wait until it serves. Without a name that others reach this machine by,
-        its own address is told. It admits only those with a token, and `token` is this node's, unless it is `open_` to
-        anybody. Raises BridgeFailed."""
+        """Start it detached from the terminal and wait until it serves. Without a name by which others reach this
+        machine, its own address is used. It admits only those with a token, and `token` is this node's, unless it is
+        `open_` to anybody. Raises BridgeFailed."""
         os.makedirs(self.data, mode=0o700, exist_ok=True)
         token = None if open_ else self.invitation("this machine", accounts=1)
         how = ["--admission", "open" if open_ else "token"]
@@ -93,22 +93,22 @@ class OwnBridge:
         return known
 
     def invitation(self, label: str, *, accounts: int = INVITED, minutes: int = 0) -> str:
-        """A token that this bridge admits so many nodes by, running or not, and for so long; 0 is for good. Raises
+        """A token with which this bridge, running or not, admits so many nodes for so long; 0 means no limit. Raises
         BridgeFailed."""
         words = [sys.executable, "-P", "-m", "bridge", "token", "create", "--json", "--data", self.data]
         most = ["--accounts", str(accounts), "--minutes", str(minutes)]
         return str(json.loads(_run_tool([*words, "--label", label, *most]))["token"])
 
     def admitting(self, link: str, bridge: str) -> str:
-        """A link over `bridge` that admits whoever holds it, where that bridge is this one and admits by tokens: the
-        token lives as long as the code in the link, and serves one node. Raises BridgeFailed."""
+        """A link over `bridge` that admits its holder, if that bridge is this one and requires tokens: the token lives
+        as long as the code in the link, and admits one node. Raises BridgeFailed."""
         known = self.last()
         if known is None or is_open(known) or known["address"] != bridge:
             return link
         return f"{link}-{self.invitation('a link', accounts=1, minutes=LINK_MINUTES)}"
 
     def stop(self) -> dict[str, Any] | None:
-        """Stop it, wait until it left, and forget it; what it was. None when none was started."""
+        """Stop it, wait until it has ended, and forget it; returns what it was, or None if none was started."""
         known = self.last()
         if known is None:
             return None
@@ -173,7 +173,7 @@ def is_open(known: Mapping[str, Any]) -> bool:
 
 
 def address_here() -> str:
-    """Where the rest of this network reaches this machine; the machine itself where there is no network."""
+    """Where the rest of this network reaches this machine; the loopback address if there is no network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((ELSEWHERE, 9))  # sends nothing: it only asks which address would be used
@@ -242,7 +242,7 @@ def _is_program(pid: int, name: str) -> bool:
     except FileNotFoundError:
         if os.path.isdir("/proc/self"):
             return False
-    try:  # a system without /proc: that the process exists has to do
+    try:  # a system without /proc: it must be enough that the process exists
         os.kill(pid, 0)
     except OSError:
         return False

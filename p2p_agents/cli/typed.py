@@ -22,8 +22,7 @@ LINK = re.compile(r"https://([^/#\s]+)/p/[^/#\s]+#[A-Za-z]+-[A-Za-z]+-([A-Za-z2-
 
 
 def bridge_in(code: str) -> tuple[str, str | None] | None:
-    """Of a link of `pair --link`: the address of the bridge that it leads over, and the token that admits to it, where
-    it holds one."""
+    """From a link of `pair --link`: the address of its bridge, and the token that it contains, if any."""
     found = LINK.fullmatch(code)
     if found is None:
         return None
@@ -51,8 +50,8 @@ def read_code() -> str:
 
 
 def take_code(words: list[str], *, gives_agent: bool) -> str:
-    """The code that these arguments stand for: none ask for it, `-` is standard input. Raises Usage for a code itself
-    where it `gives_agent` away."""
+    """The code from these arguments: none asks for it, `-` reads standard input. Raises Usage for a code itself if it
+    `gives_agent` away."""
     if not words:
         return ask_code()
     if words == [STDIN]:
@@ -68,6 +67,6 @@ def take_code(words: list[str], *, gives_agent: bool) -> str:
 
 
 def warn_seen() -> None:
-    """On stderr, whatever stdout is for."""
+    """On stderr, whatever stdout is."""
     sys.stderr.write(output.fold(f"p2p-agents: {SEEN}", "  ", STDERR) + "\n")
     sys.stderr.flush()

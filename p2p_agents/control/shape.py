@@ -1,4 +1,4 @@
-"""The declared results, read: their fields with what each means, as a JSON Schema, and in short for the docs."""
+"""Reads the declared results: their fields and meanings, as a JSON Schema and in short form for the docs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneTy
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a result. `kind` is its type without the words about it."""
+    """One field of a result. `kind` is its type without the description."""
 
     name: str
     kind: Any
@@ -42,7 +42,7 @@ def schema(kind: Any, defs: Json) -> Json:
     if is_typeddict(kind):
         name = name_of(kind)
         if name not in defs:
-            defs[name] = {}  # a shape may hold itself
+            defs[name] = {}  # a shape may contain itself
             defs[name] |= schema_of_fields(kind, defs)
         return {"$ref": f"#/$defs/{name}"}
     origin, held = get_origin(kind), get_args(kind)
@@ -73,7 +73,7 @@ def shapes_in(kind: Any) -> list[type]:
 
 
 def notation(shape: type) -> str:
-    """A shape as one reads it: {messages: [Message], cursor, more}."""
+    """A shape as people read it: {messages: [Message], cursor, more}."""
     return "{" + ", ".join(map(told, fields(shape))) + "}"
 
 
@@ -94,14 +94,14 @@ def name_of(shape: type) -> str:
 
 
 def told(field: Field) -> str:
-    """A field in short: its name, and what it is where that is a shape, or one word."""
+    """A field in short: its name, and its type if that is a shape or a single word."""
     name = field.name if field.required else f"{field.name}?"
     is_word = len(choices_of(field.kind)) == 1
     return f"{name}: {_short(field.kind)}" if shapes_in(field.kind) or is_word else name
 
 
 def choices(kind: Any) -> str:
-    """The words that a field may hold, where they are several."""
+    """The values that a field may have, if they are listed."""
     held = choices_of(kind)
     return ", ".join(map(str, held)) if len(held) > 1 else ""
 

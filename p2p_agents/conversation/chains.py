@@ -70,8 +70,8 @@ def lost(runs: Iterable[Run], tips: Iterable[Tip]) -> bool:
 
 
 def before(runs: Sequence[Run], wanted: Mapping[bytes, tuple[int, bytes]]) -> list[Run]:
-    """My runs as far as they say nothing of entries that I want to be given again: of an epoch, from a seq on, behind
-    the entry with that hash. What follows from them is left out too, or a peer would take them to be held with it."""
+    """My runs without the entries that I want to be sent again, and all that follow them: given for each epoch as a seq
+    and the hash before it. A peer would otherwise take those that follow to be held together with them."""
     ends = dict(wanted)
     kept = []
     for run in sorted(runs, key=lambda run: run.first):

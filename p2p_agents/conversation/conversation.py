@@ -1,4 +1,4 @@
-"""Who talks with whom: every entry belongs to one conversation, and a link carries those that both its ends are in."""
+"""Conversations: every entry belongs to one, and a link carries those that both its ends are members of."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """An id that both sides know, the kind that says by which rules it goes, and its agents."""
+    """An id that both sides know, the kind that determines its rules, and its members."""
 
     id: bytes
     kind: str
     members: frozenset[bytes]  # agent ids
 
     def others(self, agent: bytes) -> list[bytes]:
-        """Whom one of the members speaks to; nobody, where it is alone."""
+        """The other members; empty for one that is alone."""
         return sorted(self.members - {agent})

@@ -27,7 +27,7 @@ class State(StrEnum):
 
     @classmethod
     def nearest(cls, word: str) -> State:
-        """As it was kept, though a disk changed a letter; what is like none of them waits."""
+        """The stored word, even if the disk changed a letter; QUEUED if it is like none of them."""
         alike = [state for state in cls if len(state) == len(word)]
         return min(alike, key=lambda s: sum(a != b for a, b in zip(s, word, strict=True)), default=cls.QUEUED)
 

@@ -1,4 +1,4 @@
-"""What the core is told of a bridge, and what people are."""
+"""What the core and people are told about a bridge."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Channel:
 
     server_key: bytes
     peer: bytes
-    peer_device: bytes  # empty for the opener until the acceptor has told it
+    peer_device: bytes  # empty for the opener until the acceptor has sent it
     node: bytes  # our own node's TLS key
     incarnation: int
     peer_node: bytes = b""  # the TLS key that the peer's node proved, if it is the connection's server
@@ -155,8 +155,8 @@ def check(
 
 
 def _merged(hello: Hello, device: bytes, known: Identity | None) -> Identity:
-    """A contact whose key changed must show the log entry that says so. One of several devices may not have heard yet
-    of an entry that another one added."""
+    """A contact whose key changed must show the log entry for it. One of several devices may not know yet an entry that
+    another one added."""
     try:
         return merge(known, hello.start, hello.entries)
     except IdentityFork:

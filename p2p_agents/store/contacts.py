@@ -295,7 +295,7 @@ class Request:
 
 
 _REQUEST_COLUMNS = "digest, peer, name, kind, entry, text, time_ms, state"
-_REQUEST = "p2pa/1 request row"  # what the digests of rows are over: all that was said, but not what became of it
+_REQUEST = "p2pa/1 request row"  # covered by the digests of rows: the claims, but not the decision
 
 
 def _digest(said: Sequence[bytes | str | int]) -> bytes:
@@ -324,7 +324,7 @@ def requests(db: Database, agent: int, state: str = "pending") -> list[Request]:
 
 
 def drop_damaged_requests(db: Database) -> int:
-    """Who made one asks again."""
+    """Their senders ask again."""
     rows = db.all(f"SELECT {_REQUEST_COLUMNS}, agent FROM requests")  # noqa: S608 - constant
     damaged = [(row[-1], row[1]) for row in rows if row[-2] not in REQUEST_STATES or not _requests([row[:-1]])]
     db.many("DELETE FROM requests WHERE agent = ? AND peer = ?", damaged)
@@ -360,7 +360,7 @@ def forget_requests(db: Database, before_ms: int) -> None:
 
 
 def longest_pending(db: Database, agent: int, after: int) -> bytes | None:
-    """Who waits longest for an answer, but for so many who wait longer."""
+    """The peer that waits longest for an answer, not counting `after` others that wait longer still."""
     row = db.one(
         "SELECT peer FROM requests WHERE agent = ? AND state = 'pending' ORDER BY since_ms, time_ms, peer"
         " LIMIT 1 OFFSET ?",

@@ -181,7 +181,7 @@ def supply_body(db: Database, entry: int, body: bytes) -> None:
 
 
 def mend_body(db: Database, entry: int, body: bytes) -> None:
-    """The body that was signed, in place of one that the disk changed."""
+    """Put the signed body in place of one that the disk changed."""
     db.run("DELETE FROM bodies WHERE entry = ? AND body <> ?", (entry, body))
     supply_body(db, entry, body)
 
@@ -236,7 +236,7 @@ def index_words(db: Database, limit: int) -> bool:
 
 
 def _text(body: bytes) -> str:
-    """Nothing of a body that a disk damaged so that it is none."""
+    """Empty for a body so damaged that it is no longer one."""
     try:
         return decode_body(body).decode("utf-8", errors="replace")
     except Malformed:

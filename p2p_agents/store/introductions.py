@@ -1,4 +1,4 @@
-"""Introductions: who was introduced by whom, what was decided, and where those who were accepted are said to live."""
+"""Introductions: who was introduced by whom, the decision, and where accepted ones are said to live."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Introduction:
 
 
 _COLUMNS = "digest, peer, introducer, name, kind, card, time_ms, state"
-_ROW = "p2pa/1 introduction row"  # what the digests of rows are over: what was said, but not what became of it
+_ROW = "p2pa/1 introduction row"  # covered by the digests of rows: the claims, but not the decision
 _STATES = ("pending", "accepted", "rejected", "blocked")
 
 
@@ -36,12 +36,12 @@ def _digest(said: Sequence[bytes | str | int]) -> bytes:
 
 
 def _read(rows: list[Row]) -> list[Introduction]:
-    """Without those that a disk damaged."""
+    """Without those that the disk damaged."""
     return [Introduction(*row[1:]) for row in rows if not row[0] or row[0] == _digest(row[1:-1])]
 
 
 def drop_damaged(db: Database) -> int:
-    """Who introduced somebody may do so again."""
+    """The introducer may introduce them again."""
     rows = db.all(f"SELECT {_COLUMNS}, agent FROM introductions")  # noqa: S608 - constant
     damaged = [row for row in rows if row[7] not in _STATES or not _read([row[:-1]])]
     db.many(
@@ -60,7 +60,7 @@ def save(db: Database, agent: int, i: Introduction) -> None:
 
 
 def pending(db: Database, agent: int, peer: bytes | None = None) -> list[Introduction]:
-    """Of one peer, or of all, in order of arrival."""
+    """Those of one peer, or of all, in order of arrival."""
     only, parameters = ("", ()) if peer is None else (" AND peer = ?", (peer,))
     sql = f"SELECT {_COLUMNS} FROM introductions WHERE agent = ? AND state = 'pending'{only} ORDER BY time_ms"  # noqa: S608 - constants
     return _read(db.all(sql, (agent, *parameters)))

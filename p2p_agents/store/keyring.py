@@ -43,7 +43,7 @@ class AgentSecrets:
 
 
 def write_agent_key(directory: str, agent: bytes, secrets: AgentSecrets) -> str:
-    """On disk, and synced, before it returns; where the file of before is kept, "" if there was none."""
+    """Write the file, synced to disk; returns where the previous file is kept, "" if there was none."""
     path, kept = _agent_path(directory, agent), ""
     seeds = [secrets.root, secrets.next_root, secrets.device]
     with translated():
@@ -105,7 +105,7 @@ def _read_agent(path: str) -> AgentSecrets:
 
 
 def destroy_agent_key(directory: str, agent: bytes, device: bytes = b"") -> None:
-    """An agent that was removed. Its device key goes too where it was kept for the attempt that linked it."""
+    """For a removed agent. Its device key is also deleted where it was kept for the attempt that linked it."""
     settle(directory, agent)
     with translated():
         _unlink(_agent_path(directory, agent))
@@ -115,7 +115,7 @@ def destroy_agent_key(directory: str, agent: bytes, device: bytes = b"") -> None
 
 
 def _linking_device(directory: str) -> bytes:
-    """The public part of the key that attempts to be linked offer; empty while there is none."""
+    """The public part of the key that linking attempts offer; empty if there is none."""
     path = os.path.join(directory, _LINKING)
     return SigningKey.from_seed(_seed(path, b"")).public if os.path.exists(path) else b""
 
@@ -126,13 +126,13 @@ def node_seed(directory: str, fresh: bytes) -> bytes:
 
 
 def linking_seed(directory: str, fresh: bytes) -> bytes:
-    """The seed of the device key that every attempt to be linked offers, until one has come to its end: an attempt
-    that broke off when the other side had taken the device in is made again with the same key."""
+    """The seed of the device key that every linking attempt offers, until one has ended: an attempt that broke off
+    after the other side had added the device is repeated with the same key."""
     return _seed(os.path.join(directory, _LINKING), fresh)
 
 
 def end_linking(directory: str) -> None:
-    """That key is used for no other attempt."""
+    """The key is used for no other attempt."""
     with translated():
         _unlink(os.path.join(directory, _LINKING))
         sync_directory(directory)
@@ -152,7 +152,7 @@ def _agent_path(directory: str, agent: bytes) -> str:
 
 
 def _kept(path: str) -> list[str]:
-    """Files of before, oldest first: a few at most, as many as one transaction wrote."""
+    """Previous files, oldest first: only as many as one transaction wrote."""
     numbered = (f"{path}.{number}.old" for number in itertools.count())
     return list(itertools.takewhile(os.path.exists, numbered))
 
@@ -164,7 +164,7 @@ def _unlink(path: str) -> None:
 
 @contextmanager
 def _readable(path: str, at_least: int, at_most: int) -> Iterator[list[Any]]:
-    """The fields of a key file behind its version; what is wrong with one is said of its name alone."""
+    """The fields of a key file after its version; errors name the file, never its content."""
     try:
         with open(path, "rb") as file:
             fields = array(decode(file.read(KEY_FILE_BYTES)), at_least, at_most, what="key file")

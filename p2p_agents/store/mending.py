@@ -1,8 +1,8 @@
-"""What a disk changed in rows that others vouch for: put right when a store is opened, before anybody reads it.
+"""Repairs rows that the disk damaged and other rows confirm, when a store is opened and before anybody reads it.
 
-An id is a hash or a key: two honest ones never differ in a single byte, so one that does is the other one, damaged.
-Which of the two is true, an identity log tells. Chains and conversations are made anew from the entries they sum up.
-Where only a few words are possible, it is the nearest. What nothing vouches for is given up, to be asked for again.
+An id is a hash or a key: two honest ones never differ in just one byte, so one that does is a damaged copy of the
+other. An identity log decides which of the two is right. Chains and conversations are rebuilt from their entries. A
+field with only a few possible words gets the nearest one. What nothing confirms is dropped, to be requested again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_AGENTS = (  # where ids of agents stand, and of which rows
+_AGENTS = (  # where ids of agents are, and in which rows
     ("agents", "agent", "1"),
     ("identities", "agent", "1"),
     ("devices", "agent", "1"),
@@ -59,7 +59,7 @@ _DEVICES = (
     ("own_queues", "peer_device", "1"),
     ("outbox", "device", "owed = 1"),
 )
-_WORDS = {  # of an agent of this node, and what stands for a word that is none of them
+_WORDS = {  # of an agent of this node, and the default for an unknown word
     "status": (STATUSES, STATUSES[0]),
     "policy": (tuple(map(str, Policy)), str(Policy.ASK)),
     "introductions": (tuple(map(str, Introductions)), str(Introductions.ASK)),
@@ -68,7 +68,7 @@ _ID_BYTES = 32
 
 
 def mend(db: Database) -> int:
-    """How many rows were put right or given up."""
+    """The number of rows repaired or dropped."""
     mended = sum(part(db) for part in (_meta, _ids, _hosted, _chains, _outbox, _offers))
     if mended:
         logger.error("%d rows were damaged on the disk, and were repaired or dropped", mended)
@@ -85,7 +85,7 @@ def _ids(db: Database) -> int:
 
 
 def _true_ids(db: Database, places: Sequence[tuple[str, str, str]], is_true: Callable[[bytes, bytes], bool]) -> int:
-    """`is_true` is asked of an id and the one that is like it."""
+    """`is_true` is called with an id and the similar one."""
     found = {
         row[0]
         for table, column, which in places
@@ -100,7 +100,7 @@ def _true_ids(db: Database, places: Sequence[tuple[str, str, str]], is_true: Cal
 
 
 def _near(ids: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
-    """Pairs that differ in one byte. Such have a half in common."""
+    """Pairs that differ in one byte. Such ids have one half in common."""
     halves: dict[tuple[int, bytes], list[bytes]] = defaultdict(list)
     for each in ids:
         if len(each) == _ID_BYTES:
@@ -114,14 +114,14 @@ def _differing(one: bytes, other: bytes) -> int:
 
 
 def _is_named(db: Database, device: bytes, twin: bytes) -> bool:
-    """Whether the log of the agent that is said to own one of the two brings the first in."""
+    """Whether the log of the agent that seems to own one of the two contains the first."""
     owners = {owner for owner in (agents.owner_of(db, device), agents.owner_of(db, twin)) if owner}
     logs = [agents.load_identity(db, owner) for owner in owners]
     return any(log is not None and device in (*log.devices, *log.revoked) for log in logs)
 
 
 def _replace(db: Database, places: Sequence[tuple[str, str, str]], wrong: bytes, right: bytes) -> int:
-    """Where the right row is there too, it is the one that stays."""
+    """If the right row exists too, it is kept."""
     changed = 0
     for table, column, which in places:
         where = f"{column} = ? AND {which}"
@@ -130,11 +130,12 @@ def _replace(db: Database, places: Sequence[tuple[str, str, str]], wrong: bytes,
     return changed
 
 
-# --- what a word or a number may be ---
+# --- words and numbers ---
 
 
 def _meta(db: Database) -> int:
-    """Without a generation no cursor means anything; a number that no clock or table can have given counts as none."""
+    """Without a generation cursors are meaningless; a number that no clock or table can have produced counts as
+    missing."""
     rows = db.all("SELECT key, value FROM meta")
     wrong = [(key,) for key, value in rows if len(value) == 8 and int.from_bytes(value, "big") > INT_MAX]
     db.many("DELETE FROM meta WHERE key = ?", wrong)
@@ -145,7 +146,7 @@ def _meta(db: Database) -> int:
 
 
 def _hosted(db: Database) -> int:
-    """Agents of this node are announced under what stands here: it must be a name, a kind and a status."""
+    """Agents of this node are announced with this data: it must be a valid name, kind and status."""
     return sum(_mend_agent(db, local) for local in agents.agents(db))
 
 
@@ -160,13 +161,13 @@ def _mend_agent(db: Database, local: agents.LocalAgent) -> int:
 
 
 def _nearest(word: str, words: Iterable[str], otherwise: str) -> str:
-    """The known word that differs in one letter at most, else what is given."""
+    """The known word that differs in at most one letter, otherwise the default."""
     alike = [each for each in words if len(each) == len(word) and sum(a != b for a, b in zip(each, word)) <= 1]  # noqa: B905 - of one length
     return alike[0] if alike else otherwise
 
 
 def _outbox(db: Database) -> int:
-    """Of what is owed. A settled row is read as the nearest state."""
+    """Rows that are owed. A settled row is read as the nearest state."""
     misplaced = db.run(
         "UPDATE outbox SET conversation = (SELECT conversation FROM entries e WHERE e.id = outbox.entry)"
         " WHERE owed = 1 AND conversation <> (SELECT conversation FROM entries e WHERE e.id = outbox.entry)"
@@ -178,7 +179,7 @@ def _outbox(db: Database) -> int:
 
 
 def _offers(db: Database) -> int:
-    """Requests and introductions: who made one makes it again, or says it again when asked."""
+    """Requests and introductions: their senders make them again, or repeat them when asked."""
     return contacts.drop_damaged_requests(db) + introductions.drop_damaged(db)
 
 
@@ -192,7 +193,7 @@ def _chains(db: Database) -> int:
     return mended + _conversations(db)
 
 
-_PARTED = (  # the last entry of a run is another one than its chain says, or there is none; a floor has none
+_PARTED = (  # the last entry of a run differs from what its chain says, or is missing; a floor has none
     "SELECT c.conversation, c.device, c.epoch, c.hash, e.hash, e.signed, e.kind FROM chains c LEFT JOIN entries e"
     " ON e.conversation = c.conversation AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.last"
     " WHERE c.last >= c.first AND e.hash IS NOT c.hash"
@@ -210,7 +211,7 @@ _MISSING = (  # runs of entries that have no chain
 def _mend_chain(
     db: Database, conversation: bytes, device: bytes, epoch: bytes, said: bytes, held: bytes | None, *entry: Any
 ) -> int:
-    """A chain's hash gives way to that of its last entry, where that is one; a chain without entries is none."""
+    """A chain's hash is replaced by that of its last entry, if there is one; a chain without entries is removed."""
     which = "WHERE conversation = ? AND device = ? AND epoch = ?"
     if held is not None:
         signed, kind = entry
@@ -220,12 +221,12 @@ def _mend_chain(
         return 1
     found = entries.find(db, said)
     if found is not None and not is_intact(entries.load(db, found)):
-        return 0  # as here
+        return 0  # here too
     return db.run(f"DELETE FROM chains {which}", (conversation, device, epoch)).rowcount  # noqa: S608 - constant
 
 
 def _conversations(db: Database) -> int:
-    """Of two, the id tells the members and the kind."""
+    """Of two candidates, the id tells which members and kind are right."""
     mended = db.run(
         "INSERT INTO conversations SELECT conversation, 'direct', max(lamport) FROM chains WHERE true GROUP BY 1"
         " ON CONFLICT (id) DO UPDATE SET lamport = excluded.lamport WHERE lamport < excluded.lamport"
@@ -241,13 +242,13 @@ def _conversations(db: Database) -> int:
 
 
 def _is_direct(conversation: Conversation) -> bool:
-    """Whether it is what its members make it."""
+    """Whether its id follows from its members."""
     members = sorted(conversation.members)
     return len(members) in (1, 2) and direct(members[0], members[-1]) == conversation
 
 
 def _pairs(db: Database) -> list[Conversation]:
-    """All that agents of this node may have with somebody."""
+    """All conversations that agents of this node may have with somebody."""
     own = db.all("SELECT id, agent FROM agents")
     peers = db.all(
         "SELECT agent, peer FROM contacts UNION SELECT agent, peer FROM outbox UNION SELECT id, agent FROM agents"

@@ -1,4 +1,4 @@
-"""What is deleted for good (PROTOCOL A5): bodies that an agent purges, and all of a conversation that ended."""
+"""Deletion for good (PROTOCOL A5): bodies that an agent purges, and all of a conversation that ended."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def candidate(db: Database, agent: int, kinds: Sequence[str], entry: int) -> Can
 
 
 def purge(db: Database, agent: int, entry_ids: Sequence[int]) -> None:
-    """Remove them from the agent's log. A body goes with the last agent of the node that had it (PROTOCOL A4)."""
+    """Remove them from the agent's log. A body is deleted with the last agent of the node that had it (PROTOCOL A4)."""
     db.many("INSERT OR IGNORE INTO purged VALUES (?, ?)", [(agent, entry) for entry in entry_ids])
     db.many(
         "DELETE FROM bodies WHERE entry = ? AND NOT EXISTS (SELECT 1 FROM log l WHERE l.entry = bodies.entry"
@@ -67,7 +67,7 @@ def purge(db: Database, agent: int, entry_ids: Sequence[int]) -> None:
 
 
 def give_back(db: Database, agent: int, entry: int, body: bytes) -> None:
-    """A human brought it back, out of a copy."""
+    """A human restored it from a copy."""
     db.run("DELETE FROM purged WHERE agent = ? AND entry = ?", (agent, entry))
     supply_body(db, entry, body)
 
@@ -85,7 +85,7 @@ _OF_ENTRY = ("outbox", "bodies", "voids", "purged", "keys", "log")
 
 
 def end(db: Database, conversation: bytes, why: str, now_ms: int) -> None:
-    """Nothing is sent, taken or shown of it any more. The only way by which entries ever go: see `clear_ended`."""
+    """Nothing of it is sent, taken or shown any more. Entries are deleted in no other way: see `clear_ended`."""
     db.run("INSERT OR IGNORE INTO ended (conversation, why, time_ms) VALUES (?, ?, ?)", (conversation, why, now_ms))
     for table in _OF_CONVERSATION:
         db.run(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))  # noqa: S608 - constant
@@ -94,14 +94,14 @@ def end(db: Database, conversation: bytes, why: str, now_ms: int) -> None:
 
 
 def uncleared(db: Database) -> bytes | None:
-    """A conversation that ended, and of which something is left."""
+    """A conversation that ended and has entries left."""
     row = db.one("SELECT conversation FROM ended WHERE cleared = 0 LIMIT 1")
     return row[0] if row else None
 
 
 def clear_ended(db: Database, conversation: bytes, limit: int) -> bool:
-    """Delete some more of its entries, with all that hangs on them; True when none is left. The word index knows them
-    still: see `forget_words`."""
+    """Delete some more of its entries, with everything that depends on them; True if none is left. The word index still
+    has them: see `forget_words`."""
     rows = db.all("SELECT id FROM entries WHERE conversation = ? LIMIT ?", (conversation, limit))
     entries = json.dumps([row[0] for row in rows])
     db.run(

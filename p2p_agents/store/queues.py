@@ -32,13 +32,13 @@ class OwnQueue:
 
     @property
     def route(self) -> Route:
-        """The route that its writer is told."""
+        """The route to send to its writer."""
         return Route(self.bridge, self.queue, self.token, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Of session `sid`, frames before `position` are stored at the bridge."""
+    """Frames of session `sid` before `position` are stored at the bridge."""
 
     sid: bytes
     position: int

@@ -1,7 +1,7 @@
-"""An agent that leaves this store: its rows go at once, its bodies page by page, and none of both comes back.
+"""Removes an agent from this store: its rows at once, its bodies page by page; nothing of either comes back.
 
-What stays is what chains and bindings are made of: the entries without their bodies, the identity log, and a row under
-its number, which no other agent is ever given. It has no name there.
+What chains and bindings need stays: the entries without their bodies, the identity log, and a row with its number,
+which no other agent gets. The row contains no name.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from p2p_agents.store.agents import LocalAgent
     from p2p_agents.store.database import Database
 
-WHY = "the agent was removed"  # why what it had not delivered failed
-_OF_AGENT = (  # tables of what an agent knew and decided
+WHY = "the agent was removed"  # why undelivered messages of it failed
+_OF_AGENT = (  # tables of an agent's knowledge and decisions
     *("contacts", "pins", "allowed", "requests", "introductions", "doors", "askers", "readers", "marks", "keys"),
     *("events", "read_elsewhere", "unshared", "shared"),
 )
@@ -28,7 +28,7 @@ _OF_SESSION = ("frames", "received")
 
 @dataclass(frozen=True, slots=True)
 class Stake:
-    """What goes with an agent: messages that wait for others, those it has not read, and its other installations."""
+    """What is removed with it: messages that wait for others, those it has not read, and its other installations."""
 
     owed: int
     unread: int
@@ -37,7 +37,7 @@ class Stake:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What the rest of the node is to let go of: entries that failed, contacts, sessions, bridges of queues."""
+    """What the rest of the node should let go of: entries that failed, contacts, sessions, bridges of queues."""
 
     failed: tuple[int, ...]
     peers: tuple[bytes, ...]
@@ -46,7 +46,7 @@ class Left:
 
 
 def stake(db: Database, local: LocalAgent) -> Stake:
-    """Counted as people count: a message once, however many devices it is for."""
+    """Counted as people count: a message once, for any number of devices."""
     owed = db.one(
         "SELECT count(DISTINCT o.entry) FROM outbox o JOIN entries e ON e.id = o.entry"
         " WHERE o.agent = ?1 AND o.state IN ('queued', 'relayed') AND e.author = ?2 AND o.peer <> ?2 AND NOT EXISTS"
@@ -67,7 +67,7 @@ def _elsewhere(db: Database, local: LocalAgent) -> list[bytes]:
 
 
 def remove(db: Database, local: LocalAgent, now_ms: int) -> Left:
-    """It lives here no more, and its name is free. What it said and heard is still there: see `clear`."""
+    """It no longer lives here, and its name is free. Its messages are still in the store: see `clear`."""
     left = Left(
         _fail(db, local.id, now_ms),
         _firsts(db, "SELECT peer FROM contacts WHERE agent = ?", local.id),
@@ -81,7 +81,7 @@ def remove(db: Database, local: LocalAgent, now_ms: int) -> Left:
         db.run(f"DELETE FROM {table} WHERE device = ?", (local.device,))  # noqa: S608 - constant
     for table in _OF_AGENT:
         db.run(f"DELETE FROM {table} WHERE agent = ?", (local.id,))  # noqa: S608 - constant
-    if not _elsewhere(db, local):  # nobody goes by its name any more, to those of this node either
+    if not _elsewhere(db, local):  # nobody uses its name any more, not even for agents of this node
         db.run("DELETE FROM pins WHERE peer = ?", (local.agent,))
     db.run(  # no agent can be called so: a name has no space
         "UPDATE agents SET name = 'removed ' || id, kind = 'other', chosen = 0, removed_ms = max(1, ?), emptied = 0"
@@ -92,8 +92,8 @@ def remove(db: Database, local: LocalAgent, now_ms: int) -> Left:
 
 
 def _fail(db: Database, agent: int, now_ms: int) -> tuple[int, ...]:
-    """Nothing of it leaves any more; what was sealed, or lies at a bridge, may have arrived. The rows stay, for frames
-    under way name them by numbers that must not come to mean others."""
+    """Nothing of it is sent any more; what was sealed, or is at a bridge, may have arrived. The rows stay, because
+    frames in flight name them by numbers that must not get another meaning."""
     failed = db.all(
         "UPDATE outbox SET state = 'failed', changed_ms = ?2,"  # noqa: S608 - constant
         " why = CASE WHEN sid IS NULL AND state = 'queued' THEN ?3 ELSE 'unconfirmed' END"
@@ -105,7 +105,7 @@ def _fail(db: Database, agent: int, now_ms: int) -> tuple[int, ...]:
 
 
 def _forget_bundles(db: Database, local: LocalAgent) -> None:
-    """Of devices that no other agent of this node has to do with."""
+    """Those of devices that no other agent of this node knows."""
     db.run(
         "DELETE FROM bundles WHERE device IN (SELECT peer_device FROM pairs WHERE device = ?1)"
         " AND device NOT IN (SELECT peer_device FROM pairs WHERE device <> ?1)"
@@ -122,7 +122,7 @@ def _firsts(db: Database, sql: str, parameter: object) -> tuple[Any, ...]:
 
 
 def removed(db: Database) -> list[tuple[bytes, bytes]]:
-    """(agent, device) of those whose keys are to be on this disk no more."""
+    """(agent, device) of those whose keys must be deleted from this disk."""
     return db.all(f"SELECT agent, device FROM agents WHERE {REMOVED}")  # noqa: S608 - constant
 
 
@@ -131,7 +131,7 @@ def is_removed(db: Database, agent: bytes) -> bool:
 
 
 def unemptied(db: Database) -> tuple[int, int] | None:
-    """One of those that were removed and left bodies behind, and the entry up to which it has none."""
+    """A removed agent that left bodies behind, and the entry up to which it has none."""
     return db.one(
         f"SELECT id, emptied FROM agents WHERE {REMOVED}"  # noqa: S608 - constant
         " AND EXISTS (SELECT 1 FROM log l WHERE l.agent = agents.id AND l.entry > agents.emptied) LIMIT 1"
@@ -139,7 +139,7 @@ def unemptied(db: Database) -> tuple[int, int] | None:
 
 
 def clear(db: Database, agent: int, limit: int) -> None:
-    """Delete some more of its bodies, but those that another agent of the node has."""
+    """Delete some more of its bodies, except those that another agent of the node has."""
     rows = db.all(
         "SELECT entry FROM log WHERE agent = ?1 AND entry > (SELECT emptied FROM agents WHERE id = ?1)"
         " ORDER BY entry LIMIT ?2",

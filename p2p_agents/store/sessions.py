@@ -179,7 +179,7 @@ def received_digest(db: Database, sid: bytes, turn: int, n: int) -> bytes | None
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is known between one device of ours and one of a peer."""
+    """The counters of one of our devices and one of a peer."""
 
     gen_sent: int
     gen_seen: int

@@ -1,4 +1,4 @@
-"""A small client for tests: one connection, requests by number, and everything that comes, in order."""
+"""A small client for tests: one connection, requests by number, and everything that arrives, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session without anything around it: what a client says goes in, what is asked for comes out, time is a number."""
+"""A session on its own: client messages go in, actions come out, time is a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bridge's store on a disk that fails in a commit, which then took effect or not."""
+"""A bridge's store on a disk that fails in a commit, which may or may not take effect."""
 
 from __future__ import annotations
 

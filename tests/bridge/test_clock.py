@@ -1,4 +1,4 @@
-"""When a bridge lets its clock decide that blobs are old."""
+"""When a bridge trusts its clock that blobs are old."""
 
 from __future__ import annotations
 

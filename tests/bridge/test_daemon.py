@@ -1,4 +1,4 @@
-"""The bridge as a process: what its log looks like."""
+"""The bridge as a process: its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a client says, in whatever order, and whatever the store answers: nothing raises, everything is bounded."""
+"""Any client messages, in any order, with any answers of the store: nothing raises, everything is bounded."""
 
 from __future__ import annotations
 

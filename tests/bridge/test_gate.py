@@ -1,4 +1,4 @@
-"""Who comes in by TCP: strangers are few, and whoever has the most of them makes room."""
+"""Who is let in by TCP: strangers are few, and the network with the most of them makes room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that mean ill: each is bounded, and others are served as before."""
+"""Hostile clients: each is limited, and others are served as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the TCP port answers to plain HTTP: health, figures, and nothing else that is not asked for by name."""
+"""Plain HTTP on the TCP port: health, figures, and nothing else unless asked for by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Meeting places, kept in one process and in Redis: two sides, each bound to its token, and what waits for them."""
+"""Meeting places, in one process and in Redis: two sides, each bound to its token, and the messages that wait for
+them."""
 
 from __future__ import annotations
 

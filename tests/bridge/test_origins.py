@@ -1,4 +1,4 @@
-"""Where clients come from: what one host or home has counts as one."""
+"""Where clients come from: everything of one host or home counts as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The invitation page: what it says, to whom, and what no path makes of it."""
+"""The invitation page: what it tells people and programs, and that no path changes it."""
 
 import asyncio
 import base64

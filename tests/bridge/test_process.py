@@ -1,4 +1,4 @@
-"""`p2p-bridge` as a process: killed, stopped, out of disk, asked by its operator, and what it says."""
+"""`p2p-bridge` as a process: killed, stopped, out of disk, used by its operator, and its output."""
 
 from __future__ import annotations
 

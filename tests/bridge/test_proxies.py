@@ -1,4 +1,4 @@
-"""Where a client comes from, as trusted proxies say it: read from the end, and nothing else believed."""
+"""Where a client comes from, as trusted proxies report it: read from the end, and nothing else believed."""
 
 from __future__ import annotations
 

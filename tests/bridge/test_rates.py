@@ -1,4 +1,4 @@
-"""Token buckets: a burst, then a pace, then as fast again after a rest."""
+"""Token buckets: a burst, then a pace, then a burst again after a rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several bridge processes over one Redis: whoever connects to whichever of them sees one bridge."""
+"""Several bridge processes over one Redis look like one bridge, whichever of them a client uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a store, kept by a cluster of three: every script's keys lie in one slot."""
+"""The contract of a store, on a Redis cluster of three: every script's keys are in one slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a store, kept by Redis, and what sharing it adds."""
+"""The contract of a store, on Redis, and what sharing it adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine of one connection: who may say what when, and what a client that lies gets."""
+"""The state machine of one connection: who may send what when, and how lying clients are answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What open accounts may hold: of one network, and all together. The stores' contract shows it held."""
+"""What open accounts may hold: of one network, and all together. The stores' contract tests that it is enforced."""
 
 from __future__ import annotations
 

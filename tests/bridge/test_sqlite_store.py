@@ -1,4 +1,4 @@
-"""The contract of a store, kept by SQLite, and what a file adds: modes, batches, full disks."""
+"""The contract of a store, on SQLite, and what a file adds: modes, batches, full disks."""
 
 from __future__ import annotations
 

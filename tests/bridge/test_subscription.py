@@ -1,4 +1,4 @@
-"""What one reader of a queue still wants, whatever comes while it is being fetched for."""
+"""What one reader of a queue still wants, whatever arrives while its blobs are fetched."""
 
 from bridge.subscription import Subscription
 

@@ -1,4 +1,4 @@
-"""The help of every command, as the pages have it."""
+"""The help of every command, as on the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Help and pages: complete, and true to the code."""
+"""Help and pages: complete, and matching the code."""
 
 from __future__ import annotations
 

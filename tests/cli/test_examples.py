@@ -1,4 +1,4 @@
-"""What a help tells people to type works."""
+"""The examples in the help work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The short way and Typer mean the same, or the short way is not taken."""
+"""The fast path and Typer mean the same, or the fast path is not taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program leaves on a machine, and that it takes nothing of anybody else's with it."""
+"""What the program leaves on a machine, and that removing it touches nothing of anybody else's."""
 
 from __future__ import annotations
 

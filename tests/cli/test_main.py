@@ -1,4 +1,4 @@
-"""What a hot command costs: counted in modules, which is the same on every machine."""
+"""The cost of a hot command: counted in modules, which is the same on every machine."""
 
 from __future__ import annotations
 

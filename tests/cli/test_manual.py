@@ -1,4 +1,4 @@
-"""The commands as data say what the parser does."""
+"""The commands described as data match the parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shell completes: for both names of the program, and never more than a plain word."""
+"""Shell completion: for both names of the program, and plain words only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that says what is waited for."""
+"""The line that tells what a command waits for."""
 
 from __future__ import annotations
 

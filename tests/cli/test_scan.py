@@ -1,4 +1,4 @@
-"""Codes out of pictures: our own, as cameras and terminals show them, and whatever else a file may be."""
+"""Codes read from pictures: our own, as cameras and terminals show them, and any other files."""
 
 from __future__ import annotations
 

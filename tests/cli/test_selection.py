@@ -1,4 +1,4 @@
-"""Chosen fields, and JSON without what says nothing."""
+"""Selected fields, and JSON without empty values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node that says what a test tells it to, behind the real control server, on a real socket, in a thread."""
+"""A node that answers as a test tells it, behind the real control server, on a real socket, in a thread."""
 
 from __future__ import annotations
 

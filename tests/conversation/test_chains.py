@@ -1,4 +1,4 @@
-"""What the peer holds, told from runs and tips alone."""
+"""What the peer holds, computed from runs and tips alone."""
 
 from __future__ import annotations
 

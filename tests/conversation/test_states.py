@@ -1,4 +1,4 @@
-"""States of a message's way, and which may follow which."""
+"""States of a message, and which may follow which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups: whole under their passphrase, and nothing otherwise; each way to fail says which it was."""
+"""Backups: complete under their passphrase, and nothing otherwise; each failure has an error of its own."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Pairing codes: what a screen shows, fingers find again."""
+"""Pairing codes: what a screen shows can be typed back."""
 
 import re
 

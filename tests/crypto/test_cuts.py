@@ -1,4 +1,4 @@
-"""What of a revoked device's entries is still believed."""
+"""Which entries of a revoked device are still accepted."""
 
 import hashlib
 

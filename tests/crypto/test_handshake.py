@@ -1,4 +1,4 @@
-"""Beginning a session, honestly and not."""
+"""Session start, honest and attacked."""
 
 from dataclasses import replace
 

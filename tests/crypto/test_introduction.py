@@ -1,4 +1,4 @@
-"""Introductions: confirmed unseen, then shown to one peer in one meeting."""
+"""Introductions: confirmed unseen, then shown to one peer in one pairing."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Codes for cameras: what a picture says, and what holding its secret proves."""
+"""Codes for cameras: the content of a picture, and what knowing its secret proves."""
 
 import base64
 

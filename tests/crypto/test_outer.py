@@ -1,4 +1,4 @@
-"""The outer seal: what a bridge keeps tells neither who nor how much."""
+"""The outer seal: what a bridge stores reveals neither the sender nor the size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPace: the draft's own answers, and what it withstands."""
+"""CPace: the draft's own test vectors, and attacks."""
 
 import json
 from pathlib import Path

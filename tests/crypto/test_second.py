@@ -1,4 +1,4 @@
-"""Another implementation, made from the protocol document, and this one understand each other."""
+"""Another implementation, written from the protocol document, and this one understand each other."""
 
 from p2p_agents.crypto import padding
 from tests.crypto.ends import End

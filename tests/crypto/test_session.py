@@ -1,4 +1,4 @@
-"""A session as one row."""
+"""A session stored as one row."""
 
 import pytest
 from hypothesis import given, settings

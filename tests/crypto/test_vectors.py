@@ -1,4 +1,4 @@
-"""Known answers, frozen: what was sealed, signed or stored by this version opens for ever."""
+"""Known answers, frozen: what this version sealed, signed or stored can be opened for ever."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Proof of work: found, checked, and good for one blob on one connection."""
+"""Proof of work: found, checked, and valid for one blob on one connection."""
 
 from __future__ import annotations
 

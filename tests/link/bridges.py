@@ -1,4 +1,4 @@
-"""A bridge in memory for machines in virtual time: it keeps its word, or breaks it where a test says so."""
+"""A bridge in memory for state machines in virtual time: honest, or dishonest if a test says so."""
 
 from __future__ import annotations
 

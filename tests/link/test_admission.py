@@ -1,4 +1,4 @@
-"""Token buckets, and what becomes of requests."""
+"""Token buckets, and decisions on requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told of a bridge: words, whatever code it answered."""
+"""What people are told of a bridge: words, for any code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node at a bridge: it gets through, reads what is its own, leaves what is others', and starts again."""
+"""A node at a bridge: it connects, reads its own queues, leaves blobs for others, and starts again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The side that shows a code: what kills it, and who gets it."""
+"""The side that shows a code: what ends it, and who gets it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Early frames, kept within bounds."""
+"""Early frames, kept within limits."""
 
 from __future__ import annotations
 

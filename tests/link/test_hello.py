@@ -1,4 +1,4 @@
-"""HELLO between two speakers, and everything that it must not be taken for."""
+"""HELLO between two speakers, and everything that must not pass for one."""
 
 from __future__ import annotations
 

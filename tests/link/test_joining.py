@@ -1,4 +1,4 @@
-"""The side that typed a code: how it guards its tries."""
+"""The side that typed a code: how it limits its tries."""
 
 import pytest
 

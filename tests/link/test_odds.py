@@ -1,4 +1,4 @@
-"""Guessing at a code: one guess in each run, three runs, and nothing to try out afterwards."""
+"""Guessing a code: one guess in each run, three runs, and nothing to try offline."""
 
 from __future__ import annotations
 

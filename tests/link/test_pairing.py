@@ -1,4 +1,4 @@
-"""Whole pairings, honest and attacked: who holds the words is met, and nobody else ever is."""
+"""Whole pairings, honest and attacked: whoever has the words is met, and nobody else."""
 
 import contextlib
 import dataclasses

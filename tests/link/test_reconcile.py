@@ -1,4 +1,4 @@
-"""What two views of one session mean."""
+"""Comparing two views of one session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes are dialled, and when."""
+"""Which nodes are dialed, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the discovery tests share: a recorder of what was found and lost, and an advert."""
+"""Shared by the discovery tests: a recorder of what was found and lost, and an advert."""
 
 from __future__ import annotations
 

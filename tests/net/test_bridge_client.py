@@ -1,4 +1,4 @@
-"""A bridge reached over real sockets: by the node's own, by a WebSocket, and by nobody else's."""
+"""A bridge reached over real sockets: by the node's own socket, by a WebSocket, and by nobody else's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between bridges and the core: what becomes of posts, queues, meeting places and news."""
+"""Between bridges and the core: posts, queues, meeting places and news."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The homes of versions that have landed, in tests/homes as scripts/home made them: each is opened by this version,
-with all it holds, wherever the upgrade was cut off before."""
+"""Homes of released versions, in tests/homes as made by scripts/home: this version opens each with everything in it,
+wherever the upgrade was cut off before."""
 
 from __future__ import annotations
 

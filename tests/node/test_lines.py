@@ -1,4 +1,4 @@
-"""Between endpoint and core: what becomes of bytes, closings and dials."""
+"""Between endpoint and core: bytes, closings and dials."""
 
 from __future__ import annotations
 

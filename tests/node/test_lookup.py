@@ -1,4 +1,4 @@
-"""What people type after `peers add`, as addresses."""
+"""What people type after `peers add`, resolved to addresses."""
 
 from __future__ import annotations
 

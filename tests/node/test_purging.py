@@ -1,4 +1,4 @@
-"""Deleting what messages say: what goes, what stays, and that nothing comes back (PROTOCOL A5)."""
+"""Deleting messages: what is deleted, what stays, and that nothing comes back (PROTOCOL A5)."""
 
 from __future__ import annotations
 

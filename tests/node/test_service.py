@@ -1,4 +1,4 @@
-"""The methods that wait: registered before they look, woken by what happens, bounded in time."""
+"""The methods that wait: registered before they look, woken by events, limited in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that people keep: private, whole, never over another, and read where they are plain."""
+"""Files that people keep: private, whole, never replacing another, and only read if they are plain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns of the decider: order, outcomes after the commit, what leaves the loop's thread, and its death."""
+"""Turns of the decider: order, outcomes after the commit, what leaves the loop's thread, and how it fails."""
 
 from __future__ import annotations
 

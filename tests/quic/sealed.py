@@ -1,4 +1,4 @@
-"""Hostile datagrams with valid protection: any frames at all, sealed with the keys that a connection has."""
+"""Hostile datagrams with valid protection: arbitrary frames, sealed with the keys of a connection."""
 
 from __future__ import annotations
 

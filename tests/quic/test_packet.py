@@ -1,4 +1,4 @@
-"""What a datagram says before any key is known."""
+"""What a datagram reveals before any key is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract with aioquic: each private attribute still is what quic/private.py takes it for."""
+"""The contract with aioquic: each private attribute is still what quic/private.py expects."""
 
 from __future__ import annotations
 

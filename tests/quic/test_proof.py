@@ -1,4 +1,4 @@
-"""Dialers that are told to prove where they are."""
+"""Dialers that must prove their address."""
 
 from __future__ import annotations
 

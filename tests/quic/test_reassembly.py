@@ -1,4 +1,4 @@
-"""Bytes of a stream that come in any order."""
+"""Stream bytes that arrive in any order."""
 
 from __future__ import annotations
 

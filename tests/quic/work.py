@@ -1,4 +1,4 @@
-"""What a call costs, counted instead of timed: the lines of Python it runs."""
+"""The cost of a call, counted instead of timed: the lines of Python it runs."""
 
 from __future__ import annotations
 

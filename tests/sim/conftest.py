@@ -1,4 +1,4 @@
-"""Every simulated node is held to the page: what it sends must be laid out as docs/protocol.md says."""
+"""Every simulated node is checked against the protocol page: what it sends must have the documented layout."""
 
 from __future__ import annotations
 

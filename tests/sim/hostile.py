@@ -1,4 +1,4 @@
-"""Peers that break the protocol on purpose, with what a hostile peer has: its own keys, and all bytes it ever saw."""
+"""Peers that break the protocol on purpose, with a hostile peer's means: its own keys, and all bytes it ever saw."""
 
 from __future__ import annotations
 

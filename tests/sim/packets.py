@@ -1,4 +1,4 @@
-"""Connections as they are: QUIC over datagrams that are late, lost, doubled and out of order. Seeded."""
+"""Realistic connections: QUIC over datagrams that are late, lost, duplicated and out of order. Seeded."""
 
 from __future__ import annotations
 

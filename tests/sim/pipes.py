@@ -1,4 +1,4 @@
-"""Connections as reliable ordered byte pipes that can be cut at any byte: all that the core can see of QUIC."""
+"""Connections as reliable ordered byte pipes that can be cut at any byte: all that the core sees of QUIC."""
 
 from __future__ import annotations
 

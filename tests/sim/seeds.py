@@ -1,4 +1,4 @@
-"""Which seeds the random walks take: the same few in every test run, others where WALK_SEEDS="FIRST END" says so."""
+"""The seeds of the random walks: the same few in every test run, others if WALK_SEEDS="FIRST END" is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent that is removed lives on its node no more: nothing of it leaves, nothing of it comes back, others go on."""
+"""A removed agent is gone from its node: nothing of it is sent or comes back, and other agents are not affected."""
 
 from __future__ import annotations
 

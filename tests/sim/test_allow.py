@@ -1,4 +1,4 @@
-"""The allowlist: who needs no request, and what naming such an id gives nobody."""
+"""The allowlist: who needs no request, and that naming such an id gives nobody anything."""
 
 from __future__ import annotations
 

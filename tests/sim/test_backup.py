@@ -1,4 +1,4 @@
-"""A backup leaves one machine and comes to life on another: what comes back, what must not, and who is shut out."""
+"""A backup moves an agent to another machine: what comes back, what must not, and who is shut out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two agents whose networks do not touch: their messages lie at a bridge that is honest, away, or lies."""
+"""Two agents on separate networks: their messages wait at a bridge that is honest, down, or lies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contact may make a node hold and do: bounded for each, and for all of them together."""
+"""What a contact may make a node store and do: limited for each, and for all of them together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation of three, of a kind that only these tests know: everything but its own rules goes as between two."""
+"""A conversation of three, of a kind that only these tests know: apart from its own rules, all works as between two."""
 
 from __future__ import annotations
 

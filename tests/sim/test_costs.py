@@ -1,4 +1,4 @@
-"""What a message costs the two nodes that it passes: counted in statements and parses, never in seconds."""
+"""The cost of a message at the two nodes that it passes: counted in statements and parses, never in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Bits that a disk changes: never shown or sent as their author's words, found, told, and alone."""
+"""Bits changed by the disk: never shown or sent as their author's words, found, reported, and without effect on the
+rest."""
 
 from __future__ import annotations
 

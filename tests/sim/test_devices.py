@@ -1,4 +1,4 @@
-"""One agent on two devices: what peers send reaches both, what one sends or gets the other has too."""
+"""One agent on two devices: what peers send reaches both, and each has what the other sends or receives."""
 
 from __future__ import annotations
 

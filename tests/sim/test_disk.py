@@ -1,4 +1,4 @@
-"""A full disk, wherever it strikes: nothing is half-written, and the node goes on when there is room again."""
+"""A full disk, at any write: nothing is half-written, and the node continues when there is room again."""
 
 from __future__ import annotations
 

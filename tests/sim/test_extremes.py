@@ -1,4 +1,4 @@
-"""Integers of strangers and contacts, drawn from the ends of what the wire can carry: nothing that is read breaks."""
+"""Integers from strangers and contacts, drawn from the limits of what the wire can carry: no reader breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flaws that an attack on an earlier draft showed, each held by a test."""
+"""Flaws found by attacking an earlier draft, each with a test."""
 
 from __future__ import annotations
 

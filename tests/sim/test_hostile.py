@@ -1,4 +1,4 @@
-"""Attacks on links, sessions and the log, each by its name."""
+"""Attacks on links, sessions and the log, each by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Introductions: a contact says who somebody is, and what that is worth."""
+"""Introductions: a contact tells of somebody, and how far that is believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""First contact between networks that do not touch: an address that was passed on, and a request in a public queue."""
+"""First contact between separate networks: an address that was passed on, and a request in a public queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second installation of an agent: linked over a code, given contacts and history, and what can go wrong."""
+"""A second installation of an agent: linked by a code, given contacts and history, and what can go wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairing between whole nodes: by typed words, by a scanned text, and against whoever is in the way."""
+"""Pairing between whole nodes: by typed words, by a scanned text, and under attack."""
 
 from __future__ import annotations
 

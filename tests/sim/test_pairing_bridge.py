@@ -1,4 +1,4 @@
-"""Pairing between networks that do not touch: both sides know one bridge, and it learns nothing."""
+"""Pairing between separate networks: both sides know one bridge, and it learns nothing."""
 
 from __future__ import annotations
 

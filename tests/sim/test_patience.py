@@ -1,4 +1,4 @@
-"""An acknowledgement with nothing to say beside it waits a moment for a message to ride with."""
+"""An acknowledgement alone waits a moment to travel with a message."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Nodes of different releases: a later one that says more is understood, one of another version is told so, and nobody
-between two of them can make them say less."""
+"""Nodes of different releases: additions by a later one are understood, a different version is reported as such, and
+nobody in between can remove anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact that is removed is a stranger again; what was said with it stays."""
+"""A removed contact is a stranger again; the conversation with it stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores that go back in time: nothing new vanishes as a replay, and what was lost is given back."""
+"""Stores that were rolled back: nothing new is dropped as a replay, and what was lost is sent back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers that take nothing for a while: what they are owed arrives once they listen, and nobody has to restart."""
+"""Peers that take nothing for a while: they get everything once they listen, and nobody has to restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What time alone brings: expiry, jumping clocks, sleep, keys that wear out."""
+"""What happens by time alone: expiry, jumping clocks, sleep, keys that wear out."""
 
 from __future__ import annotations
 

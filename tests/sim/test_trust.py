@@ -1,4 +1,4 @@
-"""How far a peer is trusted is a human's to say."""
+"""A human decides how far a peer is trusted."""
 
 from __future__ import annotations
 

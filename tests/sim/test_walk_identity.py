@@ -1,4 +1,4 @@
-"""Root keys are replaced in the midst of everything that can go wrong."""
+"""Root keys are replaced in the middle of all possible faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers may make a node do: counted in signatures and frames, never in seconds."""
+"""The work that strangers may cause in a node: counted in signatures and frames, never in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time: one queue of what happens next, and clocks that each node reads differently."""
+"""Virtual time: one queue of future events, and a clock for each node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A random walk over everything that can go wrong, and what must be true after it is over."""
+"""A random walk over all possible faults, and what must be true after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels between nodes, for tests that look at it or change it."""
+"""The traffic between nodes, for tests that inspect or change it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation to fill a store with: alice hosted here, bob somewhere else."""
+"""A conversation to fill a store with: alice is hosted here, bob elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bridges a node was told to use."""
+"""The bridges configured on a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations and who is in them."""
+"""Conversations and their members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doors of peers, and who knocked at ours: what is written down."""
+"""Doors of peers, and peers that knocked at ours: what is stored."""
 
 from __future__ import annotations
 

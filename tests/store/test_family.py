@@ -1,4 +1,4 @@
-"""What several devices of one agent keep of each other."""
+"""What several devices of one agent store about each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that a disk damaged, and what vouches for them."""
+"""Rows that the disk damaged, and the rows that confirm them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a restart must not forget of pairing codes."""
+"""What a restart must not forget about pairing codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is deleted for good. Bodies are in tests/node/test_purging.py; here the one way by which entries go."""
+"""Deletion for good. Bodies are in tests/node/test_purging.py; here the only way in which entries are deleted."""
 
 from __future__ import annotations
 

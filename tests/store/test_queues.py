@@ -1,4 +1,4 @@
-"""Queues at bridges: what is written down of ours and of peers'."""
+"""Queues at bridges: what is stored of ours and of peers'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent's rows and bodies, and what of them stays."""
+"""An agent's rows and bodies, and which of them stay."""
 
 from __future__ import annotations
 

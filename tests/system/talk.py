@@ -1,4 +1,4 @@
-"""A conversation of two agents, and whether all of it came."""
+"""A conversation of two agents, and whether all of it arrived."""
 
 from __future__ import annotations
 

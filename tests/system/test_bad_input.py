@@ -1,4 +1,4 @@
-"""What nobody should type, and somebody will: the stable code, the exit status, a hint, and no traceback."""
+"""Bad input: the stable code, the exit status, a hint, and no traceback."""
 
 from __future__ import annotations
 

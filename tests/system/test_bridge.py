@@ -1,4 +1,5 @@
-"""Two networks and a bridge between them: real processes, real sockets, a bridge that dies, lies low and comes back."""
+"""Two networks and a bridge between them: real processes, real sockets, a bridge that dies, is silent and comes
+back."""
 
 from __future__ import annotations
 

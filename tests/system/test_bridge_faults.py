@@ -1,4 +1,4 @@
-"""What goes wrong with a bridge, as processes: a full disk, an old copy put back, kills, strangers, an abuser."""
+"""Faults of a bridge, with real processes: a full disk, a restored old copy, kills, strangers, an abuser."""
 
 from __future__ import annotations
 

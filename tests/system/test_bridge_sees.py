@@ -1,4 +1,4 @@
-"""What a bridge can learn: its store, all that it is told inside TLS, and every packet of its host."""
+"""What a bridge can learn: its store, everything it is sent inside TLS, and every packet of its host."""
 
 from __future__ import annotations
 

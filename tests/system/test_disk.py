@@ -1,4 +1,5 @@
-"""Full, read-only, damaged and foreign disks: the stable code, nothing half-written, and life goes on afterwards."""
+"""Full, read-only, damaged and foreign disks: the stable code, nothing half-written, and normal operation
+afterwards."""
 
 from __future__ import annotations
 

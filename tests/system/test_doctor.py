@@ -1,4 +1,4 @@
-"""What the doctor says of networks and disks that are as bad as it says."""
+"""What the doctor says about bad networks and disks."""
 
 from __future__ import annotations
 

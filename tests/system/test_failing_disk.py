@@ -1,4 +1,4 @@
-"""A disk that fails in the middle of a commit: nobody is told more than is known, and nothing is sent twice or refused
+"""A disk that fails in the middle of a commit: nobody is told more than is known, and nothing is sent twice, or refused
 and sent."""
 
 from __future__ import annotations

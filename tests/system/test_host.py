@@ -1,4 +1,4 @@
-"""`host`: a bridge of one's own, started by one command and found by a link; and tunnels that are stand-ins here."""
+"""`host`: a bridge of your own, started by one command and found by a link; and tunnels, which are simulated here."""
 
 from __future__ import annotations
 

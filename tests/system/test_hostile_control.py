@@ -1,4 +1,5 @@
-"""Whoever may open the control socket may also be broken or hostile: the node answers, bounds, and goes on."""
+"""Anything that may open the control socket may also be broken or hostile: the node answers, limits it, and
+continues."""
 
 from __future__ import annotations
 

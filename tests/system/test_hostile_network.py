@@ -1,4 +1,4 @@
-"""Whoever is on the network: garbage, broken frames, floods, peers that never read. Others stay served."""
+"""Attackers on the network: garbage, broken frames, floods, peers that never read. Others are still served."""
 
 from __future__ import annotations
 

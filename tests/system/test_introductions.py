@@ -1,4 +1,4 @@
-"""Hidden agents of several nodes are introduced to each other, and let in by id."""
+"""Hidden agents of several nodes are introduced to each other, and accepted by id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node's life: started by need, by many at once, stopped, replaced, killed, and kept from starting."""
+"""A node's life: started on demand, by many at once, stopped, replaced, killed, and kept from starting."""
 
 from __future__ import annotations
 

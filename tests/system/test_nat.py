@@ -1,4 +1,4 @@
-"""Two homes behind NATs and a bridge in the open: which path is found, and what becomes of messages when it goes."""
+"""Two homes behind NATs and a bridge in the open: which path is found, and what happens to messages when it fails."""
 
 from __future__ import annotations
 

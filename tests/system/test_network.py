@@ -1,4 +1,4 @@
-"""Two hosts: found by multicast DNS, dialled by address, cut off, joined by a path that loses, doubles, reorders."""
+"""Two hosts: found by multicast DNS, dialed by address, cut off, joined by a path that loses, duplicates, reorders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node that dies is shown as gone, and as back when it is back: by multicast, by hints, by address alone."""
+"""A node that dies is shown as gone, and as back when it returns: by multicast, by hints, by address alone."""
 
 from __future__ import annotations
 

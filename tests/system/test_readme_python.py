@@ -1,4 +1,4 @@
-"""The Python of the README, run as it stands there against two nodes."""
+"""The README's Python, run unchanged against two nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak itself, for a few seconds on each path; `scripts/soak` runs it for as long as one likes."""
+"""The soak itself, for a few seconds on each path; `scripts/soak` runs it for any length of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two people, two terminals, every command: what they type and what they get back."""
+"""Two people, two terminals, every command: what they type and what they see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address of a bridge, as it is copied, mistyped and invented."""
+"""The address of a bridge: copied, mistyped and invented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact cards: what an introducer says of an agent."""
+"""Contact cards: what an introducer says about an agent."""
 
 from __future__ import annotations
 

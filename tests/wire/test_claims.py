@@ -1,4 +1,4 @@
-"""What the signatures of a link say, there and back, and hostile until parsed."""
+"""The signed claims of a link, there and back, and hostile until parsed."""
 
 from __future__ import annotations
 

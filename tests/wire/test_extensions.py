@@ -1,4 +1,4 @@
-"""The map that some structures end in."""
+"""The map at the end of some structures."""
 
 from __future__ import annotations
 

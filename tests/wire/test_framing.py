@@ -1,4 +1,4 @@
-"""Frames cut out of a byte stream, whatever the pieces it arrives in."""
+"""Frames cut from a byte stream, in any pieces."""
 
 from __future__ import annotations
 

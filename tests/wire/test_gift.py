@@ -1,4 +1,4 @@
-"""What a device gets that is linked."""
+"""What a newly linked device gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a field on the wire may hold."""
+"""The kinds of fields on the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sealed frame carries, there and back, and hostile until parsed."""
+"""The content of a sealed frame, there and back, and hostile until parsed."""
 
 from __future__ import annotations
 

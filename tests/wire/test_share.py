@@ -1,4 +1,4 @@
-"""What devices of one agent tell each other of a contact."""
+"""What devices of one agent tell each other about a contact."""
 
 from __future__ import annotations
 

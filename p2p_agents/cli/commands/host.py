@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from p2p_agents.cli.own_bridge import OwnBridge
 
 DEFAULT_PORT = 4433
-ANSWER_S = 10.0  # a bridge that is used already has answered within this, or does not
+ANSWER_S = 10.0  # a bridge in use answers within this time, or not at all
 POLL_S = 0.1
 
 app = application()
@@ -113,7 +113,7 @@ def stop(json: Json = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was asked for on the command line; `open` None is as before, and closed where there was nothing."""
+    """The options of the command line; `open` None means as before, and closed the first time."""
 
     port: int | None
     public_host: str | None
@@ -121,7 +121,7 @@ class Wish:
     open: bool | None
 
     def of(self, last: Mapping[str, Any] | None) -> Wish:
-        """The same, with what was started last where nothing else is asked for. Port 0 is any: that of before."""
+        """The same, completed from what was started last. Port 0 means any: the previous one."""
         from p2p_agents.cli.own_bridge import is_open
 
         if last is None:
@@ -135,7 +135,7 @@ class Wish:
         )
 
     def is_met(self, known: Mapping[str, Any], here: str) -> bool:
-        """Whether what runs is what is wished for; `here` is this machine's address."""
+        """Whether what runs is what is wanted; `here` is this machine's address."""
         from p2p_agents.cli.own_bridge import host_of, is_open
 
         if self.port != known.get("port", self.port) or self.open is not is_open(known):
@@ -146,7 +146,7 @@ class Wish:
 
 
 def _serve(face: Face, wish: Wish, *, invites: bool) -> dict[str, Any]:
-    """The bridge that is used: one that is known, or one of our own, started now where it does not run as wished."""
+    """The bridge to use: a known one, or our own, started now unless it runs as wanted."""
     from p2p_agents.cli.own_bridge import OwnBridge, address_here, is_open, tunnel_tool
 
     own = OwnBridge(Home())
@@ -173,7 +173,7 @@ def _serve(face: Face, wish: Wish, *, invites: bool) -> dict[str, Any]:
 
 
 def _end_last(own: OwnBridge, last: Mapping[str, Any] | None, known: Mapping[str, Any] | None) -> None:
-    """Make room for the next one, and say what becomes of the one before."""
+    """End the previous bridge before the next one, and say so."""
     if last is None:
         return
     if known is None:
@@ -184,7 +184,7 @@ def _end_last(own: OwnBridge, last: Mapping[str, Any] | None, known: Mapping[str
 
 
 def _use(face: Face, known: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
-    """The node uses it, and not where it was before."""
+    """Let the node use it, at its present address only."""
     try:
         face.call("bridge.add", address=known["address"], token=known.get("token"))
     except errors.BridgeUnreachable as error:  # it is kept and tried again: a tunnel's name takes a while to appear
@@ -196,7 +196,7 @@ def _use(face: Face, known: Mapping[str, Any], last: Mapping[str, Any] | None) -
 
 
 def _used(face: Face, address: str) -> dict[str, Any]:
-    """A bridge of somebody else that this node uses already. Raises BridgeUnreachable where it does not answer."""
+    """A bridge of somebody else that this node uses. Raises BridgeUnreachable if it does not answer."""
     deadline = time.monotonic() + ANSWER_S
     while True:
         found = face.call("bridge.status", address=address)["bridges"][0]

@@ -1,4 +1,4 @@
-"""Several processes on one reader: each message is in one pair of hands."""
+"""Several processes on one reader: only one of them has each message."""
 
 from __future__ import annotations
 

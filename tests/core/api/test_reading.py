@@ -1,4 +1,4 @@
-"""Cursors, readers, pages, words: reading one's log."""
+"""Cursors, readers, pages, words: reading the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things look to a client, field by field as the registry promises."""
+"""How clients see things, field by field as the registry promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records are rumours, names are not identities: who a word means."""
+"""Records are rumours, names are not identities: whom a word means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a name is worth, and what is said beside it (PROTOCOL E5)."""
+"""How far a name can be trusted, and what is shown beside it (PROTOCOL E5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clocks that jump, machines that sleep: when the wall may be believed."""
+"""Clocks that jump, machines that sleep: when the wall clock can be trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the core says of links in its log."""
+"""What the core logs about links."""
 
 from __future__ import annotations
 

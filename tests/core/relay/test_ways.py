@@ -1,4 +1,4 @@
-"""Why a peer is not reached directly: each sentence from what was tried, none from what was not."""
+"""Why a peer is not reached directly: each reason follows from what was tried."""
 
 from __future__ import annotations
 

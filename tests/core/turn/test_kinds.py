@@ -1,4 +1,4 @@
-"""A new kind of entry is one module and one row: here a note, with a module of its own below."""
+"""A new kind of entry is one module and one row: here a note, with its own module below."""
 
 from __future__ import annotations
 
