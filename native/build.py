@@ -42,6 +42,7 @@ def facts() -> dict[str, str]:
         "WAIT_DEFAULT": _text(str(limits.WAIT_DEFAULT_S)),
         "WAIT_MAX_S": str(limits.WAIT_MAX_S),
         "CALL_S": str(limits.CALL_S),
+        "NODE_START_S": str(limits.NODE_START_S),
         "PAGE_DEFAULT": _text(str(limits.PAGE)),
         "PAGE_MAX": str(limits.PAGE_MAX),
         "BODY_BYTES": str(limits.BODY_BYTES),

@@ -436,7 +436,7 @@ static void reach_node(void) {
     require(node >= 0 && fcntl(node, F_SETFD, FD_CLOEXEC) == 0 && fcntl(node, F_SETFL, O_NONBLOCK) == 0);
     require(connect(node, (struct sockaddr *)&address, sizeof address) == 0 && is_own_user(node));
     Span greeting, values[2];
-    require(read_line(&greeting, now() + CALL_S, GREETING_BYTES) && json_is_canonical(greeting));
+    require(read_line(&greeting, now() + NODE_START_S, GREETING_BYTES) && json_is_canonical(greeting));
     require(json_find(greeting, 2, names, values));
     require(span_is(values[0], "\"" RELEASE "\"") && span_is(values[1], PROTOCOL));
 }

@@ -25,7 +25,10 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("primitives", ["primitives"]),
         (
             "command",
-            ["command.send", "command.inbox", "command.peers", "command.history", "command.show", "command.wait"],
+            [
+                *(f"command.{name}" for name in ("send", "inbox", "peers", "history", "show", "wait")),
+                *(f"command.native_{name}" for name in ("send", "inbox", "peers", "wait")),
+            ],
         ),
         ("latency", ["latency"]),
         ("round_trip", ["round_trip"]),

@@ -416,6 +416,17 @@ def test_an_error_of_an_acknowledgement_follows_the_page(client: Path, home: Hom
     assert [json.loads(line)["ok"] for line in done.stdout.splitlines()] == [True, False]
 
 
+def test_a_node_that_does_not_answer_is_reported_with_the_key(tmp_path: Path, home: Home) -> None:
+    """By a client that has no patience: not handed over, or it would be waited for twice."""
+    client = make_client(tmp_path, NOTE, (*SANITIZED, "-UCALL_S", "-DCALL_S=0.01"))
+    with ByteNode(home, b"", b"") as node:  # it waits for a second request
+        done = run(client, home, ["send", "bob", "hi"])
+    error = errors.NodeUnreachable("the node does not answer in time")
+    told = {"code": error.code, "message": error.message, "hint": error.hint, "retryable": error.retryable}
+    wanted = {"ok": False, "error": {**told, "key": node.requests[0]["params"]["id"]}}
+    assert (done.returncode, done.stdout.decode()) == (error.exit, face.encode(wanted) + "\n")
+
+
 # --- its own end --------------------------------------------------------------------------------------------
 
 
