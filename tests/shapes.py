@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args, get_origin, is_typeddict
 
 from p2p_agents.control import methods, shape
-from p2p_agents.control.methods import METHODS
+from p2p_agents.control.methods import METHODS, Method
+from p2p_agents.control.params import STORES
 from p2p_agents.core.api import commands
+from p2p_agents.errors import P2PError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DEFS: dict[str, Any] = {}
 SCHEMAS = {name: methods.result_schema(method, DEFS) for name, method in METHODS.items()}
@@ -36,6 +39,25 @@ def check_answer_of(handler: Callable[..., Any], answer: Any) -> None:
     """As `check`, for what a handler of the core returned; others are no method's."""
     if handler in NAMED:
         check(NAMED[handler], answer)
+
+
+@contextmanager
+def declared_errors(handler: Callable[..., Any]) -> Iterator[None]:
+    """Fails where a handler of the core raises what the registry does not declare of its method.
+
+    Any may find the disk failing: the node then answers from a snapshot what only reads.
+    """
+    try:
+        yield
+    except P2PError as error:
+        if handler in NAMED and not isinstance(error, STORES):
+            check_error(METHODS[NAMED[handler]], error)
+        raise
+
+
+def check_error(method: Method, error: P2PError) -> None:
+    declared = isinstance(error, (*method.errors, *methods.ALWAYS))
+    assert declared, f"{method.name}: {error.code} is not declared"
 
 
 def faults(wanted: dict[str, Any], value: Any, path: str) -> list[str]:

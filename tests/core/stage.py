@@ -14,7 +14,7 @@ from p2p_agents.core.turn.wiring import assemble
 from p2p_agents.node.machine import SystemClock, SystemEntropy
 from p2p_agents.store.database import Database
 from p2p_agents.wire.frame import RosterAgent, Standing
-from tests.shapes import check_answer_of
+from tests.shapes import check_answer_of, declared_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,8 @@ def effects_of(core: Core, item: Callable[[Core], Any]) -> tuple[Any, list[Effec
 
 def asks(core: Core, method: Callable[[Core, Json], Any], **params: Any) -> Json:
     """Call one method with the registry's defaults filled in."""
-    answer: Json = does(core, lambda core: method(core, DEFAULTS | params))
+    with declared_errors(method):
+        answer: Json = does(core, lambda core: method(core, DEFAULTS | params))
     check_answer_of(method, answer)
     return answer
 

@@ -47,9 +47,10 @@ def introduces(carol, one, other):
 
 
 def waiting(agent):
-    """(name, introducer) of what is listed as introductions."""
+    """(name, introducer as it is called here) of what is listed as introductions."""
     found = agent.call(commands.requests)["requests"]
-    return [(item["name"], item["introducer"]["name"]) for item in found if item["introducer"]]
+    listed = [(item["name"], item["introducer"]) for item in found if item["introducer"]]
+    return [(name, by["petname"] or by["name"]) for name, by in listed]
 
 
 def accepts(agent, word):

@@ -44,7 +44,7 @@ from p2p_agents.store.contacts import Event, Trust
 from p2p_agents.store.database import Database
 from p2p_agents.wire.advert import Advert
 from p2p_agents.wire.bulk import BulkEnd
-from tests.shapes import check_answer_of
+from tests.shapes import check_answer_of, declared_errors
 from tests.sim.bridges import Bridge
 from tests.sim.pipes import Pipes
 from tests.sim.time import Clock, Time
@@ -316,7 +316,8 @@ class Agent:
         return found
 
     def call(self, command: Callable[[Core, dict[str, Any]], Any], **params: Any) -> Any:
-        answer = self.node.run(lambda core: command(core, {"agent": self.name, **params}))
+        with declared_errors(command):
+            answer = self.node.run(lambda core: command(core, {"agent": self.name, **params}))
         check_answer_of(command, answer)
         return answer
 

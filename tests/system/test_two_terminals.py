@@ -157,7 +157,8 @@ def test_a_petname_is_as_good_as_a_name(friends: tuple[Agent, Agent]) -> None:
     assert ok(alice.node.cli("contacts", "name", "bob", "reviewer"))["contact"]["petname"] == "reviewer"
     assert ok(alice.node.cli("send", "reviewer", "hello"))["to"] == {
         "id": bob.id,
-        "name": "reviewer",
+        "name": "bob",
+        "petname": "reviewer",
         "pinned": True,
         "like": None,
     }
