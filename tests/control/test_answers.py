@@ -90,7 +90,7 @@ def test_a_page_in_pieces_is_the_same_line(count: int, text: str) -> None:
 def test_pages_of_a_crowd_that_does_not_read_hold_no_more_than_their_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forty clients ask for all that is unread and look away: few pages exist at once, and none once they left."""
+    """Forty clients ask for all unread messages and do not read: few pages exist at once, and none once they left."""
     monkeypatch.setattr(limits, "ANSWERS_BYTES", 4 * server_module.PAGE_MOST)
     made = 0
 
@@ -125,7 +125,7 @@ def test_pages_of_a_crowd_that_does_not_read_hold_no_more_than_their_bound(
 
 
 def test_lines_of_one_client_do_not_mix(tmp_path: Path) -> None:
-    """A page is written in pieces; what is answered meanwhile comes after it."""
+    """A page is written in pieces; other answers come after it."""
 
     async def script(raw: Raw, server: ControlServer) -> None:
         await raw.hear()
@@ -139,7 +139,7 @@ def test_lines_of_one_client_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_page_that_cannot_be_finished_ends_its_client(tmp_path: Path) -> None:
-    """A line that broke off and was gone on with would be garbage."""
+    """Continuing after a broken line would be garbage."""
 
     async def script(raw: Raw, server: ControlServer) -> None:
         await raw.hear()

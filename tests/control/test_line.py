@@ -119,7 +119,7 @@ def test_a_lost_node_is_met_again_by_every_call(tmp_path: Path) -> None:
 
 
 def test_a_wait_ends_with_a_node_that_was_stopped(tmp_path: Path) -> None:
-    """H1: what somebody stopped on purpose is not started again by one who only waits."""
+    """H1: a node that was stopped on purpose is not started again by a caller that only waits."""
     service = FakeService()
 
     async def script(line: Line, node: Served) -> None:

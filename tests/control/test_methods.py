@@ -140,7 +140,7 @@ FACES = PACKAGE / "cli"  # they name commands, of which some are called as a met
 
 
 def test_waiting_is_a_matter_of_the_timeout_alone() -> None:
-    """A method with a timeout waits as long, a `send` only where it is to wait: no list says it again."""
+    """A method with a timeout waits that long, a `send` only if it should wait: no list repeats this."""
     waiting = {name for name, method in METHODS.items() if method.waits({"timeout": 45, "wait": "read"})}
     assert waiting == {name for name, method in METHODS.items() if "timeout" in {param.name for param in method.params}}
     assert METHODS["pair.link"].waits({"timeout": 45}) == 45
@@ -195,7 +195,8 @@ def tables(path: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_beside_the_registry_lists_methods(path: Path) -> None:
-    """A fact about a method is a field of it: a list of names beside the registry is forgotten when a method comes."""
+    """A fact about a method is a field of it: a list of names beside the registry is forgotten when a method is
+    added."""
     if FACES not in path.parents and path.name != "output.py":
         assert tables(path) == []
 

@@ -46,7 +46,7 @@ def make_core(place: Path) -> Core:
 
 
 def does(core: Core, item: Callable[[Core], Any]) -> Any:
-    """Run one item as a batch of its own; what it returned, or its error raised."""
+    """Run one item as a batch of its own; returns its result, or raises its error."""
     return effects_of(core, item)[0]
 
 
@@ -66,18 +66,18 @@ def asks(core: Core, method: Callable[[Core, Json], Any], **params: Any) -> Json
 
 
 def hosts(core: Core, name: str, **params: Any) -> str:
-    """Create an agent; its id."""
+    """Create an agent; returns its id."""
     wanted = {"kind": "other", "policy": "ask", "hidden": False} | params
     return str(asks(core, commands.init, name=name, **wanted)["agent"]["id"])
 
 
 def meet(core: Core, agent: bytes, name: str, status: str = "online") -> None:
-    """A connection stands whose node names this agent."""
+    """A connection exists whose node lists this agent."""
     opening.connected(core, 7, True, "192.0.2.7:4433", b"k" * 32, None)
     core.peerings[7].node, core.peerings[7].roster = b"k" * 32, (RosterAgent(agent, name, "human", status),)
 
 
 def reach(core: Core, agent: bytes, standing: Standing) -> None:
-    """A proven link to the agent stands, which regards ours so."""
+    """A proven link to the agent exists, with this standing towards ours."""
     link = Link(7, 1, core.acting(None).local.id, agent, Phase.UP, b"", peer_device=agent, peer_standing=standing)
     core.links[core.pair_key(link)] = [link]

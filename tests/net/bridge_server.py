@@ -48,7 +48,7 @@ class Talk:
 
 
 class Server:
-    """`quic` and `websockets` are the connections it has now."""
+    """`quic` and `websockets` are its present connections."""
 
     def __init__(
         self, bridge: FakeBridge, tls: NodeCertificate, folder: Path, *, web: tuple[bytes, bytes] | None = None
@@ -71,7 +71,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def serve(self, *, udp: bool = True, tcp: bool = True, port: int = 0) -> AsyncIterator[Server]:
-        """Where UDP is not served, something else holds the port: datagrams to it vanish."""
+        """If UDP is not served, something else holds the port: datagrams to it vanish."""
         endpoint, listening = await self._open(port, ALPN if udp else "other/1")
         self.port = endpoint.port
         try:
@@ -86,7 +86,7 @@ class Server:
             await endpoint.close()
 
     async def _open(self, port: int, alpn: str) -> tuple[Endpoint, socket.socket]:
-        """One port of UDP and of TCP: where none is asked for, the second may be taken although the first is free."""
+        """One port for UDP and TCP: if none is given, the second may be taken although the first is free."""
         while True:
             endpoint = await Endpoint.open(self.tls, self, host=LOOPBACK, port=port, alpn=alpn)
             try:
@@ -97,7 +97,7 @@ class Server:
                     raise
 
     async def say(self, message: object) -> None:
-        """To every client."""
+        """Send to every client."""
         data = frame_bytes(encode_message(message))
         for connection in self.quic:
             connection.send(data)

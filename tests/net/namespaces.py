@@ -65,7 +65,7 @@ class Lab:
         ip("-n", name, "addr", "replace", f"{self.address6(host)}/64", "dev", "eth0", "nodad")
 
     def detach(self, host: int) -> None:
-        """Bring `eth0` down, as pulling the cable and losing the lease."""
+        """Bring `eth0` down, like pulling the cable and losing the lease."""
         ip("-n", self.hosts[host], "link", "set", "eth0", "down")
         ip("-n", self.hosts[host], "addr", "flush", "dev", "eth0")
 

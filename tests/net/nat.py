@@ -41,7 +41,7 @@ table ip home {{
 
 
 class Kind(StrEnum):
-    """Of a NAT box: which port the world sees, and what it lets through."""
+    """The behaviour of a NAT box: which port the world sees, and what it lets through."""
 
     PRESERVING = "preserving"  # the inner port, whoever is spoken to
     SYMMETRIC = "symmetric"  # another port for every peer
@@ -56,18 +56,18 @@ class Homes(Lab):
         self.homes = [f"{self.tag}-home{number}" for number in range(count)]
 
     def become(self, home: int, kind: Kind) -> None:
-        """Make its box one of this kind; what it had in flight is forgotten."""
+        """Turn its box into one of this kind; its connections are forgotten."""
         masquerade = "masquerade random,fully-random" if kind is Kind.SYMMETRIC else "masquerade"
         forward = "meta l4proto udp drop" if kind is Kind.NO_UDP else ""
         self._load(home, "flush ruleset\n" + RULES.format(masquerade=masquerade, forward=forward))
 
     def cut(self, home: int, other: int) -> None:
-        """Nothing passes any more between the two homes; the server is reached as before."""
+        """Block all traffic between the two homes; the server is reached as before."""
         self._load(home, f"add rule ip home cut ip daddr {self.address(1 + other)} drop")
         self._load(home, f"add rule ip home cut ip saddr {self.address(1 + other)} drop")
 
     def cut_off(self, home: int) -> None:
-        """Nothing passes its box any more."""
+        """Block all traffic through its box."""
         self._load(home, "add rule ip home cut drop")
 
     def mend(self, home: int) -> None:

@@ -58,7 +58,7 @@ def certificate_for(host: str) -> tuple[bytes, bytes]:
 
 
 class NobodysLines:
-    """The node's own handler: what belongs to a bridge must never come here."""
+    """The node's own handler: nothing of a bridge must arrive here."""
 
     def connected(self, connection: Connection) -> None:
         raise AssertionError
@@ -71,7 +71,7 @@ class NobodysLines:
 
 
 class Visitor:
-    """A client, and the news it brought."""
+    """A client, and the news it delivered."""
 
     def __init__(self, address: BridgeAddress, endpoint: Endpoint) -> None:
         self.news: list[News] = []
@@ -89,7 +89,7 @@ class Visitor:
         self.client.ask(lambda machine, now: machine.put(ticket, queue, WRITE, blob, now))
 
     async def until(self, news: News | type) -> News:
-        """The news, once it came; what came before it is forgotten."""
+        """The news, once it has come; earlier news is dropped."""
         async with asyncio.timeout(20):
             while True:
                 while self.news:
@@ -193,7 +193,7 @@ def test_where_nobody_listens_that_is_told(server):
 
 
 def test_another_key_is_told_nothing(tmp_path):
-    """Attack: whoever took over the address shows a certificate of his own, over QUIC and over TLS."""
+    """Attack: somebody who took over the address shows a certificate of their own, over QUIC and over TLS."""
 
     async def story() -> None:
         server = Server(FakeBridge(), OTHER, tmp_path)
@@ -209,7 +209,7 @@ def test_another_key_is_told_nothing(tmp_path):
 
 
 def test_behind_a_proxy_a_certificate_that_the_system_trusts_will_do(tmp_path, monkeypatch):
-    """An operator's web server ends TLS; the bridge is known by its WELCOME."""
+    """An operator's web server terminates TLS; the bridge is recognized by its WELCOME."""
     chain, secret = certificate_for(LOOPBACK)
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes(chain)
@@ -224,7 +224,7 @@ def test_behind_a_proxy_a_certificate_that_the_system_trusts_will_do(tmp_path, m
 
 
 def test_the_networks_proxy_is_used(server, monkeypatch):
-    """Where UDP does not pass, TCP often passes a proxy only."""
+    """Where UDP does not pass, TCP often passes only through a proxy."""
     asked: list[bytes] = []
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -250,7 +250,7 @@ def test_the_networks_proxy_is_used(server, monkeypatch):
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told_nothing(tmp_path):
-    """Attack: somebody in between could fetch a good WELCOME from the real bridge, and read tokens as they pass."""
+    """Attack: somebody in between could fetch a valid WELCOME from the real bridge, and read tokens in passing."""
     chain, secret = certificate_for(LOOPBACK)
 
     async def story() -> None:
@@ -305,7 +305,7 @@ def test_a_bridge_that_is_held_is_read_no_further(server, udp):
 
 
 def test_what_follows_from_news_goes_after_what_went_before(server):
-    """A put made while its predecessor's answer is told keeps its place."""
+    """A put made while its predecessor is being answered keeps its place."""
 
     async def story() -> None:
         queue = Inbox(key("theirs"), WRITE).queue

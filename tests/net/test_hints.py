@@ -39,7 +39,7 @@ def hints(watcher: Watcher, directory: Path) -> Hints:
 
 
 def put(directory: Path, data: bytes, name: str = "1-0123456789abcdef.json") -> Path:
-    """A file as nodes write it: made beside, then moved into its place."""
+    """A file as nodes write it: made beside, then moved into place."""
     path = directory / name
     (directory / "new").write_bytes(data)
     os.replace(directory / "new", path)
@@ -193,7 +193,7 @@ STRANGER = 65_534  # another user of the machine
 
 @pytest.fixture
 def by_another() -> Callable[[Path], None]:
-    """Gives a file to another user, where the machine lets a test do so; in CI it must."""
+    """Gives a file to another user, if the machine lets a test do so; in CI it must."""
     if os.getuid() != 0:
         if os.environ.get("CI") == "true":
             pytest.fail("needs root to make files of another user")
@@ -207,7 +207,7 @@ def hint_of(*numbers: int, node: int = 7) -> bytes:
 
 
 def test_another_users_files_hide_nobody_elses(tmp_path, by_another):
-    """However many there are, every entry is come to, a bounded number at a time."""
+    """However many there are, every entry is reached, a limited number at a time."""
     for number in range(HINT_ENTRIES + 200):
         by_another(put(tmp_path, b"", f"1-{number:016x}.json"))
     put(tmp_path, encode_hint(HERE), "1-ffffffffffffffff.json")
@@ -237,7 +237,7 @@ def test_one_look_takes_a_bounded_number_of_entries(tmp_path, by_another, monkey
 
 
 def test_files_that_change_all_the_time_are_read_seldom(tmp_path, by_another, monkeypatch):
-    """A changed file brings a whole roster, and each agent of it costs the node: its owner has a pace."""
+    """A changed file brings a whole roster, and each agent in it costs the node: its owner is paced."""
     reads: list[str] = []
     read = hints_module._read
     monkeypatch.setattr(hints_module, "_read", lambda path, uid: (reads.append(path), read(path, uid))[1])
@@ -294,7 +294,7 @@ def test_another_user_announces_a_bounded_number_of_agents(tmp_path, by_another)
 
 
 def test_another_user_does_not_speak_for_our_own_node(tmp_path, by_another):
-    """The same node and agent with another port: our own user's word counts, whichever file is read first."""
+    """The same node and agent with another port: our own user's file wins, whichever is read first."""
     put(tmp_path, encode_hint(HERE), "1-8888888888888888.json")
     lie = tuple(dataclasses.replace(advert, port=1) for advert in HERE.adverts)
     for name in ("1-0000000000000001.json", "1-ffffffffffffffff.json"):

@@ -19,7 +19,7 @@ from tests.net.stories import ALICE, BOB, Watcher, agent, run
 
 @pytest.fixture(autouse=True)
 def service_of_this_test(monkeypatch, request):
-    """Other nodes of this machine, and other tests, are not to be heard."""
+    """Other nodes of this machine, and other tests, must not be heard."""
     unique = f"_t{abs(hash(request.node.nodeid)) % 10**10}"
     monkeypatch.setattr(mdns_module, "SERVICE", f"{unique}._udp.local.")
 

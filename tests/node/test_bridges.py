@@ -41,7 +41,7 @@ THEIRS = queue_name(key("theirs").public)
 
 
 class Desk:
-    """A writer that notes which of relaying's functions it was to run, and lets a test say how that ended."""
+    """A writer that records which of relaying's functions it should run, and lets a test decide the outcome."""
 
     def __init__(self) -> None:
         self.items: list[partial[Any]] = []
@@ -57,7 +57,7 @@ class Desk:
     later = submit
 
     async def until(self, function: Callable[..., None]) -> dict[str, Any]:
-        """What the core is told by the next call of that function."""
+        """The arguments of the next call of that function."""
         async with asyncio.timeout(20):
             while True:
                 while self.items:
@@ -91,7 +91,7 @@ class Shore:
         return ReadQueues(self.address, (own,))
 
     def left(self) -> list[tuple[int, list[bytes]]]:
-        """What lies in the peer's queue, opened."""
+        """The content of the peer's queue, opened."""
         return [open_blob(OUTER, THEIRS, blob) for _, blob in self.server.bridge.queues[THEIRS].blobs]
 
 
@@ -178,7 +178,7 @@ def test_what_is_no_bridge_takes_nothing(run):
 
 
 def test_bridges_that_contacts_name_are_bounded(run):
-    """Attack: contacts that name ever more bridges make us no flood; our own come first."""
+    """Attack: contacts that name ever more bridges cannot make us flood; our own come first."""
 
     async def story(shore: Shore) -> None:
         for number in range(BRIDGES + 5):
@@ -220,7 +220,7 @@ def test_our_queues_are_read_and_what_is_kept_is_forgotten_there(run):
 
 
 def test_what_the_store_could_not_keep_comes_again(run):
-    """B7: nothing is acknowledged, and the next connection brings it once more."""
+    """B7: nothing is acknowledged, and the next connection delivers it again."""
 
     async def story(shore: Shore) -> None:
         shore.configure()
@@ -305,7 +305,7 @@ def test_a_configured_bridge_is_left_by_nobodys_word_but_a_humans(run):
 
 
 def test_a_node_is_another_at_every_bridge(run):
-    """What it signs there does not tell two bridges that it is one node."""
+    """Its signatures there do not tell two bridges that it is one node."""
 
     async def story(shore: Shore) -> None:
         other = BridgeAddress("192.0.2.1", 4433, key("other").public)

@@ -188,7 +188,7 @@ def test_its_log_tells_what_peers_said_in_its_own_lines(home: Home, capsys: pyte
 
 @pytest.mark.parametrize("mode", [None, 0o500])
 def test_without_a_runtime_directory_to_write_the_socket_lies_in_the_home(tmp_path: Path, mode: int | None) -> None:
-    """A directory that is not there, or takes no socket, stops no node: the home is as private."""
+    """A directory that is missing, or cannot hold a socket, does not stop the node: the home is just as private."""
     runtime, home = tmp_path / "run", tmp_path / "h"
     if mode is not None:
         runtime.mkdir(mode=mode)

@@ -81,7 +81,7 @@ def test_a_damaged_store(home: Home, tmp_path: Path) -> None:
 
 
 def test_a_store_with_a_damaged_page(home: Home, tmp_path: Path) -> None:
-    """The file opens and is read, and is not whole: the last copy that was is named."""
+    """The file opens and can be read, but is damaged: the last intact copy is named."""
     home.create()
     store = tmp_path / "home" / "store.db"
     Database.open(str(store)).close()
@@ -208,7 +208,7 @@ def test_people_have_names(core: Core) -> None:
 
 
 def test_what_still_stands_in_the_way_is_a_failure(core: Core) -> None:
-    """E2: a contact with whom nothing is exchanged is so now, whenever it began."""
+    """E2: a contact with whom nothing is exchanged fails now, whenever it began."""
     hosts(core, "alice")
     peer = b"\x07" * 32
 
@@ -259,7 +259,7 @@ def test_a_read_only_disk(home: Home, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.EMFILE])
 def test_a_disk_that_takes_nothing_for_good(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """A write that only the page cache took is none."""
+    """A write that only reached the page cache is not a write."""
 
     def refuse(_: int) -> None:
         raise OSError(code, os.strerror(code))
@@ -273,7 +273,7 @@ def test_a_disk_that_takes_nothing_for_good(home: Home, monkeypatch: pytest.Monk
 
 
 def test_every_failure_says_what_to_do(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever fails, and all of it at once."""
+    """All checks that can fail, and all at once."""
 
     def refuse(*_: object) -> Any:
         raise PermissionError(errno.EPERM, "Operation not permitted")

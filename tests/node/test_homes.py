@@ -72,7 +72,7 @@ def test_each_schema_that_landed_has_a_home() -> None:
 
 
 def test_a_home_of_any_version_is_taken_over_whole(core: Core, home: Path, tmp_path: Path) -> None:
-    """A5, H1: its agents act, what was said is there, what was read is read; and the store is like a new one."""
+    """A5, H1: its agents act, its messages are there, what was read stays read; and the store is like a new one."""
     assert not core.unusable
     assert [hosted.local.name for hosted in core.hosted.values()] == ["alice", "bob"]
     said = asks(core, reading.history, agent="alice", to="bob")["messages"]
@@ -135,7 +135,8 @@ def test_an_upgrade_may_be_cut_off_at_every_step(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_was_cut_off_is_begun_again(tmp_path: Path) -> None:
-    """H1: SQLite would wait for ever for the journal of a half copy; nor is a half copy ever taken for a whole one."""
+    """H1: SQLite would wait for ever for the journal of a half copy; and a half copy is never taken for a complete
+    one."""
     home = unpacked(OLD, tmp_path / "home")
     store = home / "store.db"
     with sqlite3.connect(home / "store.db.schema-005.part") as half:

@@ -25,7 +25,7 @@ GONE = Closed(0, "bye", by_peer=True, kind="closed")
 
 @dataclass
 class Wire:
-    """A connection that notes what is asked of it."""
+    """A connection that records what is asked of it."""
 
     id: int
     dialed: bool = False
@@ -42,7 +42,7 @@ class Wire:
 
 
 class Queue:
-    """A writer that holds what it is given until told to go on."""
+    """A writer that holds what it is given until told to continue."""
 
     def __init__(self) -> None:
         self.held: list[tuple[Callable[[Any], Any], Callable[[Outcome], None] | None]] = []
@@ -53,7 +53,7 @@ class Queue:
     later = submit
 
     def settle(self, outcome: Outcome | None = None) -> None:
-        """All that is held was done, with this outcome."""
+        """Everything held was done, with this outcome."""
         held, self.held = self.held, []
         for _, done in held:
             if done is not None:
@@ -115,7 +115,7 @@ def test_what_is_for_a_connection_that_ended_is_dropped(lines: Lines) -> None:
 
 
 def frame(kind: int, size: int) -> bytes:
-    """One frame as the stream carries it, `size` bytes in all, of which its head is true."""
+    """One frame as in the stream, `size` bytes in all, of which only the head is genuine."""
     return (size - 4).to_bytes(4, "big") + bytes((0x83, kind)) + bytes(size - 6)
 
 
@@ -152,7 +152,7 @@ def test_a_flood_is_cut_off_before_the_writer_has_any_of_it(lines: Lines, queue:
 
 
 def test_bytes_that_could_not_be_worked_off_end_the_connection(lines: Lines, queue: Queue) -> None:
-    """B1: a hole in the stream is healed by the next connection."""
+    """B1: the next connection heals a hole in the stream."""
     wire = Wire(1)
     lines.connected(wire)
     lines.received(wire, b"hello")
@@ -183,7 +183,7 @@ def test_a_bare_place_is_dialled_without_a_pin(lines: Lines) -> None:
 
 
 def test_the_end_of_every_dial_is_told_whatever_it_was(lines: Lines, queue: Queue) -> None:
-    """Or a target would count as being dialled for ever."""
+    """Otherwise a target would count as being dialed for ever."""
 
     class Router:
         ended = 0

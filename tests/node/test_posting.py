@@ -30,7 +30,7 @@ def opened(sealed, route=BOB):
 
 
 def test_what_comes_together_travels_together():
-    """G1: one blob tells less than many."""
+    """G1: one blob reveals less than many."""
     (sealed,) = posting(post(b"one"), post(b"two")).ready()
     assert opened(sealed) == (7, [b"one", b"two"])
     assert (sealed.queue, sealed.token) == (BOB.queue, BOB.token)
@@ -59,7 +59,7 @@ def test_what_comes_while_a_blob_is_under_way_gathers():
 
 
 def test_of_a_queue_that_is_refused_nothing_goes_ahead():
-    """B7: what waits behind comes back to its sender too, in order."""
+    """B7: what waits behind it goes back to its sender too, in order."""
     made = posting(post(b"one"), post(b"other", CAROL))
     first, other = made.ready()
     assert made.add(post(b"two"))

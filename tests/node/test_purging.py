@@ -81,7 +81,7 @@ def test_a_purge_leaves_no_byte_in_the_files(pair: Core, tmp_path: Any) -> None:
 
 
 def test_a_conversation_goes_up_to_a_date(pair: Core) -> None:
-    """A5: as their authors dated them; page by page."""
+    """A5: by their authors' dates; page by page."""
     for number in range(5):
         says(pair, f"word {number}")
     assert purge(pair, **{"with": "bob", "before": "2001-01-01"})["purged"] == 0
@@ -99,7 +99,7 @@ def test_pages_follow_each_other(pair: Core, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_is_still_to_be_delivered_is_kept(pair: Core) -> None:
-    """B1: purged, its recipient would be given an entry without a body."""
+    """B1: if it were purged, its recipient would get an entry without a body."""
     sent = says(pair, "not there yet")
     pair.db.run("UPDATE outbox SET owed = 1, state = 'queued'")
     assert purge(pair, ids=sent) == {"purged": 0, "kept": 1, "emptied": True}

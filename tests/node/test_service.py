@@ -43,7 +43,7 @@ PATIENCE_S = 10.0
 
 
 class Checked(Calls):
-    """Every answer and event is as the registry declares it."""
+    """Checks every answer and event against the registry's declaration."""
 
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         answer = await super().call(method, params)
@@ -127,7 +127,7 @@ def test_a_wait_is_woken_by_the_message(pair: Core) -> None:
 
 
 def test_processes_that_wait_as_one_reader_are_told(pair: Core) -> None:
-    """Each gets every message: whoever meant to share the work must know."""
+    """Each gets every message: callers that meant to share the work must be told."""
 
     async def script(calls: Calls) -> None:
         waits = [asyncio.ensure_future(calls.call("wait", params(agent="bob"))) for _ in range(3)]  # noqa: TID251 - ours
@@ -247,7 +247,7 @@ def test_a_send_whose_wait_ran_out_stays_accepted(pair: Core) -> None:
 
 
 def test_a_send_that_failed_says_why_at_once(pair: Core) -> None:
-    """H3: what will never arrive is no time-out."""
+    """H3: a message that will never arrive is not a time-out."""
     peer = os.urandom(32)
     meet(pair, peer, "carol", "online")
 
@@ -283,7 +283,7 @@ def test_a_watch_tells_messages_and_states_in_order(pair: Core) -> None:
 
 
 def ask(core: Core, name: str) -> bytes:
-    """A stranger's request to alice is pending."""
+    """A stranger's request to alice becomes pending."""
     peer = os.urandom(32)
     alice = core.acting("alice").local.id
     contacts.save_request(core.db, alice, Request(peer, name, "human", b"e" * 32, "may I?", 0, "pending"))
@@ -293,7 +293,7 @@ def ask(core: Core, name: str) -> bytes:
 
 
 def test_a_request_is_told_to_watchers_and_ends_no_wait(pair: Core) -> None:
-    """B11: a request is no message: it is counted beside them."""
+    """B11: a request is not a message: it is counted separately."""
 
     async def script(calls: Calls) -> None:
         async with aclosing(calls.stream("watch", params())) as events:
@@ -327,7 +327,7 @@ def test_a_slip_in_the_name_of_who_asks_is_answered_with_the_name(pair: Core) ->
 
 
 def test_a_name_of_our_own_means_ourselves_until_another_was_accepted(pair: Core) -> None:
-    """E5: nobody takes a name over, least of all our own."""
+    """E5: nobody takes over a name, least of all our own."""
     peer = does(pair, lambda core: ask(core, "alice"))
     with pytest.raises(PeerUnknown, match="alice is the agent you act for"):
         asks(pair, commands.send, to="alice", text="hello, me?")
@@ -400,7 +400,7 @@ def test_a_search_finds_what_was_just_sent(pair: Core) -> None:
 
 
 def test_a_wait_for_a_pairing_ends_with_it_and_in_time(pair: Core) -> None:
-    """A7, F1: woken by the end of the code, whatever it is; a code that goes on is a timeout."""
+    """A7, F1: woken by the end of the code, whatever it is; a code that stays valid is a timeout."""
 
     async def script(calls: Calls) -> None:
         shown = await calls.call("pair.start", params(petname=None, addresses=(), device=False, history="30"))
@@ -415,7 +415,7 @@ def test_a_wait_for_a_pairing_ends_with_it_and_in_time(pair: Core) -> None:
 
 
 def test_a_joiner_who_hangs_up_gives_the_attempt_up(pair: Core) -> None:
-    """F1: and one who finds nobody is told so in time."""
+    """F1: and a joiner that finds nobody is told so in time."""
 
     async def script(calls: Calls) -> None:
         code = params(code="coral-fiddle-00000", petname=None)

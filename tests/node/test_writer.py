@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Told:
-    """What the loop was told."""
+    """What the loop received."""
 
     def __init__(self) -> None:
         self.effects: list[Any] = []
@@ -109,7 +109,7 @@ def test_a_failed_item_spares_its_neighbours(core: Core) -> None:
 
 
 def test_when_the_store_fails_every_item_of_the_batch_learns_it(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A6: and nothing of it happened."""
+    """A6: and nothing of it has happened."""
 
     def full() -> None:
         raise StoreFull
@@ -159,7 +159,7 @@ def test_stopping_finishes_what_is_queued(core: Core) -> None:
 
 
 def test_a_writer_that_dies_leaves_nobody_waiting(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch it ran and what is queued behind it fail at once; the node is told."""
+    """The batch in progress and what is queued behind it fail at once; the node is told."""
 
     def breaks() -> None:
         raise RuntimeError("a fault nobody foresaw")
@@ -195,7 +195,7 @@ def test_what_nobody_hurries_joins_the_next_item_s_transaction(core: Core) -> No
 
 
 def threads(core: Core, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of each commit, whether it ran in the loop's thread."""
+    """For each commit, whether it ran in the loop's thread."""
     loops, real, found = threading.current_thread(), core.db.commit, []
 
     def commit() -> None:

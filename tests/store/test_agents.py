@@ -25,7 +25,7 @@ def host(db, name, who):
 
 
 def test_an_identity_log_is_verified_once(db, monkeypatch):
-    """E1: a stranger's kept log of 256 entries cost 30 ms whenever it was looked at."""
+    """E1: a stranger's stored log of 256 entries cost 30 ms each time it was read."""
     checked, verify = [], identities.verify
     monkeypatch.setattr(identities, "verify", lambda *said: checked.append(said) or verify(*said))
     root = SigningKey.from_seed(b"o" * 32)

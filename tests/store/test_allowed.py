@@ -8,7 +8,7 @@ from tests.store.log_of import BOB, CAROL
 
 
 def test_each_agent_has_a_list_of_its_own(db):
-    """E4: who stands there twice stands there since the first time."""
+    """E4: an id that is added twice keeps its first date."""
     for at, peer in ((5, CAROL), (3, BOB), (9, CAROL)):
         allowed.add(db, 1, peer, at)
     assert allowed.everyone(db, 1) == [(BOB, 3), (CAROL, 5)]
@@ -21,7 +21,7 @@ def test_each_agent_has_a_list_of_its_own(db):
 
 
 def test_a_contact_knows_whether_it_is_allowed(db):
-    """E4: and its trust is another thing."""
+    """E4: and its trust is a separate thing."""
     db.run(
         "INSERT INTO agents (id, agent, device, name, kind, created_ms) VALUES (1, x'01', x'02', 'alice', 'other', 1)"
     )

@@ -85,7 +85,7 @@ def test_events_do_not_fill_the_store(db):
 
 
 def test_a_crowd_of_strangers_pushes_out_nothing_that_a_contact_did(db):
-    """E2: what a fork or an equivocation left to tell was gone once strangers had given cause for a thousand more."""
+    """E2: records of a fork or an equivocation were lost once strangers had caused a thousand others."""
     knows(db, BOB, "bob")
     knows(db, CAROL, "carol", Trust.REQUESTED)
     contacts.record(db, Event(1, BOB, "identity_forked", "", 1))

@@ -101,7 +101,7 @@ def test_a_full_disk_is_told_as_such(db):
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_WRITE])  # EDQUOT is the latter
 @pytest.mark.parametrize("written", [True, False])
 def test_what_a_failed_commit_did_is_found_by_opening_anew(db, written, code):
-    """A6: nothing more goes over that connection; what is found then is final."""
+    """A6: that connection is not used again; what is found then is final."""
 
     def fails(sql, parameters=()):
         db.run = run
@@ -143,7 +143,7 @@ def test_a_store_that_cannot_be_opened_anew_stays_lost(db, tmp_path):
 
 
 def test_a_commit_that_does_not_fit_is_undone(db):
-    """A6: as certainly as a statement that does not."""
+    """A6: just as a statement that does not fit."""
     db.commit()
     db.begin()
     db.remember("number", 7)
@@ -164,7 +164,7 @@ def test_a_commit_that_does_not_fit_is_undone(db):
 
 
 def test_a_reader_does_not_hold_the_writer_up(db, tmp_path):
-    """A5: the WAL cannot be emptied while somebody reads; that is found without waiting, and tried again."""
+    """A5: the WAL cannot be emptied while somebody reads; this is noticed without waiting, and tried again."""
     db.remember("number", 1)
     db.commit()
     reader = Database.read(str(tmp_path / "store.db"))
@@ -182,7 +182,7 @@ def test_a_reader_does_not_hold_the_writer_up(db, tmp_path):
 
 
 def test_savepoints_leave_no_pages_outside_the_home(db):
-    """A5: SQLite would keep them in a file of its own, in a directory of others."""
+    """A5: SQLite would keep them in a file of its own, in somebody else's directory."""
     assert db.one("PRAGMA temp_store") == (2,)
 
 
@@ -307,7 +307,7 @@ def test_a_truncating_checkpoint_empties_the_log_of_writes(db, tmp_path):
     ],
 )
 def test_entries_and_log_are_append_only(db, sql):
-    """A5: triggers, whoever asks."""
+    """A5: triggers forbid it to everybody."""
     db.run(
         "INSERT INTO entries"
         " (hash, kind, conversation, author, device, epoch, seq, prev, lamport, time_ms, type, signed)"

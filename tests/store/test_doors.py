@@ -56,7 +56,7 @@ def test_an_asker_is_kept_as_long_as_its_request(db: Database) -> None:
 
 
 def test_a_public_queue_is_read_and_is_no_pairs(db: Database) -> None:
-    """What pairings prepared in vain goes; this stays."""
+    """What pairings prepared in vain is deleted; this stays."""
     own = OwnQueue(QUEUE, BRIDGE, DEVICE, b"", PEER, KEY, KEY, KEY, 0, True)
     queues.make(db, own)
     queues.make(db, replace(own, queue=b"r" * 32, peer=b"x" * 32, public=False))

@@ -91,7 +91,7 @@ def test_a_file_that_does_not_fit_leaves_the_one_of_before(tmp_path, monkeypatch
 
 
 def test_the_file_of_before_is_kept_until_the_transaction_ends(tmp_path):
-    """A6: undone in the order of undoing; settled, nothing of it is left."""
+    """A6: undone in reverse order; once settled, nothing of it is left."""
     place = str(tmp_path)
     versions = [replace(SECRETS, root=bytes([n]) * 32) for n in range(3)]
     kept = [write_agent_key(place, AGENT, version) for version in versions]
@@ -118,7 +118,7 @@ def test_the_file_of_before_serves_where_the_new_one_is_damaged(tmp_path):
 
 
 def test_a_removed_agents_device_key_is_nowhere(tmp_path):
-    """D1: not in the file that the attempt which linked it left either; the key of another attempt stays."""
+    """D1: nor in the file left by the attempt that linked it; the key of another attempt stays."""
     seed, other = b"s" * 32, b"o" * 32
     linking_seed(str(tmp_path), seed)
     write_agent_key(str(tmp_path), AGENT, replace(SECRETS, device=seed))

@@ -36,7 +36,7 @@ def test_a_whole_store_is_left_alone(db):
 @pytest.mark.parametrize(("table", "column"), [("identities", "agent"), ("devices", "agent"), ("devices", "device")])
 @pytest.mark.parametrize("at", [0, 15, 16, 31])
 def test_an_id_that_differs_in_one_byte_is_the_one_that_the_log_names(db, table, column, at):
-    """E1: or its device would belong to nobody, and its agent be kept out for ever."""
+    """E1: otherwise its device would belong to nobody, and its agent be shut out for ever."""
     log = identity(DEVICE)
     agents.save_identity(db, log)
     sessions.note_pair(db, KEY.public, DEVICE.public, log.agent, heard_ms=1)
@@ -48,14 +48,14 @@ def test_an_id_that_differs_in_one_byte_is_the_one_that_the_log_names(db, table,
 
 
 def test_ids_that_no_log_vouches_for_are_nobodys(db):
-    """Which of two is the damaged one must be known, or neither is touched."""
+    """It must be known which of two is damaged, or neither is touched."""
     for peer in (b"x" * 32, flipped(b"x" * 32)):
         db.run("INSERT INTO addresses (peer, address, node, seen_ms) VALUES (?, 'a', x'', 1)", (peer,))
     assert mending.mend(db) == 0
 
 
 def test_a_damaged_log_is_not_known_and_makes_room_for_the_whole_one_alone(db):
-    """E2: less than was known, or another branch, is not believed because a disk failed."""
+    """E2: a shorter log, or another branch, is not believed because a disk failed."""
     log = identity(DEVICE, OTHER)
     agents.save_identity(db, log)
     db.run("UPDATE identities SET entry = ? WHERE n = 1", (flipped(log.entries[1]),))
@@ -70,7 +70,7 @@ def test_a_damaged_log_is_not_known_and_makes_room_for_the_whole_one_alone(db):
 
 @pytest.mark.parametrize("column", ["hash", "conversation", "device", "epoch"])
 def test_a_chain_is_what_its_entries_say(db, column):
-    """A3: or nothing that follows would be taken."""
+    """A3: otherwise nothing that follows would be taken."""
     hears(db, "one", "two")
     hears(db, "three", epoch=b"f" * 8)
     before = sorted(db.all("SELECT * FROM chains"))
@@ -81,7 +81,7 @@ def test_a_chain_is_what_its_entries_say(db, column):
 
 
 def test_a_damaged_entry_changes_no_chain(db):
-    """The chain has the right hash then."""
+    """In that case the chain has the right hash."""
     hears(db, "one", "two")
     before = db.all("SELECT * FROM chains")
     db.run("DROP TRIGGER entries_never_change")
@@ -117,7 +117,7 @@ def test_what_is_announced_of_an_agent_is_a_name_a_kind_and_a_status(db):
 
 
 def test_a_state_is_the_nearest_word(db):
-    """B6: a row that waits under no state that is known would wait for ever."""
+    """B6: a row in an unknown state would wait for ever."""
     entry = entries.append(db, record(db, "hello"))
     row = outbox.owe(db, HERE, entry, BOB, KEY.public, 1)
     db.run("UPDATE outbox SET state = 'quguee'")
@@ -143,7 +143,7 @@ def test_text_that_is_none_shuts_nothing(db):
 
 
 def test_the_members_and_the_kind_of_a_conversation_of_two_are_told_by_its_id(db):
-    """A4: else it would be nobody's."""
+    """A4: otherwise it would belong to nobody."""
     hears(db, "one")
     db.run(
         "INSERT INTO agents (id, agent, device, name, kind, created_ms) VALUES (?, ?, x'02', 'alice', 'other', 1)",

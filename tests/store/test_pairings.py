@@ -6,7 +6,7 @@ from p2p_agents.store import pairings
 
 
 def test_tries_only_rise(db):
-    """F1: the count of a code never falls, whoever says what."""
+    """F1: the count of a code never falls."""
     assert pairings.tries(db, "7Q2MX") == (0, False)
     pairings.spend(db, "7Q2MX", 2, 1000)
     pairings.spend(db, "7Q2MX", 1, 2000)

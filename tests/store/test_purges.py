@@ -20,7 +20,7 @@ WORDS = ("mauve", "ochre", "sepia")
 
 @pytest.fixture
 def said(db):
-    """Three in a conversation that can end, one owed on, with a key, marks and words; one in another."""
+    """Three in a conversation that can end, one still owed, with a key, marks and words; one in another."""
     cursors = hears(db, *WORDS, conversation=THREE)
     hears(db, "elsewhere")
     entry = db.one("SELECT max(entry) FROM log WHERE conversation = ?", (THREE.id,))[0]
@@ -46,7 +46,7 @@ def left(db):
 
 
 def test_a_conversation_that_ended_leaves_nothing_but_that(db, said):
-    """A5: entries, lines, what was owed, keys, marks, chains and words go; the other conversation stays."""
+    """A5: entries, lines, deliveries, keys, marks, chains and words are deleted; the other conversation stays."""
     assert {"entries", "log", "outbox", "keys", "voids", "bodies", "chains", "members"} <= left(db).keys()
     purges.end(db, THREE.id, "expired", 7)
     assert log.incoming(db, HERE, 0, 10)[0][0].conversation == TALK.id
@@ -80,7 +80,7 @@ def test_no_byte_of_it_stays_in_the_files(db, said, tmp_path):
 
 @pytest.mark.parametrize("table", ["entries", "log"])
 def test_nothing_else_goes(db, said, table):
-    """A5: triggers, whoever asks."""
+    """A5: triggers forbid it to everybody."""
     purges.end(db, b"another" * 4 + b"....", "expired", 7)
     db.run("DELETE FROM bodies")
     for other in ("outbox", "voids", "keys"):
@@ -96,7 +96,7 @@ def test_a_direct_conversation_never_ends(db, said):
 
 
 def test_a_row_that_went_gives_its_number_to_no_other(db, said):
-    """B3: a frame under way may still name it."""
+    """B3: a frame in flight may still name it."""
     (row,) = db.one("SELECT id FROM outbox")
     purges.end(db, THREE.id, "expired", 7)
     purges.clear_ended(db, THREE.id, 10)

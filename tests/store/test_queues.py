@@ -37,7 +37,7 @@ def test_a_queue_of_ours_is_found_by_its_name_its_bridge_and_its_writer(db: Data
 
 
 def test_whether_a_queue_is_public_is_a_truth_value(db: Database) -> None:
-    """A bridge takes no number for it."""
+    """A bridge accepts no number for it."""
     queues.make(db, own(1))
     queues.make(db, dataclasses.replace(own(2, TWO), public=True))
     assert [queues.readable_at(db, bridge)[0].public for bridge in (ONE, TWO)] == [False, True]
@@ -45,7 +45,7 @@ def test_whether_a_queue_is_public_is_a_truth_value(db: Database) -> None:
 
 
 def test_a_cursor_only_rises(db: Database) -> None:
-    """B7: a bridge that goes back in time is not followed."""
+    """B7: a bridge that goes back in time is not believed."""
     queues.make(db, own(1))
     queues.worked_off(db, b"\1" * 32, 7)
     queues.worked_off(db, b"\1" * 32, 3)
@@ -103,7 +103,7 @@ def test_the_newest_bundle_is_kept(db: Database) -> None:
 
 
 def test_a_bundle_that_is_signed_for_ever_gives_way(db: Database) -> None:
-    """An attack: whoever held the device key once must not be sealed to for ever."""
+    """An attack: somebody who once had the device key must not be sealed to for ever."""
     stolen, honest = (Bundle(PEER, THEIRS, KemKey.from_seed(bytes([n]) * SEED_BYTES).public, 0) for n in (1, 2))
     queues.keep_bundle(db, dataclasses.replace(stolen, expires_ms=INT_MAX), 0)
     kept = queues.bundle(db, PEER, THEIRS)

@@ -48,7 +48,7 @@ def test_read_through_stops_at_the_first_unread_of_that_peer(db):
 
 
 def test_branches_are_marked_apart(db):
-    """A3, B8: a mark for each epoch, so that one branch says nothing of another."""
+    """A3, B8: one mark for each epoch, so that a branch says nothing about another."""
     cursors = hears(db, "one") + hears(db, "two", epoch=b"f" * 8)
     readers.show(db, HERE, "default", cursors)
     readers.acknowledge(db, HERE, "default", None)
@@ -59,7 +59,7 @@ def test_branches_are_marked_apart(db):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("sa"), st.integers(0, 11)), max_size=25))
 def test_a_reader_against_a_model(db, steps):
-    """H2: whatever is shown and acknowledged in whatever order."""
+    """H2: whatever is shown and acknowledged, in any order."""
     db.derived.clear()
     db.run("SAVEPOINT item")
     cursors = hears(db, *(str(number) for number in range(12)))

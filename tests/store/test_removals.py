@@ -29,7 +29,7 @@ def talk(db, number, count, body=b"words"):
 
 
 def test_the_number_stays_and_the_name_goes(db):
-    """A4: SQLite would give the number to the next agent, and with it what stands in the log."""
+    """A4: SQLite would give the number to the next agent, and with it the lines in the log."""
     host(db, "bob", OTHER)
     alice = host(db, "alice", identity())
     removals.remove(db, alice, 5)
@@ -47,7 +47,7 @@ def test_the_first_agent_after_all_were_removed_is_the_default(db):
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
 def test_bodies_go_page_by_page_and_each_is_looked_at_once(db, count):
-    """A5: of every kind of entry; and nothing is looked at once more when all of it is gone."""
+    """A5: entries of every kind; and nothing is read once more after all of it is deleted."""
     alice, bob = host(db, "alice", identity()), host(db, "bob", OTHER)
     talk(db, bob.id, 1, b"another's")
     talk(db, alice.id, count)
@@ -74,7 +74,7 @@ def test_what_two_agents_had_goes_with_the_last(db):
 
 
 def test_key_bundles_that_another_agent_needs_stay(db):
-    """B7: a first word over a bridge is sealed to them."""
+    """B7: a first message over a bridge is sealed to them."""
     alice, bob = host(db, "alice", identity()), host(db, "bob", OTHER)
     for local, devices in ((alice, (b"shared", b"alone")), (bob, (b"shared",))):
         for device in devices:
@@ -85,7 +85,7 @@ def test_key_bundles_that_another_agent_needs_stay(db):
 
 
 def test_a_mark_that_the_disk_made_removes_nobody(db):
-    """D1: the next start destroys the keys of who was removed, and no others."""
+    """D1: the next start destroys the keys of removed agents, and no others."""
     alice = host(db, "alice", identity())
     db.run("UPDATE agents SET removed_ms = 1")
     assert (removals.removed(db), removals.unemptied(db)) == ([], None)

@@ -31,7 +31,7 @@ def test_an_acknowledgement_covers_all_before_it(db, flight):
 
 
 def test_digests_of_received_frames_are_kept_for_two_windows(db):
-    """B3: a replay is told from a rollback for as long as it can come."""
+    """B3: a replay can be told from a rollback for as long as it can come."""
     for pos in range(3 * UNACKED_FRAMES):
         sessions.note_received(db, SID, pos, 0, pos, pos.to_bytes(32, "big"))
     newest = 3 * UNACKED_FRAMES - 1

@@ -179,7 +179,7 @@ def _end_last(own: OwnBridge, last: Mapping[str, Any] | None, known: Mapping[str
     if known is None:
         tell(f"The bridge at {output.escape(last['address'])} had ended; it is started again.")
     else:
-        tell(f"The bridge at {output.escape(last['address'])} is started anew, as other things are asked of it.")
+        tell(f"The bridge at {output.escape(last['address'])} is restarted with other options.")
     own.stop()
 
 
@@ -192,7 +192,7 @@ def _use(face: Face, known: Mapping[str, Any], last: Mapping[str, Any] | None) -
     if last is not None and last["address"] != known["address"]:
         with suppress(errors.BridgeUnknown):
             face.call("bridge.remove", address=last["address"])
-        tell("It is at another address than before: links and codes that were given out for the old one are void.")
+        tell("Its address has changed: links and codes for the old one no longer work.")
 
 
 def _used(face: Face, address: str) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_each_message_goes_to_one_process(talk: Core) -> None:
 
 
 def test_who_acknowledges_its_own_leaves_the_others(talk: Core) -> None:
-    """The later half is done first: the earlier half is not read with it."""
+    """The later half is done first: this does not mark the earlier half as read."""
     claims(talk, FIRST, limit=2)
     claims(talk, SECOND, limit=2)
     assert asks(talk, reading.acknowledge, agent="bob", cursors=cursors(talk, "2", "3"))["acked"] == 2

@@ -40,7 +40,7 @@ def test_what_this_store_never_gave_is_no_cursor(talk: Core, garbled: str) -> No
 
 
 def test_a_cursor_beyond_the_end_is_of_another_store(talk: Core) -> None:
-    """A4: a store that went back in time does not understand later cursors."""
+    """A4: a store that was rolled back does not know later cursors."""
     last = bobs(talk)["cursor"]
     generation, _, position = str(last).rpartition("-")
     with pytest.raises(CursorUnknown):
@@ -67,7 +67,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(talk: Core) -> None:
 
 
 def test_ack_covers_what_was_shown_and_nothing_else(talk: Core) -> None:
-    """H2: a message that came meanwhile stays unread."""
+    """H2: a message that arrived meanwhile stays unread."""
     shown = bobs(talk, limit=4)
     assert asks(talk, reading.acknowledge, agent="bob")["acked"] == 4
     assert texts(shown) == ["0", "1", "2", "3"]
@@ -89,7 +89,7 @@ def test_ack_of_what_was_never_shown_acknowledges_nothing(talk: Core) -> None:
 
 
 def test_each_reader_has_its_own_place(talk: Core) -> None:
-    """H2, B8: and only the default one's reading is told to the author."""
+    """H2, B8: and only the default one's reading is reported to the author."""
     bobs(talk, reader="night", new_reader=True)
     assert asks(talk, reading.acknowledge, agent="bob", reader="night")["acked"] == 10
     assert bobs(talk, reader="night")["messages"] == []
@@ -107,7 +107,7 @@ def test_a_reader_name_is_bounded(talk: Core) -> None:
 
 @pytest.mark.parametrize("method", [reading.unread, reading.acknowledge])
 def test_a_reader_that_never_was_is_asked_back(talk: Core, method: Any) -> None:
-    """A slip in its name would show everything again, or acknowledge nothing, and say nothing."""
+    """A mistyped name would silently show everything again, or acknowledge nothing."""
     bobs(talk, reader="night-shift", new_reader=True)
     with pytest.raises(ReaderUnknown) as refused:
         asks(talk, method, agent="bob", reader="nightshift")

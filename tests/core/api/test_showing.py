@@ -67,7 +67,7 @@ def test_a_local_agent_is_reachable_without_an_address(pair: Core) -> None:
 
 @pytest.mark.parametrize(("said", "shown"), [("busy", "busy"), ("idle", "idle"), ("\x1b[2J", "online")])
 def test_a_stranger_is_shown_as_its_roster_says(pair: Core, said: str, shown: str) -> None:
-    """A stranger's words are data: what is no status is none."""
+    """A stranger's words are data: an unknown status is not shown."""
     agent = os.urandom(32)
     meet(pair, agent, "carol", said)
     carol = next(it for it in asks(pair, commands.peers)["peers"] if it["id"] == id_text(agent))

@@ -29,7 +29,7 @@ def advert(
 
 
 def hears(core: Core, heard: Advert, source: str = "mdns") -> bytes:
-    """A record is heard; the agent it names."""
+    """A record is received; returns the agent that it names."""
     does(core, lambda core: directory.found(core, source, heard, [ADDRESS]))
     return heard.agent
 
@@ -127,7 +127,7 @@ def test_one_name_for_two_means_neither(pair: Core) -> None:
 
 
 def test_a_name_stays_with_the_first_that_used_it(pair: Core) -> None:
-    """E5: who announces a contact's name later does not get its messages."""
+    """E5: somebody who announces a contact's name later does not get its messages."""
     first = hears(pair, advert())
     asks(pair, commands.send, to="carol", text="hi")
     hears(pair, advert())
@@ -140,7 +140,7 @@ def test_nobody_on_the_network_is_called_like_an_agent_of_ours(pair: Core) -> No
 
 
 def test_nobody_is_called_what_a_contacts_id_begins_with(pair: Core) -> None:
-    """E5: whoever announced the short id that is shown of a contact got what was sent to that id."""
+    """E5: somebody who announced the short id shown for a contact got what was sent to that id."""
     contact = hears(pair, advert(agent=parse_id("abcdefghij" + "a" * 42)))
     asks(pair, commands.send, to="carol", text="hi")
     for name in ("abcdefghij", "ABCDEFGHIJ", "abcdefghijaa"):
@@ -149,7 +149,7 @@ def test_nobody_is_called_what_a_contacts_id_begins_with(pair: Core) -> None:
 
 
 def test_a_contacts_name_is_no_strangers_id(pair: Core) -> None:
-    """E5: an id that begins with six letters of one's choice is found in hours."""
+    """E5: an id that begins with six chosen letters is found in hours."""
     contact = hears(pair, advert("backup"))
     asks(pair, commands.send, to="backup", text="hi")
     hears(pair, advert("mallory", agent=parse_id("backup" + "a" * 46)))
@@ -230,7 +230,7 @@ def test_an_agent_made_twice_alike_is_one(pair: Core) -> None:
 
 
 def test_a_slip_in_a_name_is_asked_back_and_no_stranger_earns_by_it(pair: Core) -> None:
-    """An attack: whoever calls itself almost as a contact must not be named where somebody mistyped the contact."""
+    """An attack: an agent with almost a contact's name must not be suggested when somebody mistypes the contact."""
     hears(pair, advert("bobb"))
     with pytest.raises(PeerUnknown) as refused:
         asks(pair, commands.send, agent="alice", to="bbob", text="hi")

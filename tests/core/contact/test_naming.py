@@ -27,7 +27,7 @@ def worth(core: Core, agent: bytes, name: str, petname: str | None = None) -> tu
 
 
 def accepts(core: Core, name: str) -> bytes:
-    """A contact of alice's, accepted by that name."""
+    """A contact of alice's, accepted under that name."""
     peer = os.urandom(32)
 
     def item(core: Core) -> None:
@@ -78,7 +78,7 @@ def test_a_name_that_looks_like_a_petname_says_so(pair: Core) -> None:
 
 
 def test_names_are_read_again_when_one_changes(pair: Core) -> None:
-    """They are kept from one answer to the next: by whatever is accepted, named, forgotten or undone."""
+    """They are cached between answers until something is accepted, named, forgotten or undone."""
     stranger, agent = os.urandom(32), pair.acting("alice").local.id
     assert worth(pair, stranger, "car0l") == (False, None)
     carol = accepts(pair, "carol")
@@ -127,7 +127,7 @@ def test_peers_and_requests_carry_it(pair: Core) -> None:
 
 
 def test_messages_carry_it_from_wherever_they_are_read(pair: Core) -> None:
-    """Of the second of a name who was accepted, only the id says who it is."""
+    """For the second contact accepted under a name, only the id identifies it."""
     accepts(pair, "carol")
     second = accepts(pair, "carol")
     asks(pair, commands.send, to=id_text(second), text="who are you?")
@@ -140,7 +140,7 @@ def test_messages_carry_it_from_wherever_they_are_read(pair: Core) -> None:
 
 
 def test_a_petname_stands_beside_the_name_and_never_in_its_place(pair: Core) -> None:
-    """`name` is the other's own word wherever it stands, and marked where it is somebody else's here."""
+    """`name` is always the other's own word, and marked if the name belongs to somebody else here."""
     carol, second = accepts(pair, "carol"), accepts(pair, "carol")
     asks(pair, commands.name_contact, peer=id_text(second), petname="caro")
     sent = asks(pair, commands.send, to="caro", text="hi")["to"]

@@ -15,7 +15,8 @@ NEW = Mark(1, "", 0, 0)  # of a store that was made now
 
 
 class Hands:
-    """A machine's three clocks, moved by hand: seconds since boot, of them asleep, and the wall's error."""
+    """A machine's three clocks, set by hand: seconds since boot, seconds of these asleep, and the wall clock's
+    error."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -67,7 +68,7 @@ def test_a_small_correction_is_none(hands: Hands) -> None:
 
 
 def test_many_small_steps_are_no_jump(hands: Hands) -> None:
-    """A clock that is slewed is compared with its last look, not with the first."""
+    """A clock that is slewed is compared with the previous look, not with the first."""
     trusted = Trusted(hands, NEW)
     for _ in range(20):
         hands.error_ms += CLOCK_JUMP_MS // 2
@@ -127,7 +128,7 @@ def test_a_jump_over_a_restart_is_doubted_too(hands: Hands) -> None:
 
 
 def test_what_the_clock_says_after_the_machine_was_off_is_doubted(hands: Hands) -> None:
-    """B12: nothing here has seen that time pass."""
+    """B12: nothing here saw that time pass."""
     mark = Lived(hands, NEW).mark()
     hands.started = "again"
     trusted = Trusted(hands, mark)
@@ -149,7 +150,7 @@ def test_time_is_counted_as_it_passes_and_not_as_the_wall_tells_it(hands: Hands)
 
 
 def test_time_in_which_the_machine_was_off_is_not_counted(hands: Hands) -> None:
-    """B12: whether it was an hour or a year, only a wall clock could say."""
+    """B12: only a wall clock could tell whether it was an hour or a year."""
     lived = Lived(hands, NEW)
     hands.now += 10
     mark = lived.mark()

@@ -25,7 +25,7 @@ ADDRESS = "bridge://bridge.example:4433#key"
 
 @pytest.fixture
 def link(pair: Core) -> BridgedLink:
-    """Carol, a contact that may be found over bridges, of which none is known."""
+    """Carol, a contact that may be reached over bridges, of which none is known."""
     peer = os.urandom(32)
 
     def item(core: Core) -> BridgedLink:
@@ -40,7 +40,7 @@ def link(pair: Core) -> BridgedLink:
 
 
 def told(core: Core, link: BridgedLink) -> None:
-    """Where carol may be reached."""
+    """Where carol can be reached."""
     does(core, lambda core: contacts.remember_address(core.db, link.peer, PLACE, NODE, 1, told=True))
 
 

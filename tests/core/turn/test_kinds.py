@@ -31,7 +31,7 @@ NOTE = "test.note"
 
 
 class Notes(list[bytes]):
-    """Those that came."""
+    """The notes that arrived."""
 
 
 def write(core: Core, hosted: Hosted, peer: bytes, text: str) -> None:
@@ -60,7 +60,7 @@ ROW = Kind(NOTE, arrive=on_note, unread=True, shown=True)
 
 
 def add(monkeypatch: pytest.MonkeyPatch, row: Kind) -> None:
-    """To the table that nodes started from now on have."""
+    """Add it to the table of nodes started from now on."""
     monkeypatch.setattr(wiring, "HOOKS", replace(wiring.HOOKS, kinds={**wiring.HOOKS.kinds, row.name: row}))
 
 
@@ -112,7 +112,7 @@ def test_a_kind_that_is_not_shown_is_in_no_list(tmp_path: Path, monkeypatch: pyt
 def test_a_node_without_the_row_keeps_what_came_until_it_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stored and acknowledged as anything else: an older node loses nothing that a newer one says."""
+    """It is stored and acknowledged like anything else: an older node loses nothing that a newer one sends."""
     world = World(tmp_path)
     bob = world.agent("bob")
     add(monkeypatch, ROW)

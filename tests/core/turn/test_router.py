@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Everybody:
-    """Notes who was handed what."""
+    """Records who was given what."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, object]] = []
