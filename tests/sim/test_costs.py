@@ -34,18 +34,14 @@ def pair(world):
     return alice, bob
 
 
-def note(said, statement):
-    if not statement.startswith("--"):  # a trigger of the simulation's own
-        said.append(statement)
-
-
 @contextmanager
 def counted(*agents):
     """The statements that each agent's store is told, inside."""
     counts = []
     for agent in agents:
         said = []
-        agent.core.db._connection.set_trace_callback(partial(note, said))
+        agent.core.db._connection.execute("DROP TRIGGER IF EXISTS no_other_move")  # the simulation's own is traced too
+        agent.core.db._connection.set_trace_callback(said.append)
         counts.append(said)
     yield counts
     for agent in agents:
