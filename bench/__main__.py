@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench import (
     bridge,
     bridge_shared,
+    bulk,
     commands,
     direct_path,
     discovery,
@@ -39,6 +40,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
     "relayed": relayed.measure,
     "hostile": hostile.measure,
     "direct_path": direct_path.measure,
+    "bulk": bulk.measure,
     "bridge": bridge.measure,
     "bridge_shared": bridge_shared.measure,
 }

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from p2p_agents import limits
 from p2p_agents.control.client import Client
@@ -18,6 +18,8 @@ from p2p_agents.paths import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Made = TypeVar("Made", bound="Node")
 
 STEP_S = 15.0  # any one step of getting ready
 
@@ -83,7 +85,10 @@ class World:
         self._stack = stack
 
     def node(self, name: str, *, hidden: bool = False) -> Node:
-        node = Node(self.root, name)
+        return self.add(Node(self.root, name), hidden=hidden)
+
+    def add(self, node: Made, *, hidden: bool = False) -> Made:
+        """One that was made, whatever its process is."""
         self._stack.callback(node.stop)  # before it starts: half a start must not outlive the measurement
         node.start(hidden=hidden)
         return node
@@ -102,11 +107,15 @@ class World:
     def pair(self) -> tuple[Node, Node]:
         """Two nodes whose agents alice and bob have exchanged a message each way."""
         alice, bob = self.node("alice"), self.node("bob")
+        self.meet(alice, bob)
+        return alice, bob
+
+    def meet(self, alice: Node, bob: Node) -> None:
+        """A message each way."""
         alice.find(bob)
         bob.find(alice)
         alice.call("send", to=bob.id, text="hello", wait="delivered", timeout=STEP_S)
         bob.call("send", to=alice.id, text="hello", wait="delivered", timeout=STEP_S)
-        return alice, bob
 
 
 @contextmanager

@@ -38,6 +38,7 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("pairing", ["pairing"]),
         ("unread", ["unread.all", "unread.few"]),
         ("relayed", ["relayed.round_trip", "relayed.rate"]),
+        ("bulk", ["bulk.rate", "bulk.memory", "bulk.ping"]),
         ("hostile", ["hostile.before", "hostile.after"]),
         pytest.param("direct_path", ["direct_path"], marks=pytest.mark.netns),
         (
