@@ -274,7 +274,7 @@ async def by_web(address: BridgeAddress, *, tls: bool = True, headers: Sequence[
 
 @asynccontextmanager
 async def met(client: Client, address: BridgeAddress, name: str = "") -> AsyncIterator[Client]:
-    """Knocked, logged in where it has a name, and closed in the end."""
+    """Knocked, logged in if it has a name, and closed in the end."""
     try:
         await client.knock(address.key)
         if name:

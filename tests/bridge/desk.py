@@ -50,7 +50,7 @@ class Desk:
         return self
 
     def opened(self, queue: Queue, after: int = 0, last: int = 0) -> list[Action]:
-        """The queue is read; what that brought besides DONE."""
+        """The queue is read; returns the actions besides DONE."""
         message = self.reading(queue, after)
         assert self.say(message) == [Carry(message)]
         [done, *more] = self.session.opened(message.request, last)

@@ -19,7 +19,7 @@ START_S = 10.0
 
 
 def need_redis() -> None:
-    """Skip where there is no redis-server; in CI its absence is a failure."""
+    """Skip without a redis-server; in CI its absence is a failure."""
     if shutil.which("redis-server") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs redis-server (Debian: apt install redis-server)")

@@ -54,13 +54,13 @@ async def texts(store: Store, queue: bytes = QUEUE, after: int = 0) -> list[byte
 
 
 def open_(account: bytes, network: str = "", *, admission: Admission = Admission.OPEN, token: str = "") -> Guest:
-    """Who comes to the door; without a network each account has one of its own."""
+    """A guest; without a network each account has one of its own."""
     hashed = sha256(token.encode()).digest() if token else b""
     return Guest(account, sha256(network.encode() or account).digest()[:8], admission, hashed)
 
 
 def holder(account: bytes, token: str) -> Guest:
-    """Of a token, where one is demanded."""
+    """The holder of a token, if one is required."""
     return open_(account, admission=Admission.TOKEN, token=token)
 
 
@@ -520,7 +520,7 @@ async def test_the_accounts_that_hold_most(shelf: Shelf) -> None:
 
 @in_loop
 async def test_the_networks_that_hold_most(shelf: Shelf) -> None:
-    """Who has a token is of none."""
+    """An account with a token belongs to none."""
     async with shelf() as store:
         await made(store, QUEUE, ALICE, "a")
         await made(store, OTHER, BOB, "a")

@@ -94,7 +94,7 @@ def test_nobodys_address_bounds_those_behind_a_proxy_or_on_this_machine(gate: Ga
 
 
 def test_whom_a_proxy_brings_counts_where_he_comes_from(monkeypatch: pytest.MonkeyPatch):
-    """A proxy's connections are of nobody until their headers came."""
+    """A proxy's connections belong to nobody until their headers have come."""
     monkeypatch.setattr(bounds, "UPGRADES_OF_NETWORK", 2)
     gate = Gate(ROOMY, 0.0)
     for number in range(4):

@@ -107,7 +107,7 @@ def test_a_place_lives_ten_minutes_from_its_showing(places: Places):
 
 
 def test_a_guessed_place_is_held_for_a_minute_only(places: Places):
-    """Who takes a place before its code is shown must not keep the real joiner out."""
+    """Somebody who takes a place before its code is shown must not keep the real joiner out."""
     places.meet(HERE, JOIN, T3, EVE, 0)
     assert places.expire(bounds.LONELY_PLACE_MS - 1) == []
     assert places.expire(bounds.LONELY_PLACE_MS) == [(EVE, GONE)]

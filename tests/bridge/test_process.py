@@ -174,7 +174,7 @@ async def test_a_second_bridge_on_the_same_data_says_so(tmp_path: Path, start: S
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of DISK_MB, where the machine lets a test mount one."""
+    """A file system of DISK_MB, if the machine lets a test mount one."""
     with mounted(tmp_path / "disk", DISK_MB) as place:
         yield place
 
@@ -207,7 +207,7 @@ async def test_a_disk_full_of_blobs_refuses_more_until_some_are_acknowledged(sma
 
 @in_loop
 async def test_a_disk_that_others_fill_refuses_and_recovers(small_disk: Path, start: Start) -> None:
-    """To the last byte: nothing can be kept, not even that something was acknowledged; nobody is told otherwise."""
+    """To the last byte: nothing can be stored, not even an acknowledgement; nobody is told otherwise."""
     bridge = start(small_disk / "data", "--disk-reserve", "0")
     async with met(await by_quic(bridge.address), bridge.address, "bob") as bob:
         await bob.create(QUEUE)

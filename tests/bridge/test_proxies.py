@@ -82,7 +82,7 @@ def from_(address: str) -> list[tuple[str, str]]:
 async def test_networks_behind_a_proxy_have_bounds_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All who came through one proxy had one address, or none: one of them could take the places of all."""
+    """All clients behind one proxy had one address, or none: one of them could take the places of all."""
     monkeypatch.setattr(bounds, "UPGRADES_OF_NETWORK", 1_000)
     monkeypatch.setattr("bridge.gate.PACE", bounds.Pace(1e-9, 3))
     trusted = {"tls": False, "proxies": Proxies.parse("127.0.0.1")}
@@ -101,7 +101,7 @@ async def test_networks_behind_a_proxy_have_bounds_of_their_own(
 
 @in_loop
 async def test_nobody_else_says_where_he_comes_from(tmp_path: Path) -> None:
-    """Attack: a client's own header, where no proxy is trusted or it is none, took another's network."""
+    """Attack: a client's own header, with no trusted proxy or from elsewhere, made it count under another's network."""
     for number, trusted in enumerate(("", "203.0.113.1")):
         proxies = Proxies.parse(trusted)
         async with serving(tmp_path / str(number), tls=False, proxies=proxies) as (server, address):

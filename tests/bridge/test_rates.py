@@ -89,7 +89,8 @@ def test_who_empties_its_networks_purse_leaves_a_neighbour_a_pace():
 
 
 def test_what_others_were_sent_in_vain_is_made_good_soon():
-    """Whoever asked for blobs and hung up, again and again, shut its network out for hours after it had stopped."""
+    """A client that requested blobs and hung up, again and again, shut its network out for hours after it had
+    stopped."""
     honest, flood = neighbours(SLOW)
     for _ in range(1_000):
         flood[0].owe(4_000_000)

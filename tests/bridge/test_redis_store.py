@@ -218,7 +218,7 @@ async def test_a_full_redis_refuses_puts_and_takes_acknowledgements(own: RedisSe
 
 @in_loop
 async def test_one_that_became_a_replica_is_left(own: RedisServer) -> None:
-    """As a failover leaves it: a name that leads to the new one is asked again."""
+    """As after a failover: a name that leads to the new primary is resolved again."""
     store = await RedisStore.open_url(own.url, Quotas())
     await made(store)
     with own.client() as client:

@@ -255,7 +255,7 @@ async def test_a_stop_is_announced_and_what_was_begun_is_answered(tmp_path: Path
 
 @in_loop
 async def test_a_store_brought_back_from_a_copy_loses_nothing_that_comes_later(tmp_path: Path) -> None:
-    """A reader's cursor is ahead of such a store; what is put now lies beyond it all the same."""
+    """A reader's cursor is ahead of such a store; what is put now still comes after it."""
     async with serving(tmp_path) as (_, address), met(await by_quic(address), address, "bob") as bob:
         await bob.create(QUEUE)
         await bob.put(QUEUE, b"old")
@@ -287,7 +287,7 @@ async def test_a_broken_store_is_refused_and_the_bridge_lives_on(tmp_path: Path)
 def test_who_asked_for_what_may_or_may_not_be_kept_is_told_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_effect: bool
 ) -> None:
-    """Its connection ends: what has no answer is put again by its client, and absorbed where it comes twice."""
+    """Its connection ends: its client puts unanswered requests again, and duplicates are absorbed."""
     disk = FailingCommit(monkeypatch)
 
     @in_loop

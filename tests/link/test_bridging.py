@@ -112,7 +112,7 @@ def test_of_two_ways_that_both_pass_the_first_welcome_wins(bridge):
 
 
 def test_a_websocket_gives_way_to_quic_once_that_passes(bridge):
-    """Only over QUIC is it seen where peers may reach us. Nobody notices the change."""
+    """Only over QUIC can the bridge see where peers may reach us. Nobody notices the change."""
     bridge.ways = {Way.WEBSOCKET}
     visit = Visit(bridge)
     mine = inbox()
@@ -158,7 +158,7 @@ def test_a_websocket_that_ends_while_quic_is_tried_ends_that_too(bridge):
 
 
 def test_a_bridge_that_holds_another_key_is_told_nothing(bridge):
-    """Attack: somebody took the address over, or stands in between with a key of his own."""
+    """Attack: somebody took over the address, or is in between with a key of their own."""
     visit = Visit(bridge, pin=key("the real one").public).start()
     assert visit.moves == [Dial(Way.QUIC), Hangup(Way.QUIC), Dial(Way.WEBSOCKET), Hangup(Way.WEBSOCKET)]
     assert visit.told() == [BridgeDown(BridgeImpostor.code)]
@@ -259,7 +259,7 @@ def test_a_token_that_is_given_later_is_shown_at_once(bridge):
 
 
 def test_a_queue_that_was_made_before_is_read_without_admission(bridge):
-    """An operator who takes a token back does not keep what lies there already."""
+    """An operator who revokes a token does not keep what is already there."""
     mine = inbox()
     bridge.queues[mine.queue] = Kept(token_hash(WRITE), [(1, b"one")])
     visit = Visit(bridge, token="withdrawn")
@@ -529,7 +529,7 @@ def test_so_many_requests_are_in_flight(visit, bridge):
 
 
 def public(bridge, bits=8):
-    """Where anybody may write who did the work."""
+    """Where anybody who did the work may write."""
     bridge.terms = dataclasses.replace(bridge.terms, work_bits=bits)
     queue = others(bridge)
     bridge.queues[queue].public = True

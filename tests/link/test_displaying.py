@@ -22,7 +22,7 @@ def said(actions, run: int):
 
 
 def test_three_strikes_kill_a_code():
-    """F1: the displayer counts wrong tags, whoever sends them."""
+    """F1: the displayer counts wrong tags from anybody."""
     displayer = shows()
     for strike in range(1, PAIRING_WRONG + 1):
         wire = pair(displayer, types(agent(f"guesser {strike}"), code=OTHER_WORDS), run=strike)
@@ -33,7 +33,7 @@ def test_three_strikes_kill_a_code():
 
 
 def test_only_wrong_tags_count():
-    """F1: who asks and goes, or talks nonsense, cannot use a code up."""
+    """F1: a peer that asks and leaves, or sends nonsense, cannot use up a code."""
     displayer = shows()
     for run in range(1, 20):
         ask(displayer, run)
@@ -135,7 +135,7 @@ def test_a_message_out_of_turn_ends_the_run():
 
 
 def test_a_refusal_is_not_answered():
-    """Two who refuse each other would not end."""
+    """Two sides that refuse each other would never end."""
     displayer = shows()
     assert displayer.received(1, encode_message(Refuse(Reason.BROKEN)), NOW) == []
     ask(displayer, 1)
@@ -163,7 +163,7 @@ def test_a_met_peer_is_kept_even_when_it_is_gone():
 
 
 def test_a_code_that_is_taken_back_refuses_who_is_at_it():
-    """F1: also who held it already but has not been met."""
+    """F1: including a peer that had the code already but was not met."""
     for steps in (1, 3):
         displayer = shows()
         wire = Wire(displayer, types()).begin()

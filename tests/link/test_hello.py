@@ -60,7 +60,7 @@ def said(*, by=BOB, to=ALICE, challenge=CHALLENGE, known=None, held=0, server=SE
 
 
 def checked(hello, *, by=BOB, to=ALICE, challenge=CHALLENGE, known=None, server=SERVER, device=b""):
-    """As `to` does, who wants `by` and has not met its device."""
+    """As `to` does, which expects `by` and has not met its device."""
     where = channel(by, device=device, server=server)
     return check(hello, Role.ACCEPTOR, where, to, challenge=challenge, known=known)
 
@@ -189,7 +189,7 @@ def test_every_byte_of_a_hello_is_signed():
 
 
 def test_a_hello_of_other_suites_is_refused_as_another_version():
-    """Downgrade: who speaks none of ours is no forger, and there is nothing to fall back to."""
+    """Downgrade: a peer that supports none of ours is not a forger, and there is nothing to fall back to."""
     with pytest.raises(UnknownVersion):
         checked(forged(said(), BOB.key, extensions=Extensions(suites=(2, 3))))
     assert checked(forged(said(), BOB.key, extensions=Extensions(("rooms",), (1, 2)))).claims.extensions.suites == (

@@ -33,7 +33,7 @@ def test_runs_count_over_restarts():
 
 
 def test_an_abort_counts():
-    """F1: whoever takes the tag and hangs up has had its guess."""
+    """F1: a peer that takes the tag and hangs up has had its guess."""
     joiner = types()
     for run in range(1, PAIRING_WRONG + 1):
         wire = Wire(shows(), joiner, run=run).begin()

@@ -35,7 +35,7 @@ def guessing_at_the_displayer(true: Code, guesses: list[Code]) -> tuple[bool, in
 
 
 def guessing_at_the_joiner(true: Code, guesses: list[Code]) -> tuple[bool, int]:
-    """The same with the thief posing as the one who shows the code."""
+    """The same, with the thief posing as the side that shows the code."""
     joiner = types(code=true)
     for number, guess in enumerate(guesses, 1):
         try:
@@ -49,7 +49,7 @@ def guessing_at_the_joiner(true: Code, guesses: list[Code]) -> tuple[bool, int]:
 
 @pytest.mark.parametrize("attack", [guessing_at_the_displayer, guessing_at_the_joiner])
 def test_whoever_guesses_at_one_side_wins_three_codes_of_all_there_are(attack) -> None:
-    """F1: of every code that may be shown, exactly those he guessed first, however many guesses he has prepared."""
+    """F1: of all possible codes, exactly those guessed first, however many guesses are prepared."""
     outcomes = [attack(true, CODES) for true in CODES]
     assert len(CODES) == 12
     assert [won for won, _ in outcomes] == [True] * PAIRING_WRONG + [False] * (len(CODES) - PAIRING_WRONG)
@@ -84,7 +84,7 @@ def test_a_run_tells_of_one_guess_and_what_was_recorded_of_no_other(guess: Code)
 
 
 def test_a_displayer_gives_a_guesser_no_tag_to_try_words_on() -> None:
-    """F1: whoever joins with wrong words gets its share, and a refusal."""
+    """F1: a joiner with wrong words gets its share, and a refusal."""
     wire = pair(shows(code=CODES[0]), types(THIEF, code=CODES[1]))
     assert [type(message).__name__ for message in wire.messages] == ["Ask", "Offer", "Answer", "Refuse"]
 

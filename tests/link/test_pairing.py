@@ -62,7 +62,7 @@ def test_a_room_hands_over_its_gift():
 
 
 def test_an_installation_becomes_a_device():
-    """The joiner learns whose device it is to be, agrees to that, and gets the entry that says so."""
+    """The joiner learns whose device it will be, agrees, and gets the entry that says so."""
     root = SigningKey.from_seed(Seeded("alice").draw(32))
     displayer, joiner = shows(purpose=Purpose.LINK), types(PHONE, purpose=Purpose.LINK)
     wire = pair(displayer, joiner)
@@ -116,7 +116,7 @@ def test_an_agent_does_not_pair_with_itself():
 
 
 def test_nobody_borrows_an_identity_log():
-    """Who holds the code but not the device's key cannot introduce itself as that agent."""
+    """Somebody with the code but not the device's key cannot introduce itself as that agent."""
     with pytest.raises(BadIdentity):
         Self(THIEF.key, BOB.identity, BOB.bundle, "bob", "human")
     borrowed = Self(dataclasses.replace(THIEF.key, public=BOB.key.public), BOB.identity, BOB.bundle, "bob", "human")

@@ -71,7 +71,7 @@ def test_while_connected_nothing_is_dialled_and_a_lost_connection_is_at_once(rou
 
 
 def test_a_rumour_of_a_newer_incarnation_is_dialled_and_not_believed(router):
-    """C3: only a connection that TLS proved makes ghosts of the older ones."""
+    """C3: only a connection that TLS proved turns older ones into ghosts."""
     router.connected(Target(LARGE), 7, 1)
     router.found(LARGE, 2, ["a:1"], 0.0)
     assert dialled(router, 0.0) == [(LARGE, ("a:1",))]
@@ -81,7 +81,8 @@ def test_a_rumour_of_a_newer_incarnation_is_dialled_and_not_believed(router):
 
 
 def test_a_claim_is_left_the_dialling_while_nothing_is_missed(router):
-    """C2, C3: who dialled us and says it is the node serves only as long as what should be linked there is."""
+    """C2, C3: a connection that dialed us and claims to be the node suffices only if everything that should be linked
+    there is."""
     router.want(Target(LARGE), ["a:1"], 0.0)
     router.claimed(LARGE, 7)
     assert router.due(60.0, lambda node: False) == []
@@ -109,7 +110,7 @@ def test_invented_records_are_bounded(router):
 
 
 def test_what_is_announced_pushes_out_nothing_proven(router):
-    """C3: anybody may announce a node's addresses; where a link came to life is dialled in every attempt."""
+    """C3: anybody may announce a node's addresses; those where a link came to life are dialed in every attempt."""
     router.want(Target(LARGE), ["typed:1"], 0.0, peer=b"bob", proven=["good:1"])
     router.connected(Target(LARGE), 7, 1)
     router.reached(LARGE, b"bob", "better:1")
@@ -149,7 +150,7 @@ def test_proven_addresses_are_bounded_and_the_last_ones_stay(router):
 
 
 def test_who_claims_anothers_node_pushes_out_nowhere_that_one_was_reached(router):
-    """Of who dials us, the node is its word alone; it may have many addresses."""
+    """A node that dials us is known only by its own word; it may have many addresses."""
     router.want(Target(LARGE), (), 0.0)
     router.reached(LARGE, b"bob", "old:1")
     router.reached(LARGE, b"bob", "good:1")
@@ -165,7 +166,7 @@ def test_who_claims_anothers_node_pushes_out_nowhere_that_one_was_reached(router
 
 
 def test_who_is_wanted_is_dialled_before_rumours(router):
-    """Invented nodes take a part of the dials that may be under way, and no more."""
+    """Invented nodes take a part of the dials in progress, and no more."""
     for number in range(40):
         router.found(LARGE[:28] + number.to_bytes(4, "big"), 1, [f"a:{n + 1}" for n in range(12)], 0.0)
     router.want(Target(LARGE), [f"b:{n + 1}" for n in range(12)], 0.0)
@@ -206,7 +207,7 @@ def test_a_resume_forgives_all_backoff(router):
 
 
 def test_who_dials_us_at_this_moment_is_dialled_at_once_and_where_it_says(router):
-    """Both sides of two NATs must try together; a dial under way to where it is no more does not hold that up."""
+    """Both sides of two NATs must try together; a dial in progress to an old address does not delay that."""
     router.want(Target(LARGE), [f"old:{number}" for number in range(CANDIDATES)], 0.0)
     assert dialled(router, 2.0)
     assert dialled(router, 2.1) == []
@@ -221,7 +222,7 @@ def test_who_dials_us_at_this_moment_is_dialled_at_once_and_where_it_says(router
 
 
 def test_what_became_of_dialling_is_known(router):
-    """What people are told must be so: tried, under way, failed to the end."""
+    """What people are told must be true: tried, in progress, failed completely."""
     assert router.tried(LARGE, 0.0) == Tried()
     router.want(Target(LARGE), ["a:1"], 0.0)
     assert router.tried(LARGE, 0.0) == Tried()
@@ -242,7 +243,7 @@ def test_what_became_of_dialling_is_known(router):
 
 
 def test_who_has_waited_longest_is_dialled_first(router):
-    """Where more is due than may be under way, nobody waits for ever."""
+    """If more dials are due than may be in progress, nobody waits for ever."""
     for number in range(DIALS + 10):
         router.want(Target(b"", f"a:{number}"), [f"a:{number}"], 0.0)
     first = {dial.target for dial in router.due(0.0)}

@@ -190,7 +190,7 @@ class Host:
 
 
 def pair(network: Network) -> tuple[Host, Host, Connection]:
-    """Two hosts, and a connection that the first dialled, pinned, up and with its stream open."""
+    """Two hosts, and a connection that the first dialed, pinned, up and with its stream open."""
     alice, bob = network.host("alice"), network.host("bob")
     connection = alice.dial(bob, pin=bob.certificate.public)
     connection.send(b"hello")

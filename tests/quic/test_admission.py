@@ -18,7 +18,7 @@ def places(admission: Admission, host: str, tries: int, now: float = 0.0) -> lis
 
 
 def room(admission: Admission, host: str, now: float) -> Place | None:
-    """Who made room for a newcomer with a proven address; it has to be let in."""
+    """The place that made room for a newcomer with a proven address, which must be let in."""
     [place] = places(admission, host, 1, now)
     return place.displaced
 
@@ -37,7 +37,7 @@ def test_one_address_cannot_take_every_connection():
 
 
 def test_the_addresses_of_one_ipv6_network_count_as_one():
-    """PROTOCOL C3: whoever has one address of a /64 has all."""
+    """PROTOCOL C3: somebody with one address of a /64 has all of them."""
     admission = Admission(bounds(per_network=3), now=0.0)
     assert sum(admitted(admission, f"2001:db8::{n:x}", 1) for n in range(1, 50)) == 3
     assert admitted(admission, "2001:db8:0:1::1", 1) == 1
@@ -57,7 +57,7 @@ def test_handshakes_are_paced():
 
 
 def test_addresses_that_were_not_proven_have_half_the_pace_and_leave_the_rest_to_others():
-    """Whoever sends first packets in invented names is not to keep real ones out."""
+    """First packets in invented names must not keep real dialers out."""
     admission = Admission(Bounds(connections=1_000, per_network=1_000, handshakes_per_s=10), now=0.0)
     found = [admission.admit(f"192.0.2.{number}", 0.0, proven=False) for number in range(40)]
     assert [isinstance(place, Place) for place in found] == [True] * 5 + [False] * 35

@@ -253,7 +253,7 @@ def test_another_protocol_is_refused():
 
 
 def quic_of(connection: Connection) -> QuicConnection:
-    """What lies below a connection, for peers that do not keep to the rules."""
+    """The QUIC state below a connection, for peers that break the rules."""
     quic = connection._quic
     quic._remote_max_streams_bidi = quic._remote_max_streams_uni = 2**30
     quic._remote_max_datagram_frame_size = 1_000

@@ -44,7 +44,7 @@ def test_an_answer_leaves_from_where_the_question_came_to(here, there, host):
 
 
 def test_left_alone_the_kernel_chooses(here, there):
-    """What the rest is for: were this to change, it could go."""
+    """The reason for the rest: if this changes, it can go."""
     here.send(b"question", (SECOND, there.port))
     _, asker, _ = receive(there)
     there.send(b"answer", asker, ANY)

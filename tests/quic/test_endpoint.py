@@ -30,7 +30,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Recorder:
-    """A handler that remembers, and wakes whoever waits for something."""
+    """A handler that records events, and wakes those that wait for one."""
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
@@ -351,7 +351,7 @@ def test_a_handler_that_raises_loses_its_connection_only(caplog):
 
 
 def test_a_stranger_makes_room_for_a_newcomer_and_a_contact_does_not():
-    """PROTOCOL C3: who completes the handshake and proves nothing cannot keep others out."""
+    """PROTOCOL C3: a peer that completes the handshake and proves nothing cannot keep others out."""
 
     async def story() -> None:
         async with endpoints(Bounds(connections=2, handshakes_per_s=100, patience_s=0.0)) as pair:
@@ -371,7 +371,7 @@ def test_a_stranger_makes_room_for_a_newcomer_and_a_contact_does_not():
 
 
 def test_a_flood_of_first_packets_in_others_names_keeps_nobody_out():
-    """Who can hear the answer is told to prove it; a flood cannot, and has a pace of its own."""
+    """A dialer that can hear the answer is told to prove it; a flood cannot, and has a pace of its own."""
 
     async def story() -> None:
         async with endpoints(Bounds(handshakes_per_s=40)) as pair:

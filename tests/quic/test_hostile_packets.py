@@ -67,7 +67,7 @@ def established() -> tuple[QuicConnection, Connection]:
 
 
 def dialed() -> tuple[QuicConnection, Connection]:
-    """A server that turns on who dialled it."""
+    """A server that attacks the client that dialed it."""
     _, bob, connection = pair(Network())
     return bob.connected[0]._quic, connection
 
@@ -109,7 +109,7 @@ def wakes(target: Connection, seconds: float) -> int:
 
 
 def feed_time(target: Connection, now: float) -> int:
-    """Bytes it says when it is told the time."""
+    """The bytes it sends when it is told the time."""
     target.tick(now)
     target.events()
     said = sum(len(data) for data, _ in target.datagrams(now))
@@ -125,12 +125,12 @@ def receivers(target: Connection) -> list[private.BoundedReceiver]:
 
 
 def kept(target: Connection) -> int:
-    """Bytes of streams that wait for what lies before them."""
+    """Bytes of streams that wait for earlier ones."""
     return sum(receiver.pieces.kept for receiver in receivers(target))
 
 
 def acknowledgements(target: Connection) -> int:
-    """Packets of ours that are remembered although nobody is to acknowledge them."""
+    """Packets of ours that are remembered although nobody has to acknowledge them."""
     return sum(len(space.sent_packets) - space.ack_eliciting_in_flight for space in target._quic._spaces.values())
 
 
@@ -319,7 +319,7 @@ def run_out(target: Connection) -> int:
 
 
 def test_a_peer_that_seems_to_move_everywhere_has_each_address_answered_threefold_at_most():
-    """It sends in other hosts' names; the backlog for it goes where it seems to be."""
+    """It sends in other hosts' names; the backlog goes to where it seems to be."""
     sender, target = established()
     target.send(bytes(200_000))
     heard, said = Counter(), Counter()
@@ -374,7 +374,7 @@ def test_a_peer_that_changes_its_keys_with_every_packet_is_left():
 
 
 def test_acknowledging_every_other_byte_of_what_we_send_is_no_more_work_than_all():
-    """The same quadratic shape on the sending side: ranges of what is acknowledged, and of what is to be sent again."""
+    """The same quadratic shape on the sending side: ranges that are acknowledged, and ranges to send again."""
 
     def cost(count: int) -> int:
         ranges = private.SearchedRanges()

@@ -20,7 +20,7 @@ can_isolate = functools.cache(lambda: obstacle() is None)
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A world of its own network where the machine can make one; else of its own directories only."""
+    """A world with its own network if the machine can make one; otherwise only with its own directories."""
     with ExitStack() as stack:
         netns = stack.enter_context(Lab(1)).hosts[0] if can_isolate() else None
         made = World(tmp_path, netns)

@@ -60,7 +60,7 @@ class Islands(Lab):
 
 
 class BridgeProcess:
-    """`p2p-bridge` on the middle host, or where `host` is; what it keeps outlives it."""
+    """`p2p-bridge` on the middle host, or on `host`; its data outlives it."""
 
     def __init__(self, world: World, netns: str | None, data: Path, host: str = ADDRESS) -> None:
         self._world, self._netns, self.host, self.data = world, netns, host, data

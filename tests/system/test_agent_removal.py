@@ -76,7 +76,7 @@ def until_forgotten(agent: Agent, word: bytes) -> None:
 
 
 def test_an_agent_is_removed_by_a_command(world: World) -> None:
-    """A5, D1: after yes alone; who follows it is told, who stays goes on, and the name is free."""
+    """A5, D1: only after a yes; watchers are told, other agents continue, and the name is free."""
     alice, carol = world.agent("alice"), world.agent("carol", "--policy", "open")
     bob = alice.node.agent("bob")
     alice.until_peer(carol, reachable=True)

@@ -126,7 +126,7 @@ def test_a_cut_network_heals(scene: Scene) -> None:
 
 
 def test_a_bridge_with_another_key_is_not_kept(scene: Scene) -> None:
-    """Attack: the address names one key, whoever answers holds another."""
+    """Attack: the address names one key, and the server that answers has another."""
     scene.bridge.start()
     place = scene.bridge.address.partition("#")[0]
     other = BridgeProcess(scene.world, scene.islands.hosts[MIDDLE], scene.world.base / "other").start()

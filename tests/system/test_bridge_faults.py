@@ -65,7 +65,7 @@ def meet(agents: tuple[Agent, Agent], bridge: BridgeProcess) -> tuple[Agent, Age
 
 
 def outgoing(agent: Agent, message: Json) -> Json:
-    """How a message of ours stands with its one recipient."""
+    """The state of a message of ours at its only recipient."""
     (recipient,) = agent.call("show", id=message["id"])["recipients"]
     assert isinstance(recipient, dict)
     return recipient
@@ -213,7 +213,7 @@ def test_what_is_sent_while_its_bridge_is_an_impostor_stays_queued(
 def test_a_token_that_is_not_taken_is_told_apart_from_none(
     agents: tuple[Agent, Agent], bridge: BridgeProcess, world: World
 ) -> None:
-    """Revoked, and none at all: one code, and what to do about either. What was admitted before goes on."""
+    """Revoked, and none at all: one code, with a hint for each. What was admitted before stays."""
     bridge.start("--admission", "token")
     made = bridge.command("token", "create")
     for agent in agents:

@@ -29,7 +29,7 @@ DISK_MB = 6  # a new store takes about one
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of DISK_MB, where the machine lets a test mount one."""
+    """A file system of DISK_MB, if the machine lets a test mount one."""
     with mounted(tmp_path / "disk", DISK_MB) as place:
         yield place
 
@@ -48,7 +48,7 @@ def fill(place: Path) -> Path:
 
 
 def test_a_full_disk_refuses_and_recovers(world: World, small_disk: Path) -> None:
-    """A6: what was refused never happened; what was accepted arrives; the same node goes on once there is space."""
+    """A6: what was refused never happened; what was accepted arrives; the same node continues once there is space."""
     alice = world.agent("alice", home=small_disk / "home")
     bob = world.agent("bob")
     alice.meets(bob)
@@ -175,7 +175,7 @@ def reads(alice: Agent, code: str) -> None:
 
 
 def writes_again(alice: Agent, bob: Agent) -> None:
-    """The node that only read goes on by itself."""
+    """The node that only read continues normally by itself."""
     pid = alice.node.cli("node", "status").json["pid"]
     deadline = time.monotonic() + PATIENCE_S
     while "reads_only" in (status := alice.node.cli("node", "status").json):
@@ -227,7 +227,7 @@ def test_a_node_reads_on_a_read_only_disk_that_holds_no_lock_file(
 def test_a_node_that_was_killed_reads_on_a_read_only_disk(
     written: tuple[Agent, Agent], small_disk: Path, index: str
 ) -> None:
-    """What only its WAL holds is read too, all of it, whatever became of the WAL's index."""
+    """What only its WAL holds is read too, all of it, whatever the state of the WAL's index."""
     alice, bob = written
     alice.node.start()
     bob.send(alice, "last words", wait="delivered", timeout=40)

@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> FailingSync:
 
 @pytest.fixture
 def pair(world: World, disk: FailingSync) -> tuple[Agent, Agent]:
-    """Alice, whose disk may fail, and bob, who met."""
+    """Alice, whose disk may fail, and bob, her contact."""
     node = world.node("alice")
     node.environ |= disk.environ
     node.start()
@@ -77,7 +77,7 @@ def repeated(alice: Agent, bob: Agent, keys: set[str]) -> None:
 
 
 def test_a_refused_send_that_arrives(pair: tuple[Agent, Agent], disk: FailingSync) -> None:
-    """A6, B10: there is none; its outcome is said to be unknown, and the node goes on with what it finds."""
+    """A6, B10: there is none; its outcome is reported as unknown, and the node continues with what it finds."""
     alice, bob = pair
     disk.once(MARKER)
     keys = uncertain(send_at_once(alice, bob))
@@ -97,7 +97,7 @@ def test_a_send_of_unknown_outcome_after_a_kill(pair: tuple[Agent, Agent], disk:
 
 
 def test_a_disk_that_goes_on_failing_takes_nothing(pair: tuple[Agent, Agent], disk: FailingSync) -> None:
-    """What is asked for while the store cannot be opened anew was never begun."""
+    """What is requested while the store cannot be reopened was never begun."""
     alice, bob = pair
     with disk.always():
         with pytest.raises((errors.StoreUncertain, errors.StoreFull)):  # the node may have found out before

@@ -84,7 +84,7 @@ def test_an_address_at_a_bridge_for_those_invited_says_whom_it_cannot_answer(wor
 
 
 def test_a_link_lets_one_in_and_nobody_else(world: World) -> None:
-    """What stands in a link that somebody else saw later is worth nothing."""
+    """The content of a link is worthless to somebody who sees it later."""
     alice, bob, carol = (world.agent(name) for name in ("alice", "bob", "carol"))
     shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--no-wait").json
     assert "Only those you invite" in alice.node.cli("host", "--no-wait").err
@@ -104,7 +104,7 @@ def test_a_link_lets_one_in_and_nobody_else(world: World) -> None:
 
 
 def test_a_link_lets_in_whom_a_bridge_that_was_open_admits_no_more(world: World) -> None:
-    """What it was used for before goes on, and a link that fails takes nothing away."""
+    """Its earlier use continues, and a link that fails takes nothing away."""
     alice, bob = world.agent("alice"), world.agent("bob")
     shown = alice.node.cli("host", "--port", "0", "--public-host", "127.0.0.1", "--open", "--no-wait").json
     assert bob.node.cli("bridge", "add", shown["bridge"]).status == 0

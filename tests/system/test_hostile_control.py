@@ -133,7 +133,7 @@ def test_half_lines_hold_nobody_up(alice: Agent) -> None:
 
 
 def test_more_connections_than_the_node_serves(alice: Agent) -> None:
-    """Beyond the bound a client is told so; when the crowd leaves, all is as before."""
+    """Beyond the limit a client is told so; when the others leave, all is as before."""
     with ExitStack() as crowd:
         for _ in range(limits.CONTROL_CLIENTS):
             client = crowd.enter_context(connect(alice))
@@ -235,7 +235,7 @@ except ConnectionError as error:
 
 
 def test_another_user_is_not_served_even_through_an_open_socket(in_public: Agent) -> None:
-    """The kernel says who calls; modes are not all that guards."""
+    """The kernel says who calls; modes are not the only protection."""
     told = subprocess.run(
         [sys.executable, "-c", STRANGER, in_public.node.home.socket], capture_output=True, timeout=20, check=True
     )

@@ -17,7 +17,7 @@ def meet(carol: Agent, other: Agent) -> None:
 
 
 def test_strangers_are_introduced_and_talk(world: World) -> None:
-    """B11, E4: no record names either; carol's word says where they live, and one of them lives beside her."""
+    """B11, E4: no record names either; carol's introduction says where they live, and one of them lives beside her."""
     carol = world.agent("carol")
     alice = world.agent("alice", "--hidden", "--policy", "closed")
     dave = carol.node.agent("dave", "--hidden")

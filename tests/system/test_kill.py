@@ -74,7 +74,7 @@ class Talk:
 
 
 def _delivered(author: Agent, reader: Agent, text: str, alive: Callable[[], bool]) -> Json:
-    """Wait while the victim is alive: nothing else is to be expected of a dead one."""
+    """Wait while the victim is alive: a dead one can do nothing more."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:

@@ -126,7 +126,7 @@ def test_no_start_is_respected(world: World) -> None:
 
 
 def test_a_home_too_long_for_a_socket(world: World) -> None:
-    """H1: the socket lies under a hash of the home in the runtime directory."""
+    """H1: the socket is under a hash of the home in the runtime directory."""
     node = world.node("alice", home=world.base / ("long" * 40))
     assert len(str(node.path)) > SOCKET_PATH_BYTES
     node.environ["XDG_RUNTIME_DIR"] = str(world.base / "run")

@@ -114,7 +114,7 @@ def test_a_partition_delays_and_loses_nothing(hosts: tuple[Agent, Agent], relay:
 
 @pytest.mark.timeout(90)
 def test_a_long_partition_is_noticed_and_overcome(hosts: tuple[Agent, Agent], relay: Relay) -> None:
-    """Both connections die; the address that worked last is dialled again."""
+    """Both connections die; the last working address is dialed again."""
     alice, bob = hosts
     relay.faults = CUT
     alice.send(bob, "while you were away")

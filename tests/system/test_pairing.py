@@ -128,7 +128,7 @@ def test_a_code_in_argv_is_never_needed(world: World) -> None:
 
 
 def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:
-    """Who stops waiting in time leaves the code as it is."""
+    """A caller that stops waiting in time leaves the code as it is."""
     alice = world.agent("alice")
     waited = alice.node.cli("pair", "--timeout", "0.1")
     shown, ended = map(json.loads, waited.out.splitlines())
@@ -143,7 +143,7 @@ def test_a_waiting_code_is_cancelled_from_elsewhere(world: World) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
 def test_ctrl_c_takes_the_code_back_and_says_so(world: World, number: int) -> None:
-    """So do a terminal that closes, and whoever ends the command."""
+    """So do a terminal that closes, and anything that ends the command."""
     alice = world.agent("alice")
     waiting = Process(alice.node.command("-m", "p2p_agents", "pair"), alice.node.environ)
     with contextlib.closing(waiting):

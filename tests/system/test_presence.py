@@ -83,7 +83,7 @@ def test_a_node_that_stops_says_goodbye(world: World) -> None:
 
 @pytest.mark.timeout(60)
 def test_hidden_agents_are_never_announced_and_yet_reachable_for_contacts(world: World) -> None:
-    """No advert, no hint, no roster names a hidden agent; whoever it wrote to reaches it, after a restart too."""
+    """No advert, hint or roster names a hidden agent; a peer that it wrote to reaches it, after a restart too."""
     alice, host = world.agent("alice"), world.agent("bob")
     spy = host.node.agent("shade", "--hidden")
     alice.until_peer(host, reachable=True)

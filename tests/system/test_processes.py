@@ -31,7 +31,7 @@ def friends(world: World) -> tuple[Agent, Agent]:
 
 
 def test_sends_never_disturb_a_wait_of_the_same_agent(friends: tuple[Agent, Agent]) -> None:
-    """A7: what bob sends wakes nobody who waits for what bob receives."""
+    """A7: what bob sends wakes nobody that waits for what bob receives."""
     alice, bob = friends
     with alice.watch("peers.watch") as stream:
         waiting = bob.node.spawn_cli("wait", "--timeout", "30")
@@ -107,7 +107,7 @@ def test_what_a_killed_process_claimed_goes_to_another(friends: tuple[Agent, Age
 
 
 def test_parallel_senders_keep_their_own_order(friends: tuple[Agent, Agent]) -> None:
-    """A3: one chain, whoever appends to it."""
+    """A3: one chain, whatever process appends to it."""
     alice, bob = friends
 
     def talk(number: int) -> None:

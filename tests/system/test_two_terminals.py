@@ -145,7 +145,7 @@ def test_ping_and_status_reach_the_other_side(friends: tuple[Agent, Agent]) -> N
 
 
 def test_somebody_who_waits_is_attending(friends: tuple[Agent, Agent]) -> None:
-    """A waiting reader is told to contacts, and so is its end."""
+    """Contacts are told of a waiting reader, and of its end."""
     alice, bob = friends
     with bob.watch():
         alice.until_peer(bob, attending=True)
