@@ -339,6 +339,35 @@ def test_any_answer_is_printed_as_python_prints_it_or_handed_over(
     assert done.stderr == b""
 
 
+ODD = [
+    b'{"a":1,"a":2}',  # Python keeps the last
+    b'{"ok":false}',
+    b'{"a": 1}',
+    b'{"a":-0}',
+    b'{"a":1e5}',
+    b'{"a":1.50}',
+    b'{"a":0.00001}',
+    b'{"a":01}',
+    b'{"a":NaN}',
+    b'{"a":"\\/"}',
+    b'{"a":"\\u0041"}',
+    b'{"a":"\\u000a"}',
+    b'{"a":"\\u00E9"}',
+    b'{"a":"\\u12"}',
+    b'{"a":"\x7f"}',
+    '{"a":"\u2028"}'.encode(),
+    b'{"a":' + b"[" * 40 + b"]" * 40 + b"}",
+    b"{" + b",".join(b'"%d":0' % at for at in range(65)) + b"}",
+    b"[]",
+]
+
+
+@pytest.mark.parametrize("result", ODD)
+def test_what_python_would_not_write_like_that_is_handed_over(client: Path, home: Home, result: bytes) -> None:
+    with ByteNode(home, b'{"id":1,"ok":true,"result":' + result + b"}\n"):
+        assert run(client, home, ["peers"]).stdout == b"handed over\n"
+
+
 def test_ordinary_answers_are_not_handed_over(client: Path, home: Home) -> None:
     page = PAGE | {"messages": [message(at, HOSTILE) for at in range(500)], "rtt": 1.25, "many": 10**12, "none": {}}
     with ByteNode(home, answer(page)):
