@@ -68,6 +68,21 @@ def test_links_in_documents_lead_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+def test_paths_on_the_page_of_the_architecture_exist() -> None:
+    """From the root or from either package; a module may stand there without its suffix."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = [word for word in re.findall(r"`([^`\s]+)`", page) if "/" in word and not word.startswith("/")]
+    roots = (ROOT, ROOT / "p2p_agents", ROOT / "bridge")
+    assert len(named) > 60
+    found = {word for word in named for root in roots if (root / word).exists() or (root / f"{word}.py").exists()}
+    assert [word for word in named if word not in found] == []
+
+
+def test_the_page_of_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert [room.name for room in ROOMS if f"| `core/{room.name}` |" not in page] == []
+
+
 def test_one_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == p2p_agents.__version__
