@@ -324,10 +324,13 @@ class Lane:
         transfer.timer = self._loop.call_later(BULK_STALL_S, self._look, transfer)
 
     def _look(self, transfer: _Taking | _Giving) -> None:
-        if transfer.left and transfer.looked - transfer.left < min(BULK_STALL_BYTES, transfer.looked):
+        left = transfer.left
+        if isinstance(transfer, _Giving) and transfer.stream is not None:
+            left += transfer.connection.bulk_backlog(transfer.stream)
+        if left and transfer.looked - left < min(BULK_STALL_BYTES, transfer.looked):
             self._fail(transfer, BulkEnd.STALLED)
             return
-        transfer.looked = transfer.left
+        transfer.looked = left
         self._watch(transfer)
 
     def _fail(self, transfer: _Taking | _Giving, why: BulkEnd) -> None:

@@ -281,6 +281,10 @@ class Connection:
         self._bulk[stream] = False
         self._wake(self)
 
+    def bulk_backlog(self, stream: int) -> int:
+        """Bytes sent on a bulk stream of ours that the peer's QUIC has not acknowledged; 0 once it has ended."""
+        return bulk_streams.backlog(self._quic, stream) or 0
+
     def consumed(self, stream: int, count: int) -> None:
         """So many bytes of a bulk stream of the peer were worked off."""
         bulk_streams.consume(self._quic, stream, count)

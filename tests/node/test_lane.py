@@ -373,6 +373,21 @@ def test_a_slow_drip_ends(both: Both) -> None:
     assert both.taker.lane._streams == {}
 
 
+def test_a_taker_that_reads_no_further_is_given_up(both: Both) -> None:
+    """QUIC has all of it, and a part never leaves: neither its file nor its place among transfers stays taken."""
+    with open(both.source, "wb") as file:
+        file.write(bytes(BULK_WINDOW_BYTES + 1_000))
+    both.taker.host.carried = lambda connection, event: None
+    both.taker.connection.grant_bulk(1)
+    both.give(size=BULK_WINDOW_BYTES + 1_000)
+    both.run(BULK_STALL_S - 1)
+    (giving,) = both.giver.lane._transfers.values()
+    assert (giving.left, both.giver.news) == (0, [])
+    both.run(2 * BULK_STALL_S)
+    assert both.giver.news == [Failed(BulkEnd.STALLED)]
+    assert both.giver.lane._transfers == {}
+
+
 def test_one_that_nobody_gives_ends_and_makes_room_for_the_next(both: Both) -> None:
     """As many at once as there are streams; the others wait, and none for ever."""
     ids = [bytes([n]) * 32 for n in range(BULK_STREAMS + 1)]
