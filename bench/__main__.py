@@ -20,6 +20,7 @@ from bench import (
     primitives,
     reading,
     relayed,
+    work,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[bool], list[Figure]]] = {
     "latency": messages.latency,
     "round_trip": messages.round_trip,
     "rate": messages.rate,
+    "work": work.measure,
     "idle": idle.measure,
     "discovery": discovery.measure,
     "pairing": pairing.measure,

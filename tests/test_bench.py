@@ -33,6 +33,17 @@ def measure(*words: str) -> subprocess.CompletedProcess[str]:
         ("latency", ["latency"]),
         ("round_trip", ["round_trip"]),
         ("rate", ["rate"]),
+        (
+            "work",
+            [
+                "work.sent_alone",
+                "work.received_alone",
+                "work.sent_stream",
+                "work.received_stream",
+                "work.contacts",
+                "work.entries",
+            ],
+        ),
         ("idle", ["idle.cpu", "idle.memory", "idle.cpu_many", "idle.memory_agent"]),
         ("discovery", ["discovery.node", "discovery.agent"]),
         ("pairing", ["pairing"]),

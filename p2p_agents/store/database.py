@@ -26,7 +26,7 @@ from p2p_agents.errors import (
     StoreUncertain,
 )
 from p2p_agents.store import upgrade
-from p2p_agents.store.journal import Journal, target, words
+from p2p_agents.store.journal import Journal, insertion, target, words
 from p2p_agents.store.memory import Memory
 from p2p_agents.store.upgrade import GENERATION_BYTES
 from p2p_agents.wire.entry import EPOCH_BYTES
@@ -39,6 +39,7 @@ Row = tuple[Any, ...]
 
 BUSY_MS = 5_000  # another process (a backup, a curious sqlite3 shell) may hold the file this long
 CACHE_KIB = 16 * 1024
+LATE_ROWS = 32  # of one table in one statement
 CHECKED_STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock: a millisecond or less
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL before SQLite checkpoints by itself
 
@@ -203,17 +204,25 @@ class Database:
         only the last. It changes nothing that is remembered as known but by `knows`."""
         self._later[key] = (target(sql), sql, parameters)
         if not self._connection.in_transaction:
-            self._write_late()
+            self._write_late([key])
+
+    def later_row(self, table: str, row: Sequence[object]) -> None:
+        """As `later`, for a new row of a table: many become one statement."""
+        _, _, earlier = self._later.get(table, ("", "", ()))
+        rows = (len(earlier) // len(row)) + 1
+        self.later(table, insertion(table, len(row), rows), (*earlier, *row))
+        if rows == LATE_ROWS:
+            self._write_late([table])
 
     def _catch_up(self, sql: str) -> None:
+        """Write late what is of the tables that a statement names."""
         named = words(sql)
-        if any(table in named for table, _, _ in self._later.values()):
-            self._write_late()
+        self._write_late([key for key, (table, _, _) in self._later.items() if table in named])
 
-    def _write_late(self) -> None:
-        """All of it, in the order in which it was first asked for."""
-        late, self._later = self._later, {}
-        for _, sql, parameters in late.values():
+    def _write_late(self, keys: Iterable[object]) -> None:
+        """In the order in which it was first asked for."""
+        for key in list(keys):
+            _, sql, parameters = self._later.pop(key)
             self._execute(sql, parameters)
             if self._journal is not None:
                 self._journal.note(sql, parameters)
@@ -251,7 +260,7 @@ class Database:
         """Raises StoreUncertain if it may still take effect; after any other error it has not and will not."""
         self._journal = None
         with translated():
-            self._write_late()
+            self._write_late(self._later)
         try:
             self.run("COMMIT")
         except (sqlite3.Error, MemoryError) as error:

@@ -130,7 +130,7 @@ def append(db: Database, r: Record) -> int:
         ),
     )
     if r.body is not None:
-        db.run("INSERT INTO bodies VALUES (?, ?)", (entry, r.body))
+        db.later_row("bodies", (entry, r.body))
     _extend_chain(db, r)
     raise_lamport(db, r.conversation, r.lamport)
     return entry

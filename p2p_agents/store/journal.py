@@ -40,6 +40,13 @@ def words(sql: str) -> frozenset[str]:
     return frozenset(_WORD.findall(sql))
 
 
+@lru_cache(maxsize=1024)
+def insertion(table: str, columns: int, rows: int) -> str:
+    """The statement that inserts so many rows of a table."""
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT INTO {table} VALUES {','.join([row] * rows)}"  # noqa: S608 - a constant of ours
+
+
 class Journal:
     """The statements of one transaction that wrote something, as long as they are few enough to be kept."""
 

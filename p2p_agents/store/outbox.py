@@ -413,5 +413,15 @@ def used_key(db: Database, agent: int, key: str) -> tuple[bytes, int] | None:
     return db.one("SELECT digest, entry FROM keys WHERE agent = ? AND key = ?", (agent, key))
 
 
+def take_key(db: Database, agent: int, key: str, digest: bytes) -> int | None:
+    """Keep a key for the entry that is stored next, and say which one that will be; None if the key was used."""
+    rows = db.all(
+        "INSERT INTO keys SELECT ?, ?, ?, 1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'entries'), 0)"
+        " WHERE true ON CONFLICT DO NOTHING RETURNING entry",
+        (agent, key, digest),
+    )
+    return rows[0][0] if rows else None
+
+
 def keep_key(db: Database, agent: int, key: str, digest: bytes, entry: int) -> None:
-    db.run("INSERT INTO keys VALUES (?, ?, ?, ?)", (agent, key, digest, entry))
+    db.run("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", (agent, key, digest, entry))

@@ -19,10 +19,10 @@ from p2p_agents.store.memory import Memory
 from tests.sim.world import Disk
 
 MESSAGES = 20
-ALONE = 23, 15  # statements at most for each message where it has transactions of its own, at its sender and its reader
+ALONE = 22, 15  # statements at most for each message where it has transactions of its own, at its sender and its reader
 STREAM = 100
 SECOND = 4  # statements of a second in which nothing happens
-STREAMED = 6.6, 3.6  # where many go in one
+STREAMED = 5, 5  # where many go in one
 
 
 @pytest.fixture

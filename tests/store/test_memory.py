@@ -11,6 +11,7 @@ from p2p_agents.errors import BadName
 from p2p_agents.limits import KNOWN_VALUES
 from p2p_agents.store import allowed, contacts, entries
 from p2p_agents.store.contacts import Trust
+from p2p_agents.store.database import LATE_ROWS
 from p2p_agents.store.memory import Memory
 
 AGENT, PEER = 1, b"p" * 32
@@ -75,3 +76,16 @@ def test_what_is_written_later_is_read_as_written(db):
         raise BadName
     db.commit()
     assert db.one(asked, (conversation,)) == (5,)
+
+
+def test_many_rows_that_are_written_later_are_one_statement(db):
+    """All of them, in their order, and none of what failed."""
+    said = []
+    db._connection.set_trace_callback(said.append)
+    for number in range(2 * LATE_ROWS + 3):
+        db.later_row("places", (f"{number}", number))
+    with suppress(BadName), db.savepoint():
+        db.later_row("places", ("gone", 0))
+        raise BadName
+    assert contacts.places(db) == [f"{number}" for number in range(2 * LATE_ROWS + 3)]
+    assert len(said) == 4

@@ -58,14 +58,15 @@ def send(core: Core, hosted: Hosted, draft: Draft) -> Sent:
     agent = hosted.local.id
     words = draft.words
     digest = H("p2pa/1 key", draft.peer, words.content, words.content_type, words.reply_to)
-    earlier = outbox.used_key(core.db, agent, draft.key)
-    if earlier is not None:
+    taken = outbox.take_key(core.db, agent, draft.key, digest)
+    if taken is None and (earlier := outbox.used_key(core.db, agent, draft.key)) is not None:
         if earlier[0] != digest:
             raise IdConflict
         return _sent_before(core, agent, earlier[1])
     _befriend(core, hosted, draft)
     sent = say(core, hosted, talks.with_peer(hosted, draft.peer), draft.words)
-    outbox.keep_key(core.db, agent, draft.key, digest, sent.entry)
+    if sent.entry != taken:  # to befriend the peer stored another one first
+        outbox.keep_key(core.db, agent, draft.key, digest, sent.entry)
     return sent
 
 
