@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 AGAIN = Backoff(BACKOFF_MIN_S, BACKOFF_MAX_S)
 
 
-class Way(StrEnum):
+class Transport(StrEnum):
     """How to talk to a bridge."""
 
     QUIC = "quic"
@@ -45,14 +45,14 @@ class Way(StrEnum):
 class Dial:
     """Connect this way: `opened` follows, or `closed`."""
 
-    way: Way
+    way: Transport
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Frames for the message stream."""
 
-    way: Way
+    way: Transport
     frames: tuple[bytes, ...] = field(repr=False)
 
 
@@ -60,7 +60,7 @@ class Send:
 class Hangup:
     """Close it, or give up dialling; nothing more is heard of it."""
 
-    way: Way
+    way: Transport
 
 
 Move = Dial | Send | Hangup
@@ -87,10 +87,10 @@ class Approach:
         self._jitter = jitter
         self._attempts = 0
         self._began: float | None = None  # the attempt under way
-        self._dialled: set[Way] = set()
-        self._nonces: dict[Way, bytes] = {}
-        self._failures: dict[Way, Failure] = {}
-        self._through: Way | None = None
+        self._dialled: set[Transport] = set()
+        self._nonces: dict[Transport, bytes] = {}
+        self._failures: dict[Transport, Failure] = {}
+        self._through: Transport | None = None
         self.due = 0.0  # the next attempt
         self.failure: Failure | None = None  # of the last attempt that ended
 
@@ -100,17 +100,17 @@ class Approach:
 
     def deadline(self) -> float | None:
         """When `tick` is due; None while the bridge is reached."""
-        if self._through is Way.QUIC:
+        if self._through is Transport.QUIC:
             return None
         if self._began is None:
             return self.due
-        last = self._through or Way.WEBSOCKET in self._dialled
+        last = self._through or Transport.WEBSOCKET in self._dialled
         lead = BRIDGE_KNOCK_S if last else BRIDGE_QUIC_LEAD_S
         return self._began + lead
 
     def tick(self, now: float) -> list[Move]:
         """Start an attempt, widen it, or give it up."""
-        if self._through is Way.QUIC:
+        if self._through is Transport.QUIC:
             return []
         if self._began is None:
             return self._begin(now) if now >= self.due else []
@@ -120,12 +120,12 @@ class Approach:
             return self._widen()
         return []
 
-    def opened(self, way: Way) -> list[Move]:
+    def opened(self, way: Transport) -> list[Move]:
         """A connection is open, but it is not known to whom."""
         nonce = self._nonces[way] = self._draw(KEY_BYTES)
         return [Send(way, (frame_bytes(encode_message(Knock(nonce))),))]
 
-    def welcomed(self, way: Way, welcome: Welcome, now: float) -> list[Move]:
+    def welcomed(self, way: Transport, welcome: Welcome, now: float) -> list[Move]:
         """The other end proved to be the bridge, or failed to; then look at `through`. The slower way is hung up."""
         try:
             if welcome.key != self._key:
@@ -141,16 +141,16 @@ class Approach:
         return [Hangup(other) for other in sorted(slower)]
 
     @property
-    def through(self) -> Way | None:
+    def through(self) -> Transport | None:
         """The way on which the bridge proved itself last, while its connection stands."""
         return self._through
 
-    def closed(self, way: Way, failure: Failure, now: float) -> list[Move]:
+    def closed(self, way: Transport, failure: Failure, now: float) -> list[Move]:
         """A way of the attempt under way ended."""
         if self._began is None or way not in self._alive():
             return []
         self._failures[way] = failure
-        if not self._alive() and (self._through or Way.WEBSOCKET in self._dialled):
+        if not self._alive() and (self._through or Transport.WEBSOCKET in self._dialled):
             return self._give_up(failure, now)
         return self._widen()
 
@@ -173,19 +173,19 @@ class Approach:
     def _begin(self, now: float) -> list[Move]:
         self._rest()
         self._began = now
-        return self._dial(Way.QUIC)
+        return self._dial(Transport.QUIC)
 
     def _widen(self) -> list[Move]:
         """Try the other way too, unless it serves already."""
-        return [] if self._through else self._dial(Way.WEBSOCKET)
+        return [] if self._through else self._dial(Transport.WEBSOCKET)
 
-    def _dial(self, way: Way) -> list[Move]:
+    def _dial(self, way: Transport) -> list[Move]:
         if way in self._dialled:
             return []
         self._dialled.add(way)
         return [Dial(way)]
 
-    def _alive(self) -> set[Way]:
+    def _alive(self) -> set[Transport]:
         return self._dialled - self._failures.keys()
 
     def _give_up(self, failure: Failure, now: float) -> list[Move]:

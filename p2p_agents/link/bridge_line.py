@@ -23,7 +23,7 @@ from p2p_agents.wire.relay import encode_message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from p2p_agents.link.approach import Way
+    from p2p_agents.link.approach import Transport
     from p2p_agents.wire.relay import Request
     from p2p_agents.wire.relay_answers import Done, Fail, Welcome
 
@@ -46,7 +46,7 @@ class _Asked:
 class Line:
     """`admitted` is None until admission was asked for and answered."""
 
-    def __init__(self, way: Way, bridge: bytes, welcome: Welcome, now: float) -> None:
+    def __init__(self, way: Transport, bridge: bytes, welcome: Welcome, now: float) -> None:
         self.way = way
         self.bridge = bridge
         self.challenge = welcome.challenge

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from p2p_agents.crypto.signing import SigningKey
-    from p2p_agents.link.approach import Way
+    from p2p_agents.link.approach import Transport
     from p2p_agents.link.bridge_queues import Inbox
     from p2p_agents.wire.bridge_address import BridgeAddress
     from p2p_agents.wire.relay import Message
@@ -67,7 +67,7 @@ class Bridging:
         self._account, self._token, self._member = account, token, member
         self._jitter = jitter
         self._approach = Approach(address.key, draw, jitter)
-        self._framers: dict[Way, Framer] = {}
+        self._framers: dict[Transport, Framer] = {}
         self._line: Line | None = None
         self._actions: list[Action] = []
         self._toll = Toll(self._actions.append, account.public)
@@ -200,18 +200,18 @@ class Bridging:
             self._line.due(now)
         return self._take(now)
 
-    def opened(self, way: Way, now: float) -> list[Action]:
+    def opened(self, way: Transport, now: float) -> list[Action]:
         """A dialled connection is open."""
         self._framers[way] = Framer()
         self._actions += self._approach.opened(way)
         return self._take(now)
 
-    def closed(self, way: Way, failure: Failure, now: float) -> list[Action]:
+    def closed(self, way: Transport, failure: Failure, now: float) -> list[Action]:
         """A connection ended, or a dial failed."""
         self._end(way, failure, now)
         return self._take(now)
 
-    def received(self, way: Way, data: bytes, now: float) -> list[Action]:
+    def received(self, way: Transport, data: bytes, now: float) -> list[Action]:
         """The next bytes of a connection's stream."""
         try:
             for frame in self._framers[way].feed(data) if way in self._framers else []:
@@ -223,7 +223,7 @@ class Bridging:
             self._end(way, Failure(BridgeUnreachable.code, f"it speaks another protocol: {fault.code}"), now)
         return self._take(now)
 
-    def _on_message(self, way: Way, message: Message, now: float) -> None:
+    def _on_message(self, way: Transport, message: Message, now: float) -> None:
         if self._line is None or self._line.way is not way:
             self._knocked(way, message, now)
             return
@@ -246,7 +246,7 @@ class Bridging:
 
     # --- the door ---
 
-    def _knocked(self, way: Way, message: Message, now: float) -> None:
+    def _knocked(self, way: Transport, message: Message, now: float) -> None:
         """Before its WELCOME a bridge may say only that it admits nobody."""
         if isinstance(message, Welcome):
             self._actions += self._approach.welcomed(way, message, now)
@@ -260,7 +260,7 @@ class Bridging:
             self._actions.append(Hangup(way))
             self._end(way, Failure(BridgeRefused.code, in_words(message.code)), now)
 
-    def _enter(self, way: Way, welcome: Welcome, now: float) -> None:
+    def _enter(self, way: Transport, welcome: Welcome, now: float) -> None:
         """The bridge proved itself on this connection."""
         self._framers = {way: self._framers[way]}
         self._readings.down()
@@ -307,7 +307,7 @@ class Bridging:
         self._actions.append(Hangup(self._line.way))
         self._lose(Failure(BridgeUnreachable.code, why), now)
 
-    def _end(self, way: Way, failure: Failure, now: float) -> None:
+    def _end(self, way: Transport, failure: Failure, now: float) -> None:
         self._framers.pop(way, None)
         if self._line is not None and self._line.way is way:
             self._lose(failure, now)

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from p2p_agents.link.approach import Dial, Hangup, Send, Way
+from p2p_agents.link.approach import Dial, Hangup, Send, Transport
 from p2p_agents.net.bridge_quic import QuicWire
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     class Wire(Protocol):
         """One connection attempt, from the dial on. It tells its client `opened`, `received` and, once, `closed`."""
 
-        way: Way
+        way: Transport
 
         async def run(self) -> None:
             """Dial. Faults are reported, not raised."""
@@ -47,7 +47,7 @@ class BridgeClient:
         self._endpoint = endpoint
         self._report = report
         self._loop = asyncio.get_running_loop()
-        self._wires: dict[Way, Wire] = {}
+        self._wires: dict[Transport, Wire] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._actions: deque[Action] = deque()
@@ -130,8 +130,8 @@ class BridgeClient:
             case _:
                 self._report(action)
 
-    def _wire(self, way: Way) -> Wire:
-        if way is Way.QUIC:
+    def _wire(self, way: Transport) -> Wire:
+        if way is Transport.QUIC:
             return QuicWire(self, self._endpoint, self.machine.address)
         from p2p_agents.net.bridge_websocket import WebSocketWire  # TLS and more, for networks without UDP
 

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from p2p_agents.errors import BridgeImpostor, BridgeUnreachable, P2PError
-from p2p_agents.link.approach import Failure, Way
+from p2p_agents.link.approach import Failure, Transport
 from p2p_agents.quic.address import from_sockaddr
 from p2p_agents.quic.connection import CLOSE_OK
 from p2p_agents.wire.relay import ALPN
@@ -25,7 +25,7 @@ CANDIDATES = 4  # addresses of one name that are dialled at once
 class QuicWire:
     """Dials all addresses of the name at once, and keeps the first that proves the bridge's key in TLS."""
 
-    way = Way.QUIC
+    way = Transport.QUIC
 
     def __init__(self, client: BridgeClient, endpoint: Endpoint, address: BridgeAddress) -> None:
         self._client = client

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from p2p_agents.errors import BridgeImpostor, BridgeUnreachable
 from p2p_agents.limits import BRIDGE_KNOCK_S, BRIDGE_MESSAGE_BYTES, BRIDGE_PING_S
-from p2p_agents.link.approach import Failure, Way
+from p2p_agents.link.approach import Failure, Transport
 from p2p_agents.quic.certificate import certificate_key
 from p2p_agents.wire.relay import WEBSOCKET_PATH
 
@@ -38,7 +38,7 @@ class _Foreign(Exception):
 class WebSocketWire:
     """One attempt, and the connection that it leads to."""
 
-    way = Way.WEBSOCKET
+    way = Transport.WEBSOCKET
 
     def __init__(self, client: BridgeClient, address: BridgeAddress) -> None:
         self._client = client

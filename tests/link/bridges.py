@@ -9,7 +9,7 @@ from p2p_agents.crypto.outer import queue_name, token_hash
 from p2p_agents.crypto.signing import SigningKey, verify
 from p2p_agents.crypto.work import newcomer_bits, newcomer_claim, work_claim, work_done
 from p2p_agents.limits import BLOB_BYTES
-from p2p_agents.link.approach import Dial, Hangup, Send, Way
+from p2p_agents.link.approach import Dial, Hangup, Send, Transport
 from p2p_agents.link.bridging import Bridging
 from p2p_agents.wire.bridge_address import BridgeAddress
 from p2p_agents.wire.framing import Framer, frame_bytes
@@ -49,7 +49,7 @@ class FakeBridge:
 
     def __init__(self) -> None:
         self.key = key("bridge")
-        self.ways = {Way.QUIC, Way.WEBSOCKET}  # that pass
+        self.ways = {Transport.QUIC, Transport.WEBSOCKET}  # that pass
         self.queues: dict[bytes, Kept] = {}
         self.refusals: dict[type, list[tuple[str, int]]] = {}
         self.silent: set[type] = set()  # requests it never answers
@@ -135,9 +135,11 @@ class Visit:
         self.now = 100.0
         self.news: list[object] = []
         self.moves: list[object] = []
-        self.held: list[tuple[Way, bytes]] | None = None  # answers that are on their way, while somebody holds them
-        self._framers: dict[Way, Framer] = {}
-        self._challenges: dict[Way, bytes] = {}
+        self.held: list[tuple[Transport, bytes]] | None = (
+            None  # answers that are on their way, while somebody holds them
+        )
+        self._framers: dict[Transport, Framer] = {}
+        self._challenges: dict[Transport, bytes] = {}
         draws = iter(hashlib.sha256(str(n).encode()).digest() for n in range(10_000))
         self.machine = Bridging(
             BridgeAddress("bridge.example", 4433, pin or key("bridge").public),
@@ -166,12 +168,12 @@ class Visit:
                 case _:
                     self.news.append(action)
 
-    def say(self, message: object, way: Way = Way.QUIC) -> None:
+    def say(self, message: object, way: Transport = Transport.QUIC) -> None:
         """From the bridge, unasked."""
         data = frame_bytes(encode_message(message))
         self.carry(self.machine.received(way, data, self.now))
 
-    def cut(self, way: Way, failure: object) -> None:
+    def cut(self, way: Transport, failure: object) -> None:
         self._framers.pop(way, None)
         self.carry(self.machine.closed(way, failure, self.now))
 
@@ -197,12 +199,12 @@ class Visit:
     def asked(self, kind: type) -> list[object]:
         return self.bridge.asked(kind)
 
-    def _dial(self, way: Way) -> None:
+    def _dial(self, way: Transport) -> None:
         if way in self.bridge.ways:
             self._framers[way] = Framer()
             self.carry(self.machine.opened(way, self.now))
 
-    def _hear(self, way: Way, data: bytes) -> None:
+    def _hear(self, way: Transport, data: bytes) -> None:
         if way not in self._framers:
             return
         for frame in self._framers[way].feed(data):
@@ -216,7 +218,7 @@ class Visit:
             for answer in answers:
                 self._arrive(way, frame_bytes(encode_message(answer)))
 
-    def _arrive(self, way: Way, data: bytes) -> None:
+    def _arrive(self, way: Transport, data: bytes) -> None:
         if self.held is not None:
             self.held.append((way, data))
         elif way in self._framers:

@@ -26,7 +26,7 @@ from p2p_agents.limits import (
     FRAME_BYTES,
     WORK_BITS_DONE,
 )
-from p2p_agents.link.approach import Dial, Failure, Hangup, Way
+from p2p_agents.link.approach import Dial, Failure, Hangup, Transport
 from p2p_agents.link.bridge_news import (
     DOWN,
     BridgeDown,
@@ -77,25 +77,25 @@ def others(bridge, name="theirs"):
 
 
 def test_quic_that_answers_is_all_that_is_tried(visit):
-    assert visit.moves == [Dial(Way.QUIC)]
-    assert visit.machine.line.way is Way.QUIC
+    assert visit.moves == [Dial(Transport.QUIC)]
+    assert visit.machine.line.way is Transport.QUIC
     assert visit.machine.next_try() is None
 
 
 def test_where_udp_does_not_pass_a_websocket_is_tried_after_a_second(bridge):
-    bridge.ways = {Way.WEBSOCKET}
+    bridge.ways = {Transport.WEBSOCKET}
     visit = Visit(bridge).start()
     visit.wait(BRIDGE_QUIC_LEAD_S - 0.01)
     assert visit.told() == []
     visit.wait(0.01)
-    assert visit.moves == [Dial(Way.QUIC), Dial(Way.WEBSOCKET), Hangup(Way.QUIC)]
+    assert visit.moves == [Dial(Transport.QUIC), Dial(Transport.WEBSOCKET), Hangup(Transport.QUIC)]
     assert visit.told() == [BridgeUp("", admitted=True)]
 
 
 def test_where_udp_is_refused_the_websocket_is_tried_at_once(bridge):
-    bridge.ways = {Way.WEBSOCKET}
+    bridge.ways = {Transport.WEBSOCKET}
     visit = Visit(bridge).start()
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     assert visit.told() == [BridgeUp("", admitted=True)]
 
 
@@ -104,16 +104,16 @@ def test_of_two_ways_that_both_pass_the_first_welcome_wins(bridge):
     visit.held = []
     visit.start()
     visit.wait(BRIDGE_QUIC_LEAD_S)
-    assert visit.moves == [Dial(Way.QUIC), Dial(Way.WEBSOCKET)]
+    assert visit.moves == [Dial(Transport.QUIC), Dial(Transport.WEBSOCKET)]
     visit.held.reverse()
     visit.release()
-    assert visit.machine.line.way is Way.WEBSOCKET
-    assert visit.moves[2:] == [Hangup(Way.QUIC)]
+    assert visit.machine.line.way is Transport.WEBSOCKET
+    assert visit.moves[2:] == [Hangup(Transport.QUIC)]
 
 
 def test_a_websocket_gives_way_to_quic_once_that_passes(bridge):
     """Only over QUIC can the bridge see where peers may reach us. Nobody notices the change."""
-    bridge.ways = {Way.WEBSOCKET}
+    bridge.ways = {Transport.WEBSOCKET}
     visit = Visit(bridge)
     mine = inbox()
     visit.carry(visit.machine.want([mine], visit.now))
@@ -121,23 +121,23 @@ def test_a_websocket_gives_way_to_quic_once_that_passes(bridge):
     visit.wait(BRIDGE_QUIC_LEAD_S)
     visit.moves.clear()
     visit.wait(BRIDGE_UPGRADE_S + BRIDGE_KNOCK_S)
-    assert visit.moves == [Dial(Way.QUIC), Hangup(Way.QUIC)]
-    bridge.ways = {Way.QUIC, Way.WEBSOCKET}
+    assert visit.moves == [Dial(Transport.QUIC), Hangup(Transport.QUIC)]
+    bridge.ways = {Transport.QUIC, Transport.WEBSOCKET}
     assert visit.told() == [BridgeUp("", admitted=True)]
     visit.wait(BRIDGE_UPGRADE_S)
-    assert visit.moves[2:] == [Dial(Way.QUIC), Hangup(Way.WEBSOCKET)]
+    assert visit.moves[2:] == [Dial(Transport.QUIC), Hangup(Transport.WEBSOCKET)]
     assert visit.told() == [BridgeUp(OBSERVED, admitted=True)]
-    assert (visit.machine.line.way, visit.machine.reading) == (Way.QUIC, 1)
+    assert (visit.machine.line.way, visit.machine.reading) == (Transport.QUIC, 1)
     visit.wait(3 * BRIDGE_UPGRADE_S)
     assert len(visit.moves) == 4
 
 
 def test_what_was_under_way_when_quic_took_over_goes_again(bridge):
     """Its answer went with the old connection; a blob that is kept twice is absorbed by its reader."""
-    bridge.ways = {Way.WEBSOCKET}
+    bridge.ways = {Transport.WEBSOCKET}
     visit = Visit(bridge).start()
     visit.wait(BRIDGE_UPGRADE_S)
-    bridge.ways = {Way.QUIC}
+    bridge.ways = {Transport.QUIC}
     bridge.silent.add(Put)
     visit.carry(visit.machine.put(1, others(bridge), WRITE, b"blob", visit.now))
     visit.told()
@@ -147,12 +147,12 @@ def test_what_was_under_way_when_quic_took_over_goes_again(bridge):
 
 
 def test_a_websocket_that_ends_while_quic_is_tried_ends_that_too(bridge):
-    bridge.ways = {Way.WEBSOCKET}
+    bridge.ways = {Transport.WEBSOCKET}
     visit = Visit(bridge).start()
     visit.wait(BRIDGE_UPGRADE_S + BRIDGE_QUIC_LEAD_S + 1.0)
     visit.moves.clear()
-    visit.cut(Way.WEBSOCKET, GONE)
-    assert visit.moves == [Hangup(Way.QUIC)]
+    visit.cut(Transport.WEBSOCKET, GONE)
+    assert visit.moves == [Hangup(Transport.QUIC)]
     visit.wait(2.0)
     assert [type(news) for news in visit.told()] == [BridgeUp, BridgeDown, BridgeUp]
 
@@ -160,7 +160,12 @@ def test_a_websocket_that_ends_while_quic_is_tried_ends_that_too(bridge):
 def test_a_bridge_that_holds_another_key_is_told_nothing(bridge):
     """Attack: somebody took over the address, or is in between with a key of their own."""
     visit = Visit(bridge, pin=key("the real one").public).start()
-    assert visit.moves == [Dial(Way.QUIC), Hangup(Way.QUIC), Dial(Way.WEBSOCKET), Hangup(Way.WEBSOCKET)]
+    assert visit.moves == [
+        Dial(Transport.QUIC),
+        Hangup(Transport.QUIC),
+        Dial(Transport.WEBSOCKET),
+        Hangup(Transport.WEBSOCKET),
+    ]
     assert visit.told() == [BridgeDown(BridgeImpostor.code)]
     assert bridge.requests == []
 
@@ -175,9 +180,9 @@ def test_a_welcome_of_another_day_is_no_proof(bridge):
 
 
 def test_that_an_impostor_answers_outweighs_that_nobody_does(bridge):
-    bridge.ways = {Way.QUIC}
+    bridge.ways = {Transport.QUIC}
     visit = Visit(bridge, pin=key("the real one").public).start()
-    visit.cut(Way.WEBSOCKET, GONE)
+    visit.cut(Transport.WEBSOCKET, GONE)
     assert visit.told() == [BridgeDown(BridgeImpostor.code)]
 
 
@@ -189,7 +194,7 @@ def test_a_bridge_that_does_not_answer_is_tried_again_ever_more_rarely(bridge):
     for _ in range(2_000):
         before = len(visit.moves)
         visit.wait(0.5)
-        if Dial(Way.QUIC) in visit.moves[before:]:
+        if Dial(Transport.QUIC) in visit.moves[before:]:
             begun.append(visit.now)
     gaps = [two - one for one, two in itertools.pairwise(begun)]
     assert gaps == sorted(gaps)
@@ -205,7 +210,7 @@ def test_a_changed_network_is_worth_a_try_at_once(bridge):
     visit.wait(600.0)
     while visit.machine.next_try() is None:
         visit.wait(0.25)
-    bridge.ways = {Way.QUIC}
+    bridge.ways = {Transport.QUIC}
     visit.told()
     visit.carry(visit.machine.resumed(visit.now))
     assert visit.told() == [BridgeUp(OBSERVED, admitted=True)]
@@ -214,7 +219,7 @@ def test_a_changed_network_is_worth_a_try_at_once(bridge):
 def test_a_bridge_may_refuse_whom_it_has_not_welcomed(bridge):
     bridge.ways = set()
     visit = Visit(bridge).start()
-    for way in (Way.QUIC, Way.WEBSOCKET):
+    for way in (Transport.QUIC, Transport.WEBSOCKET):
         visit.carry(visit.machine.opened(way, visit.now))
         visit.say(Fail(0, Refusal.VERSION), way)
     assert visit.told() == [BridgeDown(BridgeRefused.code)]
@@ -299,12 +304,12 @@ def test_what_lies_in_a_queue_comes_until_it_is_acknowledged(visit, bridge):
     mine = inbox()
     visit.carry(visit.machine.want([mine], visit.now))
     bridge.queues[mine.queue].blobs = [(3, b"three"), (5, b"five")]
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.wait(1.0)
     assert visit.told()[-1] == Came(mine.queue, ((3, b"three"), (5, b"five")))
     visit.carry(visit.machine.ack(mine.queue, 3, visit.now))
     assert bridge.queues[mine.queue].blobs == [(5, b"five")]
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.wait(1.0)
     assert visit.told()[-1] == Came(mine.queue, ((5, b"five"),))
     assert visit.asked(Read)[-1].after == 3
@@ -315,7 +320,7 @@ def test_what_was_kept_while_the_bridge_was_away_is_acknowledged_later(visit, br
     visit.carry(visit.machine.want([mine], visit.now))
     bridge.queues[mine.queue].blobs = [(3, b"three")]
     visit.say(Deliver(mine.queue, ((3, b"three"),)))
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.carry(visit.machine.ack(mine.queue, 3, visit.now))
     assert bridge.queues[mine.queue].blobs
     visit.wait(1.0)
@@ -414,7 +419,7 @@ def test_work_for_a_connection_that_is_gone_is_asked_for_anew(bridge):
     visit = cheap(bridge)
     visit.carry(visit.machine.want([inbox()], visit.now))
     [late] = [news for news in visit.told() if isinstance(news, Work)]
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.wait(1.0)
     visit.carry(visit.machine.worked(late, find_stamp(late.claim, late.bits), visit.now))
     assert visit.asked(Stamp) == []
@@ -477,7 +482,7 @@ def test_what_the_bridge_did_not_answer_is_nobodys(visit, bridge):
     visit.carry(visit.machine.put(1, queue, WRITE, b"blob", visit.now))
     visit.carry(visit.machine.put(2, queue, WRITE, b"blob", visit.now))
     visit.held = None
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     down, one, two = visit.told()
     assert down == BridgeDown(BridgeUnreachable.code)
     assert [(news.ticket, news.code) for news in (one, two)] == [(1, DOWN), (2, DOWN)]
@@ -553,7 +558,7 @@ def test_a_queue_for_requests_is_made_for_everybody(visit, bridge):
     assert bridge.queues[mine.queue].public
     assert visit.told() == [Opened(mine.queue)]
     assert visit.machine.reads(mine.queue)
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     assert not visit.machine.reads(mine.queue)
 
 
@@ -575,7 +580,7 @@ def test_work_for_a_connection_that_is_gone_is_done_anew(bridge):
     visit = Visit(bridge, member=False).start()
     visit.told()
     early = asks(visit, queue)
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     assert Refused(1, DOWN, 250) in [dataclasses.replace(n, retry_ms=250) for n in visit.told() if type(n) is Refused]
     does(visit, early)
     assert visit.asked(Put) == []
@@ -606,12 +611,12 @@ def test_a_place_is_taken_again_after_a_reconnection_and_no_more_once_it_is_left
     visit.say(Told("7Q2MX", b"", gone=False))
     visit.carry(visit.machine.tell("7Q2MX", b"hello", visit.now))
     assert visit.asked(Tell)[0].message == b"hello"
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.wait(1.0)
     assert [(meet.place, meet.token) for meet in visit.asked(Meet)] == [("7Q2MX", WRITE)] * 2
     visit.carry(visit.machine.leave("7Q2MX", visit.now))
     assert len(visit.asked(Leave)) == 1
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.wait(1.0)
     assert len(visit.asked(Meet)) == 2
     assert visit.told()[0] == PlaceTold("7Q2MX", b"", gone=False)
@@ -619,7 +624,7 @@ def test_a_place_is_taken_again_after_a_reconnection_and_no_more_once_it_is_left
 
 def test_what_is_told_waits_until_the_place_is_taken_again(visit):
     visit.carry(visit.machine.meet("7Q2MX", Side.JOINER, WRITE, visit.now))
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     visit.carry(visit.machine.tell("7Q2MX", b"hello", visit.now))
     visit.held = []
     visit.wait(1.0)
@@ -653,7 +658,7 @@ def test_a_bridge_that_restarts_is_left_alone_until_it_is_back(visit, bridge):
     visit.say(Notice(Refusal.RESTARTING, 4_000))
     visit.carry(visit.machine.put(1, queue, WRITE, b"blob", visit.now))
     assert visit.asked(Put) == []
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     assert [type(news) for news in visit.told()] == [BridgeDown, Refused]
     visit.wait(3.9)
     assert visit.told() == []
@@ -676,20 +681,20 @@ def test_a_bridge_that_answers_no_more_is_left(visit, bridge):
     assert visit.told() == []
     visit.wait(0.2)
     assert [type(news) for news in visit.told()] == [BridgeDown, Refused]
-    assert Hangup(Way.QUIC) in visit.moves
+    assert Hangup(Transport.QUIC) in visit.moves
 
 
 def test_a_bridge_that_falls_over_again_and_again_is_not_hammered(visit):
     """A connection that holds for a moment only is a failure like another."""
     waits = []
     for _ in range(12):
-        visit.cut(Way.QUIC, GONE)
+        visit.cut(Transport.QUIC, GONE)
         waits.append(visit.machine.next_try() - visit.now)
         visit.wait(waits[-1])
     assert waits == sorted(waits)
     assert waits[-1] >= BACKOFF_MAX_S / 2
     visit.wait(60.0)
-    visit.cut(Way.QUIC, GONE)
+    visit.cut(Transport.QUIC, GONE)
     assert visit.machine.next_try() - visit.now < 1.0
 
 
@@ -709,7 +714,7 @@ def test_how_it_goes_can_be_asked(visit, bridge):
 
 
 def test_a_bridge_that_breaks_the_protocol_is_left(visit):
-    visit.carry(visit.machine.received(Way.QUIC, (FRAME_BYTES + 1).to_bytes(4, "big"), visit.now))
+    visit.carry(visit.machine.received(Transport.QUIC, (FRAME_BYTES + 1).to_bytes(4, "big"), visit.now))
     assert visit.told() == [BridgeDown(BridgeUnreachable.code)]
     assert visit.machine.line is None
 
@@ -730,5 +735,5 @@ def test_answers_to_what_was_not_asked_are_nobodys(visit, bridge):
 def test_whatever_a_bridge_says_ends_at_most_its_connection(pieces):
     visit = Visit(FakeBridge()).start()
     for piece in pieces:
-        visit.carry(visit.machine.received(Way.QUIC, len(piece).to_bytes(4, "big") + piece, visit.now))
+        visit.carry(visit.machine.received(Transport.QUIC, len(piece).to_bytes(4, "big") + piece, visit.now))
     assert all(isinstance(news, BridgeUp | BridgeDown) for news in visit.told())

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from p2p_agents.crypto.outer import token_hash
 from p2p_agents.errors import BridgeImpostor, BridgeUnreachable
 from p2p_agents.limits import BLOB_BYTES
-from p2p_agents.link.approach import Way
+from p2p_agents.link.approach import Transport
 from p2p_agents.link.bridge_news import BridgeDown, BridgeUp, Came, News, Stored
 from p2p_agents.link.bridge_queues import Inbox
 from p2p_agents.link.bridging import Bridging
@@ -81,7 +81,7 @@ class Visitor:
         self.on_news: Callable[[News], None] = lambda news: None
 
     @property
-    def way(self) -> Way | None:
+    def way(self) -> Transport | None:
         line = self.client.machine.line
         return line.way if line else None
 
@@ -134,7 +134,7 @@ def test_blobs_there_and_back(server, udp):
         mine = Inbox(key("mine"), WRITE)
         async with server.serve(udp=udp), visiting(server.address) as visitor:
             await visitor.until(BridgeUp(OBSERVED if udp else "", admitted=True))
-            assert visitor.way is (Way.QUIC if udp else Way.WEBSOCKET)
+            assert visitor.way is (Transport.QUIC if udp else Transport.WEBSOCKET)
             visitor.client.ask(lambda machine, now: machine.want([mine], now))
             visitor.put(1, mine.queue, b"blob")
             await visitor.until(Stored(1))

@@ -337,7 +337,7 @@ def why_not_direct(core: Core, link: BridgedLink) -> str:
 def _no_udp(core: Core) -> str:
     """What the bridges showed about UDP, if there are any: they tell the peer our UDP address."""
     up = {address: bridge for address, bridge in core.bridges.items() if bridge.up}
-    if not up or any(bridge.way != approach.Way.WEBSOCKET for bridge in up.values()):
+    if not up or any(bridge.way != approach.Transport.WEBSOCKET for bridge in up.values()):
         return ""
     return f"; UDP does not pass to bridge {host_of(next(iter(up)))} either, which is reached by a WebSocket"
 
