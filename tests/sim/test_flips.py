@@ -28,7 +28,7 @@ from tests.sim.world import Agent, World
 SAID = [f"{name} {n}" for name in ("bob", "carol") for n in range(3)]
 OWED = {"bob": ["to bob", "owed to bob", "more for bob"], "carol": ["to carol", "owed to carol"]}
 TRUE = {*SAID, *itertools.chain(*OWED.values()), "may I", "at last", "and back", ""}
-EMPTY = {"doors", "askers", "floors", "leads", "read_elsewhere", "shared", "voids", "events", "pairing_codes"}
+EMPTY = {"doors", "askers", "floors", "leads", "read_elsewhere", "shared", "voids", "ended", "events", "pairing_codes"}
 
 
 @dataclass
