@@ -15,7 +15,7 @@ import p2p_agents
 from p2p_agents import errors, exits, limits
 from p2p_agents.control import client as client_module
 from p2p_agents.control import peer
-from p2p_agents.control.client import Client, call
+from p2p_agents.control.client import Client
 from p2p_agents.control.methods import METHODS, Method
 from p2p_agents.paths import Home
 from tests.control.fake import FakeService, Served, make_home, message
@@ -246,7 +246,7 @@ def test_a_node_lost_at_every_try_is_given_up(home: Home) -> None:
 def test_without_a_node_and_forbidden_to_start_one(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P2P_AGENTS_NO_START", "1")
     with pytest.raises(errors.NodeUnreachable, match="no node runs for") as caught:
-        call("agents", home=home)
+        Client(home).call("agents")
     assert caught.value.exit == exits.NODE
 
 

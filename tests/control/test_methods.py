@@ -137,6 +137,7 @@ def test_client_and_registry_name_one_protocol() -> None:
 
 PACKAGE = Path(p2p_agents.__file__).parent
 FACES = PACKAGE / "cli"  # they name commands, of which some are called as a method is
+STORE = PACKAGE / "store"  # it names tables, two of which are called as methods are
 
 
 def test_waiting_is_a_matter_of_the_timeout_alone() -> None:
@@ -197,7 +198,7 @@ def tables(path: Path) -> list[list[str]]:
 def test_no_file_beside_the_registry_lists_methods(path: Path) -> None:
     """A fact about a method is a field of it: a list of names beside the registry is forgotten when a method is
     added."""
-    if FACES not in path.parents and path.name != "output.py":
+    if not {FACES, STORE} & set(path.parents) and path.name != "output.py":
         assert tables(path) == []
 
 
