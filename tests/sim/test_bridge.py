@@ -449,7 +449,7 @@ def test_one_false_number_does_not_deafen_a_queue(world: World) -> None:
     alice.sends(bob, "after")
     world.settle()
     assert bob.inbox() == ["before", "after"]
-    assert any("numbers messages" in detail for detail in lies(world))
+    assert any("message numbers are ahead" in detail for detail in lies(world))
 
 
 def test_an_old_word_is_no_presence(world: World) -> None:

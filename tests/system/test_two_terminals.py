@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from p2p_agents.control import methods
+from p2p_agents.results.messages import Message
+from p2p_agents.results.people import Peer
 from tests.system.harness import PATIENCE_S, Agent
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ def friends(pair: tuple[Agent, Agent]) -> tuple[Agent, Agent]:
     return pair
 
 
-def fields(text: str) -> set[str]:
-    """The names in a documented shape such as `{id, name}`."""
-    return {name.strip() for name in text.strip("{}").split(",")}
-
-
 def ok(answer: Answer) -> dict[str, object]:
     assert answer.status == 0, answer
     assert answer.out.startswith(b'{"ok": true')
@@ -48,7 +44,7 @@ def test_first_contact_typed_by_hand(pair: tuple[Agent, Agent]) -> None:
     alice.until_peer(bob, reachable=True)
     listed = ok(alice.node.cli("peers"))["peers"]
     assert [peer["name"] for peer in listed] == ["bob"]
-    assert fields(methods.PEER_FIELDS) <= listed[0].keys()
+    assert Peer.__required_keys__ <= listed[0].keys()
     assert (listed[0]["trust"], listed[0]["status"]) == ("unknown", "online")
 
     with bob.watch("peers.watch") as bobs_view, bob.watch() as bobs_news:
@@ -84,7 +80,7 @@ def test_a_talk_with_receipts(friends: tuple[Agent, Agent]) -> None:
         assert sent["state"] == "delivered"
         stream.until(lambda it: it["type"] == "state" and it["id"] == sent["id"] and it["state"] == "delivered")
         heard = ok(bob.node.cli("wait", "--from", "alice"))
-        assert fields(methods.MESSAGE_FIELDS) <= heard["messages"][0].keys()
+        assert Message.__required_keys__ <= heard["messages"][0].keys()
         assert [it["text"] for it in heard["messages"]] == ["the build is green"]
         assert ok(bob.node.cli("ack", heard["cursor"]))["acked"] == 1
         stream.until(lambda it: it["type"] == "state" and it["id"] == sent["id"] and it["state"] == "read")
